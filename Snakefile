@@ -1,0 +1,52 @@
+# Deep networks compared with human fMRI, from raw files to a report.
+#
+#   snakemake --cores all                                     the embedded default (simulated)
+#   snakemake --cores all --configfile config/full.yaml       the real studies
+#   snakemake --cores 2 results/demo/bold5000/figures/heatmap_CSI1.png      one figure
+#
+# Shared stages are written once in workflow/rules/stages; what only one study has stands in
+# workflow/rules/studies. config/README.md explains every key of the config.
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+pathvars:
+    results=f"results/{config['run']}",
+    logs=f"results/{config['run']}/logs",
+    benchmarks=f"results/{config['run']}/benchmarks",
+    resources=RESOURCES,
+    simulated=SIMULATED,
+
+
+include: "workflow/rules/stages/acquire.smk"
+include: "workflow/rules/stages/rdms.smk"
+include: "workflow/rules/stages/compare.smk"
+include: "workflow/rules/stages/figures.smk"
+include: "workflow/rules/stages/provenance.smk"
+include: "workflow/rules/studies/bold5000.smk"
+
+
+rule all:
+    default_target: True
+    localrule: True
+    input:
+        targets,
+
+
+onstart:
+    print(download_notice())
+
+
+onsuccess:
+    print(closing_notice())

@@ -1,0 +1,157 @@
+"""Draw one subject's layer x ROI similarities: heatmap and grouped bars side by side."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from workflow.lib.jobs import script_job
+from workflow.lib.plotting import (
+    MUTED,
+    SEQUENTIAL,
+    column_labels,
+    n_note,
+    roi_colours,
+    save_figure,
+    similarity_label,
+    test_note,
+    titled,
+    use_style,
+    wrapped,
+)
+from workflow.lib.sources import JOINT_SUBJECT, MEAN_SESSION
+from workflow.lib.tables import read_table
+
+
+def plot_heatmap(
+    table: pd.DataFrame,
+    *,
+    title: str,
+    simulated: bool,
+    alpha: float,
+    roi_groups: Mapping[str, Sequence[str]],
+) -> tuple[plt.Figure, str]:
+    """Draw the similarities of one subject and comparator, and return the figure and caption.
+
+    Parameters
+    ----------
+    table : DataFrame, rows of `rsa_<subject>.csv` of one comparator
+    title : name of the study
+    simulated : whether the data is simulated
+    alpha : false discovery rate at which a cell counts
+    roi_groups : ROIs whose mean makes one bar; without any, each ROI is a bar
+    """
+    table = table.assign(column=column_labels(table), row=_row_labels(table))
+    subject = table["subject"].iloc[0]
+    comparator = table["comparator"].iloc[0]
+    columns, rows = list(dict.fromkeys(table["column"])), list(dict.fromkeys(table["row"]))
+    values = table.pivot(index="row", columns="column", values="similarity").loc[rows, columns]
+    q = table.pivot(index="row", columns="column", values="q").loc[rows, columns]
+
+    use_style()
+    width = 1.6 + 0.62 * len(columns)
+    figure, (left, right) = plt.subplots(
+        1,
+        2,
+        figsize=(2 * width + 0.6, max(2.4, 0.6 + 0.27 * len(rows))),
+        width_ratios=[1.15, 1],
+        layout="constrained",
+    )
+    _draw_cells(left, values, (q < alpha) | q.isna(), similarity_label(comparator))
+    _draw_bars(right, table[table["session"] == MEAN_SESSION], columns, roi_groups)
+    right.set_ylabel(similarity_label(comparator))
+    who = "joint RDM over subjects" if subject == JOINT_SUBJECT else f"subject {subject}"
+    figure.suptitle(f"{titled(title, simulated=simulated)}: {who}, {n_note(table)}")
+    family = table[table["session"] == MEAN_SESSION]
+    grouped = " Bars are means over single ROIs (dots)." if roi_groups else ""
+    greyed = "" if family["q"].isna().all() else " Cells that do not reach it are grey."
+    caption = (
+        f"Similarity ({comparator}) of model and brain RDMs, {who}, {n_note(table)}. "
+        f"{test_note(family, alpha)}{greyed}{grouped} "
+        "No error bar is drawn: a spread over ROIs would say nothing about images or subjects."
+        + (" Simulated data." if simulated else "")
+    )
+    return figure, caption
+
+
+def _row_labels(table: pd.DataFrame) -> pd.Series:
+    if table["session"].nunique() == 1:
+        return table["roi"]
+    session = table["session"].where(table["session"] == MEAN_SESSION, "session " + table["session"])
+    return table["roi"] + ", " + session
+
+
+def _draw_cells(
+    axes: plt.Axes, values: pd.DataFrame, significant: pd.DataFrame, label: str
+) -> None:
+    similarity = values.to_numpy()
+    shown = np.ma.masked_where(~significant.to_numpy(), similarity)
+    mesh = axes.pcolormesh(
+        shown,
+        cmap=SEQUENTIAL,
+        vmin=min(0.0, similarity.min()),
+        vmax=max(similarity.max(), 1e-3),
+        edgecolors="white",
+        linewidth=0.6,
+    )
+    axes.set_facecolor("0.93")
+    for (i, j), value in np.ndenumerate(similarity):
+        dark = mesh.norm(value) < 0.6
+        colour = MUTED if shown.mask[i, j] else ("white" if dark else "black")
+        text = f"{value:.3f}"
+        axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=7, color=colour)
+    axes.figure.colorbar(mesh, ax=axes, label=label, shrink=0.8)
+    axes.set_xticks(
+        np.arange(values.shape[1]) + 0.5,
+        wrapped(list(values.columns)),
+        rotation=_rotation(values.columns),
+    )
+    axes.set_yticks(np.arange(values.shape[0]) + 0.5, list(values.index))
+    axes.tick_params(length=0)
+    axes.invert_yaxis()
+    sns.despine(ax=axes, left=True, bottom=True)
+
+
+def _draw_bars(
+    axes: plt.Axes,
+    table: pd.DataFrame,
+    columns: Sequence[str],
+    roi_groups: Mapping[str, Sequence[str]],
+) -> None:
+    groups = roi_groups or {roi: [roi] for roi in dict.fromkeys(table["roi"])}
+    colours = roi_colours(list(groups))
+    bar_width = 0.8 / len(groups)
+    for i, (group, rois) in enumerate(groups.items()):
+        members = table[table["roi"].isin(rois)].pivot(
+            index="roi", columns="column", values="similarity"
+        )[list(columns)]
+        x = np.arange(len(columns)) + (i - (len(groups) - 1) / 2) * bar_width
+        axes.bar(x, members.mean(), bar_width * 0.92, color=colours[group], label=group)
+        if len(rois) > 1:
+            for _, values in members.iterrows():
+                axes.plot(x, values, "o", ms=2, color="black", mew=0)
+    axes.axhline(0, color="black", lw=0.6)
+    axes.set_xticks(
+        np.arange(len(columns)), wrapped(list(columns)), rotation=_rotation(columns)
+    )
+    if len(groups) > 1:
+        axes.legend(ncols=2 if len(groups) > 5 else 1, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def _rotation(labels: Sequence[str]) -> int:
+    return 90 if len(labels) > 8 else 0
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        table = read_table(snakemake.input[0])
+        figure, caption = plot_heatmap(
+            table[table["comparator"] == snakemake.params.comparator],
+            title=snakemake.params.title,
+            simulated=snakemake.params.simulated,
+            alpha=snakemake.params.alpha,
+            roi_groups=snakemake.params.roi_groups,
+        )
+        save_figure(figure, caption, **dict(snakemake.output.items()))

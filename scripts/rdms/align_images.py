@@ -1,0 +1,76 @@
+"""Find the images that all files of a study share, and their common order."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from workflow.lib.alignment import align
+from workflow.lib.jobs import script_job
+from workflow.lib.rdm_source import names_by_file
+from workflow.lib.tables import write_table
+
+NO_GROUP = "other"
+
+
+def align_images(
+    brain: Mapping, models: Mapping[str, Mapping], images: Mapping, folder: Path
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the common images and, per file, the images that some other file lacks.
+
+    Parameters
+    ----------
+    brain, models, images : blocks of the study's config
+    folder : folder of the raw files
+
+    Returns
+    -------
+    common : DataFrame, columns name (as matched), label (as the first file spells it), group
+    unmatched : DataFrame, columns file, label, group
+    """
+    names = names_by_file(brain, folder)
+    for model in models.values():
+        names |= names_by_file(model, folder)
+    alignment = align(
+        names,
+        match=images["match"],
+        unmatched=images["unmatched"],
+        min_common=images["min_common"],
+    )
+    common = pd.DataFrame({"name": alignment.names, "label": alignment.labels})
+    common["group"] = [group_of(label, images["groups"]) for label in common["label"]]
+    unmatched = pd.DataFrame(
+        [
+            (file, label, group_of(label, images["groups"]))
+            for file, labels in alignment.unmatched.items()
+            for label in labels
+        ],
+        columns=["file", "label", "group"],
+    )
+    return common, unmatched
+
+
+def group_of(label: str, groups: Mapping[str, str]) -> str:
+    """Return the first group whose regular expression is found in an image's name."""
+    if not groups:
+        return "all"
+    for group, expression in groups.items():
+        if re.search(expression, label, flags=re.IGNORECASE):
+            return group
+    return NO_GROUP
+
+
+if __name__ == "__main__":
+    with script_job(snakemake) as log:
+        common, unmatched = align_images(
+            snakemake.params.brain,
+            snakemake.params.models,
+            snakemake.params.images,
+            Path(snakemake.params.folder),
+        )
+        log.info("%d common images: %s", len(common), dict(common["group"].value_counts()))
+        for file, lost in unmatched.groupby("file"):
+            log.info("%s: dropped %d, %s", file, len(lost), dict(lost["group"].value_counts()))
+        write_table(unmatched, snakemake.output.unmatched)
+        write_table(common, snakemake.output.images)

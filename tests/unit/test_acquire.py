@@ -1,0 +1,470 @@
+"""Bringing raw files in: from a mirror, over http, through Dryad, and every way it can fail."""
+
+import contextlib
+import hashlib
+import http.server
+import json
+import logging
+import socket
+import threading
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from scripts.acquire.acquire_file import acquire_registered_file
+from workflow.lib import acquire
+from workflow.lib.acquire import acquire_file
+from workflow.lib.datasets import Dataset, RawFile
+from workflow.lib.errors import InputError
+
+CONTENT = b"beta,1\nbeta,2\n"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+MD5 = hashlib.md5(CONTENT).hexdigest()
+WEB_PAGE = b"\n<!DOCTYPE html><html><title>Log in</title></html>"
+HDF5 = b"\x89HDF\r\n\x1a\n" + bytes(range(200))
+
+
+@contextlib.contextmanager
+def running_server():
+    """Serve `server.replies`, path -> (status, headers, body); record `server.requests`."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):  # noqa: N802 (the name that http.server calls)
+            self.server.requests.append((self.path, dict(self.headers)))
+            status, headers, body = self.server.replies.get(self.path, (404, {}, b"no such file"))
+            self.send_response(status)
+            for name, value in {"Content-Length": len(body), **headers}.items():
+                self.send_header(name, str(value))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.replies, server.requests = {}, []
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv(acquire.DRYAD_TOKEN, raising=False)
+    with running_server() as running:
+        yield running
+
+
+@pytest.fixture
+def destination(tmp_path):
+    return tmp_path / "resources" / "toy" / "run-1.csv"
+
+
+def toy(raw_file, access="open", how_to_get=None):
+    return Dataset(
+        name="toy",
+        title="Toy",
+        licence="CC0-1.0",
+        citation="Nobody 2024",
+        homepage="https://example.org/toy",
+        access=access,
+        files=(raw_file,),
+        how_to_get=how_to_get,
+    )
+
+
+def acquire_one(raw_file, destination, **options):
+    return acquire_file(toy(raw_file), raw_file, destination, **options)
+
+
+def served(server, body=CONTENT, status=200, headers=None, name="run-1.csv", **facts):
+    """Have the server give `body` and return the registry's entry for it."""
+    server.replies[f"/{name}"] = (status, headers or {}, body)
+    return RawFile(name, url=f"{server.url}/{name}", **facts)
+
+
+def assert_nothing_left(destination):
+    assert not destination.parent.exists() or list(destination.parent.iterdir()) == []
+
+
+# Downloads.
+
+
+def test_download_puts_the_file_and_its_checksum_in_place(server, destination):
+    raw_file = served(server, bytes=len(CONTENT), sha256=SHA256)
+    assert acquire_one(raw_file, destination) == SHA256
+    assert destination.read_bytes() == CONTENT
+    sidecar = destination.with_name("run-1.csv.sha256")
+    assert sidecar.read_text() == f"{SHA256}  run-1.csv\n"
+    assert sorted(destination.parent.iterdir()) == [destination, sidecar]
+
+
+def test_download_says_who_asks_and_wants_the_published_bytes(server, destination):
+    acquire_one(served(server), destination)
+    [(_, headers)] = server.requests
+    assert headers["User-Agent"].startswith("deepnet-fmri-rsa pooch/")
+    assert headers["Accept-Encoding"] == "identity"
+    assert "Authorization" not in headers
+
+
+def test_gzip_file_is_not_unpacked_on_the_way(server, destination):
+    """Some servers label a .gz file as compressed content, which requests would undo."""
+    packed = b"\x1f\x8b" + bytes(100)
+
+    def labelled_unless_identity(path):
+        return (200, {}, packed)
+
+    server.replies["/bold.nii.gz"] = labelled_unless_identity("/bold.nii.gz")
+    raw_file = RawFile("bold.nii.gz", url=f"{server.url}/bold.nii.gz")
+    acquire_one(raw_file, destination.with_name("bold.nii.gz"))
+    assert destination.with_name("bold.nii.gz").read_bytes() == packed
+
+
+def test_md5_is_enough_where_it_is_all_there_is(server, destination):
+    assert acquire_one(served(server, md5=MD5), destination) == SHA256
+
+
+def test_checksum_that_nobody_publishes_is_recorded_and_said(server, destination, caplog):
+    with caplog.at_level(logging.INFO):
+        acquire_one(served(server), destination)
+    assert f"no checksum of {destination} is published" in caplog.text
+    assert SHA256 in caplog.text
+
+
+def test_known_checksum_needs_no_word(server, destination, caplog):
+    with caplog.at_level(logging.INFO):
+        acquire_one(served(server, sha256=SHA256), destination)
+    assert "no checksum" not in caplog.text
+
+
+def test_existing_file_is_replaced_only_by_a_right_one(server, destination):
+    destination.parent.mkdir(parents=True)
+    destination.write_bytes(b"before")
+    with pytest.raises(InputError):
+        acquire_one(served(server, bytes=99), destination)
+    assert destination.read_bytes() == b"before"
+    acquire_one(served(server), destination)
+    assert destination.read_bytes() == CONTENT
+
+
+# Files that are not what the registry describes.
+
+
+@pytest.mark.parametrize(
+    ("body", "facts", "message"),
+    [
+        (CONTENT, {"bytes": 15}, "has 14 bytes, expected 15"),
+        (CONTENT, {"approx_bytes": 29}, "has 14 bytes, expected about 29"),
+        (CONTENT, {"approx_bytes": 6}, "has 14 bytes, expected about 6"),
+        (CONTENT, {"sha256": "0" * 64}, f"has the sha256 {SHA256}, expected {'0' * 64}"),
+        (CONTENT, {"md5": "0" * 32}, f"has the md5 {MD5}, expected {'0' * 32}"),
+        (CONTENT, {"bytes": 14, "sha256": "0" * 64}, "has the sha256"),
+        (WEB_PAGE, {}, "is a web page"),
+        (WEB_PAGE, {"sha256": SHA256}, "is a web page"),
+        (b"<html>", {}, "is a web page"),
+        (b"", {}, "is empty"),
+    ],
+)
+def test_wrong_file_is_refused_and_not_left_behind(server, destination, body, facts, message):
+    raw_file = served(server, body, **facts)
+    with pytest.raises(InputError, match=message) as caught:
+        acquire_one(raw_file, destination)
+    assert str(caught.value).startswith(f"toy/run-1.csv from {server.url}/run-1.csv ")
+    assert "put the file in the mirror folder as <mirror>/toy/run-1.csv" in str(caught.value)
+    assert_nothing_left(destination)
+
+
+def test_rounded_size_lets_the_real_one_pass(server, destination):
+    acquire_one(served(server, approx_bytes=16), destination)
+    assert destination.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.nii.gz", "a.npy", "a.npz", "a.zip"])
+def test_error_message_in_place_of_a_binary_file_is_refused(server, destination, name):
+    raw_file = served(server, b'{"error": "come back later"}', name=name)
+    with pytest.raises(InputError, match=r"begins with .*not as a \.\w+ file does"):
+        acquire_one(raw_file, destination)
+    assert_nothing_left(destination)
+
+
+def test_hdf5_file_passes(server, destination):
+    acquire_one(served(server, HDF5, name="a.h5"), destination)
+    assert destination.read_bytes() == HDF5
+
+
+# Servers that fail.
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_http_error_is_reported_with_its_status(server, destination, status):
+    raw_file = served(server, status=status)
+    dataset = toy(raw_file, how_to_get="The archive moved once.")
+    with pytest.raises(InputError, match=rf"/run-1\.csv answered {status} ") as caught:
+        acquire_file(dataset, raw_file, destination, mirror=None)
+    assert "https://example.org/toy (The archive moved once.)" in str(caught.value)
+    assert_nothing_left(destination)
+
+
+def test_no_network_says_what_else_to_do(destination):
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        # Bound but not listening: connections are refused.
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}/run-1.csv"
+        with pytest.raises(InputError, match=r"failed \(ConnectionError\): check the network"):
+            acquire_one(RawFile("run-1.csv", url=url), destination)
+    assert_nothing_left(destination)
+
+
+def test_download_that_breaks_off_is_not_taken_for_the_file(server, destination):
+    raw_file = served(server, headers={"Content-Length": 1000})
+    with pytest.raises(InputError, match=r"downloading .* failed \(\w+\)"):
+        acquire_one(raw_file, destination)
+    assert_nothing_left(destination)
+
+
+# The mirror.
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    folder = tmp_path / "mirror"
+    (folder / "toy").mkdir(parents=True)
+    (folder / "toy" / "run-1.csv").write_bytes(CONTENT)
+    return folder
+
+
+def test_mirror_comes_first(server, destination, mirror):
+    raw_file = served(server, b"another file", sha256=SHA256)
+    acquire_one(raw_file, destination, mirror=mirror)
+    assert destination.read_bytes() == CONTENT
+    assert destination.with_name("run-1.csv.sha256").read_text() == f"{SHA256}  run-1.csv\n"
+    assert server.requests == []
+
+
+def test_file_that_the_mirror_lacks_is_downloaded(server, destination, mirror):
+    acquire_one(served(server, HDF5, name="a.h5"), destination, mirror=mirror)
+    assert destination.read_bytes() == HDF5
+
+
+def test_wrong_file_in_the_mirror_is_named(server, destination, mirror):
+    """It is not silently replaced by a download: the mirror is what the next run reads too."""
+    raw_file = served(server, sha256="0" * 64)
+    with pytest.raises(InputError, match=r"mirror/toy/run-1\.csv has the sha256 .*replace it"):
+        acquire_one(raw_file, destination, mirror=mirror)
+    assert_nothing_left(destination)
+    assert server.requests == []
+
+
+def test_mirror_that_does_not_exist_is_refused_before_any_download(server, destination, tmp_path):
+    with pytest.raises(InputError, match="mirror folder .*nowhere does not exist"):
+        acquire_one(served(server), destination, mirror=tmp_path / "nowhere")
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("access", "terms"),
+    [
+        ("open", "has no address to download it from"),
+        ("registration", "is given only after registration"),
+        ("request", "is given only on request"),
+    ],
+)
+def test_file_without_address_says_how_to_get_it(destination, mirror, access, terms):
+    raw_file = RawFile("secret.npy")
+    dataset = toy(raw_file, access, "Register at https://example.org and set `source: path`.")
+    with pytest.raises(InputError) as caught:
+        acquire_file(dataset, raw_file, destination, mirror=mirror)
+    assert str(caught.value) == (
+        f"toy/secret.npy {terms} and is not in the mirror folder {mirror}: Register at "
+        "https://example.org and set `source: path`. Or put the file in the mirror folder as "
+        f"{mirror}/toy/secret.npy."
+    )
+    assert_nothing_left(destination)
+
+
+def test_file_of_a_closed_dataset_comes_from_the_mirror(destination, mirror):
+    raw_file = RawFile("run-1.csv")
+    acquire_file(toy(raw_file, "registration", "Ask."), raw_file, destination, mirror=mirror)
+    assert destination.read_bytes() == CONTENT
+
+
+# Dryad.
+
+DOI = "10.5061/dryad.toy"
+
+
+@pytest.fixture
+def dryad(server):
+    """Serve the parts of Dryad's API v2 that lead to files, two files to a page."""
+
+    def entry(number, name, body, **facts):
+        server.replies[f"/api/v2/files/{number}/download"] = (200, {}, body)
+        return {
+            "path": name,
+            "size": len(body),
+            "digestType": "sha-256",
+            "digest": hashlib.sha256(body).hexdigest(),
+            "_links": {"stash:download": {"href": f"/api/v2/files/{number}/download"}},
+            **facts,
+        }
+
+    entries = [
+        entry(1, "README.md", b"read me"),
+        entry(2, "a.h5", HDF5),
+        entry(3, "run-1.csv", CONTENT),
+        entry(4, "changed.csv", CONTENT, digest="0" * 64),
+        entry(5, "short.csv", CONTENT, size=15),
+        entry(6, "md5.csv", CONTENT, digestType="md5", digest="0" * 32),
+        entry(7, "plain.csv", CONTENT, digestType=None, digest=None),
+    ]
+    replies = {
+        f"/api/v2/datasets/{quote(f'doi:{DOI}', safe='')}": {
+            "_links": {"stash:version": {"href": "/api/v2/versions/42"}}
+        }
+    }
+    pages = [entries[start : start + 2] for start in range(0, len(entries), 2)]
+    for number, page in enumerate(pages, start=1):
+        link = "/api/v2/versions/42/files" + (f"?page={number}" if number > 1 else "")
+        onward = {"next": {"href": f"/api/v2/versions/42/files?page={number + 1}"}}
+        replies[link] = {
+            "_links": onward if number < len(pages) else {},
+            "_embedded": {"stash:files": page},
+        }
+    for link, reply in replies.items():
+        server.replies[link] = (200, {}, json.dumps(reply).encode())
+    return server
+
+
+def from_dryad(dryad, name, destination, **facts):
+    raw_file = RawFile(name, url=f"dryad:{DOI}", **facts)
+    return acquire_one(raw_file, destination, dryad=dryad.url)
+
+
+def test_dryad_file_is_found_by_name_on_a_later_page(dryad, destination, caplog):
+    with caplog.at_level(logging.INFO):
+        from_dryad(dryad, "run-1.csv", destination, approx_bytes=16)
+    assert destination.read_bytes() == CONTENT
+    assert [path for path, _ in dryad.requests] == [
+        "/api/v2/datasets/doi%3A10.5061%2Fdryad.toy",
+        "/api/v2/versions/42/files",
+        "/api/v2/versions/42/files?page=2",
+        "/api/v2/files/3/download",
+    ]
+    assert "no checksum" not in caplog.text
+
+
+def test_dryad_file_below_a_folder_of_the_registry_is_found_by_its_bare_name(dryad, destination):
+    from_dryad(dryad, "rdms/a.h5", destination)
+    assert destination.read_bytes() == HDF5
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("changed.csv", f"has the sha256 {SHA256}, expected {'0' * 64}"),
+        ("short.csv", "has 14 bytes, expected 15"),
+        ("md5.csv", f"has the md5 {MD5}, expected {'0' * 32}"),
+    ],
+)
+def test_dryad_size_and_checksum_are_held_to(dryad, destination, name, message):
+    with pytest.raises(InputError, match=message):
+        from_dryad(dryad, name, destination)
+    assert_nothing_left(destination)
+
+
+def test_checksum_of_the_registry_comes_before_that_of_dryad(dryad, destination):
+    assert from_dryad(dryad, "changed.csv", destination, sha256=SHA256) == SHA256
+
+
+def test_dryad_file_without_checksum_is_recorded(dryad, destination, caplog):
+    with caplog.at_level(logging.INFO):
+        from_dryad(dryad, "plain.csv", destination)
+    assert "no checksum" in caplog.text
+
+
+def test_dryad_file_that_does_not_exist_lists_those_that_do(dryad, destination):
+    with pytest.raises(InputError, match=r"holds no file 'run-9\.csv', only README\.md, a\.h5"):
+        from_dryad(dryad, "run-9.csv", destination)
+    assert_nothing_left(destination)
+
+
+def test_dryad_that_wants_a_token_says_so(dryad, destination):
+    dryad.replies["/api/v2/files/3/download"] = (401, {}, b"unauthorized")
+    raw_file = RawFile("run-1.csv", url=f"dryad:{DOI}")
+    dataset = toy(raw_file, how_to_get="Set DRYAD_TOKEN.")
+    with pytest.raises(InputError, match=r"answered 401 .*Set DRYAD_TOKEN"):
+        acquire_file(dataset, raw_file, destination, dryad=dryad.url)
+    assert_nothing_left(destination)
+
+
+def test_dryad_with_another_form_of_answer_is_one_sentence(dryad, destination):
+    dryad.replies["/api/v2/versions/42/files"] = (200, {}, b'{"files": []}')
+    with pytest.raises(InputError, match=r"in a form that this workflow does not know.*_embedded"):
+        from_dryad(dryad, "run-1.csv", destination)
+
+
+def test_dryad_token_goes_to_dryad_alone(dryad, destination, monkeypatch):
+    """Dryad redirects to its storage, which must not see the token."""
+    monkeypatch.setenv(acquire.DRYAD_TOKEN, "s3cret")
+    with running_server() as storage:
+        storage.replies["/blob"] = (200, {}, CONTENT)
+        moved = (302, {"Location": f"{storage.url}/blob"}, b"")
+        dryad.replies["/api/v2/files/3/download"] = moved
+        from_dryad(dryad, "run-1.csv", destination)
+        assert [headers["Authorization"] for _, headers in dryad.requests] == ["Bearer s3cret"] * 4
+        [(_, headers)] = storage.requests
+        assert "Authorization" not in headers
+
+
+def test_dryad_token_stays_here_when_another_server_is_asked(server, destination, monkeypatch):
+    monkeypatch.setenv(acquire.DRYAD_TOKEN, "s3cret")
+    acquire_one(served(server), destination)
+    assert "Authorization" not in server.requests[0][1]
+
+
+# The script of the rule.
+
+
+def write_registry(path, url):
+    path.write_text(
+        "toy:\n  title: Toy\n  licence: CC0-1.0\n  citation: Nobody 2024\n"
+        "  homepage: https://example.org\n  access: open\n"
+        f"  files: [{{path: run-1.csv, url: '{url}', bytes: {len(CONTENT)}}}]\n"
+    )
+    return path
+
+
+def test_script_brings_a_file_of_the_registry_in(server, destination, tmp_path):
+    registry = write_registry(tmp_path / "datasets.yaml", served(server).url)
+    digest = acquire_registered_file(
+        "toy", "run-1.csv", destination, datasets_file=registry, mirror=None
+    )
+    assert (digest, destination.read_bytes()) == (SHA256, CONTENT)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "file", "message"),
+    [
+        ("tox", "run-1.csv", r"no dataset 'tox'.*near names: toy"),
+        ("toy", "run-2.csv", r"no file 'run-2\.csv'.*near names: run-1\.csv"),
+    ],
+)
+def test_script_names_unknown_datasets_and_files(tmp_path, dataset, file, message):
+    registry = write_registry(tmp_path / "datasets.yaml", "http://127.0.0.1/run-1.csv")
+    destination = tmp_path / "resources" / dataset / file
+    with pytest.raises(InputError, match=message):
+        acquire_registered_file(dataset, file, destination, datasets_file=registry, mirror=None)
+    assert not destination.parent.exists()
+
+
+def test_script_and_library_name_no_path_of_a_machine():
+    for source in (acquire.__file__, acquire_registered_file.__code__.co_filename):
+        assert "/work/" not in Path(source).read_text()

@@ -1,0 +1,1 @@
+"""Shared, tested code. Import as `from workflow.lib.<module> import <name>`."""

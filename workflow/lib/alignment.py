@@ -1,0 +1,174 @@
+"""Putting the conditions of several files into one order, by name and never by position.
+
+rsatoolbox compares RDMs without looking at their pattern names: two files in different order
+give a plausible, wrong number. Every RDM of this workflow passes through this module first.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from workflow.lib.errors import InputError
+
+# BOLD5000 marks repeated presentations of an image by this prefix.
+REPEAT_PREFIX = "rep_"
+IMAGE_SUFFIXES = {"bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp"}
+
+
+def normalised_name(name: str) -> str:
+    """Return an image name without folder, repeat prefix, extension and case.
+
+    >>> normalised_name("COCO/rep_COCO_train2014_000000000003.JPG")
+    'coco_train2014_000000000003'
+    """
+    bare = PurePosixPath(name.replace("\\", "/").strip()).name.casefold()
+    stem, dot, extension = bare.rpartition(".")
+    if dot and extension in IMAGE_SUFFIXES:
+        bare = stem
+    return bare.removeprefix(REPEAT_PREFIX)
+
+
+MATCHING_RULES = {"exact": str, "normalised": normalised_name}
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The conditions that all files share.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Matched names in the order of the first file: the order of every aligned RDM.
+    labels : tuple of str
+        The same conditions as the first file spells them.
+    unmatched : dict, file -> tuple of str
+        Names (as the file spells them) that at least one other file lacks.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    unmatched: dict[str, tuple[str, ...]]
+
+
+def match_keys(names: Sequence[str], match: str, what: str) -> list[str]:
+    """Return the names as they are matched, refusing two that become one.
+
+    Parameters
+    ----------
+    names : sequence of str
+    match : "exact" or "normalised"
+    what : str
+        How an error names the file.
+
+    Raises
+    ------
+    InputError
+        Two conditions of the file share a name.
+    """
+    keys = [MATCHING_RULES[match](name) for name in names]
+    repeated = [key for key, count in Counter(keys).items() if count > 1]
+    if repeated:
+        spelled = [name for name, key in zip(names, keys, strict=True) if key == repeated[0]]
+        raise InputError(
+            f"{what}: found {len(repeated)} image name(s) more than once (for example "
+            f"{' and '.join(map(repr, spelled[:2]))}), expected each once; average repeats "
+            "or rename them"
+            + (", or set images.match to exact" if match != "exact" and len(set(spelled)) > 1 else "")
+        )
+    return keys
+
+
+def align(
+    names_by_file: Mapping[str, Sequence[str]],
+    *,
+    match: str = "exact",
+    unmatched: str = "error",
+    min_common: int = 3,
+) -> Alignment:
+    """Find the conditions that all files share.
+
+    Parameters
+    ----------
+    names_by_file : mapping, file -> names of its conditions in its own order
+    match : "exact" or "normalised"
+    unmatched : "error" or "drop"
+        What to do with a name that some file lacks.
+    min_common : int
+        Fewest shared conditions to go on with.
+
+    Raises
+    ------
+    InputError
+        Duplicate names, unmatched names where `unmatched` is "error", or too few in common.
+    """
+    keys_by_file = {
+        file: match_keys(names, match, file) for file, names in names_by_file.items()
+    }
+    common = set.intersection(*(set(keys) for keys in keys_by_file.values()))
+    lost = {
+        file: tuple(
+            name
+            for name, key in zip(names_by_file[file], keys, strict=True)
+            if key not in common
+        )
+        for file, keys in keys_by_file.items()
+    }
+    first = next(iter(keys_by_file))
+    kept = [
+        (key, name)
+        for key, name in zip(keys_by_file[first], names_by_file[first], strict=True)
+        if key in common
+    ]
+    if len(kept) < min_common:
+        counts = ", ".join(f"{file} has {len(keys)}" for file, keys in keys_by_file.items())
+        examples = " and ".join(repr(keys[0]) for keys in list(keys_by_file.values())[:2])
+        raise InputError(
+            f"found {len(kept)} image names common to all files ({counts}; for example "
+            f"{examples}), expected at least {min_common} (images.min_common); compare how the "
+            "files spell them, or set images.match to normalised"
+        )
+    if unmatched == "error" and any(lost.values()):
+        file, names = next((file, names) for file, names in lost.items() if names)
+        raise InputError(
+            f"{file}: found {len(names)} image name(s) that another file lacks (for example "
+            f"{names[0]!r}), expected the same names in all files; correct the names, or set "
+            "images.unmatched to drop to go on with the common ones"
+        )
+    return Alignment(
+        names=tuple(key for key, _ in kept),
+        labels=tuple(name for _, name in kept),
+        unmatched=lost,
+    )
+
+
+def positions(
+    common: Sequence[str], names: Sequence[str], *, match: str, what: str
+) -> np.ndarray:
+    """Return where each common name stands in a file.
+
+    Parameters
+    ----------
+    common : matched names, as in `Alignment.names`
+    names : names of the file's conditions in its own order
+
+    Returns
+    -------
+    int array (len(common),)
+
+    Raises
+    ------
+    InputError
+        The file repeats a name or lacks one.
+    """
+    where = {key: index for index, key in enumerate(match_keys(names, match, what))}
+    missing = [name for name in common if name not in where]
+    if missing:
+        raise InputError(
+            f"{what}: found no image {missing[0]!r} ({len(missing)} of {len(common)} are "
+            "missing), expected every common image; the file changed since the images were "
+            "aligned: run again"
+        )
+    return np.array([where[name] for name in common], dtype=np.int64)

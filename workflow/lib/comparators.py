@@ -1,0 +1,145 @@
+"""Comparing RDMs: every model with every brain RDM in one matrix product.
+
+A comparator is a preparation of each RDM (centre, rank, scale) after which the similarity of two
+RDMs is a dot product. To add one, write its preparation and enter it in `COMPARATORS`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from workflow.lib.errors import InputError
+
+# Pairs per block of a product: float32 blocks are summed in float64.
+BLOCK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Comparator:
+    """How two RDMs are compared.
+
+    Attributes
+    ----------
+    label : str
+        Name in figures and captions.
+    prepare : callable, (n_rdms, n_pairs) -> (n_rdms, n_pairs)
+        Vectors of which the dot product is the similarity.
+    ranks : bool
+        Whether only the order of the dissimilarities counts.
+    """
+
+    label: str
+    prepare: Callable[[np.ndarray], np.ndarray]
+    ranks: bool = False
+
+
+def rank(vectors: np.ndarray) -> np.ndarray:
+    """Return the ranks 1 to n_pairs of each row, ties sharing their mean rank.
+
+    Parameters
+    ----------
+    vectors : array (n_rdms, n_pairs)
+
+    Returns
+    -------
+    float64 array (n_rdms, n_pairs)
+    """
+    return np.stack([_midranks(vector) for vector in np.atleast_2d(vectors)])
+
+
+def _midranks(values: np.ndarray) -> np.ndarray:
+    order = np.argsort(values)
+    ordered = values[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    stops = np.r_[starts[1:], values.size]
+    ranks = np.empty(values.size)
+    # Ranks count from 1: a run of equal values at positions a to b-1 gets (a + 1 + b) / 2.
+    ranks[order] = np.repeat((starts + 1 + stops) / 2, stops - starts)
+    return ranks
+
+
+def _unit_length(vectors: np.ndarray) -> np.ndarray:
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    return vectors / lengths[:, None].astype(vectors.dtype)
+
+
+def _centred(vectors: np.ndarray) -> np.ndarray:
+    means = vectors.mean(axis=1, dtype=np.float64, keepdims=True)
+    return (vectors - means).astype(vectors.dtype)
+
+
+def _centred_unit_length(vectors: np.ndarray) -> np.ndarray:
+    return _unit_length(_centred(vectors))
+
+
+def _ranked(vectors: np.ndarray) -> np.ndarray:
+    return _unit_length(_centred(rank(vectors))).astype(vectors.dtype)
+
+
+def _ranked_rho_a(vectors: np.ndarray) -> np.ndarray:
+    # Ties are scored as their expectation under random ordering: the divisor is that of untied
+    # ranks, (n^3 - n) / 12, whatever the ties.
+    n = vectors.shape[1]
+    return (_centred(rank(vectors)) / np.sqrt((n**3 - n) / 12)).astype(vectors.dtype)
+
+
+COMPARATORS = {
+    "pearson": Comparator("Pearson $r$", _centred_unit_length),
+    "cosine": Comparator("cosine similarity", _unit_length),
+    "spearman": Comparator(r"Spearman $\rho$", _ranked, ranks=True),
+    "rho-a": Comparator(r"Spearman $\rho_a$", _ranked_rho_a, ranks=True),
+}
+
+
+def comparator(name: str) -> Comparator:
+    """Return a comparator by its name in the config.
+
+    References
+    ----------
+    Nili et al. 2014, PLoS Comput Biol 10:e1003553 (pearson, spearman);
+    Schütt et al. 2023, eLife 12:e82566 (cosine, rho-a).
+    """
+    if name not in COMPARATORS:
+        raise InputError(
+            f"found the comparator {name!r}, expected one of {', '.join(COMPARATORS)}"
+        )
+    return COMPARATORS[name]
+
+
+def compare(models: np.ndarray, brains: np.ndarray, name: str) -> np.ndarray:
+    """Return the similarity of every model RDM with every brain RDM.
+
+    Parameters
+    ----------
+    models : float array (n_models, n_pairs)
+    brains : float array (n_brains, n_pairs)
+        Condensed RDMs over the same conditions in the same order.
+    name : str
+        A key of `COMPARATORS`.
+
+    Returns
+    -------
+    float64 array (n_models, n_brains)
+    """
+    prepare = comparator(name).prepare
+    return dot_products(prepare(np.atleast_2d(models)), prepare(np.atleast_2d(brains)))
+
+
+def dot_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return left @ right.T summed in float64 over blocks of `BLOCK` columns.
+
+    Parameters
+    ----------
+    left : float array (m, n_pairs)
+    right : float array (k, n_pairs)
+
+    Returns
+    -------
+    float64 array (m, k)
+    """
+    total = np.zeros((left.shape[0], right.shape[0]))
+    for start in range(0, left.shape[1], BLOCK):
+        block = slice(start, start + BLOCK)
+        total += left[:, block] @ right[:, block].T
+    return total

@@ -1,0 +1,54 @@
+"""Digest of the shared code behind a script.
+
+Snakemake reruns a rule when its script changes but does not see the modules that the script
+imports. Rules carry this digest as a parameter, so that editing a module reruns exactly the
+rules that use it. Imported while the Snakefile is parsed: standard library only.
+"""
+
+import ast
+import functools
+import hashlib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def code_digest(script: str | Path) -> str:
+    """Return a digest of the `workflow.lib` modules that a script imports, directly or not.
+
+    Parameters
+    ----------
+    script : path of a Python file
+    """
+    digest = hashlib.sha256()
+    for module in imported_modules(Path(script)):
+        digest.update(module.encode())
+        digest.update(module_file(module).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def imported_modules(file: Path) -> list[str]:
+    """Return the names of the `workflow.lib` modules that a file needs, sorted."""
+    found: set[str] = set()
+    to_read = list(_direct_imports(file))
+    while to_read:
+        module = to_read.pop()
+        if module not in found:
+            found.add(module)
+            to_read.extend(_direct_imports(module_file(module)))
+    return sorted(found)
+
+
+def module_file(module: str) -> Path:
+    """Return the file of a module such as `workflow.lib.rdm`."""
+    return ROOT.joinpath(*module.split(".")).with_suffix(".py")
+
+
+@functools.cache
+def _direct_imports(file: Path) -> tuple[str, ...]:
+    tree = ast.parse(file.read_text())
+    return tuple(
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("workflow.lib.")
+    )

@@ -1,0 +1,33 @@
+"""Writing files so that a reader never sees half of one."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; move it to `path` if the block succeeds.
+
+    A job that fails, or a machine that stops, leaves `path` as it was. The temporary name
+    keeps the suffix, because many writers choose the format by it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.part-{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        # Without the fsync a power cut after the rename can leave an empty file in place.
+        with open(temporary, "rb+") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sha256_of(path: str | Path) -> str:
+    """Return the hexadecimal SHA-256 digest of a file."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,44 @@
+"""What every script does around its one function: a log, and errors that users can read."""
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from workflow.lib.errors import InputError
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+@contextlib.contextmanager
+def script_job(snakemake) -> Iterator[logging.Logger]:
+    """Run the block of a `script:` with its log file, and end it well if it fails.
+
+    Everything logged goes to the rule's log file and, from warnings upwards, to the terminal.
+    An `InputError` is reported as one sentence; any other exception with its traceback.
+    Both exit with status 1, upon which Snakemake deletes the outputs of the job.
+    """
+    logger = _set_up_logging(Path(str(snakemake.log[0])))
+    logger.info("rule %s, wildcards %s", snakemake.rule, dict(snakemake.wildcards))
+    try:
+        yield logger
+    except InputError as error:
+        logger.error("%s", error)
+        sys.exit(1)
+    except Exception:
+        logger.exception("rule %s failed", snakemake.rule)
+        sys.exit(1)
+    logger.info("done")
+
+
+def _set_up_logging(log_file: Path) -> logging.Logger:
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    to_file = logging.FileHandler(log_file, mode="w", encoding="utf-8")
+    to_terminal = logging.StreamHandler(sys.stderr)
+    to_terminal.setLevel(logging.WARNING)
+    logging.basicConfig(
+        level=logging.INFO, format=LOG_FORMAT, handlers=[to_file, to_terminal], force=True
+    )
+    logging.captureWarnings(True)
+    return logging.getLogger("workflow")

@@ -1,0 +1,120 @@
+"""One look for all figures, and captions that travel with them."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from workflow.lib.comparators import COMPARATORS
+from workflow.lib.files import written_whole
+
+# Widths of a journal page in inches: one column, and the whole page.
+COLUMN_WIDTH, PAGE_WIDTH = 3.5, 7.2
+# Sequential and perceptually uniform: read alike in grey and by colour-blind readers.
+SEQUENTIAL = "viridis"
+MUTED = "0.55"
+
+
+def use_style() -> None:
+    """Set the fonts, lines and colours of all figures."""
+    sns.set_theme(
+        context="paper",
+        style="ticks",
+        palette="colorblind",
+        rc={
+            "figure.dpi": 100,
+            "savefig.dpi": 220,
+            "font.size": 8,
+            "axes.titlesize": 8.5,
+            "axes.labelsize": 8,
+            "xtick.labelsize": 7.5,
+            "ytick.labelsize": 7.5,
+            "legend.fontsize": 7.5,
+            "figure.titlesize": 9.5,
+            "legend.frameon": False,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "svg.fonttype": "none",
+            # Without a fixed salt two equal figures differ in the ids of their parts.
+            "svg.hashsalt": "figure",
+        },
+    )
+
+
+def save_figure(figure: plt.Figure, caption: str, *, png: str, svg: str, text: str) -> None:
+    """Write a figure as PNG and SVG, and its caption as reStructuredText beside them."""
+    for path, metadata in ((png, {"Software": None}), (svg, {"Date": None})):
+        with written_whole(path) as temporary:
+            figure.savefig(temporary, bbox_inches="tight", metadata=metadata)
+    plt.close(figure)
+    with written_whole(text) as temporary:
+        temporary.write_text(caption.strip() + "\n", encoding="utf-8")
+
+
+def titled(title: str, *, simulated: bool) -> str:
+    """Return a title that says so where the data is simulated."""
+    return f"{title} (simulated data)" if simulated else title
+
+
+def similarity_label(comparator: str) -> str:
+    """Return the axis label of a comparator."""
+    return COMPARATORS[comparator].label
+
+
+def column_labels(table: pd.DataFrame) -> pd.Series:
+    """Return how each row's layer is called: its layer, with the model where there are several."""
+    if table["model"].nunique() == 1:
+        return table["layer"]
+    layers_per_model = table.groupby("model")["layer"].transform("nunique")
+    with_model = table["model"] + "\n" + table["layer"]
+    named_alike = table.duplicated(["layer"], keep=False) & (layers_per_model > 1)
+    several_models = table.groupby("layer")["model"].transform("nunique") > 1
+    return table["layer"].where(~(named_alike & several_models), with_model)
+
+
+def wrapped(labels: Sequence[str], width: int = 13) -> list[str]:
+    """Return labels broken into lines."""
+    return ["\n".join(textwrap.wrap(label, width)) or label for label in labels]
+
+
+def layer_colours(n_layers: int) -> list[tuple]:
+    """Return colours for consecutive layers, from early (dark) to late (light)."""
+    return [tuple(colour) for colour in mpl.colormaps[SEQUENTIAL](np.linspace(0.05, 0.9, n_layers))]
+
+
+def roi_colours(rois: Sequence[str]) -> dict[str, tuple]:
+    """Return a colour per ROI; beyond ten they repeat with other line styles in mind."""
+    palette = sns.color_palette("colorblind", min(max(len(rois), 1), 10))
+    return {roi: palette[i % len(palette)] for i, roi in enumerate(rois)}
+
+
+def test_note(table: pd.DataFrame, alpha: float) -> str:
+    """Return what was tested, with its numbers, for one comparator's and session's cells."""
+    n_permutations = int(table["n_permutations"].iloc[0])
+    if not n_permutations:
+        return "No test was run."
+    return (
+        f"One-sided Mantel test, {n_permutations:,} permutations of the images; "
+        f"Benjamini-Hochberg q < {alpha:g} over the subject's {len(table)} cells."
+    )
+
+
+def n_note(table: pd.DataFrame) -> str:
+    """Return the number of images and pairs behind a table."""
+    return (
+        f"n = {int(table['n_images'].iloc[0]):,} images "
+        f"({int(table['n_pairs'].iloc[0]):,} pairs)"
+    )
+
+
+def read_captions(paths: Sequence[str | Path]) -> list[str]:
+    """Return the captions written beside figures."""
+    return [Path(path).read_text(encoding="utf-8") for path in paths]

@@ -1,0 +1,152 @@
+"""Where the config says that RDMs lie: files, variables, axes and labels.
+
+A source is a config block such as
+
+    files: "{subject}_BOLD5000_CORR_RDMs.h5"
+    subjects: {names: [CSI1, CSI2], from: file_name}
+    rois: {names: [LHLOC, RHLOC], from: descriptor}
+    conditions: {from: stored}
+
+This module is imported while the Snakefile is parsed and needs the standard library alone.
+"""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from workflow.lib.errors import InputError
+
+# Config block -> placeholder in file names and keys, and descriptor in RDM files.
+BRAIN_AXES = {"subjects": "subject", "sessions": "session", "rois": "roi"}
+MODEL_AXES = {"layers": "layer", "average": "member"}
+
+# RDM descriptor of the average over sessions or subjects.
+MEAN_SESSION = "mean"
+JOINT_SUBJECT = "joint"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The labels along one axis of a source.
+
+    Attributes
+    ----------
+    placeholder : "subject", "session", "roi", "layer" or "member"
+    names : tuple of str
+        Labels as results spell them.
+    values : tuple of str
+        The same labels as the files spell them.
+    origin : "file_name", "key", "axis", "descriptor" or "constant"
+        Where the files keep them.
+    axis : int or None
+        For "axis": its number, not counting axes of length one.
+    descriptor : str or None
+        For "descriptor": its name; None to look for the one that holds the values.
+    """
+
+    placeholder: str
+    names: tuple[str, ...]
+    values: tuple[str, ...]
+    origin: str
+    axis: int | None = None
+    descriptor: str | None = None
+
+    def value(self, name: str) -> str:
+        """Return how the files spell a label."""
+        return self.values[self.names.index(name)]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One RDM of a source: its labels, and the file and variable that hold it."""
+
+    labels: dict[str, str]
+    file: str
+    key: str | None
+
+
+def axes_of(source: Mapping) -> list[Axis]:
+    """Return the axes that a source describes, in the order of `BRAIN_AXES` and `MODEL_AXES`."""
+    return [
+        _axis(placeholder, source[block])
+        for block, placeholder in (BRAIN_AXES | MODEL_AXES).items()
+        if block in source
+    ]
+
+
+def _axis(placeholder: str, block: Mapping) -> Axis:
+    names = block["names"]
+    values = list(names.values()) if isinstance(names, Mapping) else list(names)
+    return Axis(
+        placeholder=placeholder,
+        names=tuple(map(str, names)),
+        values=tuple(map(str, values)),
+        origin=block["from"],
+        axis=block.get("axis"),
+        descriptor=block.get("descriptor"),
+    )
+
+
+def items_of(source: Mapping, fixed: Mapping[str, str] | None = None) -> list[Item]:
+    """Return every RDM of a source, or those with the labels `fixed`.
+
+    Parameters
+    ----------
+    source : a config block
+    fixed : mapping, placeholder -> label
+        For example {"subject": "CSI1"}.
+    """
+    axes = axes_of(source)
+    choices = [
+        [fixed[axis.placeholder]] if fixed and axis.placeholder in fixed else axis.names
+        for axis in axes
+    ]
+    items = []
+    for names in itertools.product(*choices):
+        labels = {axis.placeholder: name for axis, name in zip(axes, names, strict=True)}
+        items.append(
+            Item(
+                labels=labels,
+                file=_filled(source["files"], axes, labels, "file_name"),
+                key=_filled(source.get("key"), axes, labels, "key"),
+            )
+        )
+    return items
+
+
+def files_of(source: Mapping, fixed: Mapping[str, str] | None = None) -> list[str]:
+    """Return the files that the RDMs of `items_of` lie in, each once, in order."""
+    return list(dict.fromkeys(item.file for item in items_of(source, fixed)))
+
+
+def _filled(
+    pattern: str | None, axes: list[Axis], labels: Mapping[str, str], origin: str
+) -> str | None:
+    if pattern is None:
+        return None
+    filled = pattern
+    for axis in axes:
+        if axis.origin == origin:
+            filled = filled.replace(
+                "{" + axis.placeholder + "}", axis.value(labels[axis.placeholder])
+            )
+    return filled
+
+
+def check_placeholders(source: Mapping, where: str) -> None:
+    """Raise InputError where the patterns and the axes of a source contradict each other."""
+    axes = axes_of(source)
+    for origin, setting in (("file_name", "files"), ("key", "key")):
+        pattern = source.get(setting) or ""
+        for axis in axes:
+            wanted = "{" + axis.placeholder + "}"
+            if axis.origin == origin and wanted not in pattern:
+                raise InputError(
+                    f"{where}.{setting}: found {pattern!r}, expected {wanted} in it because "
+                    f"{where} takes the {axis.placeholder} from the {origin.replace('_', ' ')}"
+                )
+            if axis.origin != origin and wanted in pattern:
+                raise InputError(
+                    f"{where}.{setting}: found {wanted} in {pattern!r}, expected the "
+                    f"{axis.placeholder} block to say `from: {origin}`"
+                )

@@ -1,0 +1,65 @@
+# Stage compare: aligned RDMs -> tidy tables of similarity, tests and noise ceilings.
+#
+# In: <results>/<study>/rdms/.
+# Out: <results>/<study>/tables/ with rsa_<subject>.csv (a row per session, ROI, model, layer and
+# comparator) and noise_ceiling.csv (a row per ROI, comparator and subject).
+
+
+rule compare_rdms:
+    """Compare every layer with every ROI of one subject, and test each against zero."""
+    input:
+        brain="<results>/{study}/rdms/brain_{subject}.h5",
+        models=model_rdms,
+    output:
+        "<results>/{study}/tables/rsa_{subject}.csv",
+    log:
+        "<logs>/{study}/tables/rsa_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/rsa_{subject}.tsv"
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(8),
+        runtime=120,
+    params:
+        comparators=setting("comparators"),
+        n_permutations=setting("inference", "n_permutations"),
+        within_groups=setting("inference", "within_groups"),
+        seed=config["seed"],
+        code=script_digest("compare/compare_rdms.py"),
+    script:
+        "../../../scripts/compare/compare_rdms.py"
+
+
+rule estimate_noise_ceiling:
+    """Estimate how similar a perfect model could be to each ROI, given the subjects' agreement."""
+    input:
+        lambda wildcards: expand(
+            "<results>/{study}/rdms/brain_{subject}.h5",
+            study=wildcards.study,
+            subject=study_subjects(wildcards.study, joint=False),
+        ),
+    output:
+        report(
+            "<results>/{study}/tables/noise_ceiling.csv",
+            caption="../../report/noise_ceiling_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "noise ceiling"},
+        ),
+    log:
+        "<logs>/{study}/tables/noise_ceiling.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/noise_ceiling.tsv"
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(4),
+        runtime=60,
+    params:
+        comparators=setting("comparators"),
+        code=script_digest("compare/estimate_noise_ceiling.py"),
+    script:
+        "../../../scripts/compare/estimate_noise_ceiling.py"

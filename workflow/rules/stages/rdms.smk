@@ -1,0 +1,114 @@
+# Stage rdms: raw RDM files in any format and order -> aligned rsatoolbox HDF5.
+#
+# In: the raw files of a study, as its config block describes them.
+# Out: <results>/<study>/rdms/ with images.csv (the common images, in the order of every RDM of
+# the study), one file per subject (ROIs x sessions), their joint RDM, one file per model (layers).
+
+
+rule align_images:
+    """Find the images that all files of a study share, and their common order."""
+    input:
+        brain=brain_raw_files,
+        models=model_raw_files,
+    output:
+        images="<results>/{study}/rdms/images.csv",
+        unmatched="<results>/{study}/rdms/unmatched_images.csv",
+    log:
+        "<logs>/{study}/rdms/align_images.log",
+    benchmark:
+        "<benchmarks>/{study}/rdms/align_images.tsv"
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(0),
+        runtime=10,
+    params:
+        brain=setting("brain"),
+        models=setting("models"),
+        images=setting("images"),
+        folder=lambda wildcards: raw_folder(wildcards.study),
+        code=script_digest("rdms/align_images.py"),
+    script:
+        "../../../scripts/rdms/align_images.py"
+
+
+rule import_brain_rdms:
+    """Bring one subject's RDMs into the common order, averaging sessions."""
+    input:
+        raw=brain_raw_files,
+        images="<results>/{study}/rdms/images.csv",
+    output:
+        "<results>/{study}/rdms/brain_{subject}.h5",
+    log:
+        "<logs>/{study}/rdms/brain_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/rdms/brain_{subject}.tsv"
+    wildcard_constraints:
+        subject=one_of(SUBJECTS),
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(0.5),
+        runtime=30,
+    params:
+        source=setting("brain"),
+        match=setting("images", "match"),
+        folder=lambda wildcards: raw_folder(wildcards.study),
+        code=script_digest("rdms/import_brain_rdms.py"),
+    script:
+        "../../../scripts/rdms/import_brain_rdms.py"
+
+
+rule import_model_rdms:
+    """Bring one model's RDMs into the common order."""
+    input:
+        raw=model_raw_files,
+        images="<results>/{study}/rdms/images.csv",
+    output:
+        "<results>/{study}/rdms/model_{model}.h5",
+    log:
+        "<logs>/{study}/rdms/model_{model}.log",
+    benchmark:
+        "<benchmarks>/{study}/rdms/model_{model}.tsv"
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(0.5),
+        runtime=30,
+    params:
+        source=lambda wildcards: config["rsa"][wildcards.study]["models"][wildcards.model],
+        match=setting("images", "match"),
+        folder=lambda wildcards: raw_folder(wildcards.study),
+        code=script_digest("rdms/import_model_rdms.py"),
+    script:
+        "../../../scripts/rdms/import_model_rdms.py"
+
+
+rule average_subjects:
+    """Average the subjects' RDMs into a joint one."""
+    input:
+        lambda wildcards: expand(
+            "<results>/{study}/rdms/brain_{subject}.h5",
+            study=wildcards.study,
+            subject=study_subjects(wildcards.study, joint=False),
+        ),
+    output:
+        f"<results>/{{study}}/rdms/brain_{JOINT_SUBJECT}.h5",
+    log:
+        "<logs>/{study}/rdms/average_subjects.log",
+    benchmark:
+        "<benchmarks>/{study}/rdms/average_subjects.tsv"
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(0.5),
+        runtime=30,
+    params:
+        method=setting("joint"),
+        code=script_digest("rdms/average_subjects.py"),
+    script:
+        "../../../scripts/rdms/average_subjects.py"
