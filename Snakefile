@@ -39,9 +39,9 @@ include: "workflow/rules/studies/bold5000.smk"
 
 rule all:
     default_target: True
-    localrule: True
     input:
         targets,
+    localrule: True
 
 
 onstart:

@@ -72,7 +72,7 @@ def correlation_distances(patterns: np.ndarray) -> np.ndarray:
 def image_names(n_images: int, rng: np.random.Generator) -> list[str]:
     """Return names in the styles of BOLD5000, sources in their published shares."""
     shares = np.array(list(IMAGE_SOURCES.values())) / sum(IMAGE_SOURCES.values())
-    n_scene, n_coco = (int(round(share * n_images)) for share in shares[:2])
+    n_scene, n_coco = (round(share * n_images) for share in shares[:2].tolist())
     n_imagenet = n_images - n_scene - n_coco
     coco = rng.choice(581_921, n_coco, replace=False)
     synsets = rng.choice(10_000, n_imagenet, replace=False)

@@ -16,12 +16,13 @@ from workflow.lib.plotting import (
     roi_colours,
     save_figure,
     similarity_label,
+    subject_label,
     test_note,
     titled,
     use_style,
     wrapped,
 )
-from workflow.lib.sources import JOINT_SUBJECT, MEAN_SESSION
+from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import read_table
 
 
@@ -44,7 +45,6 @@ def plot_heatmap(
     roi_groups : ROIs whose mean makes one bar; without any, each ROI is a bar
     """
     table = table.assign(column=column_labels(table), row=_row_labels(table))
-    subject = table["subject"].iloc[0]
     comparator = table["comparator"].iloc[0]
     columns, rows = list(dict.fromkeys(table["column"])), list(dict.fromkeys(table["row"]))
     values = table.pivot(index="row", columns="column", values="similarity").loc[rows, columns]
@@ -62,7 +62,7 @@ def plot_heatmap(
     _draw_cells(left, values, (q < alpha) | q.isna(), similarity_label(comparator))
     _draw_bars(right, table[table["session"] == MEAN_SESSION], columns, roi_groups)
     right.set_ylabel(similarity_label(comparator))
-    who = "joint RDM over subjects" if subject == JOINT_SUBJECT else f"subject {subject}"
+    who = subject_label(table["subject"].iloc[0])
     figure.suptitle(f"{titled(title, simulated=simulated)}: {who}, {n_note(table)}")
     family = table[table["session"] == MEAN_SESSION]
     grouped = " Bars are means over single ROIs (dots)." if roi_groups else ""
@@ -71,7 +71,6 @@ def plot_heatmap(
         f"Similarity ({comparator}) of model and brain RDMs, {who}, {n_note(table)}. "
         f"{test_note(family, alpha)}{greyed}{grouped} "
         "No error bar is drawn: a spread over ROIs would say nothing about images or subjects."
-        + (" Simulated data." if simulated else "")
     )
     return figure, caption
 
@@ -79,7 +78,9 @@ def plot_heatmap(
 def _row_labels(table: pd.DataFrame) -> pd.Series:
     if table["session"].nunique() == 1:
         return table["roi"]
-    session = table["session"].where(table["session"] == MEAN_SESSION, "session " + table["session"])
+    session = table["session"].where(
+        table["session"] == MEAN_SESSION, "session " + table["session"]
+    )
     return table["roi"] + ", " + session
 
 
@@ -87,9 +88,9 @@ def _draw_cells(
     axes: plt.Axes, values: pd.DataFrame, significant: pd.DataFrame, label: str
 ) -> None:
     similarity = values.to_numpy()
-    shown = np.ma.masked_where(~significant.to_numpy(), similarity)
+    muted = ~significant.to_numpy()
     mesh = axes.pcolormesh(
-        shown,
+        np.ma.masked_array(similarity, muted),
         cmap=SEQUENTIAL,
         vmin=min(0.0, similarity.min()),
         vmax=max(similarity.max(), 1e-3),
@@ -99,7 +100,7 @@ def _draw_cells(
     axes.set_facecolor("0.93")
     for (i, j), value in np.ndenumerate(similarity):
         dark = mesh.norm(value) < 0.6
-        colour = MUTED if shown.mask[i, j] else ("white" if dark else "black")
+        colour = MUTED if muted[i, j] else ("white" if dark else "black")
         text = f"{value:.3f}"
         axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=7, color=colour)
     axes.figure.colorbar(mesh, ax=axes, label=label, shrink=0.8)
@@ -133,9 +134,7 @@ def _draw_bars(
             for _, values in members.iterrows():
                 axes.plot(x, values, "o", ms=2, color="black", mew=0)
     axes.axhline(0, color="black", lw=0.6)
-    axes.set_xticks(
-        np.arange(len(columns)), wrapped(list(columns)), rotation=_rotation(columns)
-    )
+    axes.set_xticks(np.arange(len(columns)), wrapped(list(columns)), rotation=_rotation(columns))
     if len(groups) > 1:
         axes.legend(ncols=2 if len(groups) > 5 else 1, loc="upper left", bbox_to_anchor=(1, 1))
 
@@ -154,4 +153,9 @@ if __name__ == "__main__":
             alpha=snakemake.params.alpha,
             roi_groups=snakemake.params.roi_groups,
         )
-        save_figure(figure, caption, **dict(snakemake.output.items()))
+        save_figure(
+            figure,
+            caption,
+            simulated=snakemake.params.simulated,
+            **dict(snakemake.output.items()),
+        )

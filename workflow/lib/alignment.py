@@ -76,7 +76,11 @@ def match_keys(names: Sequence[str], match: str, what: str) -> list[str]:
             f"{what}: found {len(repeated)} image name(s) more than once (for example "
             f"{' and '.join(map(repr, spelled[:2]))}), expected each once; average repeats "
             "or rename them"
-            + (", or set images.match to exact" if match != "exact" and len(set(spelled)) > 1 else "")
+            + (
+                ", or set images.match to exact"
+                if match != "exact" and len(set(spelled)) > 1
+                else ""
+            )
         )
     return keys
 
@@ -104,15 +108,11 @@ def align(
     InputError
         Duplicate names, unmatched names where `unmatched` is "error", or too few in common.
     """
-    keys_by_file = {
-        file: match_keys(names, match, file) for file, names in names_by_file.items()
-    }
+    keys_by_file = {file: match_keys(names, match, file) for file, names in names_by_file.items()}
     common = set.intersection(*(set(keys) for keys in keys_by_file.values()))
     lost = {
         file: tuple(
-            name
-            for name, key in zip(names_by_file[file], keys, strict=True)
-            if key not in common
+            name for name, key in zip(names_by_file[file], keys, strict=True) if key not in common
         )
         for file, keys in keys_by_file.items()
     }
@@ -144,9 +144,7 @@ def align(
     )
 
 
-def positions(
-    common: Sequence[str], names: Sequence[str], *, match: str, what: str
-) -> np.ndarray:
+def positions(common: Sequence[str], names: Sequence[str], *, match: str, what: str) -> np.ndarray:
     """Return where each common name stands in a file.
 
     Parameters

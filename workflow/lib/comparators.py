@@ -101,9 +101,7 @@ def comparator(name: str) -> Comparator:
     Schütt et al. 2023, eLife 12:e82566 (cosine, rho-a).
     """
     if name not in COMPARATORS:
-        raise InputError(
-            f"found the comparator {name!r}, expected one of {', '.join(COMPARATORS)}"
-        )
+        raise InputError(f"found the comparator {name!r}, expected one of {', '.join(COMPARATORS)}")
     return COMPARATORS[name]
 
 

@@ -30,9 +30,7 @@ def complete_config(config: Mapping) -> dict:
     schema = load_schema()
     completed = copy.deepcopy(dict(config))
     if isinstance(completed.get("rsa"), dict):
-        completed["rsa"] = {
-            name: _inherit(name, completed["rsa"], ()) for name in completed["rsa"]
-        }
+        completed["rsa"] = {name: _inherit(name, completed["rsa"], ()) for name in completed["rsa"]}
     _validate(completed, schema)
     _check_studies(completed)
     return completed
@@ -109,12 +107,16 @@ def _sentence(error: ValidationError) -> str:
         unknown = next(key for key in error.instance if key not in allowed)
         near = difflib.get_close_matches(str(unknown), allowed, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"{where}: found the unknown key {unknown!r}, expected one of {_listed(allowed)}{hint}"
+        return (
+            f"{where}: found the unknown key {unknown!r}, expected one of {_listed(allowed)}{hint}"
+        )
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)
         return f"{where}: found no key {missing!r}, which is required"
     if error.validator == "enum":
-        return f"{where}: found {error.instance!r}, expected one of {_listed(error.validator_value)}"
+        return (
+            f"{where}: found {error.instance!r}, expected one of {_listed(error.validator_value)}"
+        )
     return f"{where}: {error.message}; see config/README.md"
 
 

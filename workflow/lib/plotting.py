@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 
 import matplotlib as mpl
 
@@ -15,6 +14,7 @@ import seaborn as sns
 
 from workflow.lib.comparators import COMPARATORS
 from workflow.lib.files import written_whole
+from workflow.lib.sources import JOINT_SUBJECT
 
 # Widths of a journal page in inches: one column, and the whole page.
 COLUMN_WIDTH, PAGE_WIDTH = 3.5, 7.2
@@ -49,8 +49,15 @@ def use_style() -> None:
     )
 
 
-def save_figure(figure: plt.Figure, caption: str, *, png: str, svg: str, text: str) -> None:
-    """Write a figure as PNG and SVG, and its caption as reStructuredText beside them."""
+def save_figure(
+    figure: plt.Figure, caption: str, *, simulated: bool, png: str, svg: str, text: str
+) -> None:
+    """Write a figure as PNG and SVG, and its caption as reStructuredText beside them.
+
+    The caption of simulated data says so.
+    """
+    if simulated:
+        caption = f"{caption} Simulated data."
     for path, metadata in ((png, {"Software": None}), (svg, {"Date": None})):
         with written_whole(path) as temporary:
             figure.savefig(temporary, bbox_inches="tight", metadata=metadata)
@@ -62,6 +69,11 @@ def save_figure(figure: plt.Figure, caption: str, *, png: str, svg: str, text: s
 def titled(title: str, *, simulated: bool) -> str:
     """Return a title that says so where the data is simulated."""
     return f"{title} (simulated data)" if simulated else title
+
+
+def subject_label(subject: str) -> str:
+    """Return how a subject is called in titles and captions."""
+    return "joint RDM over subjects" if subject == JOINT_SUBJECT else f"subject {subject}"
 
 
 def similarity_label(comparator: str) -> str:
@@ -110,11 +122,5 @@ def test_note(table: pd.DataFrame, alpha: float) -> str:
 def n_note(table: pd.DataFrame) -> str:
     """Return the number of images and pairs behind a table."""
     return (
-        f"n = {int(table['n_images'].iloc[0]):,} images "
-        f"({int(table['n_pairs'].iloc[0]):,} pairs)"
+        f"n = {int(table['n_images'].iloc[0]):,} images ({int(table['n_pairs'].iloc[0]):,} pairs)"
     )
-
-
-def read_captions(paths: Sequence[str | Path]) -> list[str]:
-    """Return the captions written beside figures."""
-    return [Path(path).read_text(encoding="utf-8") for path in paths]

@@ -248,8 +248,11 @@ class HDF5RDMFile(ArrayRDMFile):
             # A label that images share (their category) cannot be what names them.
             unique = [name for name in candidates if len(set(found[name])) == len(found[name])]
             chosen = _one_of(
-                key, unique if key is None and unique else candidates, self.path.name,
-                "pattern descriptor", "conditions.key",
+                key,
+                unique if key is None and unique else candidates,
+                self.path.name,
+                "pattern descriptor",
+                "conditions.key",
             )
             return found[chosen]
         found = _hdf5_strings(self._file)
@@ -403,7 +406,9 @@ def _hdf5_strings(group: h5py.Group | None) -> dict[str, list[str]]:
         return {}
     members = {name: item for name, item in group.items() if isinstance(item, h5py.Dataset)}
     found = {
-        name: _as_strings(item[()]) for name, item in members.items() if item.shape and item.ndim == 1
+        name: _as_strings(item[()])
+        for name, item in members.items()
+        if item.shape and item.ndim == 1
     }
     # rsatoolbox writes tuples of str as attributes.
     found.update(
@@ -469,4 +474,6 @@ def _naming(what: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(f"{what}: {error}" if not str(error).startswith(what) else str(error)) from None
+        raise InputError(
+            f"{what}: {error}" if not str(error).startswith(what) else str(error)
+        ) from None

@@ -47,8 +47,11 @@ def write_rdms(
     labels: dict[str, list[str]] = {}
     with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
         stack = file.create_dataset(
-            "dissimilarities", (0, n * (n - 1) // 2), maxshape=(None, n * (n - 1) // 2),
-            chunks=(1, max(1, n * (n - 1) // 2)), dtype=np.float32,
+            "dissimilarities",
+            (0, n * (n - 1) // 2),
+            maxshape=(None, n * (n - 1) // 2),
+            chunks=(1, max(1, n * (n - 1) // 2)),
+            dtype=np.float32,
         )
         for row, (row_labels, vector) in enumerate(rdms):
             stack.resize(row + 1, axis=0)

@@ -1,5 +1,6 @@
 """Tidy tables: written whole, with numbers that read back as they were."""
 
+import html
 from pathlib import Path
 
 import pandas as pd
@@ -20,3 +21,21 @@ def read_table(path: str | Path) -> pd.DataFrame:
     """Read a table; labels such as subject "01" and layer "3" stay text, in their order."""
     labels = ("study", "subject", "session", "roi", "model", "layer", "comparator", "group")
     return pd.read_csv(path, dtype=dict.fromkeys(labels, str), keep_default_na=True)
+
+
+HTML_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+body {{ font: 14px sans-serif; margin: 1.5em; }}
+table {{ border-collapse: collapse; }}
+th, td {{ padding: 0.25em 0.7em; border-bottom: 1px solid #ddd; text-align: left; }}
+thead th {{ border-bottom: 2px solid #555; position: sticky; top: 0; background: white; }}
+</style></head><body><h1>{title}</h1>{table}</body></html>
+"""
+
+
+def write_html(table: pd.DataFrame, path: str | Path, *, title: str, simulated: bool) -> None:
+    """Write a table as a page for the report, saying so where the data is simulated."""
+    heading = html.escape(f"{title} (simulated data)" if simulated else title)
+    body = table.to_html(index=False, border=0, na_rep="")
+    with written_whole(path) as temporary:
+        temporary.write_text(HTML_PAGE.format(title=heading, table=body), encoding="utf-8")

@@ -37,7 +37,9 @@ def script_digest(script):
 
 def axis_names(source, placeholder):
     """Return the labels of a source along an axis, () if it has none."""
-    return next((axis.names for axis in axes_of(source) if axis.placeholder == placeholder), ())
+    return next(
+        (axis.names for axis in axes_of(source) if axis.placeholder == placeholder), ()
+    )
 
 
 def setting(*keys):
@@ -66,8 +68,12 @@ def raw_folder(study):
 def raw_files(study, source, fixed=None):
     """Return the raw files of a config block of a study."""
     names = files_of(source, fixed)
-    listed = source["conditions"]["file"] if source["conditions"]["from"] == "list" else None
-    return [f"{raw_folder(study)}/{name}" for name in names + ([listed] if listed else [])]
+    listed = (
+        source["conditions"]["file"] if source["conditions"]["from"] == "list" else None
+    )
+    return [
+        f"{raw_folder(study)}/{name}" for name in names + ([listed] if listed else [])
+    ]
 
 
 def study_subjects(study, joint=True):
@@ -84,7 +90,9 @@ def brain_raw_files(wildcards):
 def model_raw_files(wildcards):
     models = config["rsa"][wildcards.study]["models"]
     chosen = [wildcards.model] if "model" in wildcards.keys() else models
-    return [file for name in chosen for file in raw_files(wildcards.study, models[name])]
+    return [
+        file for name in chosen for file in raw_files(wildcards.study, models[name])
+    ]
 
 
 def model_rdms(wildcards):

@@ -40,12 +40,49 @@ def rsa_tables(joint):
     return tables
 
 
+def noise_ceiling_table(wildcards):
+    several = len(study_subjects(wildcards.study, joint=False)) > 1
+    return f"<results>/{wildcards.study}/tables/noise_ceiling.csv" if several else []
+
+
+def summary_subject(study):
+    """Return the subject that stands for a study: the joint RDM, or the only subject."""
+    return study_subjects(study)[-1]
+
+
+def summary_table(wildcards):
+    return (
+        f"<results>/{wildcards.study}/tables/rsa_{summary_subject(wildcards.study)}.csv"
+    )
+
+
+def figure_targets():
+    """Return the figures that the selected studies ask for, as PNG."""
+    wanted = []
+    for study in STUDIES:
+        figures = list(config["rsa"][study]["figures"])
+        if len(study_subjects(study, joint=False)) < 2:
+            figures = [figure for figure in figures if figure != "noise_ceiling"]
+        if not config["rsa"][study]["roi_groups"]:
+            figures = [figure for figure in figures if figure != "roi_groups"]
+        names = [figure for figure in figures if figure != "heatmap"]
+        if "heatmap" in figures:
+            names += [f"heatmap_{subject}" for subject in study_subjects(study)]
+        wanted += [f"<results>/{study}/figures/{name}.png" for name in names]
+    return wanted
+
+
+STUDY_TARGETS.append(figure_targets)
+
+
 rule plot_heatmap:
     """Draw one subject's layer x ROI similarities: heatmap and grouped bars side by side."""
     input:
         "<results>/{study}/tables/rsa_{subject}.csv",
     output:
-        **figure_files("heatmap_{subject}", "Layer x ROI", figure="heatmap", subject="{subject}"),
+        **figure_files(
+            "heatmap_{subject}", "Layer x ROI", figure="heatmap", subject="{subject}"
+        ),
     log:
         "<logs>/{study}/figures/heatmap_{subject}.log",
     conda:
@@ -63,3 +100,169 @@ rule plot_heatmap:
         code=script_digest("figures/plot_heatmap.py"),
     script:
         "../../../scripts/figures/plot_heatmap.py"
+
+
+rule plot_layer_profile:
+    """Draw similarity over layers per ROI: every subject, their mean, and the noise ceiling."""
+    input:
+        tables=rsa_tables(joint=False),
+        ceiling=noise_ceiling_table,
+    output:
+        **figure_files("layer_profile", "Layer x ROI", figure="layer profile"),
+    log:
+        "<logs>/{study}/figures/layer_profile.log",
+    conda:
+        "../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        comparator=first_comparator,
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("figures/plot_layer_profile.py"),
+    script:
+        "../../../scripts/figures/plot_layer_profile.py"
+
+
+rule plot_roi_groups:
+    """Draw the mean similarity over groups of ROIs, such as both hemispheres of an area."""
+    input:
+        rsa_tables(joint=True),
+    output:
+        **figure_files("roi_groups", "Layer x ROI", figure="ROI groups"),
+    log:
+        "<logs>/{study}/figures/roi_groups.log",
+    conda:
+        "../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        comparator=first_comparator,
+        roi_groups=setting("roi_groups"),
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("figures/plot_roi_groups.py"),
+    script:
+        "../../../scripts/figures/plot_roi_groups.py"
+
+
+rule plot_noise_ceiling:
+    """Draw the noise ceiling of every ROI, with each subject's share in it."""
+    input:
+        "<results>/{study}/tables/noise_ceiling.csv",
+    output:
+        **figure_files("noise_ceiling", "Data", figure="noise ceiling"),
+    log:
+        "<logs>/{study}/figures/noise_ceiling.log",
+    conda:
+        "../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        comparator=first_comparator,
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("figures/plot_noise_ceiling.py"),
+    script:
+        "../../../scripts/figures/plot_noise_ceiling.py"
+
+
+rule plot_radar:
+    """Draw a radar chart: ROIs around the circle, one line per layer."""
+    input:
+        summary_table,
+    output:
+        **figure_files("radar", "Layer x ROI", figure="radar"),
+    log:
+        "<logs>/{study}/figures/radar.log",
+    conda:
+        "../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        comparator=first_comparator,
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("figures/plot_radar.py"),
+    script:
+        "../../../scripts/figures/plot_radar.py"
+
+
+rule plot_surface:
+    """Draw the layer x ROI similarities as a surface over the table."""
+    input:
+        summary_table,
+    output:
+        **figure_files("surface", "Layer x ROI", figure="surface"),
+    log:
+        "<logs>/{study}/figures/surface.log",
+    conda:
+        "../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        comparator=first_comparator,
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("figures/plot_surface.py"),
+    script:
+        "../../../scripts/figures/plot_surface.py"
+
+
+rule plot_rdms:
+    """Draw the RDMs that are compared: every ROI and every layer, images sorted by group."""
+    input:
+        brain=lambda wildcards: (
+            f"<results>/{wildcards.study}/rdms/brain_{summary_subject(wildcards.study)}.h5"
+        ),
+        models=model_rdms,
+    output:
+        **figure_files("rdms", "Data", figure="RDMs"),
+    log:
+        "<logs>/{study}/figures/rdms.log",
+    conda:
+        "../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(4),
+        runtime=10,
+    params:
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("figures/plot_rdms.py"),
+    script:
+        "../../../scripts/figures/plot_rdms.py"
+
+
+rule plot_composition:
+    """Draw which images the files share and which are lost, by image group."""
+    input:
+        images="<results>/{study}/rdms/images.csv",
+        unmatched="<results>/{study}/rdms/unmatched_images.csv",
+    output:
+        **figure_files("composition", "Data", figure="image set"),
+    log:
+        "<logs>/{study}/figures/composition.log",
+    conda:
+        "../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        match=setting("images", "match"),
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("figures/plot_composition.py"),
+    script:
+        "../../../scripts/figures/plot_composition.py"

@@ -79,7 +79,9 @@ rule import_model_rdms:
         mem_mb=size_mb(0.5),
         runtime=30,
     params:
-        source=lambda wildcards: config["rsa"][wildcards.study]["models"][wildcards.model],
+        source=lambda wildcards: config["rsa"][wildcards.study]["models"][
+            wildcards.model
+        ],
         match=setting("images", "match"),
         folder=lambda wildcards: raw_folder(wildcards.study),
         code=script_digest("rdms/import_model_rdms.py"),

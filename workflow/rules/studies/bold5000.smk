@@ -33,8 +33,216 @@ rule simulate_bold5000:
         runtime=20,
     params:
         n_images=lambda wildcards: BOLD5000_SIMULATIONS[wildcards.folder]["n_images"],
-        null_effect=lambda wildcards: BOLD5000_SIMULATIONS[wildcards.folder]["null_effect"],
+        null_effect=lambda wildcards: BOLD5000_SIMULATIONS[wildcards.folder][
+            "null_effect"
+        ],
         seed=config["seed"],
         code=script_digest("bold5000/simulate_bold5000.py"),
     script:
         "../../../scripts/bold5000/simulate_bold5000.py"
+
+
+def bold5000_studies():
+    return [study for study in config["bold5000"]["studies"] if study in STUDIES]
+
+
+def bold5000_targets():
+    """Return what the study adds to the generic figures."""
+    wanted = []
+    for study in bold5000_studies():
+        wanted += [
+            f"<results>/{study}/figures/{name}.png" for name in ("tiers", "latency")
+        ]
+        if config["rsa"][study]["source"] != "simulated":
+            wanted.append(f"<results>/{study}/figures/published.png")
+    for study in STUDIES:
+        entry = config["rsa"][study]
+        if entry["source"] == "simulated" and entry["dataset"] == "bold5000":
+            wanted.append(f"<results>/{study}/tables/recovery.html")
+    return wanted
+
+
+STUDY_TARGETS.append(bold5000_targets)
+
+
+rule check_recovery:
+    """Compare the layers found for each ROI with the layers planted in the simulation."""
+    input:
+        tables=rsa_tables(joint=True),
+        truth=lambda wildcards: f"{raw_folder(wildcards.study)}/truth.csv",
+    output:
+        table="<results>/{study}/tables/recovery.csv",
+        html=report(
+            "<results>/{study}/tables/recovery.html",
+            caption="../../report/recovery_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "planted layers"},
+        ),
+    log:
+        "<logs>/{study}/tables/recovery.log",
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        comparator=first_comparator,
+        alpha=setting("inference", "alpha"),
+        code=script_digest("bold5000/check_recovery.py"),
+    script:
+        "../../../scripts/bold5000/check_recovery.py"
+
+
+rule plot_tiers:
+    """Draw the tiers of the visual hierarchy over the layers: lines per tier, dots per ROI."""
+    input:
+        rsa_tables(joint=True),
+    output:
+        **figure_files("tiers", "Layer x ROI", figure="tiers"),
+    log:
+        "<logs>/{study}/figures/tiers.log",
+    conda:
+        "../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        comparator=first_comparator,
+        title=setting("title"),
+        simulated=is_simulated,
+        tiers=config["bold5000"]["tiers"],
+        roi_groups=setting("roi_groups"),
+        code=script_digest("bold5000/plot_tiers.py"),
+    script:
+        "../../../scripts/bold5000/plot_tiers.py"
+
+
+rule tabulate_latency:
+    """Set response onsets of areas, from the literature, beside where along the layers they lie."""
+    input:
+        tables=rsa_tables(joint=True),
+        onsets=config["bold5000"]["onset_latency"],
+    output:
+        table="<results>/{study}/tables/latency.csv",
+        statistics="<results>/{study}/tables/latency_statistics.csv",
+        html=report(
+            "<results>/{study}/tables/latency.html",
+            caption="../../report/latency_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "response onsets"},
+        ),
+    log:
+        "<logs>/{study}/tables/latency.log",
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        comparator=first_comparator,
+        roi_groups=setting("roi_groups"),
+        simulated=is_simulated,
+        code=script_digest("bold5000/tabulate_latency.py"),
+    script:
+        "../../../scripts/bold5000/tabulate_latency.py"
+
+
+rule plot_latency:
+    """Draw response onsets of areas against their layer centre of mass."""
+    input:
+        table="<results>/{study}/tables/latency.csv",
+        statistics="<results>/{study}/tables/latency_statistics.csv",
+    output:
+        **figure_files("latency", "Layer x ROI", figure="latency"),
+    log:
+        "<logs>/{study}/figures/latency.log",
+    conda:
+        "../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        title=setting("title"),
+        simulated=is_simulated,
+        n_layers=lambda wildcards: len(
+            axis_names(
+                config["rsa"][wildcards.study]["models"][
+                    config["bold5000"]["published_model"]
+                ],
+                "layer",
+            )
+        ),
+        code=script_digest("bold5000/plot_latency.py"),
+    script:
+        "../../../scripts/bold5000/plot_latency.py"
+
+
+rule compare_published:
+    """Set the correlations of the published figures beside ours, cell by cell."""
+    input:
+        tables=rsa_tables(joint=True),
+        published=config["bold5000"]["published"],
+    output:
+        "<results>/{study}/tables/published.csv",
+    log:
+        "<logs>/{study}/tables/published.log",
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        model=config["bold5000"]["published_model"],
+        code=script_digest("bold5000/compare_published.py"),
+    script:
+        "../../../scripts/bold5000/compare_published.py"
+
+
+def published_studies(study):
+    """Return the study and the selected ones that extend it with real data of the same models."""
+    return [
+        other
+        for other in STUDIES
+        if other == study
+        or (
+            config["rsa"][other].get("extends") == study
+            and config["rsa"][other]["source"] == config["rsa"][study]["source"]
+            and "pearson" in config["rsa"][other]["comparators"]
+        )
+    ]
+
+
+rule plot_published:
+    """Draw published against our correlations, for the published and the full set of images."""
+    input:
+        lambda wildcards: [
+            f"<results>/{study}/tables/published.csv"
+            for study in published_studies(wildcards.study)
+        ],
+    output:
+        **figure_files("published", "Layer x ROI", figure="published against ours"),
+    log:
+        "<logs>/{study}/figures/published.log",
+    conda:
+        "../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        study_titles=lambda wildcards: [
+            config["rsa"][study]["title"]
+            for study in published_studies(wildcards.study)
+        ],
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("bold5000/plot_published.py"),
+    script:
+        "../../../scripts/bold5000/plot_published.py"

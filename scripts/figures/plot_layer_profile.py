@@ -1,0 +1,133 @@
+"""Draw similarity over layers per ROI: every subject, their mean, and the noise ceiling."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from workflow.lib.jobs import script_job
+from workflow.lib.plotting import (
+    MUTED,
+    PAGE_WIDTH,
+    column_labels,
+    n_note,
+    save_figure,
+    similarity_label,
+    titled,
+    use_style,
+    wrapped,
+)
+from workflow.lib.rsa_tables import mean_session_rows, similarity_matrix
+from workflow.lib.tables import read_table
+
+
+def plot_layer_profile(
+    tables: Sequence[pd.DataFrame],
+    ceiling: pd.DataFrame | None,
+    *,
+    title: str,
+    simulated: bool,
+) -> tuple[plt.Figure, str]:
+    """Draw one panel per ROI with the subjects' similarities over layers.
+
+    Parameters
+    ----------
+    tables : rows of `rsa_<subject>.csv` of one comparator, mean over sessions, per subject
+    ceiling : rows of `noise_ceiling.csv` of that comparator; None for one subject
+    title : name of the study
+    simulated : whether the data is simulated
+    """
+    matrices = [similarity_matrix(table.assign(layer=column_labels(table))) for table in tables]
+    rois, layers = list(matrices[0].index), list(matrices[0].columns)
+    values = np.stack([matrix.to_numpy() for matrix in matrices])
+    bounds = None if ceiling is None else ceiling.groupby("roi")[["lower", "upper"]].mean()
+
+    use_style()
+    n_columns = min(5, len(rois))
+    n_rows = -(-len(rois) // n_columns)
+    panel_width = max(PAGE_WIDTH / 5, 0.9 + 0.3 * len(layers))
+    figure, axes = plt.subplots(
+        n_rows,
+        n_columns,
+        figsize=(max(panel_width * n_columns, 4.4), 0.5 + 1.9 * n_rows),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    x = np.arange(len(layers))
+    # With few subjects the upper ceiling lies far above any curve, and would flatten them.
+    top = 1.25 * max(values.max(), 0 if bounds is None else bounds["lower"].max())
+    for i, (panel, roi) in enumerate(zip(axes.flat, rois, strict=False)):
+        if bounds is not None:
+            _draw_ceiling(panel, *bounds.loc[roi], top=top)
+        for subject in values[:, i]:
+            panel.plot(x, subject, color=MUTED, lw=0.8, label="single subjects")
+        mean = values[:, i].mean(axis=0)
+        panel.plot(x, mean, "o-", color="C0", ms=3.5, lw=1.6, label="mean of subjects")
+        panel.axhline(0, color="black", lw=0.6)
+        panel.set_title(roi)
+        panel.set_xticks(x, wrapped(layers), rotation=90)
+    axes[0, 0].set_ylim(None, top)
+    for panel in axes.flat[len(rois) :]:
+        panel.set_visible(False)
+    for panel in axes[:, 0]:
+        panel.set_ylabel(similarity_label(tables[0]["comparator"].iloc[0]))
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=3)
+    n_subjects = len(tables)
+    figure.suptitle(
+        f"{titled(title, simulated=simulated)}: {n_subjects} subject"
+        f"{'s' if n_subjects > 1 else ''}, {n_note(tables[0])}"
+    )
+    band = (
+        " Grey band: noise ceiling, from the mean similarity of each subject with the mean of the "
+        "others (lower, dashed) to that with the mean of all (upper; cut off where an arrow "
+        "points up); its bounds stand in each panel."
+        if bounds is not None
+        else " One subject: no noise ceiling can be estimated."
+    )
+    caption = (
+        f"Similarity ({tables[0]['comparator'].iloc[0]}) of layer and brain RDMs per ROI; thin "
+        f"lines: the {n_subjects} subjects; thick line: their mean; {n_note(tables[0])}.{band}"
+    )
+    return figure, caption
+
+
+def _draw_ceiling(panel: plt.Axes, lower: float, upper: float, *, top: float) -> None:
+    panel.axhspan(lower, upper, color="0.9", lw=0, label="noise ceiling")
+    panel.axhline(lower, color="0.4", lw=0.8, ls="--")
+    arrow = " ↑" if upper > top else ""
+    panel.text(
+        0.97,
+        0.96,
+        f"ceiling {lower:.2f}-{upper:.2f}{arrow}",
+        transform=panel.transAxes,
+        ha="right",
+        va="top",
+        fontsize=6.5,
+        color="0.35",
+    )
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        comparator = snakemake.params.comparator
+        ceiling = None
+        if snakemake.input.get("ceiling"):
+            ceiling = read_table(snakemake.input.ceiling)
+            ceiling = ceiling[ceiling["comparator"] == comparator]
+        figure, caption = plot_layer_profile(
+            [mean_session_rows(read_table(path), comparator) for path in snakemake.input.tables],
+            ceiling,
+            title=snakemake.params.title,
+            simulated=snakemake.params.simulated,
+        )
+        save_figure(
+            figure,
+            caption,
+            simulated=snakemake.params.simulated,
+            **dict(snakemake.output.items()),
+        )

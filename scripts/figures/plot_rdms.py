@@ -1,0 +1,106 @@
+"""Draw the RDMs that are compared: every ROI and every layer, images sorted by group."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from workflow.lib.comparators import rank
+from workflow.lib.jobs import script_job
+from workflow.lib.plotting import save_figure, subject_label, titled, use_style, wrapped
+from workflow.lib.rdm import to_square
+from workflow.lib.rdm_store import RDMStore, check_same_images
+from workflow.lib.sources import MEAN_SESSION
+
+# More rows than this cannot be told apart in a panel of one inch.
+MAX_PIXELS = 300
+
+
+def plot_rdms(
+    brain: RDMStore, models: Sequence[RDMStore], *, title: str, simulated: bool
+) -> tuple[plt.Figure, str]:
+    """Draw the brain RDMs (mean over sessions) above the model RDMs, as percentiles.
+
+    Parameters
+    ----------
+    brain : RDMs of one subject, or the joint ones
+    models : RDMs of every model
+    title : name of the study
+    simulated : whether the data is simulated
+    """
+    check_same_images([brain, *models])
+    order = np.argsort(np.unique(brain.groups, return_inverse=True)[1], kind="stable")
+    panels = [
+        (labels["roi"], brain, row)
+        for row, labels in enumerate(brain.rows())
+        if labels["session"] == MEAN_SESSION
+    ]
+    n_rois = len(panels)
+    several = len(models) > 1
+    for model in models:
+        name = f"{model.descriptors['model']}\n" if several and model.n_rdms > 1 else ""
+        panels += [(name + labels["layer"], model, row) for row, labels in enumerate(model.rows())]
+    n_columns = min(5, max(n_rois, len(panels) - n_rois))
+    rows_of = [-(-n // n_columns) for n in (n_rois, len(panels) - n_rois)]
+    use_style()
+    figure, axes = plt.subplots(
+        sum(rows_of),
+        n_columns,
+        figsize=(1.35 * n_columns + 0.7, 1.55 * sum(rows_of) + 0.5),
+        squeeze=False,
+        layout="constrained",
+    )
+    places = [*axes.flat[:n_rois], *axes.flat[rows_of[0] * n_columns :]]
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for place, (label, store, row) in zip(places, panels, strict=False):
+        image = place.imshow(_percentiles(store, row, order), cmap="magma", vmin=0, vmax=100)
+        place.set_title("\n".join(wrapped(label.split("\n"), 16)), fontsize=7.5)
+    figure.colorbar(image, ax=axes, shrink=0.5, label="dissimilarity (percentile within each RDM)")
+    groups = list(dict.fromkeys(np.asarray(brain.groups)[order]))
+    who = subject_label(brain.descriptors["subject"])
+    figure.suptitle(
+        f"{titled(title, simulated=simulated)}: brain ({who}) above, models below, "
+        f"n = {brain.n_images:,} images",
+        fontsize=8.5,
+    )
+    sorted_by = f", sorted by group ({', '.join(groups)})" if len(groups) > 1 else ""
+    caption = (
+        f"RDMs of the ROIs ({who}) and of the model layers over n = {brain.n_images:,} images"
+        f"{sorted_by}. Colours are percentiles of the dissimilarity within each RDM"
+        + (
+            f"; large RDMs are drawn by block means of at most {MAX_PIXELS} rows"
+            if brain.n_images > MAX_PIXELS
+            else ""
+        )
+        + "."
+    )
+    return figure, caption
+
+
+def _percentiles(store: RDMStore, row: int, order: np.ndarray) -> np.ndarray:
+    """Return one RDM as percentiles in the given order, averaged to at most MAX_PIXELS rows."""
+    ranks = rank(store.vector(row))[0]
+    square = to_square((100 * ranks / ranks.size).astype(np.float32), store.n_images)
+    square = square[np.ix_(order, order)]
+    factor = -(-store.n_images // MAX_PIXELS)
+    if factor == 1:
+        return square
+    n = store.n_images // factor
+    return square[: n * factor, : n * factor].reshape(n, factor, n, factor).mean(axis=(1, 3))
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        figure, caption = plot_rdms(
+            RDMStore(snakemake.input.brain),
+            [RDMStore(path) for path in snakemake.input.models],
+            title=snakemake.params.title,
+            simulated=snakemake.params.simulated,
+        )
+        save_figure(
+            figure,
+            caption,
+            simulated=snakemake.params.simulated,
+            **dict(snakemake.output.items()),
+        )

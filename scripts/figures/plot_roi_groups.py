@@ -1,0 +1,97 @@
+"""Draw the mean similarity over groups of ROIs, such as both hemispheres of an area."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from workflow.lib.jobs import script_job
+from workflow.lib.plotting import (
+    SEQUENTIAL,
+    column_labels,
+    n_note,
+    save_figure,
+    similarity_label,
+    subject_label,
+    titled,
+    use_style,
+    wrapped,
+)
+from workflow.lib.rsa_tables import group_means, mean_session_rows
+from workflow.lib.tables import read_table
+
+
+def plot_roi_groups(
+    tables: Sequence[pd.DataFrame],
+    *,
+    title: str,
+    simulated: bool,
+    roi_groups: Mapping[str, Sequence[str]],
+) -> tuple[plt.Figure, str]:
+    """Draw one small heatmap (ROI group x layer) per subject, all on one colour scale.
+
+    Parameters
+    ----------
+    tables : rows of `rsa_<subject>.csv` of one comparator, mean over sessions, per subject
+    title : name of the study
+    simulated : whether the data is simulated
+    roi_groups : ROIs of each group
+    """
+    means = [group_means(table.assign(layer=column_labels(table)), roi_groups) for table in tables]
+    low = min(0.0, *(float(mean.to_numpy().min()) for mean in means))
+    high = max(float(mean.to_numpy().max()) for mean in means)
+    use_style()
+    n_rows, n_columns = means[0].shape
+    figure, axes = plt.subplots(
+        1,
+        len(tables),
+        figsize=(1.0 + len(tables) * (0.5 + 0.42 * n_columns), 0.9 + 0.28 * n_rows),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for panel, table, mean in zip(axes[0], tables, means, strict=True):
+        sns.heatmap(
+            mean,
+            ax=panel,
+            cmap=SEQUENTIAL,
+            vmin=low,
+            vmax=high,
+            annot=True,
+            fmt=".3f",
+            annot_kws={"size": 6.5},
+            linewidths=0.5,
+            cbar=panel is axes[0, -1],
+            cbar_kws={"label": similarity_label(table["comparator"].iloc[0])},
+        )
+        panel.set(xlabel="", ylabel="", title=subject_label(table["subject"].iloc[0]))
+        panel.set_xticks(np.arange(n_columns) + 0.5, wrapped(list(mean.columns)), rotation=90)
+        panel.tick_params(length=0)
+    axes[0, 0].set_yticklabels(list(mean.index), rotation=0)
+    figure.suptitle(f"{titled(title, simulated=simulated)}: {n_note(tables[0])}")
+    members = "; ".join(f"{group}: {', '.join(rois)}" for group, rois in roi_groups.items())
+    caption = (
+        f"Mean similarity ({tables[0]['comparator'].iloc[0]}) over the ROIs of each group "
+        f"({members}), per subject and for the joint RDM, {n_note(tables[0])}. Descriptive; the "
+        "tests of the single ROIs stand in the heatmaps."
+    )
+    return figure, caption
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        tables = [read_table(path) for path in snakemake.input]
+        figure, caption = plot_roi_groups(
+            [mean_session_rows(table, snakemake.params.comparator) for table in tables],
+            title=snakemake.params.title,
+            simulated=snakemake.params.simulated,
+            roi_groups=snakemake.params.roi_groups,
+        )
+        save_figure(
+            figure,
+            caption,
+            simulated=snakemake.params.simulated,
+            **dict(snakemake.output.items()),
+        )
