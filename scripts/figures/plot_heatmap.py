@@ -10,6 +10,7 @@ import seaborn as sns
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     MUTED,
+    PAGE_WIDTH,
     SEQUENTIAL,
     column_labels,
     n_note,
@@ -24,6 +25,8 @@ from workflow.lib.plotting import (
 )
 from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import read_table
+
+MAX_COLUMNS_SIDE_BY_SIDE = 6
 
 
 def plot_heatmap(
@@ -51,14 +54,7 @@ def plot_heatmap(
     q = table.pivot(index="row", columns="column", values="q").loc[rows, columns]
 
     use_style()
-    width = 1.6 + 0.62 * len(columns)
-    figure, (left, right) = plt.subplots(
-        1,
-        2,
-        figsize=(2 * width + 0.6, max(2.4, 0.6 + 0.27 * len(rows))),
-        width_ratios=[1.15, 1],
-        layout="constrained",
-    )
+    figure, (left, right) = _panels(len(columns), len(rows))
     _draw_cells(left, values, (q < alpha) | q.isna(), similarity_label(comparator))
     _draw_bars(right, table[table["session"] == MEAN_SESSION], columns, roi_groups)
     right.set_ylabel(similarity_label(comparator))
@@ -73,6 +69,26 @@ def plot_heatmap(
         "No error bar is drawn: a spread over ROIs would say nothing about images or subjects."
     )
     return figure, caption
+
+
+def _panels(n_columns: int, n_rows: int) -> tuple[plt.Figure, Sequence[plt.Axes]]:
+    """Return axes for cells and bars: side by side, or one above the other if they are wide."""
+    width, height = 1.6 + 0.62 * n_columns, 0.6 + 0.27 * n_rows
+    if n_columns <= MAX_COLUMNS_SIDE_BY_SIDE:
+        return plt.subplots(
+            1,
+            2,
+            figsize=(2 * width + 0.6, max(2.4, height)),
+            width_ratios=[1.15, 1],
+            layout="constrained",
+        )
+    return plt.subplots(
+        2,
+        1,
+        figsize=(min(width, PAGE_WIDTH), height + 2.4),
+        height_ratios=[height, 2.2],
+        layout="constrained",
+    )
 
 
 def _row_labels(table: pd.DataFrame) -> pd.Series:

@@ -28,6 +28,7 @@ def plot_layer_profile(
     *,
     title: str,
     simulated: bool,
+    ordered: Sequence[str],
 ) -> tuple[plt.Figure, str]:
     """Draw one panel per ROI with the subjects' similarities over layers.
 
@@ -37,8 +38,11 @@ def plot_layer_profile(
     ceiling : rows of `noise_ceiling.csv` of that comparator; None for one subject
     title : name of the study
     simulated : whether the data is simulated
+    ordered : models whose layers follow one another; only these are joined by lines
     """
     matrices = [similarity_matrix(table.assign(layer=column_labels(table))) for table in tables]
+    columns = tables[0].drop_duplicates(["model", "layer"])
+    models = columns["model"].to_numpy()
     rois, layers = list(matrices[0].index), list(matrices[0].columns)
     values = np.stack([matrix.to_numpy() for matrix in matrices])
     bounds = None if ceiling is None else ceiling.groupby("roi")[["lower", "upper"]].mean()
@@ -62,10 +66,21 @@ def plot_layer_profile(
     for i, (panel, roi) in enumerate(zip(axes.flat, rois, strict=False)):
         if bounds is not None:
             _draw_ceiling(panel, *bounds.loc[roi], top=top)
-        for subject in values[:, i]:
-            panel.plot(x, subject, color=MUTED, lw=0.8, label="single subjects")
         mean = values[:, i].mean(axis=0)
-        panel.plot(x, mean, "o-", color="C0", ms=3.5, lw=1.6, label="mean of subjects")
+        for part, line in _parts(models, ordered):
+            for subject in values[:, i]:
+                panel.plot(
+                    x[part], subject[part], f".{line}", color=MUTED, lw=0.8, label="single subjects"
+                )
+            panel.plot(
+                x[part],
+                mean[part],
+                f"o{line}",
+                color="C0",
+                ms=3.5,
+                lw=1.6,
+                label="mean of subjects",
+            )
         panel.axhline(0, color="black", lw=0.6)
         panel.set_title(roi)
         panel.set_xticks(x, wrapped(layers), rotation=90)
@@ -90,10 +105,18 @@ def plot_layer_profile(
         else " One subject: no noise ceiling can be estimated."
     )
     caption = (
-        f"Similarity ({tables[0]['comparator'].iloc[0]}) of layer and brain RDMs per ROI; thin "
-        f"lines: the {n_subjects} subjects; thick line: their mean; {n_note(tables[0])}.{band}"
+        f"Similarity ({tables[0]['comparator'].iloc[0]}) of layer and brain RDMs per ROI; grey: "
+        f"the {n_subjects} single subjects; blue: their mean; {n_note(tables[0])}.{band}"
     )
     return figure, caption
+
+
+def _parts(models: np.ndarray, ordered: Sequence[str]) -> list[tuple[np.ndarray, str]]:
+    """Return the columns of each model with the line that joins them, "" for none."""
+    return [
+        (np.flatnonzero(models == model), "-" if model in ordered else "")
+        for model in dict.fromkeys(models)
+    ]
 
 
 def _draw_ceiling(panel: plt.Axes, lower: float, upper: float, *, top: float) -> None:
@@ -124,6 +147,7 @@ if __name__ == "__main__":
             ceiling,
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            ordered=snakemake.params.ordered,
         )
         save_figure(
             figure,

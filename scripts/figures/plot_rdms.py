@@ -36,10 +36,12 @@ def plot_rdms(
         if labels["session"] == MEAN_SESSION
     ]
     n_rois = len(panels)
-    several = len(models) > 1
+    layers = [labels["layer"] for model in models for labels in model.rows()]
     for model in models:
-        name = f"{model.descriptors['model']}\n" if several and model.n_rdms > 1 else ""
-        panels += [(name + labels["layer"], model, row) for row, labels in enumerate(model.rows())]
+        for row, labels in enumerate(model.rows()):
+            shared = layers.count(labels["layer"]) > 1
+            name = f"{model.descriptors['model']}\n" if shared else ""
+            panels.append((name + labels["layer"], model, row))
     n_columns = min(5, max(n_rois, len(panels) - n_rois))
     rows_of = [-(-n // n_columns) for n in (n_rois, len(panels) - n_rois)]
     use_style()

@@ -8,7 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from workflow.lib.config import complete_config
-from workflow.lib.datasets import download_plan, load_datasets
+from workflow.lib.datasets import download_plan, find_file, load_datasets
 from workflow.lib.digest import code_digest
 from workflow.lib.errors import InputError
 from workflow.lib.sources import JOINT_SUBJECT, axes_of, files_of
@@ -159,8 +159,8 @@ def download_notice():
         for source in (entry["brain"], *entry["models"].values())
         for file in files_of(source)
     }
-    files = [DATASETS[dataset].file(name) for dataset, name in sorted(wanted)]
-    return download_plan(files, Path(RESOURCES), config["mirror"]) if files else ""
+    files = [find_file(DATASETS, dataset, name) for dataset, name in sorted(wanted)]
+    return str(download_plan(files, RESOURCES, config["mirror"])) if files else ""
 
 
 def closing_notice():

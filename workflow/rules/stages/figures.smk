@@ -121,6 +121,11 @@ rule plot_layer_profile:
         comparator=first_comparator,
         title=setting("title"),
         simulated=is_simulated,
+        ordered=lambda wildcards: [
+            name
+            for name, model in config["rsa"][wildcards.study]["models"].items()
+            if model["ordered"]
+        ],
         code=script_digest("figures/plot_layer_profile.py"),
     script:
         "../../../scripts/figures/plot_layer_profile.py"
