@@ -16,6 +16,7 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/targets.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -26,14 +27,14 @@ pathvars:
     logs=f"results/{config['run']}/logs",
     benchmarks=f"results/{config['run']}/benchmarks",
     resources=RESOURCES,
-    simulated=SIMULATED,
+    simulated=simulated_folder(config["run"]),
 
 
 include: "workflow/rules/stages/acquire.smk"
 include: "workflow/rules/stages/rdms.smk"
 include: "workflow/rules/stages/compare.smk"
 include: "workflow/rules/stages/figures.smk"
-include: "workflow/rules/stages/provenance.smk"
+include: "workflow/rules/stages/report.smk"
 include: "workflow/rules/studies/bold5000.smk"
 
 
@@ -41,6 +42,7 @@ rule all:
     default_target: True
     input:
         targets,
+        "<results>/provenance.json",
     localrule: True
 
 

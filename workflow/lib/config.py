@@ -5,7 +5,7 @@ Imported while the Snakefile is parsed: nothing heavier than jsonschema.
 
 import copy
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from workflow.lib.errors import InputError
+from workflow.lib.layout import sources_of
 from workflow.lib.sources import JOINT_SUBJECT, MEAN_SESSION, axes_of, check_placeholders
 
 SCHEMA_FILE = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
@@ -142,7 +143,7 @@ def _check_study(where: str, study: Mapping, config: Mapping) -> None:
     key = needed[study["source"]]
     if not study[key]:
         raise InputError(f"{where}: found source {study['source']!r} without `{key}`; give it")
-    for place, source in named_sources(study):
+    for place, source in sources_of(study):
         check_placeholders(source, f"{where}.{place}")
         for axis in axes_of(source):
             if axis.origin == "axis" and axis.axis is None:
@@ -165,10 +166,3 @@ def _check_study(where: str, study: Mapping, config: Mapping) -> None:
                     f"{where}.roi_groups.{group}: found {roi!r}, expected one of "
                     f"{_listed(names['roi'])}"
                 )
-
-
-def named_sources(study: Mapping) -> Iterator[tuple[str, Mapping]]:
-    """Yield every block of a study that says where RDMs lie, with its place in the config."""
-    yield "brain", study["brain"]
-    for name, model in study["models"].items():
-        yield f"models.{name}", model

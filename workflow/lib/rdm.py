@@ -31,10 +31,11 @@ def n_conditions(n_pairs: int) -> int:
     """
     n = (1 + math.isqrt(1 + 8 * n_pairs)) // 2
     if n < 2 or n * (n - 1) // 2 != n_pairs:
+        below = max(n, 2)
         raise InputError(
-            f"an RDM holds {n_pairs} dissimilarities, which is n(n-1)/2 for no number of "
-            f"conditions n (n = {max(n, 2)} has {max(n, 2) * (max(n, 2) - 1) // 2}, "
-            f"n = {n + 1} has {n * (n + 1) // 2}); give a square matrix or its upper triangle"
+            f"found an RDM of {n_pairs} dissimilarities, expected n(n-1)/2 for some number of "
+            f"conditions n (n = {below} has {below * (below - 1) // 2}, n = {below + 1} has "
+            f"{below * (below + 1) // 2}); give a square matrix or its upper triangle"
         )
     return n
 
@@ -92,12 +93,18 @@ def to_square(vector: np.ndarray, n: int) -> np.ndarray:
     return square
 
 
+def as_floats(values: np.ndarray) -> np.ndarray:
+    """Return integers and logicals as float64: unsigned ones wrap around in a subtraction."""
+    return values if values.dtype.kind == "f" else values.astype(np.float64)
+
+
 def to_condensed(square: np.ndarray, what: str) -> np.ndarray:
     """Return the upper triangle of a square RDM, after checking that it is one.
 
     Parameters
     ----------
     square : array (n, n)
+        Values on the diagonal may be NaN, and so may the lower triangle.
     what : str
         How an error names the matrix, for example "92_brainRDMs.mat, RDMs[0, 1]".
 
@@ -107,16 +114,22 @@ def to_condensed(square: np.ndarray, what: str) -> np.ndarray:
         Not square, asymmetric, or not zero on its diagonal.
     """
     if square.ndim != 2 or square.shape[0] != square.shape[1]:
-        raise InputError(f"{what}: found shape {square.shape}, expected a square RDM")
+        raise InputError(
+            f"{what}: found shape {square.shape}, expected a square RDM; give one row and one "
+            "column per condition"
+        )
+    square = as_floats(square)
+    tolerance = max(SYMMETRY_TOLERANCE, 2 * float(np.finfo(square.dtype).eps))
     scale = max(float(np.nanmax(np.abs(square), initial=0.0)), 1e-300)
     diagonal = float(np.nanmax(np.abs(np.diagonal(square)), initial=0.0))
-    if diagonal > SYMMETRY_TOLERANCE * scale:
+    if diagonal > tolerance * scale:
         raise InputError(
             f"{what}: found a diagonal of up to {diagonal:.4g}, expected zeros; a matrix with "
             "ones there holds similarities: give 1 - similarity"
         )
-    asymmetry = float(np.nanmax(np.abs(square - square.T), initial=0.0))
-    if asymmetry > SYMMETRY_TOLERANCE * scale:
+    with np.errstate(invalid="ignore"):  # infinite values are reported by check_dissimilarities
+        asymmetry = float(np.nanmax(np.abs(square - square.T), initial=0.0))
+    if asymmetry > tolerance * scale:
         raise InputError(
             f"{what}: found entries (i, j) and (j, i) that differ by up to {asymmetry:.4g}, "
             "expected a symmetric RDM; average it with its transpose if that is meant"
@@ -141,6 +154,6 @@ def check_dissimilarities(vector: np.ndarray, what: str) -> np.ndarray:
     if vector.min() == vector.max():
         raise InputError(
             f"{what}: found all {vector.size} dissimilarities equal to {vector[0]:.4g}, expected "
-            "an RDM that varies; a constant pattern or an empty ROI gives this"
+            "an RDM that varies; look for a constant pattern or an empty ROI, and leave it out"
         )
     return vector

@@ -4,22 +4,26 @@ Every format becomes an `RDMFile`: an array of RDMs with zero or more axes (subj
 ROIs, ...), of which one RDM at a time is read and checked. To add a format, write a subclass and
 add its suffix to `FORMATS`.
 
-Formats: rsatoolbox HDF5 (0.0.4 to 0.3.2), plain HDF5, MATLAB .mat (v5 to v7.3; arrays and struct
-arrays), .npy, .npz, .csv and .tsv (one square matrix with names).
+Formats: rsatoolbox HDF5 (0.0.4 to 0.3.2), plain HDF5, MATLAB .mat (v5 to v7.3; arrays, cell arrays
+and struct arrays), .npy, .npz, .csv and .tsv (one square matrix with names).
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import csv
+import itertools
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import h5py
 import numpy as np
-import pandas as pd
 import scipy.io
 
 from workflow.lib.errors import InputError
-from workflow.lib.rdm import check_dissimilarities, n_conditions, to_condensed
+from workflow.lib.rdm import as_floats, check_dissimilarities, n_conditions, to_condensed
 
 
 class RDMFile:
@@ -41,6 +45,11 @@ class RDMFile:
         self.shape: tuple[int, ...] = ()
         self.descriptors: dict[str, np.ndarray] = {}
         self._open()
+        # A struct whose field holds several RDMs has fewer labels than RDMs: they name no RDM.
+        n_rdms = math.prod(self.shape)
+        self.descriptors = {
+            name: values for name, values in self.descriptors.items() if len(values) == n_rdms
+        }
 
     def _open(self) -> None:
         raise NotImplementedError
@@ -71,7 +80,8 @@ class RDMFile:
         raw = self._raw(tuple(index))
         values = np.squeeze(raw) if raw.ndim > 2 or 1 in raw.shape else raw
         if values.dtype.kind not in "fiub":
-            raise InputError(f"{where}: found values of type {values.dtype}, expected numbers")
+            raise _not_numbers(where, values)
+        values = as_floats(values)
         if values.ndim == 2:
             values = to_condensed(values, where)
         elif values.ndim != 1:
@@ -79,8 +89,6 @@ class RDMFile:
                 f"{where}: found shape {raw.shape}, expected one RDM, square or condensed; "
                 "describe the other axes as subjects, sessions, rois or layers"
             )
-        if values.dtype.kind != "f":
-            values = values.astype(np.float64)
         with _naming(where):
             n_conditions(values.size)
         return check_dissimilarities(values, where)
@@ -94,89 +102,137 @@ class RDMFile:
     def _n_conditions(self) -> int:
         return n_conditions(self.vector((0,) * len(self.shape)).size)
 
-    def check_index(self, index: Sequence[int]) -> None:
-        """Raise InputError unless `index` picks one RDM of the file."""
-        if len(index) != len(self.shape):
-            raise InputError(
-                f"{self.what}: found RDMs along {len(self.shape)} axes of lengths {self.shape}, "
-                f"but the config describes {len(index)}; give subjects, sessions, rois or layers "
-                "with `from: axis` for each"
-            )
-        for axis, (position, length) in enumerate(zip(index, self.shape, strict=True)):
-            if not 0 <= position < length:
-                raise InputError(
-                    f"{self.what}: found {length} RDMs along axis {axis}, but the config asks "
-                    f"for number {position + 1}"
-                )
-
 
 class ArrayRDMFile(RDMFile):
-    """RDMs in a numeric array: (..., n, n), or condensed (..., n_pairs)."""
+    """RDMs in a numeric array, square or condensed, with axes over RDMs before or after them."""
 
     array: np.ndarray | h5py.Dataset
 
-    def _set_array(self, array: np.ndarray | h5py.Dataset) -> None:
+    def _set_array(
+        self, array: np.ndarray | h5py.Dataset, rdm_axes: tuple[int, ...] | None = None
+    ) -> None:
         if array.dtype.kind not in "fiub":
-            raise InputError(f"{self.what}: found values of type {array.dtype}, expected numbers")
-        if array.ndim == 0:
-            raise InputError(f"{self.what}: found a single number, expected RDMs")
+            raise _not_numbers(self.what, array)
         self.array = array
-        square = array.ndim >= 2 and array.shape[-1] == array.shape[-2]
-        self.shape = array.shape[:-2] if square else array.shape[:-1]
+        self._rdm_axes = rdm_axes or _find_rdm_axes(array, self.what)
         # MATLAB and careless np.save calls leave axes of length one; the config need not say so.
-        self._kept = tuple(axis for axis, length in enumerate(self.shape) if length > 1)
-        self._full_shape = self.shape
-        self.shape = tuple(self.shape[axis] for axis in self._kept)
+        self._kept = tuple(
+            axis
+            for axis, length in enumerate(array.shape)
+            if length > 1 and axis not in self._rdm_axes
+        )
+        self.shape = tuple(array.shape[axis] for axis in self._kept)
 
     def _raw(self, index: tuple[int, ...]) -> np.ndarray:
-        full = [0] * len(self._full_shape)
-        for axis, position in zip(self._kept, index, strict=True):
-            full[axis] = position
-        return np.asarray(self.array[tuple(full)])
+        try:
+            return _one_rdm(self.array, self._rdm_axes, dict(zip(self._kept, index, strict=True)))
+        except OSError as error:
+            raise _damaged(self.what, error) from error
 
     def _n_conditions(self) -> int:
-        last = self.array.shape[-1]
-        if self.array.ndim >= 2 and self.array.shape[-2] == last:
-            return int(last)
-        return n_conditions(int(last))
+        length = int(self.array.shape[self._rdm_axes[-1]])
+        return length if len(self._rdm_axes) == 2 else n_conditions(length)
+
+
+def _one_rdm(
+    array: np.ndarray | h5py.Dataset,
+    rdm_axes: tuple[int, ...],
+    position: Mapping[int, int] | None = None,
+) -> np.ndarray:
+    """Return one RDM: everything along `rdm_axes`, one position (0 if not given) elsewhere."""
+    place = [
+        slice(None) if axis in rdm_axes else (position or {}).get(axis, 0)
+        for axis in range(array.ndim)
+    ]
+    return np.asarray(array[tuple(place)])
+
+
+def _find_rdm_axes(array: np.ndarray | h5py.Dataset, what: str) -> tuple[int, ...]:
+    """Return the two axes of square RDMs, or the one axis of condensed ones.
+
+    numpy users save (subjects, n, n) and (subjects, n_pairs), MATLAB users (n, n, subjects) and
+    (n_pairs, subjects). Neighbouring axes of one length hold square RDMs if what lies there is
+    symmetric with a zero diagonal; the last ones need no such look where no others compete.
+    """
+    axes = [axis for axis, length in enumerate(array.shape) if length > 1]
+    if not axes:
+        raise InputError(
+            f"{what}: found {array.size} number(s) of shape {array.shape}, expected RDMs; name "
+            "another variable by `key` in the config"
+        )
+    equal = [pair for pair in itertools.pairwise(axes) if len({array.shape[i] for i in pair}) == 1]
+    if equal == [tuple(axes[-2:])]:
+        return equal[0]
+    for pair in reversed(equal):
+        if _is_square_rdm(_one_rdm(array, pair)):
+            return pair
+    # None is an RDM as it stands: take the likeliest, whose error then says what is wrong.
+    for pair in reversed(equal):
+        if pair[1] == axes[-1] or array.shape[pair[0]] == max(array.shape):
+            return pair
+    lengths = {axis: array.shape[axis] for axis in (axes[-1], axes[0])}
+    return (next((axis for axis in lengths if _is_triangular(lengths[axis])), axes[-1]),)
+
+
+def _is_square_rdm(values: np.ndarray) -> bool:
+    values = np.squeeze(values)
+    try:
+        to_condensed(values, "")
+    except InputError:
+        return False
+    return bool(values.any())
+
+
+def _is_triangular(n_pairs: int) -> bool:
+    try:
+        n_conditions(n_pairs)
+    except InputError:
+        return False
+    return True
 
 
 class NumpyRDMFile(ArrayRDMFile):
     """.npy, or one array of an .npz."""
 
     def _open(self) -> None:
-        try:
+        with _numpy_errors(self.path.name):
             loaded = np.load(self.path, allow_pickle=False, mmap_mode="r")
-        except (ValueError, OSError, EOFError) as error:
-            raise InputError(
-                f"{self.path.name}: found a file that numpy cannot read without unpickling "
-                f"({error}), expected numeric arrays written by np.save or np.savez"
-            ) from error
         if isinstance(loaded, np.ndarray):
             self._set_array(loaded)
             return
         self._archive = loaded
-        key = _one_of(self.key, loaded.files, self.path.name, "array", "key")
-        self.what = f"{self.path.name}, {key}"
-        self._set_array(self._member(key))
+        try:
+            key = _one_of(self.key, loaded.files, self.path.name, "array", "key")
+            self.what = f"{self.path.name}, {key}"
+            self._set_array(self._member(key))
+        except BaseException:
+            loaded.close()
+            raise
 
     def _member(self, key: str) -> np.ndarray:
-        try:
+        with _numpy_errors(f"{self.path.name}, {key}"):
             return self._archive[key]
-        except ValueError as error:
-            raise InputError(
-                f"{self.path.name}, {key}: found pickled objects, expected a numeric array; save "
-                "it again as numbers or strings"
-            ) from error
+
+    def _holds_text(self, key: str) -> bool:
+        try:
+            return self._member(key).dtype.kind in "SU"
+        except InputError:  # pickled metadata beside the RDMs is nobody's business here
+            return False
 
     def stored_names(self, key: str | None) -> list[str]:
         """Return names from another array of the .npz."""
         archive = getattr(self, "_archive", None)
         if archive is None:
             return super().stored_names(key)
-        candidates = [name for name in archive.files if self._member(name).dtype.kind in "SU"]
+        # Numbers can be names too, but only where the config says so.
+        candidates = archive.files if key else list(filter(self._holds_text, archive.files))
         chosen = _one_of(key, candidates, self.path.name, "array of names", "conditions.key")
         return _as_strings(self._member(chosen))
+
+    def close(self) -> None:
+        """Close the archive."""
+        if hasattr(self, "_archive"):
+            self._archive.close()
 
 
 class HDF5RDMFile(ArrayRDMFile):
@@ -186,77 +242,113 @@ class HDF5RDMFile(ArrayRDMFile):
         self._file = _open_hdf5(self.path)
         try:
             self._open_variable()
+        except (OSError, KeyError, RuntimeError) as error:  # what h5py raises on broken contents
+            self._file.close()
+            raise _damaged(self.path.name, error) from error
         except BaseException:
             self._file.close()
             raise
 
     def _open_variable(self) -> None:
-        if "dissimilarities" in self._file and self.key in (None, "dissimilarities"):
+        if self._is_rsatoolbox() and self.key in (None, "dissimilarities"):
             self._open_rsatoolbox()
             return
-        datasets = [name for name, item in self._file.items() if not name.startswith("#")]
-        key = _one_of(self.key, datasets, self.path.name, "variable", "key")
+        variables = [name for name in self._file if not name.startswith("#")]
+        # A key may lead into groups: subject1/rdm.
+        inside = self.key is not None and self.key in self._file
+        key = (
+            self.key if inside else _one_of(self.key, variables, self.path.name, "variable", "key")
+        )
         self.what = f"{self.path.name}, {key}"
         item = self._file[key]
-        if isinstance(item, h5py.Group) and "MATLAB_class" in item.attrs:
+        kind = _matlab_class(item)
+        if isinstance(item, h5py.Group) and kind is not None:
             self._open_struct_array(item)
-        elif isinstance(item, h5py.Dataset):
-            # MATLAB writes the last axis first; RDMs are symmetric, so only the others turn.
-            self._set_array(item[()].T if "MATLAB_class" in item.attrs else item)
+        elif isinstance(item, h5py.Group):
+            raise InputError(
+                f"{self.what}: found a group of {', '.join(map(repr, item)) or 'nothing'}, "
+                f"expected an array of RDMs; name it by `key`, for example {key}/<name>"
+            )
+        elif kind == "cell":
+            self._set_array(self._stacked(item))
         else:
-            raise InputError(f"{self.what}: found a group, expected an array of RDMs")
+            # MATLAB writes the last axis first.
+            self._set_array(item[()].T if kind is not None else item)
+
+    def _is_rsatoolbox(self) -> bool:
+        return (
+            "pattern_descriptors" in self._file
+            and isinstance(self._file.get("dissimilarities"), h5py.Dataset)
+            and self._file["dissimilarities"].ndim == 2
+        )
 
     def _open_rsatoolbox(self) -> None:
         self.what = self.path.name
-        self._set_array(self._file["dissimilarities"])
-        # rsatoolbox always stores (n_rdm, n_pairs): here a single RDM does keep its axis.
-        n_rdm = self.array.shape[0]
-        self.shape, self._kept, self._full_shape = (n_rdm,), (0,), (n_rdm,)
-        for name, values in _hdf5_strings(self._file.get("rdm_descriptors")).items():
-            if len(values) == n_rdm:
-                self.descriptors[name] = np.array(values)
+        # Always (n_rdms, n_pairs), even where both numbers are equal.
+        self._set_array(self._file["dissimilarities"], rdm_axes=(1,))
+        self.descriptors = {
+            name: np.array(values)
+            for name, values in _hdf5_strings(self._file.get("rdm_descriptors")).items()
+        }
 
     def _open_struct_array(self, group: h5py.Group) -> None:
-        fields = list(group)
-        field = _one_of(self.field, fields, self.what, "struct field", "field")
+        field = _one_of(self.field, list(group), self.what, "struct field", "field")
         item = group[field]
-        if item.dtype != h5py.ref_dtype:
-            self._set_array(item[()].T)
-            return
-        references = item[()].T
-        arrays = [self._file[reference][()].T for reference in references.flat]
-        self._set_array(_stack(arrays, references.shape, self.what))
-        for name in fields:
-            other = group[name]
-            if name != field and other.shape == item.shape and other.dtype == h5py.ref_dtype:
-                texts = [self._matlab_text(reference) for reference in other[()].T.flat]
-                if all(text is not None for text in texts):
-                    self.descriptors[name] = np.array(texts)
+        if isinstance(item, h5py.Group):
+            raise InputError(
+                f"{self.what}, {field}: found a struct, expected a numeric field; name another by "
+                "`field` in the config"
+            )
+        self._set_array(self._stacked(item) if item.dtype == h5py.ref_dtype else item[()].T)
+        for name in group:
+            texts = self._texts(group[name]) if name != field else None
+            if texts is not None:
+                self.descriptors[name] = np.array(texts)
 
-    def _matlab_text(self, reference: h5py.Reference) -> str | None:
-        item = self._file[reference]
-        if item.attrs.get("MATLAB_class") != b"char":
+    def _stacked(self, references: h5py.Dataset) -> np.ndarray:
+        """Return what the references of a cell or struct array point to, as one array."""
+        items = [self._file[reference] for reference in references[()].T.flat]
+        if not all(isinstance(item, h5py.Dataset) for item in items):
+            raise InputError(f"{self.what}: found structs in it, expected RDMs; flatten it")
+        arrays = [item[()].T for item in items]
+        return _stack(arrays, references.shape[::-1], self.what)
+
+    def _texts(self, item: h5py.Dataset | h5py.Group) -> list[str] | None:
+        """Return the strings of a variable, None if it holds anything else."""
+        if not isinstance(item, h5py.Dataset) or not item.shape:
             return None
-        return "".join(map(chr, item[()].T.ravel()))
+        if item.dtype.kind == "S" or h5py.check_string_dtype(item.dtype):
+            return _as_strings(item[()])
+        if item.dtype != h5py.ref_dtype:
+            return _matlab_chars(item)
+        cells = [_matlab_chars(self._file[reference]) for reference in item[()].T.flat]
+        return None if None in cells else ["".join(cell) for cell in cells]
 
     def stored_names(self, key: str | None) -> list[str]:
         """Return an rsatoolbox pattern descriptor, or the strings of another variable."""
         if "pattern_descriptors" in self._file:
-            found = _hdf5_strings(self._file["pattern_descriptors"])
-            # rsatoolbox adds a running index; it names positions, not images.
-            candidates = [name for name in found if name != "index"]
-            # A label that images share (their category) cannot be what names them.
-            unique = [name for name in candidates if len(set(found[name])) == len(found[name])]
-            chosen = _one_of(
-                key,
-                unique if key is None and unique else candidates,
-                self.path.name,
-                "pattern descriptor",
-                "conditions.key",
-            )
-            return found[chosen]
-        found = _hdf5_strings(self._file)
+            return self._pattern_descriptor(key)
+        texts = {name: self._texts(item) for name, item in self._file.items() if name[0] != "#"}
+        if key is not None and isinstance(self._file.get(key), h5py.Dataset):
+            # Numbers can be names too, but only where the config says so.
+            texts[key] = self._texts(self._file[key]) or _as_strings(self._file[key][()])
+        found = {name: names for name, names in texts.items() if names is not None}
         chosen = _one_of(key, list(found), self.path.name, "variable of names", "conditions.key")
+        return found[chosen]
+
+    def _pattern_descriptor(self, key: str | None) -> list[str]:
+        found = _hdf5_strings(self._file["pattern_descriptors"])
+        # rsatoolbox adds a running index; it names positions, not images.
+        candidates = [name for name in found if name != "index"]
+        # A label that images share (their category) cannot be what names them.
+        unique = [name for name in candidates if len(set(found[name])) == len(found[name])]
+        chosen = _one_of(
+            key,
+            unique if key is None and unique else candidates,
+            self.path.name,
+            "pattern descriptor",
+            "conditions.key",
+        )
         return found[chosen]
 
     def close(self) -> None:
@@ -273,11 +365,16 @@ class MatlabRDMFile(ArrayRDMFile):
             key = _one_of(self.key, names, self.path.name, "variable", "key")
             self.what = f"{self.path.name}, {key}"
             variable = scipy.io.loadmat(self.path, variable_names=[key])[key]
-        except (ValueError, TypeError, OSError, scipy.io.matlab.MatReadError) as error:
+        except InputError:
+            raise
+        except Exception as error:  # scipy raises almost anything on a damaged file
             raise InputError(
-                f"{self.path.name}: found a file that is no readable MATLAB file ({error}); "
-                "download or export it again"
+                f"{self.path.name}: found a file that is no readable MATLAB file ({error}), "
+                "expected one that MATLAB's save wrote; download or export it again"
             ) from error
+        if variable.dtype == object:  # a cell array
+            self._set_array(_stack(list(variable.flat), variable.shape, self.what))
+            return
         if variable.dtype.names is None:
             self._set_array(variable)
             return
@@ -285,8 +382,8 @@ class MatlabRDMFile(ArrayRDMFile):
         self._set_array(_stack(list(variable[field].flat), variable.shape, self.what))
         for name in variable.dtype.names:
             texts = [item for item in variable[name].flat if item.dtype.kind == "U"]
-            if len(texts) == variable.size and all(text.size == 1 for text in texts):
-                self.descriptors[name] = np.array([str(text.item()) for text in texts])
+            if len(texts) == variable.size and all(text.size <= 1 for text in texts):
+                self.descriptors[name] = np.array([_as_string(text) for text in texts])
 
     def stored_names(self, key: str | None) -> list[str]:
         """Return the strings of another variable (a cell array or a char matrix)."""
@@ -301,32 +398,56 @@ class TableRDMFile(RDMFile):
     """One square RDM as .csv or .tsv; names in the first row, the first column, or both."""
 
     def _open(self) -> None:
-        separator = "\t" if self.path.suffix == ".tsv" else ","
-        try:
-            cells = pd.read_csv(self.path, sep=separator, header=None, dtype=str)
-        except (ValueError, OSError) as error:
-            raise InputError(
-                f"{self.path.name}: found no table ({error}), expected a square matrix of numbers"
-            ) from error
-        # An empty corner says that both hold names, be they numbers.
-        corner_is_empty = cells.shape[0] > 1 and pd.isna(cells.iloc[0, 0])
-        has_header = corner_is_empty or not _is_number(cells.iloc[0, -1])
-        has_index = corner_is_empty or not _is_number(cells.iloc[-1, 0])
-        self._header = list(cells.iloc[0, has_index:]) if has_header else None
-        self._index = list(cells.iloc[has_header:, 0]) if has_index else None
+        cells = self._cells()
+        n_rows, n_columns = len(cells), len(cells[0])
+        # A blank or a word in the corner says that both hold names, be they numbers.
+        both = n_rows > 1 and n_columns > 1 and not _is_number(cells[0][0])
+        has_header = n_rows == n_columns + 1 or (both and n_columns != n_rows + 1)
+        has_index = n_columns == n_rows + 1 or (both and n_rows != n_columns + 1)
+        self._header = cells[0][has_index:] if has_header else None
+        self._index = [row[0] for row in cells[has_header:]] if has_index else None
         if self._header and self._index and self._header != self._index:
             raise InputError(
                 f"{self.path.name}: found other names in the first row than in the first column, "
-                "expected the same names in the same order"
+                "expected the same names in the same order; sort one of them"
             )
-        body = cells.iloc[has_header:, has_index:]
+        self._matrix = np.array(
+            [
+                [self._number(cells, row, column) for column in range(has_index, n_columns)]
+                for row in range(has_header, n_rows)
+            ]
+        )
+
+    def _cells(self) -> list[list[str]]:
+        self._separator = "\t" if self.path.suffix.lower() == ".tsv" else ","
         try:
-            self._matrix = body.to_numpy(dtype=np.float64)
-        except ValueError as error:
+            with open(self.path, newline="", encoding="utf-8-sig") as file:
+                lines = [row for row in csv.reader(file, delimiter=self._separator) if any(row)]
+        except (ValueError, OSError, csv.Error) as error:
             raise InputError(
-                f"{self.path.name}: found a cell that is no number ({error}), expected a square "
-                "matrix with names in the first row or column only"
+                f"{self.path.name}: found no text table ({error}), expected a square matrix of "
+                "numbers; export it again as UTF-8 text"
             ) from error
+        cells = [[cell.strip() for cell in row] for row in lines]
+        if len(cells) > 1 and len(cells[0]) == len(cells[1]) - 1:
+            cells[0].insert(0, "")  # R's write.table leaves out the corner
+        widths = sorted({len(row) for row in cells})
+        if len(widths) != 1:
+            raise InputError(
+                f"{self.path.name}: found rows of {' and '.join(map(str, widths)) or 'no'} cells, "
+                "expected a full square matrix; export it again"
+            )
+        return cells
+
+    def _number(self, cells: list[list[str]], row: int, column: int) -> float:
+        try:
+            return float(cells[row][column])
+        except ValueError:
+            raise InputError(
+                f"{self.path.name}: found the cell {cells[row][column][:40]!r} in row {row + 1}, "
+                f"column {column + 1}, expected a number; give a full square matrix, with "
+                f"{self._separator!r} between cells and names in the first row or column only"
+            ) from None
 
     def _raw(self, index: tuple[int, ...]) -> np.ndarray:
         return self._matrix
@@ -376,15 +497,46 @@ def open_rdm_file(
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise InputError(
-            f"{path.name}: found the suffix {path.suffix!r}, expected one of {', '.join(FORMATS)}"
+            f"{path.name}: found the suffix {path.suffix!r}, expected one of "
+            f"{', '.join(FORMATS)}; export the RDMs in one of these formats"
         )
     if not path.is_file():
-        raise InputError(f"{path}: found no such file; check the folder and the file pattern")
+        raise InputError(
+            f"{path}: found no such file, expected RDMs; check the folder and the file pattern"
+        )
     rdm_file = FORMATS[path.suffix.lower()](path, key, field)
     try:
         yield rdm_file
     finally:
         rdm_file.close()
+
+
+def _not_numbers(what: str, values: np.ndarray | h5py.Dataset) -> InputError:
+    return InputError(
+        f"{what}: found values of type {values.dtype}, expected numbers; name another variable by "
+        "`key` in the config, or export the RDMs as numbers"
+    )
+
+
+def _damaged(what: str, error: Exception) -> InputError:
+    return InputError(
+        f"{what}: found data that cannot be read ({error}), expected a whole file; download or "
+        "copy it again"
+    )
+
+
+@contextlib.contextmanager
+def _numpy_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if "pickle" not in str(error) and "Python objects" not in str(error):
+            raise _damaged(what, error) from error
+        raise InputError(
+            f"{what}: found data that numpy cannot read without unpickling, which can run code, "
+            "expected a numeric array written by np.save or np.savez; save it again as numbers "
+            "or strings"
+        ) from error
 
 
 def _open_hdf5(path: Path) -> h5py.File:
@@ -395,6 +547,22 @@ def _open_hdf5(path: Path) -> h5py.File:
             f"{path.name}: found {path.stat().st_size} bytes that are no complete HDF5 file "
             f"({error}), expected a whole one; download or copy it again"
         ) from error
+
+
+def _matlab_class(item: h5py.Dataset | h5py.Group) -> str | None:
+    """Return what MATLAB calls the type of a variable, None where MATLAB did not write it."""
+    name = item.attrs.get("MATLAB_class")
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def _matlab_chars(item: h5py.Dataset | h5py.Group) -> list[str] | None:
+    """Return the rows of a MATLAB char matrix, None if it is something else."""
+    if _matlab_class(item) != "char":
+        return None
+    if "MATLAB_empty" in item.attrs:
+        return [""]
+    rows = np.atleast_2d(item[()].T).astype("<u2")
+    return [row.tobytes().decode("utf-16-le", errors="replace").strip() for row in rows]
 
 
 def _hdf5_strings(group: h5py.Group | None) -> dict[str, list[str]]:
@@ -429,6 +597,8 @@ def _as_string(value: object) -> str:
         return _as_string(value.item()) if value.size == 1 else "".join(map(str, value.ravel()))
     if isinstance(value, bytes):
         return value.decode("utf-8", errors="replace")
+    if isinstance(value, np.floating) and value == np.rint(value):
+        return str(int(value))  # MATLAB numbers its sessions 1.0 and 2.0
     return str(value)
 
 
@@ -437,7 +607,8 @@ def _stack(arrays: list[np.ndarray], shape: tuple[int, ...], what: str) -> np.nd
     shapes = {array.shape for array in arrays}
     if len(shapes) != 1:
         raise InputError(
-            f"{what}: found RDMs of different shapes {sorted(shapes)}, expected one shape"
+            f"{what}: found RDMs of {len(shapes)} different shapes {sorted(shapes)}, expected one "
+            "shape; keep conditions apart that not all of them have"
         )
     return np.stack(arrays).reshape(*shape, *shapes.pop())
 

@@ -24,6 +24,10 @@ MODEL_AXES = {"layers": "layer", "average": "member"}
 MEAN_SESSION = "mean"
 JOINT_SUBJECT = "joint"
 
+# The keys of a block that say where its RDMs lie; others (such as how figures draw a model) must
+# not make anything be read again.
+SOURCE_KEYS = ("files", "key", "field", "conditions", *BRAIN_AXES, *MODEL_AXES)
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -63,6 +67,11 @@ class Item:
     labels: dict[str, str]
     file: str
     key: str | None
+
+
+def source_keys(block: Mapping) -> dict:
+    """Return the keys of a config block that say where its RDMs lie."""
+    return {key: block[key] for key in SOURCE_KEYS if key in block}
 
 
 def axes_of(source: Mapping) -> list[Axis]:

@@ -4,85 +4,12 @@
 # Out: <results>/<study>/figures/. Figures read tables only: a restyle recomputes nothing.
 
 
-def figure_files(name, subcategory, **labels):
-    """Return the outputs of a figure; its PNG goes into the report with the caption beside it."""
-    path = f"<results>/{{study}}/figures/{name}"
-    return {
-        "png": report(
-            f"{path}.png",
-            caption="../../report/figure.rst",
-            category="{study}",
-            subcategory=subcategory,
-            labels=labels,
-        ),
-        "svg": f"{path}.svg",
-        "text": f"{path}.rst",
-    }
-
-
-def is_simulated(wildcards):
-    return config["rsa"][wildcards.study]["source"] == "simulated"
-
-
-def first_comparator(wildcards):
-    return config["rsa"][wildcards.study]["comparators"][0]
-
-
-def rsa_tables(joint):
-    """Return an input function for the tables of all subjects, with or without the joint one."""
-
-    def tables(wildcards):
-        return [
-            f"<results>/{wildcards.study}/tables/rsa_{subject}.csv"
-            for subject in study_subjects(wildcards.study, joint)
-        ]
-
-    return tables
-
-
-def noise_ceiling_table(wildcards):
-    several = len(study_subjects(wildcards.study, joint=False)) > 1
-    return f"<results>/{wildcards.study}/tables/noise_ceiling.csv" if several else []
-
-
-def summary_subject(study):
-    """Return the subject that stands for a study: the joint RDM, or the only subject."""
-    return study_subjects(study)[-1]
-
-
-def summary_table(wildcards):
-    return (
-        f"<results>/{wildcards.study}/tables/rsa_{summary_subject(wildcards.study)}.csv"
-    )
-
-
-def figure_targets():
-    """Return the figures that the selected studies ask for, as PNG."""
-    wanted = []
-    for study in STUDIES:
-        figures = list(config["rsa"][study]["figures"])
-        if len(study_subjects(study, joint=False)) < 2:
-            figures = [figure for figure in figures if figure != "noise_ceiling"]
-        if not config["rsa"][study]["roi_groups"]:
-            figures = [figure for figure in figures if figure != "roi_groups"]
-        names = [figure for figure in figures if figure != "heatmap"]
-        if "heatmap" in figures:
-            names += [f"heatmap_{subject}" for subject in study_subjects(study)]
-        wanted += [f"<results>/{study}/figures/{name}.png" for name in names]
-    return wanted
-
-
-STUDY_TARGETS.append(figure_targets)
-
-
 rule plot_heatmap:
     """Draw one subject's layer x ROI similarities: heatmap and grouped bars side by side."""
     input:
         "<results>/{study}/tables/rsa_{subject}.csv",
     output:
-        **figure_files(
-            "heatmap_{subject}", "Layer x ROI", figure="heatmap", subject="{subject}"
-        ),
+        **figure_files("heatmap_{subject}", "Layer x ROI", figure="heatmap", subject="{subject}"),
     log:
         "<logs>/{study}/figures/heatmap_{subject}.log",
     conda:
@@ -92,6 +19,7 @@ rule plot_heatmap:
         mem_mb=1500,
         runtime=10,
     params:
+        caption=caption_of,
         comparator=first_comparator,
         title=setting("title"),
         simulated=is_simulated,
@@ -118,6 +46,7 @@ rule plot_layer_profile:
         mem_mb=1500,
         runtime=10,
     params:
+        caption=caption_of,
         comparator=first_comparator,
         title=setting("title"),
         simulated=is_simulated,
@@ -146,6 +75,7 @@ rule plot_roi_groups:
         mem_mb=1500,
         runtime=10,
     params:
+        caption=caption_of,
         comparator=first_comparator,
         roi_groups=setting("roi_groups"),
         title=setting("title"),
@@ -170,6 +100,7 @@ rule plot_noise_ceiling:
         mem_mb=1500,
         runtime=10,
     params:
+        caption=caption_of,
         comparator=first_comparator,
         title=setting("title"),
         simulated=is_simulated,
@@ -193,6 +124,7 @@ rule plot_radar:
         mem_mb=1500,
         runtime=10,
     params:
+        caption=caption_of,
         comparator=first_comparator,
         title=setting("title"),
         simulated=is_simulated,
@@ -216,6 +148,7 @@ rule plot_surface:
         mem_mb=1500,
         runtime=10,
     params:
+        caption=caption_of,
         comparator=first_comparator,
         title=setting("title"),
         simulated=is_simulated,
@@ -242,6 +175,7 @@ rule plot_rdms:
         mem_mb=size_mb(4),
         runtime=10,
     params:
+        caption=caption_of,
         title=setting("title"),
         simulated=is_simulated,
         code=script_digest("figures/plot_rdms.py"),
@@ -265,6 +199,7 @@ rule plot_composition:
         mem_mb=1500,
         runtime=10,
     params:
+        caption=caption_of,
         match=setting("images", "match"),
         title=setting("title"),
         simulated=is_simulated,

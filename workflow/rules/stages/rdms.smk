@@ -24,10 +24,10 @@ rule align_images:
         mem_mb=size_mb(0),
         runtime=10,
     params:
-        brain=setting("brain"),
-        models=setting("models"),
+        brain=brain_source,
+        models=model_sources,
         images=setting("images"),
-        folder=lambda wildcards: raw_folder(wildcards.study),
+        folder=raw_folder_of,
         code=script_digest("rdms/align_images.py"),
     script:
         "../../../scripts/rdms/align_images.py"
@@ -53,9 +53,9 @@ rule import_brain_rdms:
         mem_mb=size_mb(0.5),
         runtime=30,
     params:
-        source=setting("brain"),
+        source=brain_source,
         match=setting("images", "match"),
-        folder=lambda wildcards: raw_folder(wildcards.study),
+        folder=raw_folder_of,
         code=script_digest("rdms/import_brain_rdms.py"),
     script:
         "../../../scripts/rdms/import_brain_rdms.py"
@@ -79,11 +79,9 @@ rule import_model_rdms:
         mem_mb=size_mb(0.5),
         runtime=30,
     params:
-        source=lambda wildcards: config["rsa"][wildcards.study]["models"][
-            wildcards.model
-        ],
+        source=model_source,
         match=setting("images", "match"),
-        folder=lambda wildcards: raw_folder(wildcards.study),
+        folder=raw_folder_of,
         code=script_digest("rdms/import_model_rdms.py"),
     script:
         "../../../scripts/rdms/import_model_rdms.py"

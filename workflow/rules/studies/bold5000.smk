@@ -3,15 +3,8 @@
 # The comparison itself is the generic layer x ROI study; here stands what only this study has:
 # its simulator, the check that planted layers are recovered, and the figures of the original.
 
-BOLD5000_RAW_FILES = [
-    "ResNet50_CORR_RDMs.h5",
-    *(f"CSI{i}_BOLD5000_CORR_RDMs.h5" for i in range(1, 5)),
-]
-BOLD5000_SIMULATIONS = {
-    entry["simulation"]["folder"]: entry["simulation"]
-    for name, entry in config["rsa"].items()
-    if entry["source"] == "simulated" and entry["dataset"] == "bold5000"
-}
+
+include: "bold5000_functions.smk"
 
 
 rule simulate_bold5000:
@@ -33,43 +26,18 @@ rule simulate_bold5000:
         runtime=20,
     params:
         n_images=lambda wildcards: BOLD5000_SIMULATIONS[wildcards.folder]["n_images"],
-        null_effect=lambda wildcards: BOLD5000_SIMULATIONS[wildcards.folder][
-            "null_effect"
-        ],
+        null_effect=lambda wildcards: BOLD5000_SIMULATIONS[wildcards.folder]["null_effect"],
         seed=config["seed"],
         code=script_digest("bold5000/simulate_bold5000.py"),
     script:
         "../../../scripts/bold5000/simulate_bold5000.py"
 
 
-def bold5000_studies():
-    return [study for study in config["bold5000"]["studies"] if study in STUDIES]
-
-
-def bold5000_targets():
-    """Return what the study adds to the generic figures."""
-    wanted = []
-    for study in bold5000_studies():
-        wanted += [
-            f"<results>/{study}/figures/{name}.png" for name in ("tiers", "latency")
-        ]
-        if config["rsa"][study]["source"] != "simulated":
-            wanted.append(f"<results>/{study}/figures/published.png")
-    for study in STUDIES:
-        entry = config["rsa"][study]
-        if entry["source"] == "simulated" and entry["dataset"] == "bold5000":
-            wanted.append(f"<results>/{study}/tables/recovery.html")
-    return wanted
-
-
-STUDY_TARGETS.append(bold5000_targets)
-
-
 rule check_recovery:
     """Compare the layers found for each ROI with the layers planted in the simulation."""
     input:
         tables=rsa_tables(joint=True),
-        truth=lambda wildcards: f"{raw_folder(wildcards.study)}/truth.csv",
+        truth=lambda wildcards: f"{raw_folder_of(wildcards)}/truth.csv",
     output:
         table="<results>/{study}/tables/recovery.csv",
         html=report(
@@ -110,6 +78,7 @@ rule plot_tiers:
         mem_mb=1500,
         runtime=10,
     params:
+        caption=caption_of,
         comparator=first_comparator,
         title=setting("title"),
         simulated=is_simulated,
@@ -168,13 +137,12 @@ rule plot_latency:
         mem_mb=1500,
         runtime=10,
     params:
+        caption=caption_of,
         title=setting("title"),
         simulated=is_simulated,
         n_layers=lambda wildcards: len(
             axis_names(
-                config["rsa"][wildcards.study]["models"][
-                    config["bold5000"]["published_model"]
-                ],
+                config["rsa"][wildcards.study]["models"][config["bold5000"]["published_model"]],
                 "layer",
             )
         ),
@@ -205,20 +173,6 @@ rule compare_published:
         "../../../scripts/bold5000/compare_published.py"
 
 
-def published_studies(study):
-    """Return the study and the selected ones that extend it with real data of the same models."""
-    return [
-        other
-        for other in STUDIES
-        if other == study
-        or (
-            config["rsa"][other].get("extends") == study
-            and config["rsa"][other]["source"] == config["rsa"][study]["source"]
-            and "pearson" in config["rsa"][other]["comparators"]
-        )
-    ]
-
-
 rule plot_published:
     """Draw published against our correlations, for the published and the full set of images."""
     input:
@@ -237,9 +191,9 @@ rule plot_published:
         mem_mb=1500,
         runtime=10,
     params:
+        caption=caption_of,
         study_titles=lambda wildcards: [
-            config["rsa"][study]["title"]
-            for study in published_studies(wildcards.study)
+            config["rsa"][study]["title"] for study in published_studies(wildcards.study)
         ],
         title=setting("title"),
         simulated=is_simulated,

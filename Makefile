@@ -1,0 +1,85 @@
+# make run                      install, run the simulated default, write the report
+# make test                     install and run everything that CI checks
+# make real MIRROR=<folder>     the studies whose real raw files lie in a folder
+# make figure F=<path>          one figure or table, with only what it needs
+# make report [CONFIG=<file>]   the report of a run
+# make check CONFIG=<file>      what a config would do: names, missing files, time, memory, disk
+# make lint                     ruff, snakefmt, snakemake --lint
+# make format                   let ruff and snakefmt mend what they can
+# make docs                     config/README.md from the schema, pictures of the README
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+CORES ?= all
+CONFIG ?=
+MIRROR ?=
+
+BIN := .venv/bin
+SNAKEMAKE := PYTHONNOUSERSITE=1 $(BIN)/snakemake --cores $(CORES)
+CONFIGFILE := $(if $(CONFIG),--configfile $(CONFIG))
+RUN = $(shell sed -n 's/^run: *//p' $(or $(CONFIG),config/config.yaml))
+
+.PHONY: help install run real figure report check test lint format docs clean
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+# The stamps name what was installed; a changed pin installs again.
+.venv/installed: requirements.txt constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "found no $(PYTHON): install Python 3.11, or give another by make PYTHON=<command>" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt --constraint constraints.txt
+	touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt --constraint constraints.txt
+	touch $@
+
+install: .venv/installed
+
+run: .venv/installed
+	$(SNAKEMAKE) $(CONFIGFILE)
+	@$(MAKE) --no-print-directory report
+	@echo
+	@echo "Report:   results/$(RUN)/report.html   (open it in a browser)"
+	@echo "Figures:  results/$(RUN)/*/figures/*.png"
+	@echo "Tables:   results/$(RUN)/*/tables/*.csv"
+
+real:
+	@[[ -n "$(MIRROR)" ]] || { echo "give the folder of the raw files: make real MIRROR=<folder>" >&2; exit 1; }
+	@$(MAKE) --no-print-directory .venv/installed
+	$(SNAKEMAKE) --configfile config/real.yaml --config mirror="$(MIRROR)"
+	$(SNAKEMAKE) --configfile config/real.yaml --config mirror="$(MIRROR)" --report results/real/report.html
+	@echo
+	@echo "Report:   results/real/report.html   (open it in a browser)"
+	@echo "Figures:  results/real/*/figures/*.png"
+
+figure: .venv/installed
+	@[[ -n "$(F)" ]] || { echo "give the file: make figure F=results/demo/bold5000/figures/heatmap_CSI1.png" >&2; exit 1; }
+	$(SNAKEMAKE) $(CONFIGFILE) $(F)
+
+report: .venv/installed
+	$(SNAKEMAKE) $(CONFIGFILE) --report results/$(RUN)/report.html
+
+check: .venv/installed
+	@$(BIN)/python -m scripts.check.check_config $(or $(CONFIG),config/config.yaml) $(if $(MIRROR),--mirror "$(MIRROR)")
+
+test: .venv/installed-dev lint
+	$(BIN)/python -m pytest --numprocesses 2
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(SNAKEMAKE) --lint
+
+format: .venv/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+docs: .venv/installed-dev
+	$(BIN)/python -m scripts.docs.write_config_readme

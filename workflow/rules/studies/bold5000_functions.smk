@@ -1,0 +1,46 @@
+# Functions of the study bold5000: its simulated files and its targets.
+
+BOLD5000_RAW_FILES = [
+    "ResNet50_CORR_RDMs.h5",
+    *(f"CSI{i}_BOLD5000_CORR_RDMs.h5" for i in range(1, 5)),
+]
+BOLD5000_SIMULATIONS = {
+    entry["simulation"]["folder"]: entry["simulation"]
+    for name, entry in config["rsa"].items()
+    if entry["source"] == "simulated" and entry["dataset"] == "bold5000"
+}
+
+
+def bold5000_studies():
+    return [study for study in config["bold5000"]["studies"] if study in STUDIES]
+
+
+def bold5000_targets():
+    """Return what the study adds to the generic figures."""
+    wanted = []
+    for study in bold5000_studies():
+        wanted += [f"<results>/{study}/figures/{name}.png" for name in ("tiers", "latency")]
+        if config["rsa"][study]["source"] != "simulated":
+            wanted.append(f"<results>/{study}/figures/published.png")
+    for study in STUDIES:
+        entry = config["rsa"][study]
+        if entry["source"] == "simulated" and entry["dataset"] == "bold5000":
+            wanted.append(f"<results>/{study}/tables/recovery.html")
+    return wanted
+
+
+def published_studies(study):
+    """Return the study and the selected ones that extend it with real data of the same models."""
+    return [
+        other
+        for other in STUDIES
+        if other == study
+        or (
+            config["rsa"][other].get("extends") == study
+            and config["rsa"][other]["source"] == config["rsa"][study]["source"]
+            and "pearson" in config["rsa"][other]["comparators"]
+        )
+    ]
+
+
+STUDY_TARGETS.append(bold5000_targets)

@@ -1,0 +1,112 @@
+# What a run is asked for: targets, the outputs of figures, and what is said before and after.
+
+from workflow.lib.captions import CaptionFile
+
+
+def targets(wildcards):
+    of_stages = figure_targets() + summary_targets()
+    return of_stages + [file for study_targets in STUDY_TARGETS for file in study_targets()]
+
+
+def download_notice():
+    """Return what will be copied or downloaded, with its size, before a run starts."""
+    wanted = {
+        (entry["dataset"], file)
+        for study in STUDIES
+        if (entry := config["rsa"][study])["source"] in ("mirror", "download")
+        for file in study_raw_files(entry)
+    }
+    files = [find_file(DATASETS, dataset, name) for dataset, name in sorted(wanted)]
+    return str(download_plan(files, RESOURCES, config["mirror"])) if files else ""
+
+
+def closing_notice():
+    """Return where to look after a run."""
+    left_out = [study for study in config["studies"] if study not in STUDIES]
+    lines = [f"Figures and tables: results/{config['run']}/"]
+    lines += [f"  results/{config['run']}/{study}/figures/" for study in STUDIES]
+    if left_out:
+        lines.append(f"Left out, raw files not here: {', '.join(left_out)}")
+    return "\n".join(lines)
+
+
+def figure_files(name, subcategory, **labels):
+    """Return the outputs of a figure; its PNG goes into the report with the caption beside it."""
+    path = f"<results>/{{study}}/figures/{name}"
+    return {
+        "png": report(
+            f"{path}.png",
+            caption="../../report/figure.rst",
+            category="{study}",
+            subcategory=subcategory,
+            labels=labels,
+        ),
+        "svg": f"{path}.svg",
+        "text": f"{path}.rst",
+    }
+
+
+def caption_of(wildcards, output):
+    return CaptionFile(output.text)
+
+
+def is_simulated(wildcards):
+    return config["rsa"][wildcards.study]["source"] == "simulated"
+
+
+def first_comparator(wildcards):
+    return config["rsa"][wildcards.study]["comparators"][0]
+
+
+def rsa_tables(joint):
+    """Return an input function for the tables of all subjects, with or without the joint one."""
+
+    def tables(wildcards):
+        return [
+            f"<results>/{wildcards.study}/tables/rsa_{subject}.csv"
+            for subject in study_subjects(wildcards.study, joint)
+        ]
+
+    return tables
+
+
+def noise_ceiling_table(wildcards):
+    several = len(study_subjects(wildcards.study, joint=False)) > 1
+    return f"<results>/{wildcards.study}/tables/noise_ceiling.csv" if several else []
+
+
+def summary_subject(study):
+    """Return the subject that stands for a study: the joint RDM, or the only subject."""
+    return study_subjects(study)[-1]
+
+
+def summary_table(wildcards):
+    return f"<results>/{wildcards.study}/tables/rsa_{summary_subject(wildcards.study)}.csv"
+
+
+def figure_targets():
+    """Return the figures that the selected studies ask for, as PNG."""
+    wanted = []
+    for study in STUDIES:
+        figures = list(config["rsa"][study]["figures"])
+        if len(study_subjects(study, joint=False)) < 2:
+            figures = [figure for figure in figures if figure != "noise_ceiling"]
+        if not config["rsa"][study]["roi_groups"]:
+            figures = [figure for figure in figures if figure != "roi_groups"]
+        names = [figure for figure in figures if figure != "heatmap"]
+        if "heatmap" in figures:
+            names += [f"heatmap_{subject}" for subject in study_subjects(study)]
+        wanted += [f"<results>/{study}/figures/{name}.png" for name in names]
+    return wanted
+
+
+def summary_targets():
+    return [f"<results>/{study}/tables/summary.html" for study in STUDIES]
+
+
+def all_raw_files(wildcards):
+    return [
+        f"{raw_folder(config['rsa'][study], config['run'])}/{file}"
+        for study in STUDIES
+        for file in study_raw_files(config["rsa"][study])
+    ]
