@@ -4,6 +4,7 @@ rsatoolbox compares RDMs without looking at their pattern names: two files in di
 give a plausible, wrong number. Every RDM of this workflow passes through this module first.
 """
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +22,13 @@ IMAGE_SUFFIXES = {"bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp"}
 def normalised_name(name: str) -> str:
     """Return an image name without folder, repeat prefix, extension and case.
 
+    Accents are composed: macOS hands out file names in which e and its accent are two characters.
+
     >>> normalised_name("COCO/rep_COCO_train2014_000000000003.JPG")
     'coco_train2014_000000000003'
     """
-    bare = PurePosixPath(name.replace("\\", "/").strip()).name.casefold()
+    composed = unicodedata.normalize("NFC", name)
+    bare = PurePosixPath(composed.replace("\\", "/").strip()).name.casefold()
     stem, dot, extension = bare.rpartition(".")
     if dot and extension in IMAGE_SUFFIXES:
         bare = stem

@@ -46,9 +46,12 @@ def module_file(module: str) -> Path:
 
 @functools.cache
 def _direct_imports(file: Path) -> tuple[str, ...]:
-    tree = ast.parse(file.read_text())
-    return tuple(
-        node.module
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("workflow.lib.")
-    )
+    named: list[str] = []
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            named += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "workflow.lib":
+            named += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            named.append(node.module or "")
+    return tuple(module for module in named if module.startswith("workflow.lib."))

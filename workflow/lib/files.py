@@ -12,11 +12,11 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; move it to `path` if the block succeeds.
 
     A job that fails, or a machine that stops, leaves `path` as it was. The temporary name
-    keeps the suffix, because many writers choose the format by it.
+    keeps all suffixes (.nii.gz), because many writers choose the format by them.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.part-{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".part-{os.getpid()}-{path.name}")
     try:
         yield temporary
         # Without the fsync a power cut after the rename can leave an empty file in place.

@@ -119,7 +119,7 @@ class ArrayRDMFile(RDMFile):
         self._kept = tuple(
             axis
             for axis, length in enumerate(array.shape)
-            if length > 1 and axis not in self._rdm_axes
+            if length != 1 and axis not in self._rdm_axes
         )
         self.shape = tuple(array.shape[axis] for axis in self._kept)
 
@@ -153,6 +153,8 @@ def _find_rdm_axes(array: np.ndarray | h5py.Dataset, what: str) -> tuple[int, ..
     numpy users save (subjects, n, n) and (subjects, n_pairs), MATLAB users (n, n, subjects) and
     (n_pairs, subjects). Neighbouring axes of one length hold square RDMs if what lies there is
     symmetric with a zero diagonal; the last ones need no such look where no others compete.
+    Condensed RDMs lie along the first or last axis, the one that can hold n(n-1)/2 pairs; where
+    both can, along the longer: there are fewer subjects than pairs.
     """
     axes = [axis for axis, length in enumerate(array.shape) if length > 1]
     if not axes:
@@ -170,8 +172,8 @@ def _find_rdm_axes(array: np.ndarray | h5py.Dataset, what: str) -> tuple[int, ..
     for pair in reversed(equal):
         if pair[1] == axes[-1] or array.shape[pair[0]] == max(array.shape):
             return pair
-    lengths = {axis: array.shape[axis] for axis in (axes[-1], axes[0])}
-    return (next((axis for axis in lengths if _is_triangular(lengths[axis])), axes[-1]),)
+    possible = [axis for axis in (axes[-1], axes[0]) if _is_triangular(array.shape[axis])]
+    return (max(possible or axes[-1:], key=lambda axis: array.shape[axis]),)
 
 
 def _is_square_rdm(values: np.ndarray) -> bool:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -112,22 +113,35 @@ def condition_names(rdm_file: RDMFile, conditions: Mapping, folder: Path) -> lis
     if len(names) != rdm_file.n_conditions:
         raise InputError(
             f"{rdm_file.what}: found {len(names)} names for RDMs of {rdm_file.n_conditions} "
-            "conditions, expected one name for each; check `conditions`"
+            "conditions, expected one name for each; check `conditions` in the config"
         )
     return names
 
 
 def _listed_names(path: Path, column: str | None) -> list[str]:
     if not path.is_file():
-        raise InputError(f"{path}: found no such file, expected a list of condition names")
-    if column is None:
-        return [line.strip() for line in path.read_text().splitlines() if line.strip()]
-    table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str)
+        raise InputError(
+            f"{path}: found no such file, expected a list of condition names; correct "
+            "`conditions.file` in the config"
+        )
+    try:
+        if column is None:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            return [line.strip() for line in lines if line.strip()]
+        separator = "\t" if path.suffix.lower() == ".tsv" else ","
+        # Conditions may well be called NA, None or null.
+        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
+    except ValueError as error:
+        raise InputError(
+            f"{path.name}: found no readable text ({' '.join(str(error).split())}), expected a "
+            "list of condition names; export it again as UTF-8 text"
+        ) from error
     if column not in table:
         raise InputError(
-            f"{path.name}: found the columns {', '.join(table.columns)}, expected {column!r}"
+            f"{path.name}: found the columns {', '.join(table.columns)}, expected {column!r}; "
+            "correct `conditions.column` in the config"
         )
-    return list(table[column])
+    return [name.strip() for name in table[column]]
 
 
 def _locate(rdm_file: RDMFile, axes: Sequence[Axis], labels: Mapping[str, str]) -> tuple[int, ...]:
@@ -144,7 +158,8 @@ def _locate(rdm_file: RDMFile, axes: Sequence[Axis], labels: Mapping[str, str]) 
         wanted = ", ".join(f"{name} {label}" for name, label in labels.items())
         raise InputError(
             f"{rdm_file.what}: found {len(found)} RDMs for {wanted} (axes over RDMs: {shape}), "
-            "expected exactly one; describe every axis by `from: axis` or `from: descriptor`"
+            "expected exactly one; describe each of these axes, and no other, by `from: axis` or "
+            "`from: descriptor` (axes of length one do not count)"
         )
     return tuple(int(position) for position in found[0])
 
@@ -153,20 +168,26 @@ def _on_axis(rdm_file: RDMFile, axis: Axis, label: str) -> np.ndarray:
     shape = rdm_file.shape
     number = axis.axis or 0
     # A file with a single RDM has lost that axis; then there is nothing to choose.
-    if math.prod(shape) == 1 and len(axis.names) == 1:
+    if math.prod(shape) == 1 and len(axis.names) == 1 and axis.value(label) in ("0", label):
         return np.ones(shape, dtype=bool)
     if number >= len(shape):
         raise InputError(
-            f"{rdm_file.what}: found RDMs along {len(shape)} axes of lengths {shape}, but the "
-            f"config takes the {axis.placeholder} from axis {number}"
+            f"{rdm_file.what}: found RDMs along {len(shape)} axes of lengths {shape}, expected the "
+            f"{axis.placeholder}s along axis {number}; correct `axis` (counted from 0, without "
+            "axes of length one), or say `from: constant` if the file holds one only"
         )
-    explicit = axis.values != axis.names
-    position = int(axis.value(label)) if explicit else axis.names.index(label)
-    if (not explicit and len(axis.names) != shape[number]) or position >= shape[number]:
+    position = int(axis.value(label)) if axis.mapped else axis.names.index(label)
+    if axis.mapped and not 0 <= position < shape[number]:
         raise InputError(
-            f"{rdm_file.what}: found {shape[number]} RDMs along axis {number}, but the config "
-            f"names {len(axis.names)} {axis.placeholder}s; name all, or give some as a mapping of "
-            "name to position (counted from 0)"
+            f"{rdm_file.what}: found {shape[number]} RDMs along axis {number}, expected a position "
+            f"of 0 to {shape[number] - 1} for the {axis.placeholder} {label!r}, not {position}; "
+            "correct `names` in the config"
+        )
+    if not axis.mapped and len(axis.names) != shape[number]:
+        raise InputError(
+            f"{rdm_file.what}: found {shape[number]} RDMs along axis {number}, expected "
+            f"{len(axis.names)} because the config names that many {axis.placeholder}s; name all, "
+            "or give some as a mapping of name to position (counted from 0)"
         )
     along = np.arange(shape[number]) == position
     return along.reshape([-1 if i == number else 1 for i in range(len(shape))])
@@ -174,14 +195,18 @@ def _on_axis(rdm_file: RDMFile, axis: Axis, label: str) -> np.ndarray:
 
 def _with_descriptor(rdm_file: RDMFile, axis: Axis, label: str) -> np.ndarray:
     descriptors = rdm_file.descriptors
-    candidates = [axis.descriptor] if axis.descriptor else list(descriptors)
+    # rsatoolbox adds a running index; it numbers RDMs, not sessions or subjects.
+    searched = [name for name in descriptors if name != "index"]
     for spelling in (str, _letters_and_digits):
         wanted = {spelling(value) for value in axis.values}
-        for name in candidates:
+        chosen: dict[str, list[bool]] = {}
+        for name in [axis.descriptor] if axis.descriptor else searched:
             found = [spelling(value) for value in descriptors.get(name, ())]
             if wanted <= set(found):
                 value = spelling(axis.value(label))
-                return np.array([other == value for other in found]).reshape(rdm_file.shape)
+                chosen[name] = [other == value for other in found]
+        if chosen:
+            return _the_only(chosen, axis, rdm_file)
     listed = "; ".join(
         f"{name}: {', '.join(map(repr, values[:12]))}" for name, values in descriptors.items()
     )
@@ -192,6 +217,22 @@ def _with_descriptor(rdm_file: RDMFile, axis: Axis, label: str) -> np.ndarray:
     )
 
 
+def _the_only(chosen: Mapping[str, list[bool]], axis: Axis, rdm_file: RDMFile) -> np.ndarray:
+    """Return the RDMs that a descriptor chooses, refusing descriptors that choose others."""
+    own = {name: mask for name, mask in chosen.items() if axis.placeholder in name.casefold()}
+    masks = list((own or chosen).values())
+    if any(mask != masks[0] for mask in masks):
+        raise InputError(
+            f"{rdm_file.what}: found the {axis.placeholder}s in several RDM descriptors "
+            f"({', '.join(own or chosen)}), expected one; name it by `descriptor` in the config"
+        )
+    return np.array(masks[0]).reshape(rdm_file.shape)
+
+
 def _letters_and_digits(text: str) -> str:
-    """Return text as compared when spellings differ: 'LH_EarlyVis' is 'lhearlyvis'."""
-    return "".join(character for character in text.casefold() if character.isalnum())
+    """Return text as compared when spellings differ: 'LH_EarlyVis' is 'lhearlyvis'.
+
+    Something between two digits stays: 'layer1.0' and 'layer1_0' are one, 'layer10' is another.
+    """
+    between_digits = re.sub(r"(?<=\d)[\W_]+(?=\d)", "\0", text.casefold())
+    return "".join(letter for letter in between_digits if letter.isalnum() or letter == "\0")

@@ -46,6 +46,8 @@ class Axis:
         For "axis": its number, not counting axes of length one.
     descriptor : str or None
         For "descriptor": its name; None to look for the one that holds the values.
+    mapped : bool
+        Whether the config gives a value for each name; for "axis", its position.
     """
 
     placeholder: str
@@ -54,6 +56,7 @@ class Axis:
     origin: str
     axis: int | None = None
     descriptor: str | None = None
+    mapped: bool = False
 
     def value(self, name: str) -> str:
         """Return how the files spell a label."""
@@ -93,6 +96,7 @@ def _axis(placeholder: str, block: Mapping) -> Axis:
         origin=block["from"],
         axis=block.get("axis"),
         descriptor=block.get("descriptor"),
+        mapped=isinstance(names, Mapping),
     )
 
 
@@ -152,10 +156,12 @@ def check_placeholders(source: Mapping, where: str) -> None:
             if axis.origin == origin and wanted not in pattern:
                 raise InputError(
                     f"{where}.{setting}: found {pattern!r}, expected {wanted} in it because "
-                    f"{where} takes the {axis.placeholder} from the {origin.replace('_', ' ')}"
+                    f"{where} takes the {axis.placeholder} from the {origin.replace('_', ' ')}; "
+                    "write it there, or correct `from`"
                 )
             if axis.origin != origin and wanted in pattern:
                 raise InputError(
-                    f"{where}.{setting}: found {wanted} in {pattern!r}, expected the "
-                    f"{axis.placeholder} block to say `from: {origin}`"
+                    f"{where}.{setting}: found {wanted} in {pattern!r}, expected none because the "
+                    f"{axis.placeholder} is taken from elsewhere; let its block say "
+                    f"`from: {origin}`"
                 )

@@ -10,6 +10,12 @@ from workflow.lib.files import written_whole
 # Enough digits to compare runs, few enough that float32 sums print alike on every machine.
 FLOAT_FORMAT = "%.9g"
 
+# Columns of labels, which can look like numbers or like missing values.
+LABELS = (
+    *("study", "subject", "session", "roi", "model", "layer", "comparator", "group"),
+    *("name", "label", "file"),
+)
+
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
     """Write a tidy table as CSV."""
@@ -18,9 +24,10 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a table; labels such as subject "01" and layer "3" stay text, in their order."""
-    labels = ("study", "subject", "session", "roi", "model", "layer", "comparator", "group")
-    return pd.read_csv(path, dtype=dict.fromkeys(labels, str), keep_default_na=True)
+    """Read a table; labels such as subject "01" and image "NA" stay text, in their order."""
+    return pd.read_csv(
+        path, dtype=dict.fromkeys(LABELS, str), keep_default_na=False, na_values=[""]
+    )
 
 
 HTML_PAGE = """<!doctype html>

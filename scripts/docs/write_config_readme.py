@@ -1,0 +1,138 @@
+"""Write config/README.md from the schema, so that it explains every key as it is.
+
+    python -m scripts.docs.write_config_readme
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from workflow.lib.config import load_schema, resolve
+from workflow.lib.files import written_whole
+
+README = Path("config/README.md")
+
+# Blocks with a section of their own, to which the keys that hold one point.
+SECTIONS = {
+    "rsa_study": "A study of `rsa`",
+    "axis": "Labels: `subjects`, `rois`, `layers`, `average`",
+    "sessions": "Labels: `sessions`",
+    "conditions": "Names of the images: `conditions`",
+}
+
+OPENING = """# Configuration
+
+<!-- Written by `make docs` from workflow/schemas/config.schema.yaml; edit that file. -->
+
+| file | what |
+|---|---|
+| `config.yaml` | the embedded default: small simulated raw files; every other config is laid over it |
+| `full.yaml` | the real studies, downloaded or taken from a mirror folder |
+| `real.yaml` | the studies whose real raw files lie in a mirror folder (`make real MIRROR=<folder>`) |
+| `tiny.yaml` | everything as small as it can be, for tests |
+| `datasets.yaml` | every raw file of every study: URL, size, checksum, licence, citation, access |
+| `bold5000/` | published numbers and onset latencies of the BOLD5000 study |
+
+A config given by `--configfile` is laid over `config.yaml` key by key, so it holds only what
+differs; a study can also take the keys of another one by `extends`. Unknown keys are refused, with
+the allowed ones named. Try a config before you run it:
+
+    make check CONFIG=config/my.yaml
+    snakemake --cores all --configfile config/my.yaml
+
+## Your own RDMs
+
+Two files are enough: brain RDMs and model RDMs, in any of the formats under `files`.
+
+```yaml
+run: mine
+studies: [my_study]
+rsa:
+  my_study:
+    title: My study
+    source: path
+    path: /data/my_study
+    brain:
+      files: "brain_{subject}.npz"          # arrays V1 and IT of n x n, and names
+      key: "{roi}"
+      subjects: {names: [s1, s2], from: file_name}
+      rois: {names: [V1, IT], from: key}
+      conditions: {from: stored, key: names}
+    models:
+      my_network:
+        files: "network_{layer}.csv"        # a square table with names in its first row
+        layers: {names: [early, late], from: file_name}
+    images: {match: normalised}
+```
+
+The results are in `results/mine/my_study/`: aligned RDMs (rsatoolbox HDF5), tables (CSV), figures
+with captions.
+
+## Every key
+"""
+
+
+def document() -> str:
+    """Return the text of config/README.md."""
+    schema = load_schema()
+    lines = [OPENING, _text(schema["description"]), "", *_table(_rows(schema, schema, ""))]
+    for name, heading in SECTIONS.items():
+        node = schema["$defs"][name]
+        lines += ["", f"### {heading}", "", *_table(_rows(node, schema, ""))]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _rows(node: Mapping, root: Mapping, prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    """Yield key, type, default and description of every property, nested ones with dots."""
+    required = node.get("required", ())
+    for key, child in node.get("properties", {}).items():
+        node = resolve(child, root)
+        default = "required" if key in required else _default(node)
+        yield f"{prefix}{key}", _kind(node, root), default, _text(node["description"])
+        for nested, step in ((child, ""), (node.get("additionalProperties"), "<name>.")):
+            if isinstance(nested, Mapping) and not _has_section(nested):
+                yield from _rows(resolve(nested, root), root, f"{prefix}{key}.{step}")
+
+
+def _has_section(node: Mapping) -> bool:
+    return node.get("$ref", "").rpartition("/")[2] in SECTIONS
+
+
+def _table(rows: Iterator[tuple[str, str, str, str]]) -> list[str]:
+    head = ["| key | value | default | meaning |", "|---|---|---|---|"]
+    return head + [
+        f"| `{key}` | {kind} | {default} | {description} |"
+        for key, kind, default, description in rows
+    ]
+
+
+def _kind(node: Mapping, root: Mapping) -> str:
+    if "enum" in node:
+        return " / ".join(f"`{value}`" for value in node["enum"])
+    if "oneOf" in node:
+        return " or ".join(_kind(resolve(option, root), root) for option in node["oneOf"])
+    kinds = node.get("type", "any")
+    kinds = [kinds] if isinstance(kinds, str) else [kind for kind in kinds if kind != "null"]
+    if kinds == ["array"]:
+        inner = _kind(resolve(node["items"], root), root) if "items" in node else "any"
+        return f"list of {inner}"
+    return " or ".join({"object": "mapping"}.get(kind, kind) for kind in kinds)
+
+
+def _default(node: Mapping) -> str:
+    if "default" not in node:
+        return ""
+    value = node["default"]
+    if value in (None, {}, []):
+        return "none"
+    if isinstance(value, list):
+        return ", ".join(f"`{item}`" for item in value)
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _text(description: str) -> str:
+    return " ".join(description.split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    with written_whole(README) as temporary:
+        temporary.write_text(document(), encoding="utf-8")
