@@ -83,3 +83,5 @@ format: .venv/installed-dev
 
 docs: .venv/installed-dev
 	$(BIN)/python -m scripts.docs.write_config_readme
+	$(SNAKEMAKE) results/demo/bold5000/figures/heatmap_joint.png
+	cp results/demo/bold5000/figures/heatmap_joint.png docs/bold5000_simulated.png

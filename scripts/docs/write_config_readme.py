@@ -1,6 +1,6 @@
 """Write config/README.md from the schema, so that it explains every key as it is.
 
-    python -m scripts.docs.write_config_readme
+python -m scripts.docs.write_config_readme
 """
 
 from collections.abc import Iterator, Mapping

@@ -23,8 +23,8 @@ class Comparator:
     ----------
     label : str
         Name in figures and captions.
-    prepare : callable, (n_rdms, n_pairs) -> (n_rdms, n_pairs)
-        Vectors of which the dot product is the similarity.
+    prepare : callable, (n_pairs,) -> (n_pairs,)
+        Vector of which the dot product with another is the similarity.
     ranks : bool
         Whether only the order of the dissimilarities counts.
     """
@@ -59,29 +59,27 @@ def _midranks(values: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def _unit_length(vectors: np.ndarray) -> np.ndarray:
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
-    return vectors / lengths[:, None].astype(vectors.dtype)
+def _unit_length(vector: np.ndarray) -> np.ndarray:
+    return vector / np.sqrt(np.einsum("i,i", vector, vector, dtype=np.float64))
 
 
-def _centred(vectors: np.ndarray) -> np.ndarray:
-    means = vectors.mean(axis=1, dtype=np.float64, keepdims=True)
-    return (vectors - means).astype(vectors.dtype)
+def _centred(vector: np.ndarray) -> np.ndarray:
+    return vector - vector.mean(dtype=np.float64)
 
 
-def _centred_unit_length(vectors: np.ndarray) -> np.ndarray:
-    return _unit_length(_centred(vectors))
+def _centred_unit_length(vector: np.ndarray) -> np.ndarray:
+    return _unit_length(_centred(vector))
 
 
-def _ranked(vectors: np.ndarray) -> np.ndarray:
-    return _unit_length(_centred(rank(vectors))).astype(vectors.dtype)
+def _ranked(vector: np.ndarray) -> np.ndarray:
+    return _centred_unit_length(_midranks(vector))
 
 
-def _ranked_rho_a(vectors: np.ndarray) -> np.ndarray:
+def _ranked_rho_a(vector: np.ndarray) -> np.ndarray:
     # Ties are scored as their expectation under random ordering: the divisor is that of untied
     # ranks, (n^3 - n) / 12, whatever the ties.
-    n = vectors.shape[1]
-    return (_centred(rank(vectors)) / np.sqrt((n**3 - n) / 12)).astype(vectors.dtype)
+    n = vector.size
+    return _centred(_midranks(vector)) / np.sqrt((n**3 - n) / 12)
 
 
 COMPARATORS = {
@@ -105,6 +103,28 @@ def comparator(name: str) -> Comparator:
     return COMPARATORS[name]
 
 
+def prepare(vectors: np.ndarray, name: str) -> np.ndarray:
+    """Return vectors of which the dot products are the similarities of a comparator.
+
+    Works RDM by RDM: only one is ever held in float64, or as ranks.
+
+    Parameters
+    ----------
+    vectors : float array (n_rdms, n_pairs)
+    name : str
+        A key of `COMPARATORS`.
+
+    Returns
+    -------
+    array (n_rdms, n_pairs), dtype of `vectors`
+    """
+    chosen = comparator(name)
+    prepared = np.empty_like(vectors)
+    for row, vector in enumerate(vectors):
+        prepared[row] = chosen.prepare(vector)
+    return prepared
+
+
 def compare(models: np.ndarray, brains: np.ndarray, name: str) -> np.ndarray:
     """Return the similarity of every model RDM with every brain RDM.
 
@@ -120,8 +140,7 @@ def compare(models: np.ndarray, brains: np.ndarray, name: str) -> np.ndarray:
     -------
     float64 array (n_models, n_brains)
     """
-    prepare = comparator(name).prepare
-    return dot_products(prepare(np.atleast_2d(models)), prepare(np.atleast_2d(brains)))
+    return dot_products(prepare(np.atleast_2d(models), name), prepare(np.atleast_2d(brains), name))
 
 
 def dot_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:

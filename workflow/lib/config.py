@@ -5,7 +5,9 @@ Imported while the Snakefile is parsed: nothing heavier than jsonschema.
 
 import copy
 import difflib
-from collections.abc import Mapping
+import functools
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -14,7 +16,28 @@ from jsonschema.exceptions import ValidationError
 
 from workflow.lib.errors import InputError
 from workflow.lib.layout import sources_of
-from workflow.lib.sources import JOINT_SUBJECT, MEAN_SESSION, axes_of, check_placeholders
+from workflow.lib.sources import JOINT_SUBJECT, MEAN_SESSION, Axis, axes_of, check_placeholders
+
+# What each source of raw files cannot do without.
+SOURCE_KEYS = {
+    "simulated": "simulation.folder",
+    "path": "path",
+    "mirror": "dataset",
+    "download": "dataset",
+}
+
+# What a value must be, by the rule of the schema that it breaks.
+RULES = {
+    "type": "a value of type {} (an object is a block of keys, an array a list)",
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "exclusiveMinimum": "more than {}",
+    "exclusiveMaximum": "less than {}",
+    "minItems": "at least {} of them",
+    "minProperties": "at least {} of them",
+    "uniqueItems": "each of them once",
+    "pattern": "something of the form {}",
+}
 
 SCHEMA_FILE = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
 
@@ -57,12 +80,17 @@ def _inherit(name: str, entries: Mapping, heirs: tuple[str, ...]) -> dict:
         return entry
     parent = entry["extends"]
     if parent in (*heirs, name):
-        raise InputError(f"config, rsa.{name}.extends: found a circle over {parent!r}; break it")
-    if parent not in entries:
+        raise InputError(
+            f"config, rsa.{name}.extends: found a circle over {parent!r}, expected an entry that "
+            "does not lead back; break it"
+        )
+    if parent not in list(entries):
         raise InputError(
             f"config, rsa.{name}.extends: found {parent!r}, expected one of {_listed(entries)}"
+            f"{_near(parent, entries)}"
         )
-    return merged(_inherit(parent, entries, (*heirs, name)), entry)
+    base = _inherit(parent, entries, (*heirs, name))
+    return merged(base, entry) if isinstance(base, Mapping) else entry
 
 
 def _validate(config: dict, schema: dict) -> None:
@@ -106,63 +134,113 @@ def _sentence(error: ValidationError) -> str:
     if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
         allowed = list(error.schema.get("properties", {}))
         unknown = next(key for key in error.instance if key not in allowed)
-        near = difflib.get_close_matches(str(unknown), allowed, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         return (
-            f"{where}: found the unknown key {unknown!r}, expected one of {_listed(allowed)}{hint}"
+            f"{where}: found the unknown key {unknown!r}, expected one of {_listed(allowed)}"
+            f"{_near(unknown, allowed)}"
         )
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)
-        return f"{where}: found no key {missing!r}, which is required"
+        return f"{where}: found no key {missing!r}, expected it because it is required; add it"
+    allowed = error.validator_value
     if error.validator == "enum":
         return (
-            f"{where}: found {error.instance!r}, expected one of {_listed(error.validator_value)}"
+            f"{where}: found {error.instance!r}, expected one of {_listed(allowed)}"
+            f"{_near(error.instance, allowed)}"
         )
-    return f"{where}: {error.message}; see config/README.md"
+    if error.validator == "type":
+        allowed = " or ".join([allowed] if isinstance(allowed, str) else allowed)
+    rule = RULES.get(error.validator, error.schema.get("description", error.message))
+    return (
+        f"{where}: found {error.instance!r}, expected {rule.format(allowed).strip()}; correct it "
+        "as config/README.md explains"
+    )
 
 
-def _listed(names: object) -> str:
-    return ", ".join(map(str, names))
+def _listed(names: Iterable) -> str:
+    return ", ".join(map(str, names)) or "none"
+
+
+def _near(name: object, names: Iterable) -> str:
+    near = difflib.get_close_matches(str(name), list(map(str, names)), n=1)
+    return f"; did you mean {near[0]!r}?" if near else "; correct it"
 
 
 def _check_studies(config: Mapping) -> None:
     """Check what a schema cannot say."""
     for study in config["studies"]:
         if study not in config["rsa"]:
-            near = difflib.get_close_matches(study, config["rsa"], n=1)
             raise InputError(
                 f"config, studies: found {study!r}, expected one of {_listed(config['rsa'])}"
-                + (f"; did you mean {near[0]!r}?" if near else "")
+                f"{_near(study, config['rsa'])}"
             )
     for name, study in config["rsa"].items():
-        _check_study(f"config, rsa.{name}", study, config)
+        _check_study(f"config, rsa.{name}", study)
 
 
-def _check_study(where: str, study: Mapping, config: Mapping) -> None:
-    needed = {"simulated": "simulation", "path": "path", "mirror": "dataset", "download": "dataset"}
-    key = needed[study["source"]]
-    if not study[key]:
-        raise InputError(f"{where}: found source {study['source']!r} without `{key}`; give it")
+def _check_study(where: str, study: Mapping) -> None:
+    key = SOURCE_KEYS[study["source"]]
+    if not functools.reduce(lambda block, step: block.get(step), key.split("."), study):
+        raise InputError(
+            f"{where}.source: found {study['source']!r} without `{key}`, expected both; give "
+            f"`{key}`"
+        )
+    _check_groups(f"{where}.images.groups", study["images"]["groups"])
     for place, source in sources_of(study):
         check_placeholders(source, f"{where}.{place}")
         for axis in axes_of(source):
-            if axis.origin == "axis" and axis.axis is None:
-                raise InputError(
-                    f"{where}.{place}: found `from: axis` for the {axis.placeholder}s, expected "
-                    "its number in `axis`"
-                )
-        if source["conditions"]["from"] == "list" and not source["conditions"]["file"]:
-            raise InputError(f"{where}.{place}.conditions: found `from: list`, expected a `file`")
+            if axis.origin == "axis":
+                _check_axis(f"{where}.{place}", axis)
+        _check_conditions(f"{where}.{place}.conditions", source["conditions"])
     names = {axis.placeholder: axis.names for axis in axes_of(study["brain"])}
     if JOINT_SUBJECT in names["subject"] or MEAN_SESSION in names.get("session", ()):
         raise InputError(
             f"{where}.brain: found a subject {JOINT_SUBJECT!r} or a session {MEAN_SESSION!r}, "
-            "names that the results use for averages; give them another name"
+            "expected neither because the results call averages so; give them another name"
         )
     for group, rois in study["roi_groups"].items():
         for roi in rois:
             if roi not in names["roi"]:
                 raise InputError(
                     f"{where}.roi_groups.{group}: found {roi!r}, expected one of "
-                    f"{_listed(names['roi'])}"
+                    f"{_listed(names['roi'])}{_near(roi, names['roi'])}"
                 )
+
+
+def _check_axis(where: str, axis: Axis) -> None:
+    if axis.axis is None:
+        raise InputError(
+            f"{where}: found `from: axis` for the {axis.placeholder}s, expected its number; give "
+            "it in `axis`, counted from 0"
+        )
+    for name, position in zip(axis.names, axis.values, strict=True):
+        if axis.mapped and not position.isdecimal():
+            raise InputError(
+                f"{where}: found {position!r} for the {axis.placeholder} {name!r}, expected its "
+                "position along the axis; give a number, counted from 0"
+            )
+
+
+def _check_conditions(where: str, conditions: Mapping) -> None:
+    if conditions["from"] == "list" and not conditions["file"]:
+        raise InputError(f"{where}: found `from: list`, expected a `file`; give its name")
+    pattern = conditions["pattern"]
+    try:
+        distinct = pattern.format(1) != pattern.format(2)
+    except (ValueError, LookupError):
+        distinct = False
+    if not distinct:
+        raise InputError(
+            f"{where}.pattern: found {pattern!r}, expected one place for a number; write it as "
+            "{:04d}"
+        )
+
+
+def _check_groups(where: str, groups: Mapping[str, str]) -> None:
+    for group, expression in groups.items():
+        try:
+            re.compile(expression)
+        except re.error as error:
+            raise InputError(
+                f"{where}.{group}: found {expression!r}, expected a regular expression ({error}); "
+                "write a backslash before brackets that are meant as such"
+            ) from None

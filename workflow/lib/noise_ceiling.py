@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from workflow.lib.comparators import comparator, dot_products
+from workflow.lib.comparators import comparator, dot_products, prepare, rank
 from workflow.lib.errors import InputError
 
 
@@ -10,8 +10,8 @@ def noise_ceiling(subjects: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarr
     """Return each subject's share in the lower and upper noise ceiling.
 
     Lower: its similarity with the mean RDM of the other subjects. Upper: with the mean RDM of
-    all subjects, its own included. RDMs are first prepared as the comparator does (ranked,
-    centred, scaled), and the pooled RDM again, so that for rank comparators it is re-ranked.
+    all subjects, its own included. RDMs are pooled in the units of the comparator: as ranks for
+    rank comparators (their mean is ranked again), centred and scaled to unit length otherwise.
 
     Parameters
     ----------
@@ -40,9 +40,14 @@ def noise_ceiling(subjects: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarr
             f"found {n_subjects} subject, expected at least two for a noise ceiling; leave the "
             "ceiling out"
         )
-    prepare = comparator(name).prepare
-    prepared = prepare(subjects)
-    total = prepared.sum(axis=0, dtype=np.float64)
-    pooled = np.concatenate([total[None], total - prepared]).astype(prepared.dtype)
-    similarity = dot_products(prepared, prepare(pooled))
-    return np.diagonal(similarity[:, 1:]).copy(), similarity[:, 0].copy()
+    prepared = prepare(subjects, name)
+    # Sums of ranks are exact, so that pairs with equal sums stay tied. Scaled ranks would be
+    # told apart by rounding.
+    poolable = rank(subjects) if comparator(name).ranks else prepared
+    total = poolable.sum(axis=0, dtype=np.float64)
+    upper = dot_products(prepared, prepare(total[None], name))[:, 0]
+    lower = np.empty(n_subjects)
+    for subject in range(n_subjects):
+        others = prepare((total - poolable[subject])[None], name)
+        lower[subject] = dot_products(prepared[[subject]], others).item()
+    return lower, upper

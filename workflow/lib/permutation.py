@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from workflow.lib.comparators import comparator
+from workflow.lib.comparators import prepare
 from workflow.lib.rdm import to_square, working_dtype
 
 # Rows of the permuted matrices gathered at a time: bounds memory, and is fixed so that sums do
@@ -54,16 +54,14 @@ def mantel_test(
     ----------
     Mantel 1967, Cancer Res 27:209; Phipson & Smyth 2010, Stat Appl Genet Mol Biol 9:39.
     """
-    dtype = working_dtype(n_images)
-    prepare = comparator(name).prepare
-    left = _squares(prepare(np.atleast_2d(models).astype(dtype, copy=False)), n_images)
-    right = _squares(prepare(np.atleast_2d(brains).astype(dtype, copy=False)), n_images)
+    left = _prepared_squares(np.atleast_2d(models), name, n_images)
+    right = _prepared_squares(np.atleast_2d(brains), name, n_images)
     # The side with fewer RDMs is the cheaper one to relabel.
     swapped = len(left) > len(right)
     if swapped:
         left, right = right, left
     observed = _permuted_products(left, right, np.arange(n_images))
-    tolerance = TIE_TOLERANCE[np.dtype(dtype)]
+    tolerance = TIE_TOLERANCE[left.dtype]
     reached = np.zeros(observed.shape, dtype=np.int64)
     for order in permutations(n_images, n_permutations, rng, groups):
         reached += _permuted_products(left, right, order) >= observed - tolerance
@@ -91,8 +89,13 @@ def permutations(
         yield order
 
 
-def _squares(vectors: np.ndarray, n_images: int) -> np.ndarray:
-    return np.stack([to_square(vector, n_images) for vector in vectors])
+def _prepared_squares(vectors: np.ndarray, name: str, n_images: int) -> np.ndarray:
+    """Return RDMs prepared by a comparator, (n_rdms, n, n) in the working type for their size."""
+    squares = np.empty((len(vectors), n_images, n_images), working_dtype(n_images))
+    for row in range(len(vectors)):
+        vector = vectors[row : row + 1].astype(squares.dtype, copy=False)
+        squares[row] = to_square(prepare(vector, name)[0], n_images)
+    return squares
 
 
 def _permuted_products(left: np.ndarray, right: np.ndarray, order: np.ndarray) -> np.ndarray:

@@ -168,7 +168,8 @@ def _on_axis(rdm_file: RDMFile, axis: Axis, label: str) -> np.ndarray:
     shape = rdm_file.shape
     number = axis.axis or 0
     # A file with a single RDM has lost that axis; then there is nothing to choose.
-    if math.prod(shape) == 1 and len(axis.names) == 1 and axis.value(label) in ("0", label):
+    is_first = not axis.mapped or axis.value(label) == "0"
+    if math.prod(shape) == 1 and len(axis.names) == 1 and is_first:
         return np.ones(shape, dtype=bool)
     if number >= len(shape):
         raise InputError(
@@ -234,5 +235,5 @@ def _letters_and_digits(text: str) -> str:
 
     Something between two digits stays: 'layer1.0' and 'layer1_0' are one, 'layer10' is another.
     """
-    between_digits = re.sub(r"(?<=\d)[\W_]+(?=\d)", "\0", text.casefold())
-    return "".join(letter for letter in between_digits if letter.isalnum() or letter == "\0")
+    joined = re.sub(r"(?<=\d)[\W_]+(?=\d)", ".", text.casefold())
+    return re.sub(r"(?<!\d)[\W_]+|[\W_]+(?!\d)", "", joined)

@@ -1,0 +1,51 @@
+"""Documents that are made from code are current, and pins agree with one another."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from scripts.docs.write_config_readme import README, document
+
+ROOT = Path(__file__).parents[2]
+
+
+def pins(text: str) -> dict[str, str]:
+    """Return package -> version of lines such as numpy==2.4.6."""
+    return {
+        name.lower(): version
+        for name, version in re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", text, flags=re.MULTILINE)
+    }
+
+
+def test_config_readme_is_what_the_schema_says():
+    assert (ROOT / README).read_text() == document(), "run `make docs`"
+
+
+def test_pins_agree_with_the_constraints():
+    constraints = pins((ROOT / "constraints.txt").read_text())
+    for file in ("requirements.txt", "requirements-dev.txt"):
+        for name, version in pins((ROOT / file).read_text()).items():
+            assert constraints[name] == version, name
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda file: file.stem)
+def test_environments_pin_the_versions_of_the_requirements(file):
+    required = pins((ROOT / "requirements.txt").read_text())
+    # conda-forge calls the package without its graphical back ends so.
+    pypi_names = {"matplotlib-base": "matplotlib"}
+    environment = yaml.safe_load(file.read_text())
+    assert environment["channels"] == ["conda-forge", "nodefaults"]
+    conda = [entry for entry in environment["dependencies"] if isinstance(entry, str)]
+    from_pip = [
+        pin
+        for entry in environment["dependencies"]
+        if isinstance(entry, dict)
+        for pin in entry["pip"]
+    ]
+    for entry in conda + from_pip:
+        name, _, version = entry.replace("==", "=").partition("=")
+        name = pypi_names.get(name.strip(), name.strip())
+        if name in ("python", "pip"):
+            continue
+        assert f"{required[name]}.".startswith(f"{version.strip()}."), f"{file.name}: {entry}"

@@ -1,0 +1,281 @@
+"""The workflow as users run it: everything, one figure, again after a change, with bad input."""
+
+import json
+import re
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from rsatoolbox.rdm import load_rdm
+
+from workflow.lib.digest import imported_modules
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
+
+TINY = ("--configfile", "config/tiny.yaml")
+HEATMAP = "results/tiny/bold5000/figures/heatmap_CSI1.png"
+HEAVY_MODULES = {"h5py", "matplotlib", "numpy", "pandas", "rsatoolbox", "scipy", "torch"}
+
+
+def test_tables_hold_one_row_per_cell(tiny_run):
+    table = pd.read_csv(tiny_run.folder / "results/tiny/bold5000/tables/rsa_CSI1.csv")
+    cells = table.groupby(["comparator", "roi", "layer"]).size()
+    assert len(table) == 2 * 10 * 5
+    assert (cells == 1).all()
+    assert table["similarity"].between(-1, 1).all()
+    assert table["p"].between(1 / 100, 1).all()
+    assert (table["q"] >= table["p"] - 1e-12).all()
+
+
+def test_rdms_open_in_rsatoolbox(tiny_run):
+    rdms = load_rdm(str(tiny_run.folder / "results/tiny/bold5000/rdms/brain_CSI1.h5"))
+    images = pd.read_csv(tiny_run.folder / "results/tiny/bold5000/rdms/images.csv")
+    assert list(rdms.pattern_descriptors["name"]) == list(images["name"])
+    assert set(rdms.rdm_descriptors["roi"]) >= {"LHEarlyVis", "RHRSC"}
+
+
+def test_aligned_rdm_holds_the_dissimilarities_of_its_names(tiny_run):
+    """Look single pairs up by name in the raw file, which has another order."""
+    results = tiny_run.folder / "results/tiny/bold5000/rdms"
+    images = pd.read_csv(results / "images.csv")
+    aligned = load_rdm(str(results / "brain_CSI2.h5"))
+    raw = load_rdm(
+        str(tiny_run.folder / "resources/simulated/tiny/bold5000/CSI2_BOLD5000_CORR_RDMs.h5")
+    )
+    raw_names = list(raw.pattern_descriptors["image"])
+    row = list(raw.rdm_descriptors["ROI"]).index("RHPPA")
+    aligned_row = list(aligned.rdm_descriptors["roi"]).index("RHPPA")
+    for i, j in ((0, 1), (3, 40), (17, 25)):
+        a, b = (raw_names.index(images["label"][k]) for k in (i, j))
+        assert raw.get_matrices()[row, a, b] == pytest.approx(
+            aligned.get_matrices()[aligned_row, i, j], abs=1e-6
+        )
+
+
+def test_published_images_are_those_spelled_alike_everywhere(tiny_run):
+    """Exact names lose every ImageNet image, as the published analysis seems to have."""
+    groups = {
+        study: pd.read_csv(tiny_run.folder / f"results/tiny/{study}/rdms/images.csv")["group"]
+        for study in ("bold5000", "bold5000_published")
+    }
+    assert "ImageNet" in set(groups["bold5000"])
+    assert set(groups["bold5000_published"]) == {"Scene", "COCO"}
+
+
+def test_every_figure_has_a_caption_with_n_and_says_that_it_is_simulated(tiny_run):
+    figures = list((tiny_run.folder / "results/tiny").glob("*/figures/*.png"))
+    assert len(figures) >= 6
+    for figure in figures:
+        caption = figure.with_suffix(".rst").read_text()
+        assert re.search(r"n = \d+ (images|areas)", caption), figure
+        assert "Simulated data." in caption, figure
+        assert figure.with_suffix(".svg").stat().st_size > 1000
+
+
+def test_report_holds_captions_and_rules(tiny_run):
+    page = (tiny_run.folder / "results/tiny/report.html").read_text()
+    caption = (tiny_run.folder / HEATMAP).with_suffix(".rst").read_text().split(".")[0]
+    assert caption in page
+    assert "compare_rdms" in page
+    assert "How to read the numbers" in page
+    # Self-contained: nothing is loaded from elsewhere.
+    assert not re.search(r'<(script|link)[^>]+(src|href)="http', page)
+
+
+def test_provenance_names_commit_versions_and_inputs(tiny_run):
+    record = json.loads((tiny_run.folder / "results/tiny/provenance.json").read_text())
+    assert record["packages"]["rsatoolbox"] == "0.3.2"
+    assert record["config"]["rsa"]["bold5000"]["simulation"]["n_images"] == 60
+    model = "resources/simulated/tiny/bold5000/ResNet50_CORR_RDMs.h5"
+    assert re.fullmatch("[0-9a-f]{64}", record["raw_files"][model])
+    assert record["seconds_per_rule"]["bold5000/tables/rsa_CSI1"] > 0
+
+
+def test_one_figure_needs_its_subject_only(fresh):
+    jobs = fresh.planned_jobs(*TINY, HEATMAP)
+    assert jobs == {
+        "simulate_bold5000": 1,
+        "align_images": 1,
+        "import_brain_rdms": 1,
+        "import_model_rdms": 1,
+        "compare_rdms": 1,
+        "plot_heatmap": 1,
+    }
+
+
+def test_finished_run_has_nothing_to_do(tiny_run):
+    assert tiny_run.planned_jobs(*TINY) == {}
+
+
+def test_restyling_a_figure_reruns_exactly_one_job(changed_run):
+    script = changed_run.folder / "scripts/figures/plot_noise_ceiling.py"
+    script.write_text(script.read_text().replace('"0.8"', '"0.7"'))
+    figure = "results/tiny/bold5000/figures/noise_ceiling.png"
+    assert changed_run.planned_jobs(*TINY, figure) == {"plot_noise_ceiling": 1}
+
+
+def test_editing_a_library_module_reruns_the_rules_that_use_it(changed_run):
+    module = changed_run.folder / "workflow/lib/noise_ceiling.py"
+    module.write_text(module.read_text() + "\n# an edit\n")
+    users = [
+        script.name
+        for script in (changed_run.folder / "scripts").rglob("*.py")
+        if "workflow.lib.noise_ceiling" in imported_modules(script)
+    ]
+    assert users == ["estimate_noise_ceiling.py"]
+    ceiling = "results/tiny/bold5000/tables/noise_ceiling.csv"
+    assert changed_run.planned_jobs(*TINY, ceiling) == {"estimate_noise_ceiling": 1}
+    assert changed_run.planned_jobs(*TINY, HEATMAP) == {}
+
+
+def test_changing_the_alpha_of_a_figure_recomputes_no_table(changed_run):
+    config = changed_run.write(
+        "config/alpha.yaml",
+        (changed_run.folder / "config/tiny.yaml")
+        .read_text()
+        .replace("n_permutations: 99", "n_permutations: 99, alpha: 0.01"),
+    )
+    jobs = changed_run.planned_jobs("--configfile", str(config), HEATMAP)
+    assert jobs == {"plot_heatmap": 1}
+
+
+def test_nothing_heavy_is_imported_while_the_snakefile_is_parsed(fresh):
+    printed = fresh.run_with_import_times("--dry-run", *TINY)
+    imported = set(re.findall(r"\|\s+([a-z0-9_]+)$", printed, flags=re.MULTILINE))
+    assert "snakemake" in imported
+    assert not imported & HEAVY_MODULES
+
+
+def test_fourth_subject_with_fewer_images_can_be_added(fresh):
+    config = fresh.write(
+        "config/four.yaml",
+        (fresh.folder / "config/tiny.yaml")
+        .read_text()
+        .replace("[CSI1, CSI2]", "[CSI1, CSI2, CSI4]")
+        .replace("studies: [bold5000, bold5000_published, bold5000_null]", "studies: [bold5000]"),
+    )
+    table = "results/tiny/bold5000/tables/rsa_CSI4.csv"
+    fresh.snakemake("--configfile", str(config), table)
+    found = pd.read_csv(fresh.folder / table)
+    assert 20 <= found["n_images"].iloc[0] <= 60 * 2952 / 4916
+
+
+def test_real_files_get_the_published_comparison(changed_run):
+    """The published layout under `source: path` stands for the real files."""
+    config = changed_run.write(
+        "config/path.yaml",
+        (changed_run.folder / "config/tiny.yaml")
+        .read_text()
+        .replace(
+            "  bold5000:\n",
+            "  bold5000:\n    source: path\n    path: resources/simulated/tiny/bold5000\n",
+            1,
+        )
+        .replace("run: tiny", "run: from_path")
+        .replace(", bold5000_null]", "]"),
+    )
+    changed_run.snakemake(
+        "--configfile", str(config), "results/from_path/bold5000/figures/published.png"
+    )
+    table = pd.read_csv(changed_run.folder / "results/from_path/bold5000/tables/published.csv")
+    ours = pd.read_csv(changed_run.folder / "results/from_path/bold5000/tables/rsa_CSI1.csv")
+    cell = table.query("subject == 'CSI1' and roi == 'LHLOC' and layer == 'layer3'").iloc[0]
+    mine = ours.query("comparator == 'pearson' and roi == 'LHLOC' and layer == 'layer3'").iloc[0]
+    assert cell["published"] == 0.037
+    assert cell["ours"] == mine["similarity"]
+    assert len(table) == 3 * 50
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def spoil_with_nan(path):
+    with h5py.File(path, "r+") as file:
+        file["dissimilarities"][2, 5] = np.nan
+
+
+def repeat_a_name(path):
+    with h5py.File(path, "r+") as file:
+        names = file["pattern_descriptors/image"][()]
+        names[1] = names[0]
+        file["pattern_descriptors/image"][...] = names
+
+
+def rename_a_roi(path):
+    with h5py.File(path, "r+") as file:
+        rois = file["rdm_descriptors/ROI"][()]
+        rois[0] = b"V9"
+        file["rdm_descriptors/ROI"][...] = rois
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (truncate, "expected a whole one; download or copy it again"),
+        (spoil_with_nan, "found 1 NaN or infinite"),
+        (repeat_a_name, "more than once"),
+        (rename_a_roi, "expected one with the rois"),
+    ],
+)
+def test_bad_raw_file_stops_with_one_sentence_and_leaves_no_output(changed_run, spoil, sentence):
+    raw = changed_run.folder / "resources/simulated/tiny/bold5000/CSI1_BOLD5000_CORR_RDMs.h5"
+    raw.chmod(0o644)
+    spoil(raw)
+    config = changed_run.write(
+        "config/bad.yaml",
+        (changed_run.folder / "config/tiny.yaml")
+        .read_text()
+        .replace(
+            "  bold5000:\n",
+            "  bold5000:\n    source: path\n    path: resources/simulated/tiny/bold5000\n",
+            1,
+        )
+        .replace("run: tiny", "run: bad"),
+    )
+    table = "results/bad/bold5000/tables/rsa_CSI1.csv"
+    printed = changed_run.snakemake("--configfile", str(config), table, ok=False)
+    told = [line for line in printed.splitlines() if sentence in line]
+    assert told
+    assert all("CSI1_BOLD5000_CORR_RDMs.h5" in line for line in told)
+    assert "Traceback" not in printed
+    left = {path.name for path in (changed_run.folder / "results/bad/bold5000").rglob("*.*")}
+    assert not left & {"rsa_CSI1.csv", "brain_CSI1.h5"}
+    assert not [name for name in left if ".part-" in name]
+
+
+def test_unknown_key_stops_before_anything_runs(fresh):
+    fresh.write("config/typo.yaml", "rsa: {bold5000: {comparator: [pearson]}}\n")
+    printed = fresh.snakemake("--dry-run", "--configfile", "config/typo.yaml", ok=False)
+    assert "rsa.bold5000: found the unknown key 'comparator'" in printed
+    assert "did you mean 'comparators'?" in printed
+    assert "Traceback" not in printed
+
+
+def test_study_without_its_data_does_not_block_another(fresh):
+    fresh.write(
+        "config/some.yaml",
+        "run: tiny\nonly_available: true\nmirror: no_such_folder\n"
+        "studies: [bold5000, images92]\nrsa: {bold5000: {simulation: {n_images: 60}}}\n",
+    )
+    printed = fresh.snakemake("--dry-run", "--configfile", "config/some.yaml")
+    assert "results/tiny/bold5000/figures" in printed
+    assert "images92" not in printed
+
+
+def test_check_names_what_is_matched_and_what_is_missing(changed_run):
+    here = "resources/simulated/tiny/bold5000"
+    config = (
+        "run: mine\nstudies: [bold5000]\n"
+        "rsa: {bold5000: {source: path, path: %s, images: {min_common: 20}}}\n"
+    )
+    good = changed_run.write("config/good.yaml", config % here)
+    printed = changed_run.run("scripts.check.check_config", str(good))
+    assert "images common to all files: 59" in printed
+    assert "ResNet50_CORR_RDMs.h5: 59 images, 0 unmatched" in printed
+    assert "CSI1_BOLD5000_CORR_RDMs.h5: 60 images, 1 unmatched" in printed
+    assert "predicted: 59 images" in printed
+    missing = changed_run.write("config/missing.yaml", config % "nowhere")
+    printed = changed_run.run("scripts.check.check_config", str(missing), ok=False)
+    assert "found 4 of its raw files missing" in printed
