@@ -23,15 +23,8 @@ class Checkout:
 
     def run(self, module: str, *arguments: str, ok: bool = True) -> str:
         """Run a Python module in the copy and return what it printed."""
-        return self._python("-m", module, *arguments, ok=ok)
-
-    def run_with_import_times(self, *arguments: str) -> str:
-        """Run Snakemake and return what it printed, a line per imported module included."""
-        return self._python("-X", "importtime", "-m", "snakemake", *arguments, ok=True)
-
-    def _python(self, *arguments: str, ok: bool) -> str:
         done = subprocess.run(
-            [sys.executable, *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=self.folder,
             capture_output=True,
             text=True,
