@@ -4,8 +4,10 @@
 
 Writes raw files of the exact published layout (4,916 images, three subjects x 10 ROIs and a model
 of 5 layers, float64: 3.4 GB), runs the workflow on them in a directory of its own, and writes a
-table to benchmarks/results/real_size.md. The model's file spells ImageNet names its own way and
-lacks 15 images, so that the study as published keeps 2,985 images and the normalised names 4,901.
+table to benchmarks/results/real_size.md. Ends with an error if a job takes more memory than it may.
+
+The model's file spells ImageNet names its own way and holds 15 other images in place of Scene and
+COCO ones, so that the study as published keeps 2,985 images and the normalised names keep 4,901.
 The folder can be deleted afterwards; raw files that are there already are used again.
 """
 
@@ -39,7 +41,7 @@ from workflow.lib.seeds import generator  # noqa: E402
 
 SUBJECTS = ("CSI1", "CSI2", "CSI3")
 N_IMAGES = sum(IMAGE_SOURCES.values())
-N_MISSING = 15
+N_REPLACED = 15
 # Study -> images that its way of matching names leaves, and the most memory a job may take.
 STUDIES = {"bold5000_published": (2985, 2000), "bold5000": (4901, 4000)}
 # Rank of the simulated patterns: enough for RDMs without ties.
@@ -90,14 +92,19 @@ def write_raw_files(folder: Path, seed: int) -> None:
     rng = generator(seed, RUN)
     names = image_names(N_IMAGES, rng)
     features = {layer: rng.standard_normal((N_IMAGES, N_FEATURES)) for layer in LAYERS}
-    shared = np.arange(N_IMAGES - IMAGE_SOURCES["ImageNet"])
-    missing = rng.choice(shared, N_MISSING, replace=False)
-    kept = rng.permutation(np.setdiff1d(np.arange(N_IMAGES), missing))
+    shared = N_IMAGES - IMAGE_SOURCES["ImageNet"]
+    replaced = set(rng.choice(shared, N_REPLACED, replace=False))
+    order = rng.permutation(N_IMAGES)
 
     path = folder / "ResNet50_CORR_RDMs.h5"
     if not path.is_file():
-        spelled = [names[i].replace(".JPEG", ".jpg") for i in kept]
-        layers = (features[layer][kept] for layer in LAYERS)
+        # The published file is as large as 4,916 images make it: none is missing, but 15 have
+        # names that no subject's file has.
+        spelled = [
+            f"COCO_val2014_{i:012d}.jpg" if i in replaced else names[i].replace(".JPEG", ".jpg")
+            for i in order
+        ]
+        layers = (features[layer][order] for layer in LAYERS)
         write_published_layout(path, layers, LAYERS, "layer_name", spelled)
     for subject in SUBJECTS:
         path = folder / f"{subject}_BOLD5000_CORR_RDMs.h5"

@@ -30,7 +30,7 @@ def running_server():
     """Serve `server.replies`, path -> (status, headers, body); record `server.requests`."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802 (the name that http.server calls)
+        def do_GET(self):
             self.server.requests.append((self.path, dict(self.headers)))
             status, headers, body = self.server.replies.get(self.path, (404, {}, b"no such file"))
             self.send_response(status)

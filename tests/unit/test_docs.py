@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from scripts.docs.write_config_readme import README, document
 
 ROOT = Path(__file__).parents[2]

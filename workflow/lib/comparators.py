@@ -1,7 +1,7 @@
 """Comparing RDMs: every model with every brain RDM in one matrix product.
 
-A comparator is a preparation of each RDM (centre, rank, scale) after which the similarity of two
-RDMs is a dot product. To add one, write its preparation and enter it in `COMPARATORS`.
+A comparator is a scaling of each RDM, or of its ranks, after which the similarity of two RDMs is a
+dot product. To add one, write its scaling and enter it in `COMPARATORS`.
 """
 
 from collections.abc import Callable
@@ -23,14 +23,14 @@ class Comparator:
     ----------
     label : str
         Name in figures and captions.
-    prepare : callable, (n_pairs,) -> (n_pairs,)
+    scale : callable, (n_pairs,) -> float64 (n_pairs,)
         Vector of which the dot product with another is the similarity.
     ranks : bool
-        Whether only the order of the dissimilarities counts.
+        Whether ranks are scaled, so that only the order of the dissimilarities counts.
     """
 
     label: str
-    prepare: Callable[[np.ndarray], np.ndarray]
+    scale: Callable[[np.ndarray], np.ndarray]
     ranks: bool = False
 
 
@@ -52,10 +52,10 @@ def _midranks(values: np.ndarray) -> np.ndarray:
     order = np.argsort(values)
     ordered = values[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    stops = np.r_[starts[1:], values.size]
+    counts = np.diff(starts, append=values.size)
     ranks = np.empty(values.size)
-    # Ranks count from 1: a run of equal values at positions a to b-1 gets (a + 1 + b) / 2.
-    ranks[order] = np.repeat((starts + 1 + stops) / 2, stops - starts)
+    # A run of c equal values from position a shares the mean of the ranks a + 1 to a + c.
+    ranks[order] = np.repeat(starts + (counts + 1) / 2, counts)
     return ranks
 
 
@@ -71,22 +71,18 @@ def _centred_unit_length(vector: np.ndarray) -> np.ndarray:
     return _unit_length(_centred(vector))
 
 
-def _ranked(vector: np.ndarray) -> np.ndarray:
-    return _centred_unit_length(_midranks(vector))
-
-
-def _ranked_rho_a(vector: np.ndarray) -> np.ndarray:
-    # Ties are scored as their expectation under random ordering: the divisor is that of untied
-    # ranks, (n^3 - n) / 12, whatever the ties.
+def _centred_untied_length(vector: np.ndarray) -> np.ndarray:
+    # The length that untied ranks would have, sqrt((n^3 - n) / 12), whatever the ties: this scores
+    # ties as their expectation under random ordering.
     n = vector.size
-    return _centred(_midranks(vector)) / np.sqrt((n**3 - n) / 12)
+    return _centred(vector) / np.sqrt((n**3 - n) / 12)
 
 
 COMPARATORS = {
     "pearson": Comparator("Pearson $r$", _centred_unit_length),
     "cosine": Comparator("cosine similarity", _unit_length),
-    "spearman": Comparator(r"Spearman $\rho$", _ranked, ranks=True),
-    "rho-a": Comparator(r"Spearman $\rho_a$", _ranked_rho_a, ranks=True),
+    "spearman": Comparator(r"Spearman $\rho$", _centred_unit_length, ranks=True),
+    "rho-a": Comparator(r"Spearman $\rho_a$", _centred_untied_length, ranks=True),
 }
 
 
@@ -121,7 +117,7 @@ def prepare(vectors: np.ndarray, name: str) -> np.ndarray:
     chosen = comparator(name)
     prepared = np.empty_like(vectors)
     for row, vector in enumerate(vectors):
-        prepared[row] = chosen.prepare(vector)
+        prepared[row] = chosen.scale(_midranks(vector) if chosen.ranks else vector)
     return prepared
 
 

@@ -28,7 +28,7 @@ SOURCE_KEYS = {
 
 # What a value must be, by the rule of the schema that it breaks.
 RULES = {
-    "type": "a value of type {} (an object is a block of keys, an array a list)",
+    "type": "{}",
     "minimum": "at least {}",
     "maximum": "at most {}",
     "exclusiveMinimum": "more than {}",
@@ -37,6 +37,17 @@ RULES = {
     "minProperties": "at least {} of them",
     "uniqueItems": "each of them once",
     "pattern": "something of the form {}",
+}
+
+# How users know the types of JSON schema.
+TYPES = {
+    "object": "a block of keys",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
 }
 
 SCHEMA_FILE = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
@@ -96,7 +107,9 @@ def _inherit(name: str, entries: Mapping, heirs: tuple[str, ...]) -> dict:
 def _validate(config: dict, schema: dict) -> None:
     _fill_defaults(config, schema, schema)
     errors = sorted(
-        Draft202012Validator(schema).iter_errors(config), key=lambda error: list(error.path)
+        Draft202012Validator(schema).iter_errors(config),
+        # Keys of a YAML mapping can be numbers, which do not sort among words.
+        key=lambda error: list(map(str, error.path)),
     )
     if errors:
         raise InputError(_sentence(errors[0]))
@@ -148,11 +161,16 @@ def _sentence(error: ValidationError) -> str:
             f"{_near(error.instance, allowed)}"
         )
     if error.validator == "type":
-        allowed = " or ".join([allowed] if isinstance(allowed, str) else allowed)
-    rule = RULES.get(error.validator, error.schema.get("description", error.message))
+        kinds = [allowed] if isinstance(allowed, str) else allowed
+        allowed = " or ".join(TYPES[kind] for kind in kinds)
+    if error.validator in RULES:
+        rule = RULES[error.validator].format(allowed)
+    else:
+        text = " ".join(error.schema.get("description", error.message).split()).rstrip(".")
+        rule = text[0].lower() + text[1:]
     return (
-        f"{where}: found {error.instance!r}, expected {rule.format(allowed).strip()}; correct it "
-        "as config/README.md explains"
+        f"{where}: found {error.instance!r:.80}, expected {rule}; correct it as config/README.md "
+        "explains"
     )
 
 

@@ -40,14 +40,16 @@ def noise_ceiling(subjects: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarr
             f"found {n_subjects} subject, expected at least two for a noise ceiling; leave the "
             "ceiling out"
         )
-    prepared = prepare(subjects, name)
-    # Sums of ranks are exact, so that pairs with equal sums stay tied. Scaled ranks would be
-    # told apart by rounding.
-    poolable = rank(subjects) if comparator(name).ranks else prepared
-    total = poolable.sum(axis=0, dtype=np.float64)
-    upper = dot_products(prepared, prepare(total[None], name))[:, 0]
+    chosen = comparator(name)
+    vectors = rank(subjects) if chosen.ranks else subjects
+    scaled = np.stack([chosen.scale(vector) for vector in vectors])
+    # Ranks are pooled as they are: their sums are exact, so that pairs with equal sums stay tied,
+    # where sums of scaled ranks would be told apart by rounding.
+    poolable = vectors if chosen.ranks else scaled
+    total = poolable.sum(axis=0)
+    upper = dot_products(scaled, prepare(total[None], name))[:, 0]
     lower = np.empty(n_subjects)
     for subject in range(n_subjects):
         others = prepare((total - poolable[subject])[None], name)
-        lower[subject] = dot_products(prepared[[subject]], others).item()
+        lower[subject] = dot_products(scaled[[subject]], others).item()
     return lower, upper

@@ -111,7 +111,7 @@ class ArrayRDMFile(RDMFile):
     def _set_array(
         self, array: np.ndarray | h5py.Dataset, rdm_axes: tuple[int, ...] | None = None
     ) -> None:
-        if array.dtype.kind not in "fiub":
+        if array.dtype.kind not in "fiub" or array.shape is None:
             raise _not_numbers(self.what, array)
         self.array = array
         self._rdm_axes = rdm_axes or _find_rdm_axes(array, self.what)

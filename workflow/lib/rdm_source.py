@@ -209,11 +209,13 @@ def _with_descriptor(rdm_file: RDMFile, axis: Axis, label: str) -> np.ndarray:
         if chosen:
             return _the_only(chosen, axis, rdm_file)
     listed = "; ".join(
-        f"{name}: {', '.join(map(repr, values[:12]))}" for name, values in descriptors.items()
+        f"{name}: {', '.join(repr(str(value)) for value in values[:12])}"
+        for name, values in descriptors.items()
     )
+    expected = repr(axis.descriptor) if axis.descriptor else "one"
     raise InputError(
-        f"{rdm_file.what}: found the RDM descriptors {listed or 'none'}; expected one with the "
-        f"{axis.placeholder}s {', '.join(map(repr, axis.values))}; correct the names, or map "
+        f"{rdm_file.what}: found the RDM descriptors {listed or 'none'}; expected {expected} with "
+        f"the {axis.placeholder}s {', '.join(map(repr, axis.values))}; correct the names, or map "
         "each to its spelling in the file"
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
-from workflow.lib.rdm import n_conditions, working_dtype
+from workflow.lib.rdm import check_dissimilarities, n_conditions, working_dtype
 
 # The version whose layout is written; rsatoolbox itself is not imported to write a file.
 RSATOOLBOX_LAYOUT = "0.3.2"
@@ -42,6 +42,11 @@ def write_rdms(
         Group of each image (its source or category).
     descriptors : mapping, optional
         What holds for the whole file (study, subject).
+
+    Raises
+    ------
+    InputError
+        An RDM that no comparison can use: constant over these images, NaN or infinite.
     """
     n = len(names)
     labels: dict[str, list[str]] = {}
@@ -54,8 +59,10 @@ def write_rdms(
             dtype=np.float32,
         )
         for row, (row_labels, vector) in enumerate(rdms):
+            what = f"{Path(path).name}, {' '.join(row_labels.values())}"
             stack.resize(row + 1, axis=0)
-            stack[row] = vector
+            # An RDM that varies over all images of its file can be constant over the common ones.
+            stack[row] = check_dissimilarities(vector.astype(np.float32), what)
             for name, label in row_labels.items():
                 labels.setdefault(name, []).append(label)
         file.attrs["rsatoolbox_version"] = RSATOOLBOX_LAYOUT
@@ -70,7 +77,11 @@ def write_rdms(
 
 def _write_strings(group: h5py.Group, columns: Mapping[str, Sequence[str]]) -> None:
     for name, values in columns.items():
-        group[name] = np.array([value.encode() for value in values])
+        if all(value.isascii() for value in values):
+            group[name] = np.array([value.encode() for value in values])
+        else:
+            # rsatoolbox decodes fixed-length strings as ASCII, and fails on any other.
+            group.create_dataset(name, data=list(values), dtype=h5py.string_dtype())
 
 
 class RDMStore:

@@ -1,0 +1,124 @@
+"""Write a page in which hovering over an RDM cell or a pair of images shows which two they are."""
+
+import base64
+import html
+import json
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from plotly.offline import get_plotlyjs
+
+from workflow.lib.files import written_whole
+from workflow.lib.jobs import script_job
+from workflow.lib.rdm import take_conditions
+from workflow.lib.rdm_store import RDMStore, check_same_images
+from workflow.lib.rsa_tables import mean_session_rows, similarity_matrix
+from workflow.lib.sources import MEAN_SESSION
+from workflow.lib.tables import read_table
+
+# More images than this make a page that browsers redraw slowly.
+MAX_IMAGES = 200
+THUMBNAIL_PIXELS = 76
+
+
+def explorer_page(
+    template: str,
+    table: pd.DataFrame,
+    brain: RDMStore,
+    models: Sequence[RDMStore],
+    labels: Sequence[str],
+    thumbnails: Sequence[str],
+    *,
+    title: str,
+) -> str:
+    """Return the page, complete with data and plotly.
+
+    Parameters
+    ----------
+    template : text of workflow/report/explorer.html
+    table : rows of `rsa_<subject>.csv` of one comparator, mean over sessions
+    brain : RDMs of the same subject
+    models : RDMs of every model
+    labels : n_images names as people know them
+    thumbnails : n_images JPEG pictures in base64, or none
+    title : of the page
+    """
+    check_same_images([brain, *models])
+    shown = shown_images(brain.groups)
+    matrix = similarity_matrix(table)
+    data = {
+        "labels": [labels[i] for i in shown],
+        "groups": [brain.groups[i] for i in shown],
+        "thumbnails": [thumbnails[i] for i in shown] if thumbnails else [],
+        "rois": list(matrix.index),
+        "layers": list(matrix.columns),
+        "similarity": np.round(matrix.to_numpy(), 6).tolist(),
+        "comparator": table["comparator"].iloc[0],
+        "brain": [
+            _encoded(take_conditions(brain.vector(row), shown))
+            for row, labels_of_row in enumerate(brain.rows())
+            if labels_of_row["session"] == MEAN_SESSION
+        ],
+        "model": [
+            _encoded(take_conditions(model.vector(row), shown))
+            for model in models
+            for row in range(model.n_rdms)
+        ],
+    }
+    note = f"{len(shown)} images, sorted by group."
+    if len(shown) < brain.n_images:
+        note = (
+            f"{len(shown)} of {brain.n_images:,} images, spread evenly over the groups; the table "
+            "is computed from all."
+        )
+    replacements = {
+        "__TITLE__": html.escape(title),
+        "__NOTE__": html.escape(note),
+        # A label that holds </script> must not end the data.
+        "__DATA__": json.dumps(data).replace("</", "<\\/"),
+        "__PLOTLY__": get_plotlyjs(),
+    }
+    for mark, text in replacements.items():
+        template = template.replace(mark, text)
+    return template
+
+
+def shown_images(groups: Sequence[str]) -> np.ndarray:
+    """Return positions of at most MAX_IMAGES images, sorted by group and spread over all."""
+    order = np.argsort(np.unique(groups, return_inverse=True)[1], kind="stable")
+    if len(order) <= MAX_IMAGES:
+        return order
+    return order[np.linspace(0, len(order) - 1, MAX_IMAGES).round().astype(int)]
+
+
+def _encoded(vector: np.ndarray) -> str:
+    return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+
+
+def thumbnail(image) -> str:
+    """Return a PIL image as a small JPEG in base64."""
+    small = image.convert("RGB")
+    small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+    buffer = BytesIO()
+    small.save(buffer, "JPEG", quality=80)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        table = read_table(snakemake.input.table)
+        simulated = " (simulated data)" if snakemake.params.simulated else ""
+        page = explorer_page(
+            Path(snakemake.input.template).read_text(encoding="utf-8"),
+            mean_session_rows(table, snakemake.params.comparator),
+            RDMStore(snakemake.input.brain),
+            [RDMStore(path) for path in snakemake.input.models],
+            list(read_table(snakemake.input.images)["label"]),
+            [],
+            title=f"{snakemake.params.title}{simulated}: RDM explorer",
+        )
+        with written_whole(snakemake.output[0]) as temporary:
+            temporary.write_text(page, encoding="utf-8")

@@ -1,0 +1,17 @@
+"""What tests of every folder share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The folder of real raw files, as <mirror>/<dataset>/<file>; skips where it is not."""
+    folder = Path(os.environ.get("REALDATA_MIRROR", ROOT.parent / "shared" / "mirror"))
+    if not folder.is_dir():
+        pytest.skip(f"no real raw files at {folder}: set REALDATA_MIRROR to a folder with them")
+    return folder

@@ -1,0 +1,258 @@
+"""Inheritance, defaults and descriptions of the config."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from tests.unit.raw_files import completed_config, shortest_brain
+from workflow.lib.config import complete_config, load_schema, merged, resolve
+
+ROOT = Path(__file__).parents[2]
+CONFIG_FILES = sorted((ROOT / "config").glob("*.yaml"))
+NO_CONFIG = {"datasets.yaml"}
+SCHEMA = load_schema()
+
+
+def read_yaml(file):
+    return yaml.safe_load(file.read_text(encoding="utf-8"))
+
+
+def default_config():
+    return read_yaml(ROOT / "config" / "config.yaml")
+
+
+def config_of(entries, studies=("lab",)):
+    lab = {
+        "title": "Lab",
+        "source": "path",
+        "path": "raw",
+        "brain": shortest_brain(),
+        "models": {"net": {"files": "net.npy", "layers": {"names": ["fc"], "from": "constant"}}},
+    }
+    return {"run": "test", "studies": list(studies), "rsa": {"lab": lab, **entries}}
+
+
+# Laying one mapping over another.
+
+
+@pytest.mark.parametrize(
+    ("base", "over", "expected"),
+    [
+        ({"a": 1}, {}, {"a": 1}),
+        ({}, {"a": 1}, {"a": 1}),
+        ({"a": 1, "b": 2}, {"b": 3}, {"a": 1, "b": 3}),
+        ({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}}, {"a": {"x": 1, "y": 3}}),
+        ({"a": {"b": {"c": 1, "d": 2}}}, {"a": {"b": {"d": 3}}}, {"a": {"b": {"c": 1, "d": 3}}}),
+        ({"a": [1, 2, 3]}, {"a": [4]}, {"a": [4]}),
+        ({"a": {"x": 1}}, {"a": None}, {"a": None}),
+        ({"a": {"x": 1}}, {"a": [1]}, {"a": [1]}),
+        ({"a": [1]}, {"a": {"x": 1}}, {"a": {"x": 1}}),
+    ],
+)
+def test_merged(base, over, expected):
+    assert merged(base, over) == expected
+
+
+TREES = st.recursive(
+    st.integers(0, 3),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+MAPPINGS = st.dictionaries(st.sampled_from("abc"), TREES, max_size=3)
+
+
+@given(MAPPINGS, MAPPINGS)
+def test_merging_changes_neither_side(base, over):
+    before = copy.deepcopy((base, over))
+    result = merged(base, over)
+    scribble(result)
+    assert (base, over) == before
+
+
+def scribble(tree):
+    for value in tree.values():
+        if isinstance(value, dict):
+            scribble(value)
+    tree["scribbled"] = True
+
+
+@given(MAPPINGS, MAPPINGS)
+def test_laying_over_twice_is_laying_over_once(base, over):
+    assert merged(merged(base, over), over) == merged(base, over)
+
+
+@given(MAPPINGS)
+def test_nothing_is_neutral(tree):
+    assert merged(tree, {}) == merged({}, tree) == merged(tree, tree) == tree
+
+
+# Inheritance between studies.
+
+
+def test_study_inherits_what_it_does_not_give_anew():
+    entries = {
+        "child": {
+            "extends": "lab",
+            "title": "Child",
+            "brain": {"rois": {"names": ["V2"]}},
+            "comparators": ["cosine"],
+        }
+    }
+    completed = complete_config(config_of(entries, ["child"]))["rsa"]
+    child, lab = completed["child"], completed["lab"]
+    assert (child["title"], lab["title"]) == ("Child", "Lab")
+    assert child["path"] == "raw"
+    assert child["brain"]["files"] == "brain.npy"
+    assert child["brain"]["rois"]["names"] == ["V2"]
+    assert child["brain"]["rois"]["from"] == "constant"
+    assert lab["brain"]["rois"]["names"] == ["V1"]
+    assert child["comparators"] == ["cosine"]
+    assert child["models"] == lab["models"]
+
+
+@pytest.mark.parametrize("order", [["child", "grandchild"], ["grandchild", "child"]])
+def test_inheritance_goes_over_generations_whatever_their_order(order):
+    entries = {
+        "child": {"extends": "lab", "joint": "standardised", "title": "Child"},
+        "grandchild": {"extends": "child", "title": "Grandchild"},
+    }
+    completed = complete_config(config_of({name: entries[name] for name in order}))["rsa"]
+    assert completed["grandchild"]["title"] == "Grandchild"
+    assert completed["grandchild"]["joint"] == "standardised"
+    assert completed["lab"]["joint"] == "mean"
+
+
+def test_completing_leaves_the_given_config_alone():
+    config = config_of({"child": {"extends": "lab", "title": "Child"}})
+    before = copy.deepcopy(config)
+    scribble(complete_config(config)["rsa"]["child"]["brain"])
+    assert config == before
+
+
+def test_completing_twice_changes_nothing():
+    once = complete_config(default_config())
+    assert complete_config(once) == once
+
+
+def test_siblings_share_no_block():
+    entries = {name: {"extends": "lab", "title": name} for name in ("one", "two")}
+    completed = complete_config(config_of(entries))["rsa"]
+    scribble(completed["one"]["images"])
+    scribble(completed["one"]["brain"]["conditions"])
+    assert completed["two"]["images"] == completed["lab"]["images"]
+    assert "scribbled" not in completed["two"]["brain"]["conditions"]
+
+
+# Defaults.
+
+
+@pytest.mark.parametrize(
+    ("place", "default"),
+    [
+        ("rsa.lab.images.match", "exact"),
+        ("rsa.lab.images.unmatched", "error"),
+        ("rsa.lab.brain.conditions.from", "stored"),
+        ("rsa.lab.brain.key", None),
+        ("rsa.lab.models.net.conditions.from", "stored"),
+        ("rsa.lab.models.net.layers.descriptor", None),
+        ("rsa.lab.inference.alpha", 0.05),
+        ("rsa.lab.joint", "mean"),
+        ("bold5000.published_model", "resnet50"),
+        ("mirror", None),
+    ],
+)
+def test_defaults_are_filled_in_at_every_depth(place, default):
+    assert at(completed_config(), place) == default
+
+
+def test_given_values_win_over_defaults():
+    completed = completed_config(images={"match": "normalised"}, inference={"alpha": 0.1})
+    assert at(completed, "rsa.lab.images") == {
+        **at(completed_config(), "rsa.lab.images"),
+        "match": "normalised",
+    }
+    assert at(completed, "rsa.lab.inference.alpha") == 0.1
+
+
+def test_optional_blocks_are_not_invented():
+    brain = at(completed_config(), "rsa.lab.brain")
+    assert "sessions" not in brain
+    assert "average" not in at(completed_config(), "rsa.lab.models.net")
+
+
+def at(tree, place):
+    for key in place.split("."):
+        tree = tree[key]
+    return tree
+
+
+# The schema.
+
+
+def properties_of(node, place="config"):
+    """Yield every property of the schema, resolved, with its place."""
+    node = resolve(node, SCHEMA)
+    for key, child in node.get("properties", {}).items():
+        yield f"{place}.{key}", resolve(child, SCHEMA)
+        yield from properties_of(child, f"{place}.{key}")
+    for kind in ("additionalProperties", "items"):
+        if isinstance(node.get(kind), dict):
+            yield from properties_of(node[kind], f"{place}.*")
+
+
+PROPERTIES = dict(properties_of(SCHEMA))
+
+
+def test_walk_over_the_schema_reaches_its_depths():
+    assert {"config.run", "config.rsa.*.brain.rois.descriptor"} <= set(PROPERTIES)
+    assert "config.rsa.*.models.*.conditions.pattern" in PROPERTIES
+
+
+@pytest.mark.parametrize("place", PROPERTIES)
+def test_property_is_described(place):
+    description = " ".join(PROPERTIES[place].get("description", "").split())
+    assert len(description) >= 8
+    assert description.endswith(".")
+
+
+@pytest.mark.parametrize("place", PROPERTIES)
+def test_default_obeys_its_own_rules(place):
+    node = PROPERTIES[place]
+    # The defaults of a block stand at its own keys.
+    if node.get("default", {}) != {}:
+        Draft202012Validator({**node, "$defs": SCHEMA["$defs"]}).validate(node["default"])
+
+
+@pytest.mark.parametrize(
+    "place", [place for place in PROPERTIES if "properties" in PROPERTIES[place]]
+)
+def test_block_refuses_unknown_keys(place):
+    assert PROPERTIES[place]["additionalProperties"] is False
+
+
+def test_schema_is_one():
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+# The configs that come with the workflow.
+
+
+@pytest.mark.parametrize(
+    "file",
+    [file for file in CONFIG_FILES if file.name not in NO_CONFIG],
+    ids=lambda file: file.name,
+)
+def test_config_file_is_valid(file):
+    # A config given by --configfile is laid over the default one.
+    complete_config(merged(default_config(), read_yaml(file)))
+
+
+def test_default_config_needs_no_data():
+    completed = complete_config(default_config())
+    sources = {completed["rsa"][study]["source"] for study in completed["studies"]}
+    assert sources == {"simulated"}

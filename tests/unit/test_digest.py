@@ -1,0 +1,127 @@
+"""The list of modules behind each script, held against what Python really imports."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workflow.lib import digest
+from workflow.lib.digest import code_digest, imported_modules
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = sorted(str(file.relative_to(ROOT)) for file in (ROOT / "scripts").rglob("*.py"))
+MODULES = sorted(
+    f"workflow.lib.{file.stem}"
+    for file in (ROOT / "workflow" / "lib").glob("*.py")
+    if file.stem != "__init__"
+)
+
+# Third-party modules stay loaded from script to script, or each would take seconds; the
+# workflow's own are forgotten before each, so that it finds them as in an interpreter of its own.
+IMPORT_EACH = """
+import json, runpy, sys
+
+def own():
+    return sorted(name for name in sys.modules if name.split(".")[0] in ("workflow", "scripts"))
+
+imported = {}
+for script in sys.argv[1:]:
+    for name in own():
+        del sys.modules[name]
+    runpy.run_path(script, run_name="imported")
+    imported[script] = [name for name in own() if name.startswith("workflow.lib.")]
+print(json.dumps(imported))
+"""
+
+
+def really_imported(scripts):
+    """Return script -> modules of `workflow.lib` that are loaded once it is imported."""
+    process = subprocess.run(
+        [sys.executable, "-c", IMPORT_EACH, *scripts],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    return json.loads(process.stdout)
+
+
+@pytest.fixture(scope="module")
+def imported():
+    return really_imported(SCRIPTS)
+
+
+@pytest.fixture
+def copied_tree(tmp_path, monkeypatch):
+    """Return a copy of the repository's code that `code_digest` looks at."""
+    for folder in ("workflow", "scripts"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    monkeypatch.setattr(digest, "ROOT", tmp_path)
+    return tmp_path
+
+
+def digests(tree):
+    return {script: code_digest(tree / script) for script in SCRIPTS}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_modules_are_those_that_python_imports(script, imported):
+    assert imported_modules(ROOT / script) == imported[script]
+
+
+def test_one_interpreter_for_all_scripts_finds_what_a_fresh_one_does(imported):
+    script = max(SCRIPTS, key=lambda name: len(imported[name]))
+    assert really_imported([script]) == {script: imported[script]}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_editing_a_module_changes_the_scripts_that_import_it(module, copied_tree, imported):
+    before = digests(copied_tree)
+    with open(copied_tree.joinpath(*module.split(".")).with_suffix(".py"), "a") as file:
+        file.write("# edited\n")
+    after = digests(copied_tree)
+    changed = {script for script in SCRIPTS if after[script] != before[script]}
+    assert changed == {script for script in SCRIPTS if module in imported[script]}
+
+
+def test_digest_depends_on_the_code_alone(copied_tree):
+    assert digests(copied_tree) == digests(ROOT)
+
+
+# A library in which one and two import each other, and three imports nothing.
+SMALL_LIBRARY = {
+    "one": "from workflow.lib.two import x",
+    "two": "def f():\n    from workflow.lib import one",
+    "three": "import json",
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("from workflow.lib.three import x", ["three"]),
+        ("from workflow.lib.three import x as y", ["three"]),
+        ("from workflow.lib import three", ["three"]),
+        ("from workflow.lib import three, one", ["one", "three", "two"]),
+        ("import workflow.lib.three", ["three"]),
+        ("import workflow.lib.three as y", ["three"]),
+        ("def f():\n    from workflow.lib.three import x", ["three"]),
+        ("from workflow.lib.one import x", ["one", "two"]),
+        ("from workflow.lib.two import x", ["one", "two"]),
+        ("import json\nfrom pathlib import Path", []),
+        ("# from workflow.lib.three import x", []),
+    ],
+)
+def test_every_way_to_import(tmp_path, monkeypatch, line, expected):
+    (tmp_path / "workflow" / "lib").mkdir(parents=True)
+    for name, content in SMALL_LIBRARY.items():
+        (tmp_path / "workflow" / "lib" / f"{name}.py").write_text(content)
+    (tmp_path / "script.py").write_text(f'"""Umlaut: ä."""\n{line}\n', encoding="utf-8")
+    monkeypatch.setattr(digest, "ROOT", tmp_path)
+    assert imported_modules(tmp_path / "script.py") == [f"workflow.lib.{name}" for name in expected]

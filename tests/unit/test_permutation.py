@@ -1,0 +1,280 @@
+"""Mantel test and false discovery rate: against brute force, statsmodels, and known truths."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from rsatoolbox.rdm import RDMs
+from rsatoolbox.rdm import compare as rsatoolbox_compare
+from scipy.spatial.distance import pdist, squareform
+from statsmodels.stats.multitest import multipletests
+
+from workflow.lib import permutation, rdm
+from workflow.lib.permutation import false_discovery_rate, mantel_test, permutations
+
+METHODS = {"pearson": "corr", "cosine": "cosine", "spearman": "spearman", "rho-a": "rho-a"}
+
+
+def random_rdms(rng, n_rdms, n_images):
+    return rng.random((n_rdms, n_images * (n_images - 1) // 2))
+
+
+def tied_rdms(rng, n_rdms, n_images):
+    """Ratings from 0 to 3, so that permuted similarities equal the observed one now and then."""
+    return rng.integers(0, 4, (n_rdms, n_images * (n_images - 1) // 2)).astype(float)
+
+
+def clustered_rdm(rng, n_images):
+    """Distances between images of a large cluster and a small one, of random membership."""
+    centres = 3 * rng.standard_normal((2, 4))
+    cluster = rng.choice(2, n_images, p=[0.85, 0.15])
+    return pdist(centres[cluster] + rng.standard_normal((n_images, 4)))
+
+
+def brute_force_p(models, brains, method, orders):
+    """Return Mantel p-values by rsatoolbox, one relabelled set of RDMs after the other."""
+    swapped = len(models) > len(brains)
+    relabelled, fixed = (brains, models) if swapped else (models, brains)
+    squares = [squareform(vector) for vector in relabelled]
+    observed = rsatoolbox_compare(RDMs(relabelled), RDMs(fixed), method=method)
+    reached = np.zeros(observed.shape, dtype=int)
+    for order in orders:
+        permuted = [square[np.ix_(order, order)] for square in squares]
+        similarity = rsatoolbox_compare(RDMs(np.stack(permuted)), RDMs(fixed), method=method)
+        reached += similarity >= observed - 1e-9
+    p = (reached + 1) / (len(orders) + 1)
+    return p.T if swapped else p
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("kind", [random_rdms, tied_rdms], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(("n_models", "n_brains"), [(2, 3), (4, 2)])
+@pytest.mark.parametrize("grouped", [False, True], ids=["free", "within groups"])
+def test_equals_brute_force_over_the_same_permutations(name, kind, n_models, n_brains, grouped):
+    rng = np.random.default_rng(31)
+    n_images = 9
+    models, brains = kind(rng, n_models, n_images), kind(rng, n_brains, n_images)
+    groups = list("aabbbabcc") if grouped else None
+    found = mantel_test(
+        models,
+        brains,
+        name,
+        n_images=n_images,
+        n_permutations=99,
+        rng=np.random.default_rng(7),
+        groups=groups,
+    )
+    orders = list(permutations(n_images, 99, np.random.default_rng(7), groups))
+    np.testing.assert_array_equal(found, brute_force_p(models, brains, METHODS[name], orders))
+
+
+@pytest.mark.parametrize("n_images", [64, 65, 130])
+def test_blocks_of_rows_meet(n_images):
+    rng = np.random.default_rng(32)
+    models, brains = random_rdms(rng, 2, n_images), random_rdms(rng, 2, n_images)
+    found = mantel_test(
+        models,
+        brains,
+        "pearson",
+        n_images=n_images,
+        n_permutations=39,
+        rng=np.random.default_rng(8),
+    )
+    orders = list(permutations(n_images, 39, np.random.default_rng(8)))
+    np.testing.assert_array_equal(found, brute_force_p(models, brains, "corr", orders))
+
+
+@pytest.mark.parametrize("name", ["pearson", "spearman"])
+def test_float32_agrees_with_brute_force_in_float64(name, monkeypatch):
+    rng = np.random.default_rng(33)
+    n_images = 70
+    models = np.stack([clustered_rdm(rng, n_images) for _ in range(2)])
+    brains = 0.2 * models + np.stack([clustered_rdm(rng, n_images) for _ in range(2)])
+    monkeypatch.setattr(rdm, "FLOAT64_LIMIT", n_images - 1)
+    monkeypatch.setattr(permutation, "ROWS", 16)
+    assert rdm.working_dtype(n_images) is np.float32
+    found = mantel_test(
+        models.astype(np.float32),
+        brains.astype(np.float32),
+        name,
+        n_images=n_images,
+        n_permutations=199,
+        rng=np.random.default_rng(9),
+    )
+    orders = list(permutations(n_images, 199, np.random.default_rng(9)))
+    np.testing.assert_array_equal(found, brute_force_p(models, brains, METHODS[name], orders))
+
+
+def test_float32_sees_ties(monkeypatch):
+    # Relabelling the images of the brain RDM within categories leaves its similarity with a
+    # category model as it is, up to rounding: the same numbers are summed in another order.
+    # The models are more, so that it is the brain RDM that is relabelled.
+    rng = np.random.default_rng(34)
+    n_images = 60
+    category = np.repeat([0, 1, 2], n_images // 3)
+    model = pdist(category[:, None], lambda a, b: float(a[0] != b[0]))
+    brain = clustered_rdm(rng, n_images)
+    monkeypatch.setattr(rdm, "FLOAT64_LIMIT", n_images - 1)
+    p = mantel_test(
+        np.stack([model, 1 - model]).astype(np.float32),
+        brain.astype(np.float32),
+        "pearson",
+        n_images=n_images,
+        n_permutations=50,
+        rng=rng,
+        groups=list(map(str, category)),
+    )
+    np.testing.assert_array_equal(p, 1)
+
+
+def test_approaches_the_exact_test_over_all_permutations():
+    rng = np.random.default_rng(35)
+    models, brains = random_rdms(rng, 1, 5), random_rdms(rng, 2, 5)
+    models[0] += brains[0]
+    orders = [np.array(order) for order in itertools.permutations(range(5))]
+    # (k + 1) / (120 + 1), where the identity is one of the k: the exact p is k / 120.
+    exact = (brute_force_p(models, brains, "corr", orders) * 121 - 1) / 120
+    found = mantel_test(models, brains, "pearson", n_images=5, n_permutations=8000, rng=rng)
+    # Four standard errors of a proportion.
+    np.testing.assert_array_less(
+        np.abs(found - exact), 4 * np.sqrt(exact * (1 - exact) / 8000) + 1 / 8000
+    )
+
+
+def test_permutations_are_rearrangements_and_all_equally_likely():
+    rng = np.random.default_rng(36)
+    orders = [tuple(order) for order in permutations(4, 4800, rng)]
+    seen, counts = np.unique(orders, axis=0, return_counts=True)
+    assert [tuple(order) for order in seen] == list(itertools.permutations(range(4)))
+    assert scipy.stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_within_groups_images_stay_in_their_group_and_move_freely_there():
+    rng = np.random.default_rng(37)
+    groups = ["x", "y", "x", "z", "y", "y"]
+    orders = [tuple(order) for order in permutations(6, 2400, rng, groups)]
+    for order in orders:
+        assert sorted(order) == list(range(6))
+        assert [groups[image] for image in order] == groups
+    # Two images of x and three of y: 2! * 3! = 12 ways.
+    _, counts = np.unique(orders, axis=0, return_counts=True)
+    assert len(counts) == 12
+    assert scipy.stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_p_is_uniform_under_a_clustered_null_where_that_over_pairs_is_not():
+    """Two geometries that have nothing in common, each with clusters of its own.
+
+    Of 400 such pairs of RDMs, 5 % should have p <= 0.05: a binomial count, within its central
+    99.99 %. The p-value of a correlation takes 1,770 dissimilarities of 60 images for independent
+    ones: it is too small at 0.05 more than four times as often, at 0.001 more than fifty times.
+    """
+    rng = np.random.default_rng(38)
+    n_images, n_simulations = 60, 400
+    mantel, pairs = np.empty((2, n_simulations))
+    for i in range(n_simulations):
+        model, brain = clustered_rdm(rng, n_images), clustered_rdm(rng, n_images)
+        mantel[i] = mantel_test(
+            model, brain, "pearson", n_images=n_images, n_permutations=99, rng=rng
+        ).item()
+        pairs[i] = scipy.stats.pearsonr(model, brain, alternative="greater").pvalue
+    low, high = scipy.stats.binom.interval(0.9999, n_simulations, 0.05)
+    assert low <= np.count_nonzero(mantel <= 0.05) <= high
+    # p is 0.01, 0.02, ..., 1.00, all equally likely: forty in each tenth.
+    tenths = np.bincount(np.ceil(mantel * 10 - 1e-9).astype(int) - 1, minlength=10)
+    assert scipy.stats.chisquare(tenths).pvalue > 1e-3
+    assert np.mean(pairs <= 0.05) > 4 * 0.05
+    assert np.mean(pairs <= 0.001) > 50 * 0.001
+
+
+def test_planted_effect_is_found_and_only_there():
+    rng = np.random.default_rng(39)
+    n_images, n_permutations = 40, 199
+    planted, other = (rng.standard_normal((n_images, 10)) for _ in range(2))
+    brain = pdist(planted + 1.5 * rng.standard_normal(planted.shape), "correlation")
+    models = np.stack([pdist(planted, "correlation"), pdist(other, "correlation")])
+    p = mantel_test(
+        models, brain, "spearman", n_images=n_images, n_permutations=n_permutations, rng=rng
+    )
+    assert p.shape == (2, 1)
+    assert p[0] == 1 / (n_permutations + 1)
+    assert p[1] > 0.05
+
+
+def test_group_structure_counts_between_groups_only():
+    # Model and brain share nothing but that two groups lie apart.
+    rng = np.random.default_rng(40)
+    groups = ["scene"] * 20 + ["object"] * 20
+    apart = 4 * (np.array(groups) == "scene")[:, None]
+    model, brain = (pdist(rng.standard_normal((40, 8)) + apart) for _ in range(2))
+    p = {
+        within: mantel_test(
+            model,
+            brain,
+            "pearson",
+            n_images=40,
+            n_permutations=199,
+            rng=np.random.default_rng(1),
+            groups=groups if within else None,
+        ).item()
+        for within in (False, True)
+    }
+    assert p[False] == 1 / 200
+    assert p[True] > 0.05
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("n_permutations", [1, 9, 99])
+def test_p_is_never_below_one_in_n_plus_one(name, n_permutations):
+    rng = np.random.default_rng(41)
+    model = random_rdms(rng, 1, 20)
+    p = mantel_test(
+        model,
+        np.vstack([model, -model]),
+        name,
+        n_images=20,
+        n_permutations=n_permutations,
+        rng=rng,
+    )
+    # The model itself is reached by none of the permutations, its opposite by all.
+    np.testing.assert_array_equal(p, [[1 / (n_permutations + 1), 1]])
+
+
+def test_one_stream_of_random_numbers_gives_one_result():
+    rng = np.random.default_rng(42)
+    models, brains = random_rdms(rng, 2, 15), random_rdms(rng, 3, 15)
+
+    def p(seed, brains):
+        stream = np.random.default_rng(seed)
+        return mantel_test(models, brains, "pearson", n_images=15, n_permutations=49, rng=stream)
+
+    np.testing.assert_array_equal(p(3, brains), p(3, brains))
+    assert np.any(p(3, brains) != p(4, brains))
+    # A cell does not depend on which others are tested beside it.
+    np.testing.assert_array_equal(p(3, brains)[:, :2], p(3, brains[:2]))
+
+
+@given(
+    arrays(
+        np.float64,
+        array_shapes(min_dims=1, max_dims=2, max_side=12),
+        elements=st.one_of(st.floats(0, 1), st.sampled_from([0.001, 0.01, 0.05, 1.0])),
+    )
+)
+def test_false_discovery_rate_is_that_of_statsmodels(p):
+    expected = multipletests(p.ravel(), method="fdr_bh")[1].reshape(p.shape)
+    np.testing.assert_allclose(false_discovery_rate(p), expected, rtol=1e-12, atol=0)
+
+
+def test_false_discovery_rate_by_hand():
+    # 0.01 * 4/1 = 0.04; 0.02 * 4/2 = 0.04; 0.04 * 4/3 = 0.0533, above 0.05 * 4/4 = 0.05.
+    q = false_discovery_rate(np.array([[0.04, 0.01], [0.05, 0.02]]))
+    np.testing.assert_allclose(q, [[0.05, 0.04], [0.05, 0.04]], rtol=1e-12)
+
+
+def test_untested_cells_stay_untested():
+    assert np.isnan(false_discovery_rate(np.full((2, 3), np.nan))).all()
