@@ -68,7 +68,8 @@ check: .venv/installed
 	@$(BIN)/python -m scripts.check.check_config $(or $(CONFIG),config/config.yaml) $(if $(MIRROR),--mirror "$(MIRROR)")
 
 test: .venv/installed-dev lint
-	$(BIN)/python -m pytest --numprocesses 2
+	# One BLAS thread per worker: two workers share two cores.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

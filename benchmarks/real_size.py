@@ -229,7 +229,8 @@ def main() -> None:
             "# The BOLD5000 study at its real size",
             f"{cpu_model()}, {os.cpu_count()} cores, one used; {datetime.date.today()}; "
             f"{arguments.n_permutations} permutations. Seconds and peak memory are those of the "
-            "longest and the largest job of a rule, sampled by Snakemake.",
+            "longest and the largest job of a rule, sampled by Snakemake; a job of under half a "
+            "second may have no sample.",
             markdown(pd.concat(tables)),
             *lines,
         ]

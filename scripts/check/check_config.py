@@ -18,8 +18,8 @@ from workflow.lib.alignment import Alignment, align
 from workflow.lib.config import complete_config, merged
 from workflow.lib.datasets import find_file, load_datasets, size_text
 from workflow.lib.errors import InputError
-from workflow.lib.layout import find_raw_file, raw_files, sources_of, study_raw_files
-from workflow.lib.rdm_source import names_by_file
+from workflow.lib.image_names import study_names
+from workflow.lib.layout import find_raw_file, raw_folder, study_raw_files
 from workflow.lib.sources import axes_of
 
 DEFAULT_CONFIG = Path("config/config.yaml")
@@ -109,7 +109,7 @@ def print_files(study: Mapping, config: Mapping) -> list[str]:
     """Print every raw file with where it is, and return those that are nowhere."""
     registry = load_datasets(DATASETS_FILE)
     missing = []
-    for file in study_raw_files(study):
+    for file in _files(study, config):
         found = find_raw_file(study, file, config["run"], config["mirror"])
         if found:
             print(f"  found    {found} ({size_text(found.stat().st_size)})")
@@ -134,14 +134,21 @@ def _missing_sentence(name: str, study: Mapping, missing: list[str]) -> str:
 
 
 def raw_names(study: Mapping, config: Mapping) -> dict[str, list[str]]:
-    """Return the names of the conditions in every raw file of a study."""
-    names = {}
-    for _, source in sources_of(study):
-        first = raw_files(source)[0]
-        found = find_raw_file(study, first, config["run"], config["mirror"])
-        folder = Path(str(found).removesuffix(first))
-        names |= names_by_file(source, folder)
-    return names
+    """Return the names of the images in every part of a study."""
+    models = {name: model for name, model in study["models"].items() if "files" in model}
+    return study_names(study["brain"], models, study.get("stimuli"), folder_now(study, config))
+
+
+def folder_now(study: Mapping, config: Mapping) -> Path:
+    """Return the folder in which all raw files of a study lie now: in place, or the mirror."""
+    folder = Path(raw_folder(study, config["run"]))
+    if config["mirror"] and not all((folder / file).is_file() for file in _files(study, config)):
+        return Path(config["mirror"], study["dataset"])
+    return folder
+
+
+def _files(study: Mapping, config: Mapping) -> list[str]:
+    return study_raw_files(study, load_datasets(DATASETS_FILE), config["run"])
 
 
 def print_names(names: Mapping[str, list[str]], alignment: Alignment, match: str) -> None:
@@ -160,7 +167,8 @@ def print_prediction(study: Mapping, n_images: int) -> None:
     print(
         f"  predicted: {size.n_images:,} images ({size.n_pairs:,} pairs), "
         f"about {_duration(size.seconds(cores))} on {cores} cores, "
-        f"{size_text(size.memory_bytes())} of memory per job, {size_text(size.disk_bytes())} of disk"
+        f"{size_text(size.memory_bytes())} of memory per job, "
+        f"{size_text(size.disk_bytes())} of disk"
     )
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from workflow.lib.comparators import compare
+from workflow.lib.comparators import dot_products, prepare
 from workflow.lib.jobs import script_job
-from workflow.lib.permutation import false_discovery_rate, mantel_test
+from workflow.lib.permutation import false_discovery_rate, permutation_p
 from workflow.lib.rdm_store import RDMStore, check_same_images
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
@@ -40,25 +40,28 @@ def compare_rdms(
     n_images, n_pairs, n_permutations.
     """
     check_same_images([brain, *models])
-    layers = pd.DataFrame(
+    members = pd.DataFrame(
         [
-            {"model": model.descriptors["model"], **labels}
+            {"model": model.descriptors["model"], "layer": labels["layer"]}
             for model in models
             for labels in model.rows()
         ]
     )
+    layers = members.drop_duplicates(ignore_index=True)
     rois = pd.DataFrame(brain.rows())
-    model_vectors = np.concatenate([model.vectors() for model in models])
-    brain_vectors = brain.vectors()
     tables = []
     for name in comparators:
-        similarity = compare(model_vectors, brain_vectors, name)
+        model_vectors = np.concatenate([prepare(model.vectors(), name) for model in models])
+        # The similarity is linear in the prepared RDMs: that of the mean over a layer's members
+        # (the seeds of an untrained network) is the mean of the members' similarities.
+        model_vectors = mean_of_members(model_vectors, members, layers)
+        brain_vectors = prepare(brain.vectors(), name)
+        similarity = dot_products(model_vectors, brain_vectors)
         p = np.full(similarity.shape, np.nan)
         if n_permutations:
-            p = mantel_test(
+            p = permutation_p(
                 model_vectors,
                 brain_vectors,
-                name,
                 n_images=brain.n_images,
                 n_permutations=n_permutations,
                 # Every comparator and every subject sees the same permutations.
@@ -78,6 +81,25 @@ def compare_rdms(
     table.insert(0, "study", brain.descriptors["study"])
     table.insert(1, "subject", brain.descriptors["subject"])
     return table
+
+
+def mean_of_members(vectors: np.ndarray, members: pd.DataFrame, layers: pd.DataFrame) -> np.ndarray:
+    """Return the mean vector of each layer's members.
+
+    Parameters
+    ----------
+    vectors : float array (n_members, n_pairs)
+    members : DataFrame (n_members) with the model and layer of each vector
+    layers : DataFrame (n_layers), the distinct rows of `members`
+
+    Returns
+    -------
+    float array (n_layers, n_pairs)
+    """
+    if len(members) == len(layers):
+        return vectors
+    number = pd.MultiIndex.from_frame(layers).get_indexer(pd.MultiIndex.from_frame(members))
+    return np.stack([vectors[number == i].mean(axis=0) for i in range(len(layers))])
 
 
 if __name__ == "__main__":

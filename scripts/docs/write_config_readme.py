@@ -25,9 +25,9 @@ OPENING = """# Configuration
 
 | file | what |
 |---|---|
-| `config.yaml` | the embedded default: small simulated raw files; every other config is laid over it |
+| `config.yaml` | the embedded default, simulated; every other config is laid over it |
 | `full.yaml` | the real studies, downloaded or taken from a mirror folder |
-| `real.yaml` | the studies whose real raw files lie in a mirror folder (`make real MIRROR=<folder>`) |
+| `real.yaml` | the studies whose real files a mirror holds (`make real MIRROR=<folder>`) |
 | `tiny.yaml` | everything as small as it can be, for tests |
 | `datasets.yaml` | every raw file of every study: URL, size, checksum, licence, citation, access |
 | `bold5000/` | published numbers and onset latencies of the BOLD5000 study |

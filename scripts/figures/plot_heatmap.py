@@ -12,7 +12,6 @@ from workflow.lib.plotting import (
     MUTED,
     PAGE_WIDTH,
     SEQUENTIAL,
-    column_labels,
     n_note,
     roi_colours,
     save_figure,
@@ -23,6 +22,7 @@ from workflow.lib.plotting import (
     use_style,
     wrapped,
 )
+from workflow.lib.rsa_tables import column_labels
 from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import read_table
 

@@ -10,7 +10,6 @@ from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     MUTED,
     PAGE_WIDTH,
-    column_labels,
     n_note,
     save_figure,
     similarity_label,
@@ -40,7 +39,7 @@ def plot_layer_profile(
     simulated : whether the data is simulated
     ordered : models whose layers follow one another; only these are joined by lines
     """
-    matrices = [similarity_matrix(table.assign(layer=column_labels(table))) for table in tables]
+    matrices = [similarity_matrix(table) for table in tables]
     columns = tables[0].drop_duplicates(["model", "layer"])
     models = columns["model"].to_numpy()
     rois, layers = list(matrices[0].index), list(matrices[0].columns)

@@ -6,7 +6,6 @@ import pandas as pd
 
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
-    column_labels,
     layer_colours,
     n_note,
     save_figure,
@@ -28,7 +27,7 @@ def plot_radar(table: pd.DataFrame, *, title: str, simulated: bool) -> tuple[plt
     title : name of the study
     simulated : whether the data is simulated
     """
-    matrix = similarity_matrix(table.assign(layer=column_labels(table)))
+    matrix = similarity_matrix(table)
     use_style()
     figure, axes = plt.subplots(
         figsize=(4.8, 3.9), subplot_kw={"projection": "polar"}, layout="constrained"

@@ -36,12 +36,11 @@ def plot_rdms(
         if labels["session"] == MEAN_SESSION
     ]
     n_rois = len(panels)
-    layers = [labels["layer"] for model in models for labels in model.rows()]
+    layers = [layer for model in models for layer in model.first_rows("layer")]
     for model in models:
-        for row, labels in enumerate(model.rows()):
-            shared = layers.count(labels["layer"]) > 1
-            name = f"{model.descriptors['model']}\n" if shared else ""
-            panels.append((name + labels["layer"], model, row))
+        for layer, row in model.first_rows("layer").items():
+            name = f"{model.descriptors['model']} " if layers.count(layer) > 1 else ""
+            panels.append((name + layer, model, row))
     n_columns = min(5, max(n_rois, len(panels) - n_rois))
     rows_of = [-(-n // n_columns) for n in (n_rois, len(panels) - n_rois)]
     use_style()
@@ -57,7 +56,7 @@ def plot_rdms(
         axis.set_axis_off()
     for place, (label, store, row) in zip(places, panels, strict=False):
         image = place.imshow(_percentiles(store, row, order), cmap="magma", vmin=0, vmax=100)
-        place.set_title("\n".join(wrapped(label.split("\n"), 16)), fontsize=7.5)
+        place.set_title(wrapped([label], 16)[0], fontsize=7.5)
     figure.colorbar(image, ax=axes, shrink=0.5, label="dissimilarity (percentile within each RDM)")
     groups = list(dict.fromkeys(np.asarray(brain.groups)[order]))
     who = subject_label(brain.descriptors["subject"])
@@ -66,6 +65,7 @@ def plot_rdms(
         f"n = {brain.n_images:,} images",
         fontsize=8.5,
     )
+    repeated = any("seed" in model.labels for model in models)
     sorted_by = f", sorted by group ({', '.join(groups)})" if len(groups) > 1 else ""
     caption = (
         f"RDMs of the ROIs ({who}) and of the model layers over n = {brain.n_images:,} images"
@@ -75,7 +75,7 @@ def plot_rdms(
             if brain.n_images > MAX_PIXELS
             else ""
         )
-        + "."
+        + (". Of untrained networks the first seed is shown." if repeated else ".")
     )
     return figure, caption
 

@@ -10,7 +10,6 @@ import seaborn as sns
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     SEQUENTIAL,
-    column_labels,
     n_note,
     save_figure,
     similarity_label,
@@ -39,7 +38,7 @@ def plot_roi_groups(
     simulated : whether the data is simulated
     roi_groups : ROIs of each group
     """
-    means = [group_means(table.assign(layer=column_labels(table)), roi_groups) for table in tables]
+    means = [group_means(table, roi_groups) for table in tables]
     low = min(0.0, *(float(mean.to_numpy().min()) for mean in means))
     high = max(float(mean.to_numpy().max()) for mean in means)
     use_style()

@@ -7,7 +7,6 @@ import pandas as pd
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     SEQUENTIAL,
-    column_labels,
     n_note,
     save_figure,
     similarity_label,
@@ -28,7 +27,7 @@ def plot_surface(table: pd.DataFrame, *, title: str, simulated: bool) -> tuple[p
     title : name of the study
     simulated : whether the data is simulated
     """
-    matrix = similarity_matrix(table.assign(layer=column_labels(table)))
+    matrix = similarity_matrix(table)
     comparator = table["comparator"].iloc[0]
     use_style()
     figure, axes = plt.subplots(figsize=(5.6, 4.4), subplot_kw={"projection": "3d"})

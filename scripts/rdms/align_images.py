@@ -1,27 +1,33 @@
 """Find the images that all files of a study share, and their common order."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from workflow.lib.alignment import align
+from workflow.lib.alignment import align, positions
+from workflow.lib.errors import InputError
+from workflow.lib.image_names import study_names
 from workflow.lib.jobs import script_job
-from workflow.lib.rdm_source import names_by_file
 from workflow.lib.tables import write_table
 
 NO_GROUP = "other"
 
 
 def align_images(
-    brain: Mapping, models: Mapping[str, Mapping], images: Mapping, folder: Path
+    brain: Mapping,
+    models: Mapping[str, Mapping],
+    stimuli: Mapping | None,
+    images: Mapping,
+    folder: Path,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the common images and, per file, the images that some other file lacks.
 
     Parameters
     ----------
-    brain, models, images : blocks of the study's config
+    brain, models, stimuli, images : blocks of the study's config, of the models those given as
+        RDM files
     folder : folder of the raw files
 
     Returns
@@ -29,17 +35,17 @@ def align_images(
     common : DataFrame, columns name (as matched), label (as the first file spells it), group
     unmatched : DataFrame, columns file, label, group
     """
-    names = names_by_file(brain, folder)
-    for model in models.values():
-        names |= names_by_file(model, folder)
     alignment = align(
-        names,
+        study_names(brain, models, stimuli, folder),
         match=images["match"],
         unmatched=images["unmatched"],
         min_common=images["min_common"],
     )
     common = pd.DataFrame({"name": alignment.names, "label": alignment.labels})
-    common["group"] = [group_of(label, images["groups"]) for label in common["label"]]
+    if "group_table" in images:
+        common["group"] = groups_from_table(common["name"], images["group_table"], images["match"])
+    else:
+        common["group"] = [group_of(label, images["groups"]) for label in common["label"]]
     unmatched = pd.DataFrame(
         [
             (file, label, group_of(label, images["groups"]))
@@ -49,6 +55,26 @@ def align_images(
         columns=["file", "label", "group"],
     )
     return common, unmatched
+
+
+def groups_from_table(names: Sequence[str], table: Mapping[str, str], match: str) -> list[str]:
+    """Return the group of each image from a table with the columns `name` and `column`.
+
+    Raises
+    ------
+    InputError
+        No such column, or an image that the table lacks.
+    """
+    file, column = Path(table["file"]), table["column"]
+    groups = pd.read_csv(file, sep="\t" if file.suffix == ".tsv" else ",", dtype=str)
+    for needed in ("name", column):
+        if needed not in groups:
+            raise InputError(
+                f"{file}: found the columns {', '.join(groups.columns)}, expected {needed!r}; "
+                "correct images.group_table"
+            )
+    where = positions(names, list(groups["name"]), match=match, what=str(file))
+    return list(groups[column].iloc[where])
 
 
 def group_of(label: str, groups: Mapping[str, str]) -> str:
@@ -66,6 +92,7 @@ if __name__ == "__main__":
         common, unmatched = align_images(
             snakemake.params.brain,
             snakemake.params.models,
+            snakemake.params.stimuli,
             snakemake.params.images,
             Path(snakemake.params.folder),
         )

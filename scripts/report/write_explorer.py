@@ -9,14 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from workflow.lib.files import written_whole
+from workflow.lib.image_names import common_stimuli
 from workflow.lib.jobs import script_job
 from workflow.lib.rdm import take_conditions
 from workflow.lib.rdm_store import RDMStore, check_same_images
 from workflow.lib.rsa_tables import mean_session_rows, similarity_matrix
 from workflow.lib.sources import MEAN_SESSION
+from workflow.lib.stimuli import Stimuli
 from workflow.lib.tables import read_table
 
 # More images than this make a page that browsers redraw slowly.
@@ -30,9 +33,10 @@ def explorer_page(
     brain: RDMStore,
     models: Sequence[RDMStore],
     labels: Sequence[str],
-    thumbnails: Sequence[str],
+    stimuli: Stimuli | None,
     *,
     title: str,
+    simulated: bool,
 ) -> str:
     """Return the page, complete with data and plotly.
 
@@ -43,8 +47,9 @@ def explorer_page(
     brain : RDMs of the same subject
     models : RDMs of every model
     labels : n_images names as people know them
-    thumbnails : n_images JPEG pictures in base64, or none
-    title : of the page
+    stimuli : the images themselves, if there are any
+    title : name of the study
+    simulated : whether the data is simulated
     """
     check_same_images([brain, *models])
     shown = shown_images(brain.groups)
@@ -52,7 +57,7 @@ def explorer_page(
     data = {
         "labels": [labels[i] for i in shown],
         "groups": [brain.groups[i] for i in shown],
-        "thumbnails": [thumbnails[i] for i in shown] if thumbnails else [],
+        "thumbnails": [thumbnail(stimuli.image(i)) for i in shown.tolist()] if stimuli else [],
         "rois": list(matrix.index),
         "layers": list(matrix.columns),
         "similarity": np.round(matrix.to_numpy(), 6).tolist(),
@@ -65,7 +70,7 @@ def explorer_page(
         "model": [
             _encoded(take_conditions(model.vector(row), shown))
             for model in models
-            for row in range(model.n_rdms)
+            for row in model.first_rows("layer").values()
         ],
     }
     note = f"{len(shown)} images, sorted by group."
@@ -75,7 +80,9 @@ def explorer_page(
             "is computed from all."
         )
     replacements = {
-        "__TITLE__": html.escape(title),
+        "__TITLE__": html.escape(
+            f"{title}{' (simulated data)' if simulated else ''}: RDM explorer"
+        ),
         "__NOTE__": html.escape(note),
         # A label that holds </script> must not end the data.
         "__DATA__": json.dumps(data).replace("</", "<\\/"),
@@ -98,7 +105,7 @@ def _encoded(vector: np.ndarray) -> str:
     return base64.b64encode(vector.astype("<f4").tobytes()).decode()
 
 
-def thumbnail(image) -> str:
+def thumbnail(image: Image.Image) -> str:
     """Return a PIL image as a small JPEG in base64."""
     small = image.convert("RGB")
     small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
@@ -110,15 +117,24 @@ def thumbnail(image) -> str:
 if __name__ == "__main__":
     with script_job(snakemake):
         table = read_table(snakemake.input.table)
-        simulated = " (simulated data)" if snakemake.params.simulated else ""
+        images = read_table(snakemake.input.images)
+        stimuli = None
+        if snakemake.params.stimuli:
+            stimuli = common_stimuli(
+                Path(snakemake.params.folder),
+                snakemake.params.stimuli,
+                list(images["name"]),
+                snakemake.params.match,
+            )
         page = explorer_page(
             Path(snakemake.input.template).read_text(encoding="utf-8"),
             mean_session_rows(table, snakemake.params.comparator),
             RDMStore(snakemake.input.brain),
             [RDMStore(path) for path in snakemake.input.models],
-            list(read_table(snakemake.input.images)["label"]),
-            [],
-            title=f"{snakemake.params.title}{simulated}: RDM explorer",
+            list(images["label"]),
+            stimuli,
+            title=snakemake.params.title,
+            simulated=snakemake.params.simulated,
         )
         with written_whole(snakemake.output[0]) as temporary:
             temporary.write_text(page, encoding="utf-8")

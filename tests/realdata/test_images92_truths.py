@@ -51,13 +51,15 @@ def human_it(study, folder, images):
 
 @pytest.fixture(scope="module")
 def models(study, folder, images):
-    source = study["models"]["models"]
+    (source,) = (
+        model for model in study["models"].values() if model.get("files") == "92_modelRDMs.mat"
+    )
     rdms = read_aligned(source, folder, images, match=study["images"]["match"])
     return {labels["layer"]: vector for labels, vector in rdms}
 
 
 def test_human_and_monkey_it_correlate(human_it, models):
-    similarity = compare(models["monkey IT"], human_it.mean(axis=0), "pearson").item()
+    similarity = compare(models["monkeyIT"], human_it.mean(axis=0), "pearson").item()
     assert similarity == pytest.approx(0.491, abs=5e-4)
 
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import scipy.io
 from rsatoolbox.rdm import RDMs
 from scipy.spatial.distance import pdist, squareform
 
+from scripts.rdms.align_images import align_images
 from workflow.lib.config import complete_config
 
 MATLAB_HEADER = b"MATLAB 7.3 MAT-file, Platform: GLNXA64, Created on: Mon Jan  1 00:00:00 2024 HDF5"
@@ -178,3 +180,10 @@ def brain_source(**block: object) -> dict:
     """Return a brain block as scripts get it, with the defaults of the schema filled in."""
     brain = {**shortest_brain(), **block}
     return completed_config(brain=brain)["rsa"]["lab"]["brain"]
+
+
+def aligned_images(study: Mapping, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the common and the unmatched images of a study of `completed_config`."""
+    return align_images(
+        study["brain"], study["models"], study.get("stimuli"), study["images"], folder
+    )

@@ -1,13 +1,13 @@
 """Bringing raw files in: from a mirror, over http, through Dryad, and every way it can fail."""
 
 import contextlib
+import gzip
 import hashlib
 import http.server
 import json
 import logging
 import socket
 import threading
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -33,6 +33,8 @@ def running_server():
         def do_GET(self):
             self.server.requests.append((self.path, dict(self.headers)))
             status, headers, body = self.server.replies.get(self.path, (404, {}, b"no such file"))
+            if self.path.endswith(".gz") and "gzip" in self.headers["Accept-Encoding"]:
+                headers = {**headers, "Content-Encoding": "gzip"}
             self.send_response(status)
             for name, value in {"Content-Length": len(body), **headers}.items():
                 self.send_header(name, str(value))
@@ -116,16 +118,10 @@ def test_download_says_who_asks_and_wants_the_published_bytes(server, destinatio
 
 
 def test_gzip_file_is_not_unpacked_on_the_way(server, destination):
-    """Some servers label a .gz file as compressed content, which requests would undo."""
-    packed = b"\x1f\x8b" + bytes(100)
-
-    def labelled_unless_identity(path):
-        return (200, {}, packed)
-
-    server.replies["/bold.nii.gz"] = labelled_unless_identity("/bold.nii.gz")
-    raw_file = RawFile("bold.nii.gz", url=f"{server.url}/bold.nii.gz")
-    acquire_one(raw_file, destination.with_name("bold.nii.gz"))
-    assert destination.with_name("bold.nii.gz").read_bytes() == packed
+    """Some servers call a .gz file compressed content, as the one of these tests does."""
+    packed = gzip.compress(CONTENT)
+    acquire_one(served(server, packed, name="run-1.csv.gz"), destination)
+    assert destination.read_bytes() == packed
 
 
 def test_md5_is_enough_where_it_is_all_there_is(server, destination):
@@ -264,7 +260,7 @@ def test_wrong_file_in_the_mirror_is_named(server, destination, mirror):
 
 
 def test_mirror_that_does_not_exist_is_refused_before_any_download(server, destination, tmp_path):
-    with pytest.raises(InputError, match="mirror folder .*nowhere does not exist"):
+    with pytest.raises(InputError, match=r"mirror folder .*nowhere does not exist"):
         acquire_one(served(server), destination, mirror=tmp_path / "nowhere")
     assert server.requests == []
 
@@ -445,7 +441,7 @@ def write_registry(path, url):
 def test_script_brings_a_file_of_the_registry_in(server, destination, tmp_path):
     registry = write_registry(tmp_path / "datasets.yaml", served(server).url)
     digest = acquire_registered_file(
-        "toy", "run-1.csv", destination, datasets_file=registry, mirror=None
+        "toy", "run-1.csv", destination, datasets_file=registry, mirror=None, may_download=True
     )
     assert (digest, destination.read_bytes()) == (SHA256, CONTENT)
 
@@ -461,10 +457,7 @@ def test_script_names_unknown_datasets_and_files(tmp_path, dataset, file, messag
     registry = write_registry(tmp_path / "datasets.yaml", "http://127.0.0.1/run-1.csv")
     destination = tmp_path / "resources" / dataset / file
     with pytest.raises(InputError, match=message):
-        acquire_registered_file(dataset, file, destination, datasets_file=registry, mirror=None)
+        acquire_registered_file(
+            dataset, file, destination, datasets_file=registry, mirror=None, may_download=True
+        )
     assert not destination.parent.exists()
-
-
-def test_script_and_library_name_no_path_of_a_machine():
-    for source in (acquire.__file__, acquire_registered_file.__code__.co_filename):
-        assert "/work/" not in Path(source).read_text()

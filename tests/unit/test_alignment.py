@@ -7,8 +7,9 @@ import rsatoolbox
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.rdms.align_images import align_images, group_of
+from scripts.rdms.align_images import group_of
 from tests.unit.raw_files import (
+    aligned_images,
     completed_config,
     random_rdms,
     reordered,
@@ -41,7 +42,7 @@ def write_study(folder, *, names, model_names, vector, model_vector, **images):
 
 def aligned_vectors(folder, study):
     """Return the common images and the vectors of the brain and the model over them."""
-    common, _ = align_images(study["brain"], study["models"], study["images"], folder)
+    common, _ = aligned_images(study, folder)
     names, match = list(common["name"]), study["images"]["match"]
     ((_, brain),) = read_aligned(study["brain"], folder, names, match=match)
     ((_, model),) = read_aligned(study["models"]["net"], folder, names, match=match)
@@ -118,7 +119,7 @@ def test_names_survive_the_table_between_two_jobs(tmp_path):
         brain={**shortest_brain(), "files": "brain.npz", "key": "rdm"},
         models={"net": {"files": "net.npz", "key": "rdm", "layers": layers}},
     )["rsa"]["lab"]
-    common, _ = align_images(study["brain"], study["models"], study["images"], tmp_path)
+    common, _ = aligned_images(study, tmp_path)
     write_table(common, tmp_path / "images.csv")
     images = read_table(tmp_path / "images.csv")
     assert list(images["name"]) == list(images["label"]) == names
@@ -276,7 +277,7 @@ def test_tables_of_images(tmp_path):
         unmatched="drop",
         groups={"COCO": "^COCO_", "ImageNet": "^n[0-9]{8}_"},
     )
-    common, unmatched = align_images(study["brain"], study["models"], study["images"], tmp_path)
+    common, unmatched = aligned_images(study, tmp_path)
     assert list(common["name"]) == list(common["label"]) == names[:-1]
     assert list(common["group"]) == ["COCO", *["other"] * 6]
     expected = pd.DataFrame(

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import scipy.io
 
-from scripts.rdms.align_images import align_images
 from tests.unit.raw_files import (
     ARRAY_WRITERS,
+    aligned_images,
     brain_source,
     cells,
     completed_config,
@@ -510,7 +510,7 @@ def study_of(folder, model_names, images):
 def test_images_that_do_not_match(tmp_path, model_names, images, where, found, expected, advice):
     study = study_of(tmp_path, model_names, images)
     assert_stops(
-        lambda: align_images(study["brain"], study["models"], study["images"], tmp_path),
+        lambda: aligned_images(study, tmp_path),
         where=where,
         found=found,
         expected=expected,

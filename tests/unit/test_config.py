@@ -134,9 +134,14 @@ def test_completing_leaves_the_given_config_alone():
     assert config == before
 
 
-def test_completing_twice_changes_nothing():
-    once = complete_config(default_config())
-    assert complete_config(once) == once
+def test_blocks_that_a_yaml_anchor_shares_are_completed_one_by_one():
+    config = config_of({})
+    config["rsa"]["other"] = dict(config["rsa"]["lab"])
+    assert config["rsa"]["other"]["models"] is config["rsa"]["lab"]["models"]
+    completed = complete_config(config)["rsa"]
+    assert completed["other"] == completed["lab"]
+    scribble(completed["other"]["models"]["net"]["conditions"])
+    assert "scribbled" not in completed["lab"]["models"]["net"]["conditions"]
 
 
 def test_siblings_share_no_block():
@@ -159,7 +164,7 @@ def test_siblings_share_no_block():
         ("rsa.lab.brain.conditions.from", "stored"),
         ("rsa.lab.brain.key", None),
         ("rsa.lab.models.net.conditions.from", "stored"),
-        ("rsa.lab.models.net.layers.descriptor", None),
+        ("rsa.lab.brain.rois.descriptor", None),
         ("rsa.lab.inference.alpha", 0.05),
         ("rsa.lab.joint", "mean"),
         ("bold5000.published_model", "resnet50"),

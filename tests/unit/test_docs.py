@@ -33,8 +33,8 @@ def test_pins_agree_with_the_constraints():
 @pytest.mark.parametrize("file", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda file: file.stem)
 def test_environments_pin_the_versions_of_the_requirements(file):
     required = pins((ROOT / "requirements.txt").read_text())
-    # conda-forge calls the package without its graphical back ends so.
-    pypi_names = {"matplotlib-base": "matplotlib"}
+    # What conda-forge calls otherwise.
+    pypi_names = {"matplotlib-base": "matplotlib", "pytorch": "torch"}
     environment = yaml.safe_load(file.read_text())
     assert environment["channels"] == ["conda-forge", "nodefaults"]
     conda = [entry for entry in environment["dependencies"] if isinstance(entry, str)]

@@ -11,7 +11,7 @@ import numpy as np
 
 from workflow.lib.errors import InputError
 
-# Pairs per block of a product: float32 blocks are summed in float64.
+# Pairs per block of a product: float32 RDMs are multiplied in float64, a block at a time.
 BLOCK = 1 << 18
 
 
@@ -140,7 +140,7 @@ def compare(models: np.ndarray, brains: np.ndarray, name: str) -> np.ndarray:
 
 
 def dot_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return left @ right.T summed in float64 over blocks of `BLOCK` columns.
+    """Return left @ right.T in float64, over blocks of `BLOCK` columns.
 
     Parameters
     ----------
@@ -154,5 +154,9 @@ def dot_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     total = np.zeros((left.shape[0], right.shape[0]))
     for start in range(0, left.shape[1], BLOCK):
         block = slice(start, start + BLOCK)
-        total += left[:, block] @ right[:, block].T
+        total += _float64(left[:, block]) @ _float64(right[:, block]).T
     return total
+
+
+def _float64(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float64, copy=False)

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from workflow.lib.errors import InputError
-from workflow.lib.layout import sources_of
+from workflow.lib.layout import file_sources
 from workflow.lib.sources import JOINT_SUBJECT, MEAN_SESSION, Axis, axes_of, check_placeholders
 
 # What each source of raw files cannot do without.
@@ -25,6 +25,8 @@ SOURCE_KEYS = {
     "mirror": "dataset",
     "download": "dataset",
 }
+
+MODEL_KINDS = ("files", "network", "control")
 
 # What a value must be, by the rule of the schema that it breaks.
 RULES = {
@@ -63,12 +65,22 @@ def complete_config(config: Mapping) -> dict:
         key and what is allowed.
     """
     schema = load_schema()
-    completed = copy.deepcopy(dict(config))
+    completed = _unshared(config)
     if isinstance(completed.get("rsa"), dict):
         completed["rsa"] = {name: _inherit(name, completed["rsa"], ()) for name in completed["rsa"]}
     _validate(completed, schema)
+    for name, study in completed["rsa"].items():
+        for model in study["models"]:
+            _name_layers(f"config, rsa.{name}.models.{model}", model, study)
     _check_studies(completed)
     return completed
+
+
+def _unshared(value: object) -> object:
+    """Return a copy in which YAML anchors no longer share one block: each is completed alone."""
+    if isinstance(value, Mapping):
+        return {key: _unshared(item) for key, item in value.items()}
+    return [_unshared(item) for item in value] if isinstance(value, list) else value
 
 
 def load_schema() -> dict:
@@ -183,6 +195,33 @@ def _near(name: object, names: Iterable) -> str:
     return f"; did you mean {near[0]!r}?" if near else "; correct it"
 
 
+def _name_layers(where: str, name: str, study: Mapping) -> None:
+    """Give the layers of every kind of model the form of an axis, see `workflow.lib.sources`."""
+    model = study["models"][name]
+    kinds = [kind for kind in MODEL_KINDS if kind in model]
+    if len(kinds) != 1:
+        raise InputError(
+            f"{where}: found {_listed(kinds)}, expected exactly one of {_listed(MODEL_KINDS)}; "
+            "keep the one that gives the model"
+        )
+    if kinds == ["network"]:
+        if "layers" not in model or "from" in model["layers"]:
+            raise InputError(
+                f"{where}.layers: found no names of nodes, expected those of the network's layers; "
+                "give a list such as [layer1, layer4]"
+            )
+        layers = model["layers"]
+        nodes = layers if isinstance(layers, Mapping) else {node: node for node in layers}
+        model["layers"] = {"names": nodes, "from": "node"}
+    else:
+        model.setdefault("layers", {"names": [model.get("control", name)], "from": "constant"})
+    if kinds != ["files"] and model.get("control") != "groups" and "stimuli" not in study:
+        raise InputError(
+            f"{where}: found a model that needs images in a study without `stimuli`, expected the "
+            "images that the participants saw; give `stimuli`"
+        )
+
+
 def _check_studies(config: Mapping) -> None:
     """Check what a schema cannot say."""
     for study in config["studies"]:
@@ -203,7 +242,7 @@ def _check_study(where: str, study: Mapping) -> None:
             f"`{key}`"
         )
     _check_groups(f"{where}.images.groups", study["images"]["groups"])
-    for place, source in sources_of(study):
+    for place, source in file_sources(study).items():
         check_placeholders(source, f"{where}.{place}")
         for axis in axes_of(source):
             if axis.origin == "axis":

@@ -1,9 +1,15 @@
-"""Where a study's raw files lie, according to its config. Standard library only."""
+"""Where a study's raw files lie, according to its config.
 
-from collections.abc import Iterator, Mapping
+Imported while the Snakefile is parsed: nothing heavy.
+"""
+
+import fnmatch
+from collections.abc import Mapping
 from pathlib import Path
 
-from workflow.lib.sources import files_of
+from workflow.lib.datasets import Dataset
+from workflow.lib.errors import InputError
+from workflow.lib.sources import files_of, pattern_files
 
 RESOURCES = "resources"
 
@@ -23,31 +29,74 @@ def raw_folder(study: Mapping, run: str) -> str:
     }[study["source"]]
 
 
-def sources_of(study: Mapping) -> Iterator[tuple[str, Mapping]]:
-    """Yield every block of a study that says where RDMs lie, with its place in the config."""
-    yield "brain", study["brain"]
-    for name, model in study["models"].items():
-        yield f"models.{name}", model
+def rdm_sources(study: Mapping) -> dict[str, Mapping]:
+    """Return the blocks of a study that are given as RDM files, by their place in the config."""
+    brain = {"brain": study["brain"]} if study["brain"]["data"] == "rdms" else {}
+    return brain | {
+        f"models.{name}": model for name, model in study["models"].items() if "files" in model
+    }
 
 
-def raw_files(source: Mapping, fixed: Mapping[str, str] | None = None) -> list[str]:
-    """Return the files of a source, its list of condition names included.
+def file_sources(study: Mapping) -> dict[str, Mapping]:
+    """Return the blocks of a study whose files have placeholders, by their place in the config."""
+    return {"brain": study["brain"]} | rdm_sources(study)
+
+
+def raw_files(source: Mapping, folder: str, fixed: Mapping[str, str] | None = None) -> list[str]:
+    """Return the files of a source: data, names of conditions, observations, masks and atlas.
 
     Parameters
     ----------
     source : a config block, see `workflow.lib.sources`
+    folder : folder of the raw files
     fixed : labels to restrict the source to, for example {"subject": "CSI1"}
     """
+    if source.get("data") == "patterns":
+        return pattern_files(source, Path(folder), fixed)
     conditions = source["conditions"]
-    listed = [conditions["file"]] if conditions["from"] == "list" else []
-    return files_of(source, fixed) + listed
+    return files_of(source, fixed) + ([conditions["file"]] if conditions["from"] == "list" else [])
 
 
-def study_raw_files(study: Mapping) -> list[str]:
-    """Return all raw files of a study, each once."""
-    return list(
-        dict.fromkeys(file for _, source in sources_of(study) for file in raw_files(source))
-    )
+def stimulus_files(study: Mapping, datasets: Mapping[str, Dataset], run: str) -> list[str]:
+    """Return the files of a study's stimuli, relative to the folder of its raw files.
+
+    A pattern is matched with the registry where the files may have to be fetched first, else with
+    the folder.
+    """
+    if "stimuli" not in study:
+        return []
+    pattern = study["stimuli"]["files"]
+    if not any(character in pattern for character in "*?["):
+        found = [pattern]
+    elif study["source"] in ("mirror", "download"):
+        dataset = datasets[study["dataset"]]
+        found = sorted(file.path for file in dataset.files if fnmatch.fnmatch(file.path, pattern))
+    else:
+        folder = Path(raw_folder(study, run))
+        found = sorted(str(path.relative_to(folder)) for path in folder.glob(pattern))
+    if not found:
+        raise InputError(
+            f"{pattern}: found no stimulus file of this form in {raw_folder(study, run)}, expected "
+            "at least one; correct stimuli.files"
+        )
+    conditions = study["stimuli"]["conditions"]
+    return found + ([conditions["file"]] if conditions["from"] == "list" else [])
+
+
+def weight_files(study: Mapping) -> list[str]:
+    """Return the files with the weights of a study's networks."""
+    return [
+        model["weights"]
+        for model in study["models"].values()
+        if "network" in model and model["weights"] not in ("torchvision", "untrained")
+    ]
+
+
+def study_raw_files(study: Mapping, datasets: Mapping[str, Dataset], run: str) -> list[str]:
+    """Return all raw files of a study, relative to their folder, each once."""
+    folder = raw_folder(study, run)
+    files = [file for source in file_sources(study).values() for file in raw_files(source, folder)]
+    return list(dict.fromkeys(files + stimulus_files(study, datasets, run)))
 
 
 def find_raw_file(study: Mapping, file: str, run: str, mirror: str | None) -> Path | None:

@@ -54,8 +54,41 @@ def mantel_test(
     ----------
     Mantel 1967, Cancer Res 27:209; Phipson & Smyth 2010, Stat Appl Genet Mol Biol 9:39.
     """
-    left = _prepared_squares(np.atleast_2d(models), name, n_images)
-    right = _prepared_squares(np.atleast_2d(brains), name, n_images)
+    return permutation_p(
+        prepare(np.atleast_2d(models), name),
+        prepare(np.atleast_2d(brains), name),
+        n_images=n_images,
+        n_permutations=n_permutations,
+        rng=rng,
+        groups=groups,
+    )
+
+
+def permutation_p(
+    models: np.ndarray,
+    brains: np.ndarray,
+    *,
+    n_images: int,
+    n_permutations: int,
+    rng: np.random.Generator,
+    groups: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Return the p-values of `mantel_test` for RDMs that a comparator has prepared.
+
+    The similarity is the dot product of prepared vectors, see `workflow.lib.comparators.prepare`;
+    a model may be the mean of several prepared vectors, whose mean similarity is then tested.
+
+    Parameters
+    ----------
+    models : float array (n_models, n_pairs)
+    brains : float array (n_brains, n_pairs)
+    n_images, n_permutations, rng, groups : as in `mantel_test`
+
+    Returns
+    -------
+    float64 array (n_models, n_brains)
+    """
+    left, right = _squares(models, n_images), _squares(brains, n_images)
     # The side with fewer RDMs is the cheaper one to relabel.
     swapped = len(left) > len(right)
     if swapped:
@@ -89,12 +122,11 @@ def permutations(
         yield order
 
 
-def _prepared_squares(vectors: np.ndarray, name: str, n_images: int) -> np.ndarray:
-    """Return RDMs prepared by a comparator, (n_rdms, n, n) in the working type for their size."""
+def _squares(vectors: np.ndarray, n_images: int) -> np.ndarray:
+    """Return condensed RDMs as (n_rdms, n, n) in the working type for their size."""
     squares = np.empty((len(vectors), n_images, n_images), working_dtype(n_images))
-    for row in range(len(vectors)):
-        vector = vectors[row : row + 1].astype(squares.dtype, copy=False)
-        squares[row] = to_square(prepare(vector, name)[0], n_images)
+    for row, vector in enumerate(vectors):
+        squares[row] = to_square(vector, n_images)
     return squares
 
 

@@ -81,17 +81,6 @@ def similarity_label(comparator: str) -> str:
     return COMPARATORS[comparator].label
 
 
-def column_labels(table: pd.DataFrame) -> pd.Series:
-    """Return how each row's layer is called: its layer, with the model where there are several."""
-    if table["model"].nunique() == 1:
-        return table["layer"]
-    layers_per_model = table.groupby("model")["layer"].transform("nunique")
-    with_model = table["model"] + "\n" + table["layer"]
-    named_alike = table.duplicated(["layer"], keep=False) & (layers_per_model > 1)
-    several_models = table.groupby("layer")["model"].transform("nunique") > 1
-    return table["layer"].where(~(named_alike & several_models), with_model)
-
-
 def wrapped(labels: Sequence[str], width: int = 13) -> list[str]:
     """Return labels broken into lines."""
     return ["\n".join(textwrap.wrap(label, width)) or label for label in labels]

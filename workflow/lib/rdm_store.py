@@ -120,6 +120,10 @@ class RDMStore:
         """Return one RDM, (n_pairs,), in the working type for its size."""
         return self.vectors([row])[0]
 
+    def first_rows(self, name: str) -> dict[str, int]:
+        """Return label -> first row that has it, such as the first seed of every layer."""
+        return {label: self.labels[name].index(label) for label in dict.fromkeys(self.labels[name])}
+
     def rows(self) -> list[dict[str, str]]:
         """Return the labels of each RDM."""
         return [

@@ -13,10 +13,20 @@ def mean_session_rows(table: pd.DataFrame, comparator: str) -> pd.DataFrame:
     return table[(table["comparator"] == comparator) & (table["session"] == MEAN_SESSION)]
 
 
+def column_labels(table: pd.DataFrame) -> pd.Series:
+    """Return what each row's layer is called: with its model, where two models share its name."""
+    models_per_layer = table.groupby("layer")["model"].transform("nunique")
+    return table["layer"].where(models_per_layer == 1, table["model"] + " " + table["layer"])
+
+
 def similarity_matrix(table: pd.DataFrame) -> pd.DataFrame:
-    """Return ROI x layer similarities of one subject, comparator and session, in table order."""
-    rois, layers = (list(dict.fromkeys(table[column])) for column in ("roi", "layer"))
-    return table.pivot(index="roi", columns="layer", values="similarity").loc[rois, layers]
+    """Return ROI x layer similarities of one subject, comparator and session, in table order.
+
+    Layers are called as `column_labels` says.
+    """
+    table = table.assign(column=column_labels(table))
+    rois, columns = (list(dict.fromkeys(table[name])) for name in ("roi", "column"))
+    return table.pivot(index="roi", columns="column", values="similarity").loc[rois, columns]
 
 
 def group_means(table: pd.DataFrame, roi_groups: Mapping[str, Sequence[str]]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Where the config says that RDMs lie: files, variables, axes and labels.
+"""Where the config says that RDMs and patterns lie: files, variables, axes and labels.
 
 A source is a config block such as
 
@@ -10,9 +10,12 @@ A source is a config block such as
 This module is imported while the Snakefile is parsed and needs the standard library alone.
 """
 
+import glob
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from workflow.lib.errors import InputError
 
@@ -26,7 +29,11 @@ JOINT_SUBJECT = "joint"
 
 # The keys of a block that say where its RDMs lie; others (such as how figures draw a model) must
 # not make anything be read again.
-SOURCE_KEYS = ("files", "key", "field", "conditions", *BRAIN_AXES, *MODEL_AXES)
+SOURCE_KEYS = (
+    *("data", "files", "key", "field", "observations", "conditions"),
+    *BRAIN_AXES,
+    *MODEL_AXES,
+)
 
 
 @dataclass(frozen=True)
@@ -165,3 +172,70 @@ def check_placeholders(source: Mapping, where: str) -> None:
                     f"{axis.placeholder} is taken from elsewhere; let its block say "
                     f"`from: {origin}`"
                 )
+
+
+def filled(pattern: str, source: Mapping, labels: Mapping[str, str]) -> str:
+    """Return the name of a file beside the data (a mask, a table) with its placeholders filled.
+
+    Parameters
+    ----------
+    pattern : may hold {subject}, {session} and {roi}
+    source : a config block
+    labels : mapping, placeholder -> label
+        Written as the source's file names spell it, if they hold it.
+    """
+    name = pattern
+    for axis in axes_of(source):
+        if axis.placeholder in labels:
+            label = labels[axis.placeholder]
+            spelled = axis.value(label) if axis.origin == "file_name" else label
+            name = name.replace("{" + axis.placeholder + "}", spelled)
+    return name
+
+
+def condition_files(pattern: str, folder: Path) -> dict[str, str]:
+    """Return condition -> file for a file per condition, numbers in names counted as numbers.
+
+    Parameters
+    ----------
+    pattern : file name with {condition}, for example "sub-01/beta_{condition}.nii.gz"
+    folder : folder of the raw files
+    """
+    expression = re.escape(pattern).replace(r"\{condition\}", "(?P<condition>[^/]+)", 1)
+    expression = expression.replace(r"\{condition\}", "(?P=condition)")
+    found = glob.glob(glob.escape(pattern).replace("{condition}", "*"), root_dir=folder)
+    matches = [match for match in (re.fullmatch(expression, file) for file in found) if match]
+    matches.sort(key=lambda match: _with_numbers(match["condition"]))
+    return {match["condition"]: match.string for match in matches}
+
+
+def _with_numbers(text: str) -> list[tuple[int, str]]:
+    """Return a sorting key by which "beta_9" stands before "beta_10"."""
+    parts = re.findall(r"\d+|\D+", text)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def pattern_files(
+    source: Mapping, folder: Path, fixed: Mapping[str, str] | None = None
+) -> list[str]:
+    """Return all files that patterns are read from: data, masks, atlas, observations, names.
+
+    Parameters
+    ----------
+    source : a config block of patterns
+    folder : folder of the raw files, in which a file per condition is looked for
+    fixed : labels to restrict the source to, for example {"subject": "01"}
+    """
+    rois = next(axis for axis in axes_of(source) if axis.placeholder == "roi")
+    beside = [
+        (source.get("observations") or {}).get("file"),
+        source["conditions"]["file"] if source["conditions"]["from"] == "list" else None,
+        source["rois"].get("atlas") if rois.origin == "atlas" else None,
+    ]
+    files: list[str] = []
+    for item in items_of(source, fixed):
+        per_condition = "{condition}" in item.file
+        files += condition_files(item.file, folder).values() if per_condition else [item.file]
+        mask = rois.value(item.labels["roi"]) if rois.origin == "mask" else None
+        files += [filled(name, source, item.labels) for name in (*beside, mask) if name]
+    return list(dict.fromkeys(files))

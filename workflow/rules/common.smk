@@ -17,8 +17,9 @@ from workflow.lib.layout import (
     raw_files,
     raw_folder,
     simulated_folder,
-    sources_of,
+    stimulus_files,
     study_raw_files,
+    weight_files,
 )
 from workflow.lib.sources import JOINT_SUBJECT, axes_of, source_keys
 
@@ -46,12 +47,12 @@ def axis_names(source, placeholder):
 
 
 def setting(*keys):
-    """Return an input or params function that gives a key of the wildcards' study."""
+    """Return a params function that gives a key of the wildcards' study, or None."""
 
     def value(wildcards):
         found = config["rsa"][wildcards.study]
         for key in keys:
-            found = found[key]
+            found = found.get(key)
         return found
 
     return value
@@ -64,7 +65,7 @@ def raw_folder_of(wildcards):
 def in_raw_folder(study, source, fixed=None):
     """Return the paths of the raw files of a config block of a study."""
     folder = raw_folder(config["rsa"][study], config["run"])
-    return [f"{folder}/{file}" for file in raw_files(source, fixed)]
+    return [f"{folder}/{file}" for file in raw_files(source, folder, fixed)]
 
 
 def study_subjects(study, joint=True):
@@ -80,7 +81,8 @@ def brain_raw_files(wildcards):
 
 def model_raw_files(wildcards):
     models = config["rsa"][wildcards.study]["models"]
-    chosen = [wildcards.model] if "model" in wildcards.keys() else models
+    given = [name for name, model in models.items() if "files" in model]
+    chosen = [wildcards.model] if "model" in wildcards.keys() else given
     return [file for name in chosen for file in in_raw_folder(wildcards.study, models[name])]
 
 
@@ -90,17 +92,51 @@ def brain_source(wildcards):
 
 def model_sources(wildcards):
     models = config["rsa"][wildcards.study]["models"]
-    return {name: source_keys(model) for name, model in models.items()}
+    return {name: source_keys(model) for name, model in models.items() if "files" in model}
 
 
 def model_source(wildcards):
     return model_sources(wildcards)[wildcards.model]
 
 
+def stimulus_raw_files(wildcards):
+    entry = config["rsa"][wildcards.study]
+    folder = raw_folder(entry, config["run"])
+    return [f"{folder}/{file}" for file in stimulus_files(entry, DATASETS, config["run"])]
+
+
+def model_weights(wildcards):
+    """Return the file with a network's weights, if they come from a file."""
+    weights = config["rsa"][wildcards.study]["models"][wildcards.model]["weights"]
+    return [] if weights in ("torchvision", "untrained") else weights
+
+
+def model_block(*keys):
+    """Return a params function that gives some keys of the wildcards' model."""
+
+    def block(wildcards):
+        model = config["rsa"][wildcards.study]["models"][wildcards.model]
+        return {key: model[key] for key in keys}
+
+    return block
+
+
 def model_rdms(wildcards):
     return [
         f"<results>/{wildcards.study}/rdms/model_{model}.h5"
         for model in config["rsa"][wildcards.study]["models"]
+    ]
+
+
+def featured_models(study):
+    """Return the models of a study that have features, not RDMs alone."""
+    return [name for name, model in config["rsa"][study]["models"].items() if "files" not in model]
+
+
+def model_grams(wildcards):
+    return [
+        f"<results>/{wildcards.study}/features/model_{model}.h5"
+        for model in featured_models(wildcards.study)
     ]
 
 
@@ -117,7 +153,7 @@ def is_available(study):
     """Return whether all raw files of a study are here, or will be simulated."""
     return study["source"] == "simulated" or all(
         find_raw_file(study, file, config["run"], config["mirror"])
-        for file in study_raw_files(study)
+        for file in study_raw_files(study, DATASETS, config["run"])
     )
 
 
@@ -138,6 +174,16 @@ def selected_studies():
 STUDIES = selected_studies()
 
 
+def datasets_of(source):
+    """Return the datasets whose raw files the selected studies take from a source."""
+    return {
+        entry["dataset"] for entry in map(config["rsa"].get, STUDIES) if entry["source"] == source
+    }
+
+
+MIRROR_ONLY = datasets_of("mirror") - datasets_of("download")
+
+
 def one_of(names):
     """Return a regular expression for exactly these names, or for nothing."""
     return "|".join(map(re.escape, dict.fromkeys(names))) or "(?!)"
@@ -146,6 +192,25 @@ def one_of(names):
 SUBJECTS = [
     subject for entry in config["rsa"].values() for subject in axis_names(entry["brain"], "subject")
 ]
+
+
+def studies_with(*data):
+    """Return a regular expression for the studies whose brain side is given as rdms or patterns."""
+    return one_of(name for name, entry in config["rsa"].items() if entry["brain"]["data"] in data)
+
+
+def studies_with_model(kind, *data):
+    """Return a regular expression for studies, where a model of a kind follows in the path.
+
+    The same name may be a file in one study and a network in another, so that a constraint on the
+    model alone would leave two rules for one file.
+    """
+    patterns = []
+    for name, entry in config["rsa"].items():
+        models = one_of(model for model, block in entry["models"].items() if kind in block)
+        if entry["brain"]["data"] in data:
+            patterns.append(rf"{re.escape(name)}(?=/[a-z]+/model_(?:{models})\.h5$)")
+    return "|".join(patterns) or "(?!)"
 
 
 wildcard_constraints:

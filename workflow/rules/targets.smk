@@ -14,8 +14,16 @@ def download_notice():
         (entry["dataset"], file)
         for study in STUDIES
         if (entry := config["rsa"][study])["source"] in ("mirror", "download")
-        for file in study_raw_files(entry)
+        for file in study_raw_files(entry, DATASETS, config["run"])
     }
+    # Weights of networks below resources/ come from a dataset of their own.
+    weights = [
+        Path(file).relative_to(RESOURCES)
+        for study in STUDIES
+        for file in weight_files(config["rsa"][study])
+        if file.startswith(f"{RESOURCES}/")
+    ]
+    wanted |= {(path.parts[0], "/".join(path.parts[1:])) for path in weights}
     files = [find_file(DATASETS, dataset, name) for dataset, name in sorted(wanted)]
     return str(download_plan(files, RESOURCES, config["mirror"])) if files else ""
 
@@ -80,8 +88,29 @@ def summary_subject(study):
     return study_subjects(study)[-1]
 
 
+def summary_brain_rdms(wildcards):
+    return f"<results>/{wildcards.study}/rdms/brain_{summary_subject(wildcards.study)}.h5"
+
+
 def summary_table(wildcards):
     return f"<results>/{wildcards.study}/tables/rsa_{summary_subject(wildcards.study)}.csv"
+
+
+def has_encoding(study):
+    """Return whether a study has responses and features, so that encoding can be fitted."""
+    entry = config["rsa"][study]
+    return (
+        entry["brain"]["data"] == "patterns"
+        and entry["encoding"]["folds"] > 0
+        and bool(featured_models(study))
+    )
+
+
+def encoding_tables(wildcards):
+    return [
+        f"<results>/{wildcards.study}/tables/encoding_{subject}.csv"
+        for subject in study_subjects(wildcards.study, joint=False)
+    ]
 
 
 def figure_targets():
@@ -96,17 +125,22 @@ def figure_targets():
         names = [figure for figure in figures if figure != "heatmap"]
         if "heatmap" in figures:
             names += [f"heatmap_{subject}" for subject in study_subjects(study)]
+        names += ["encoding"] if has_encoding(study) else []
         wanted += [f"<results>/{study}/figures/{name}.png" for name in names]
     return wanted
 
 
 def summary_targets():
-    return [f"<results>/{study}/tables/summary.html" for study in STUDIES]
+    return [
+        file
+        for study in STUDIES
+        for file in (f"<results>/{study}/tables/summary.html", f"<results>/{study}/explorer.html")
+    ]
 
 
 def all_raw_files(wildcards):
     return [
         f"{raw_folder(config['rsa'][study], config['run'])}/{file}"
         for study in STUDIES
-        for file in study_raw_files(config["rsa"][study])
+        for file in study_raw_files(config["rsa"][study], DATASETS, config["run"])
     ]

@@ -18,7 +18,7 @@ rule acquire_file:
         "<logs>/acquire/{dataset}/{file}.log",
     wildcard_constraints:
         # No other folder of <resources> belongs to this rule, <resources>/simulated least of all.
-        dataset="|".join(DATASETS),
+        dataset=one_of(DATASETS),
         # Otherwise a checksum could itself be taken for a raw file.
         file=r".+(?<!\.sha256)",
     # The nodes of a cluster often have no way to the internet.
@@ -36,6 +36,8 @@ rule acquire_file:
         # file from another place is the same file, and must not be fetched again.
         datasets_file=lambda wildcards, threads: str(DATASETS_FILE),
         mirror=lambda wildcards, threads: config["mirror"],
-        code=script_digest("acquire/acquire_file.py"),
+        may_download=lambda wildcards, threads: wildcards.dataset not in MIRROR_ONLY,
+        # Nor does an edit of the library make gigabytes come again.
+        code=lambda wildcards, threads: script_digest("acquire/acquire_file.py"),
     script:
         "../../../scripts/acquire/acquire_file.py"

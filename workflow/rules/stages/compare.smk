@@ -2,7 +2,8 @@
 #
 # In: <results>/<study>/rdms/.
 # Out: <results>/<study>/tables/ with rsa_<subject>.csv (a row per session, ROI, model, layer and
-# comparator) and noise_ceiling.csv (a row per ROI, comparator and subject).
+# comparator) and noise_ceiling.csv (a row per ROI, comparator and subject); for
+# studies of patterns also encoding_<subject>.csv, the same cells by ridge regression.
 
 
 rule compare_rdms:
@@ -20,7 +21,7 @@ rule compare_rdms:
         "../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=size_mb(5),
         runtime=120,
     params:
         comparators=setting("comparators"),
@@ -63,3 +64,31 @@ rule estimate_noise_ceiling:
         code=script_digest("compare/estimate_noise_ceiling.py"),
     script:
         "../../../scripts/compare/estimate_noise_ceiling.py"
+
+
+rule fit_encoding:
+    """Predict every channel's responses from each layer by ridge regression, on held-out images."""
+    input:
+        patterns="<results>/{study}/patterns/brain_{subject}.h5",
+        grams=model_grams,
+        images="<results>/{study}/rdms/images.csv",
+    output:
+        "<results>/{study}/tables/encoding_{subject}.csv",
+    log:
+        "<logs>/{study}/tables/encoding_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/encoding_{subject}.tsv"
+    conda:
+        "../../../envs/neuro.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(6, at_least=2000),
+        runtime=240,
+    params:
+        match=setting("images", "match"),
+        n_folds=setting("encoding", "folds"),
+        n_permutations=setting("inference", "n_permutations"),
+        seed=config["seed"],
+        code=script_digest("compare/fit_encoding.py"),
+    script:
+        "../../../scripts/compare/fit_encoding.py"

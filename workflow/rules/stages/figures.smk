@@ -160,9 +160,7 @@ rule plot_surface:
 rule plot_rdms:
     """Draw the RDMs that are compared: every ROI and every layer, images sorted by group."""
     input:
-        brain=lambda wildcards: (
-            f"<results>/{wildcards.study}/rdms/brain_{summary_subject(wildcards.study)}.h5"
-        ),
+        brain=summary_brain_rdms,
         models=model_rdms,
     output:
         **figure_files("rdms", "Data", figure="RDMs"),
@@ -206,3 +204,28 @@ rule plot_composition:
         code=script_digest("figures/plot_composition.py"),
     script:
         "../../../scripts/figures/plot_composition.py"
+
+
+rule plot_encoding:
+    """Draw RSA and ridge encoding over the same layers and ROIs, with the layer each prefers."""
+    input:
+        rsa=rsa_tables(joint=False),
+        encoding=encoding_tables,
+    output:
+        **figure_files("encoding", "Layer x ROI", figure="RSA and encoding"),
+    log:
+        "<logs>/{study}/figures/encoding.log",
+    conda:
+        "../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        caption=caption_of,
+        comparator=first_comparator,
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("figures/plot_encoding.py"),
+    script:
+        "../../../scripts/figures/plot_encoding.py"

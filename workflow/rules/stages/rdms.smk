@@ -1,6 +1,6 @@
 # Stage rdms: raw RDM files in any format and order -> aligned rsatoolbox HDF5.
 #
-# In: the raw files of a study, as its config block describes them.
+# In: the raw files of a study, as its config block describes them: RDMs, or patterns of responses.
 # Out: <results>/<study>/rdms/ with images.csv (the common images, in the order of every RDM of
 # the study), one file per subject (ROIs x sessions), their joint RDM, one file per model (layers).
 
@@ -10,6 +10,7 @@ rule align_images:
     input:
         brain=brain_raw_files,
         models=model_raw_files,
+        stimuli=stimulus_raw_files,
     output:
         images="<results>/{study}/rdms/images.csv",
         unmatched="<results>/{study}/rdms/unmatched_images.csv",
@@ -18,7 +19,7 @@ rule align_images:
     benchmark:
         "<benchmarks>/{study}/rdms/align_images.tsv"
     conda:
-        "../../../envs/rsa.yaml"
+        "../../../envs/neuro.yaml"
     threads: 1
     resources:
         mem_mb=size_mb(0),
@@ -26,6 +27,7 @@ rule align_images:
     params:
         brain=brain_source,
         models=model_sources,
+        stimuli=setting("stimuli"),
         images=setting("images"),
         folder=raw_folder_of,
         code=script_digest("rdms/align_images.py"),
@@ -45,6 +47,7 @@ rule import_brain_rdms:
     benchmark:
         "<benchmarks>/{study}/rdms/brain_{subject}.tsv"
     wildcard_constraints:
+        study=studies_with("rdms"),
         subject=one_of(SUBJECTS),
     conda:
         "../../../envs/rsa.yaml"
@@ -61,6 +64,65 @@ rule import_brain_rdms:
         "../../../scripts/rdms/import_brain_rdms.py"
 
 
+rule extract_patterns:
+    """Read one subject's response patterns in every ROI, and prepare them."""
+    input:
+        brain_raw_files,
+    output:
+        "<results>/{study}/patterns/brain_{subject}.h5",
+    log:
+        "<logs>/{study}/patterns/brain_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/patterns/brain_{subject}.tsv"
+    wildcard_constraints:
+        study=studies_with("patterns"),
+        subject=one_of(SUBJECTS),
+    conda:
+        "../../../envs/neuro.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(4),
+        runtime=60,
+    params:
+        source=brain_source,
+        detrend=setting("brain", "detrend"),
+        standardise=setting("brain", "standardise"),
+        remove_mean_pattern=setting("brain", "remove_mean_pattern"),
+        folder=raw_folder_of,
+        code=script_digest("rdms/extract_patterns.py"),
+    script:
+        "../../../scripts/rdms/extract_patterns.py"
+
+
+rule compute_brain_rdms:
+    """Compute one subject's RDMs from response patterns, in the common order of images."""
+    input:
+        patterns="<results>/{study}/patterns/brain_{subject}.h5",
+        images="<results>/{study}/rdms/images.csv",
+    output:
+        "<results>/{study}/rdms/brain_{subject}.h5",
+    log:
+        "<logs>/{study}/rdms/brain_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/rdms/brain_{subject}.tsv"
+    wildcard_constraints:
+        study=studies_with("patterns"),
+        subject=one_of(SUBJECTS),
+    conda:
+        "../../../envs/neuro.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(8),
+        runtime=60,
+    params:
+        metric=setting("brain", "metric"),
+        noise_normalisation=setting("brain", "noise_normalisation"),
+        match=setting("images", "match"),
+        code=script_digest("rdms/compute_brain_rdms.py"),
+    script:
+        "../../../scripts/rdms/compute_brain_rdms.py"
+
+
 rule import_model_rdms:
     """Bring one model's RDMs into the common order."""
     input:
@@ -72,6 +134,8 @@ rule import_model_rdms:
         "<logs>/{study}/rdms/model_{model}.log",
     benchmark:
         "<benchmarks>/{study}/rdms/model_{model}.tsv"
+    wildcard_constraints:
+        study=studies_with_model("files", "rdms", "patterns"),
     conda:
         "../../../envs/rsa.yaml"
     threads: 1

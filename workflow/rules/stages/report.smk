@@ -1,7 +1,8 @@
 # Stage report: what a reader of the results needs beside the figures.
 #
 # In: tables of a study, and everything else that a run made.
-# Out: <results>/<study>/tables/summary.{csv,html}, <results>/provenance.json.
+# Out: <results>/<study>/tables/summary.{csv,html}, <results>/<study>/explorer.html,
+# <results>/provenance.json.
 # The report itself is Snakemake's: `make report` writes <results>/report.html.
 
 
@@ -35,6 +36,43 @@ rule summarise_study:
         code=script_digest("report/summarise_study.py"),
     script:
         "../../../scripts/report/summarise_study.py"
+
+
+rule write_explorer:
+    """Write a page in which hovering over an RDM cell or a pair shows which two images it is."""
+    input:
+        template=workflow.source_path("../../report/explorer.html"),
+        table=summary_table,
+        brain=summary_brain_rdms,
+        models=model_rdms,
+        images="<results>/{study}/rdms/images.csv",
+        stimuli=stimulus_raw_files,
+    output:
+        report(
+            "<results>/{study}/explorer.html",
+            caption="../../report/explorer.rst",
+            category="{study}",
+            subcategory="Data",
+            labels={"item": "RDM explorer"},
+        ),
+    log:
+        "<logs>/{study}/explorer.log",
+    conda:
+        "../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(4),
+        runtime=20,
+    params:
+        comparator=first_comparator,
+        title=setting("title"),
+        simulated=is_simulated,
+        stimuli=setting("stimuli"),
+        match=setting("images", "match"),
+        folder=raw_folder_of,
+        code=script_digest("report/write_explorer.py"),
+    script:
+        "../../../scripts/report/write_explorer.py"
 
 
 rule write_provenance:
