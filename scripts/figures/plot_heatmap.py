@@ -10,7 +10,6 @@ import seaborn as sns
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     MUTED,
-    PAGE_WIDTH,
     SEQUENTIAL,
     n_note,
     roi_colours,
@@ -26,7 +25,8 @@ from workflow.lib.rsa_tables import column_labels
 from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import read_table
 
-MAX_COLUMNS_SIDE_BY_SIDE = 6
+# More layers than this stand below one another, where their names can be read.
+MAX_COLUMNS = 6
 
 
 def plot_heatmap(
@@ -54,10 +54,15 @@ def plot_heatmap(
     q = table.pivot(index="row", columns="column", values="q").loc[rows, columns]
 
     use_style()
-    figure, (left, right) = _panels(len(columns), len(rows))
-    _draw_cells(left, values, (q < alpha) | q.isna(), similarity_label(comparator))
-    _draw_bars(right, table[table["session"] == MEAN_SESSION], columns, roi_groups)
-    right.set_ylabel(similarity_label(comparator))
+    significant = (q < alpha) | q.isna()
+    upright = len(columns) > MAX_COLUMNS
+    figure, (left, right) = _panels(*(values.shape[::-1] if upright else values.shape), upright)
+    if upright:
+        _draw_cells(left, values.T, significant.T, similarity_label(comparator))
+    else:
+        _draw_cells(left, values, significant, similarity_label(comparator))
+    means = table[table["session"] == MEAN_SESSION]
+    _draw_bars(right, means, columns, roi_groups, similarity_label(comparator), upright)
     who = subject_label(table["subject"].iloc[0])
     figure.suptitle(f"{titled(title, simulated=simulated)}: {who}, {n_note(table)}")
     family = table[table["session"] == MEAN_SESSION]
@@ -71,22 +76,17 @@ def plot_heatmap(
     return figure, caption
 
 
-def _panels(n_columns: int, n_rows: int) -> tuple[plt.Figure, Sequence[plt.Axes]]:
-    """Return axes for cells and bars: side by side, or one above the other if they are wide."""
-    width, height = 1.6 + 0.62 * n_columns, 0.6 + 0.27 * n_rows
-    if n_columns <= MAX_COLUMNS_SIDE_BY_SIDE:
-        return plt.subplots(
-            1,
-            2,
-            figsize=(2 * width + 0.6, max(2.4, height)),
-            width_ratios=[1.15, 1],
-            layout="constrained",
-        )
+def _panels(n_rows: int, n_columns: int, upright: bool) -> tuple[plt.Figure, Sequence[plt.Axes]]:
+    """Return axes for cells and bars, side by side; rows are shared where layers are rows."""
+    width = 1.6 + (0.75 if upright else 0.62) * n_columns
     return plt.subplots(
-        2,
         1,
-        figsize=(min(width, PAGE_WIDTH), height + 2.4),
-        height_ratios=[height, 2.2],
+        2,
+        figsize=(
+            width + max(2.6, 0 if upright else width),
+            max(2.4, 0.8 + (0.2 if upright else 0.27) * n_rows),
+        ),
+        width_ratios=[width, 2.4] if upright else [1.15, 1],
         layout="constrained",
     )
 
@@ -123,7 +123,6 @@ def _draw_cells(
     axes.set_xticks(
         np.arange(values.shape[1]) + 0.5,
         wrapped(list(values.columns)),
-        rotation=_rotation(values.columns),
     )
     axes.set_yticks(np.arange(values.shape[0]) + 0.5, list(values.index))
     axes.tick_params(length=0)
@@ -136,27 +135,35 @@ def _draw_bars(
     table: pd.DataFrame,
     columns: Sequence[str],
     roi_groups: Mapping[str, Sequence[str]],
+    label: str,
+    upright: bool,
 ) -> None:
     groups = roi_groups or {roi: [roi] for roi in dict.fromkeys(table["roi"])}
     colours = roi_colours(list(groups))
-    bar_width = 0.8 / len(groups)
+    thickness = 0.8 / len(groups)
+    draw = axes.barh if upright else axes.bar
     for i, (group, rois) in enumerate(groups.items()):
         members = table[table["roi"].isin(rois)].pivot(
             index="roi", columns="column", values="similarity"
         )[list(columns)]
-        x = np.arange(len(columns)) + (i - (len(groups) - 1) / 2) * bar_width
-        axes.bar(x, members.mean(), bar_width * 0.92, color=colours[group], label=group)
+        places = np.arange(len(columns)) + (i - (len(groups) - 1) / 2) * thickness
+        draw(places, members.mean(), thickness * 0.92, color=colours[group], label=group)
         if len(rois) > 1:
             for _, values in members.iterrows():
-                axes.plot(x, values, "o", ms=2, color="black", mew=0)
-    axes.axhline(0, color="black", lw=0.6)
-    axes.set_xticks(np.arange(len(columns)), wrapped(list(columns)), rotation=_rotation(columns))
+                points = (values, places) if upright else (places, values)
+                axes.plot(*points, "o", ms=2, color="black", mew=0)
+    if upright:
+        axes.axvline(0, color="black", lw=0.6)
+        axes.set_yticks(np.arange(len(columns)), [])
+        # The rows of the cells beside it run from -0.5 to n - 0.5 as well, first one on top.
+        axes.set_ylim(len(columns) - 0.5, -0.5)
+        axes.set_xlabel(label)
+    else:
+        axes.axhline(0, color="black", lw=0.6)
+        axes.set_xticks(np.arange(len(columns)), wrapped(list(columns)))
+        axes.set_ylabel(label)
     if len(groups) > 1:
         axes.legend(ncols=2 if len(groups) > 5 else 1, loc="upper left", bbox_to_anchor=(1, 1))
-
-
-def _rotation(labels: Sequence[str]) -> int:
-    return 90 if len(labels) > 8 else 0
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from workflow.lib.plotting import (
     similarity_label,
     titled,
     use_style,
-    wrapped,
 )
 from workflow.lib.rsa_tables import mean_session_rows, similarity_matrix
 from workflow.lib.tables import read_table
@@ -49,11 +48,11 @@ def plot_layer_profile(
     use_style()
     n_columns = min(5, len(rois))
     n_rows = -(-len(rois) // n_columns)
-    panel_width = max(PAGE_WIDTH / 5, 0.9 + 0.3 * len(layers))
+    panel_width = max(PAGE_WIDTH / 5, 0.8 + 0.2 * len(layers))
     figure, axes = plt.subplots(
         n_rows,
         n_columns,
-        figsize=(max(panel_width * n_columns, 4.4), 0.5 + 1.9 * n_rows),
+        figsize=(max(panel_width * n_columns, 4.4), 0.5 + 2.4 * n_rows),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -82,7 +81,8 @@ def plot_layer_profile(
             )
         panel.axhline(0, color="black", lw=0.6)
         panel.set_title(roi)
-        panel.set_xticks(x, wrapped(layers), rotation=90)
+        panel.set_xticks(x, columns["layer"], rotation=90)
+        _name_models(panel, models)
     axes[0, 0].set_ylim(None, top)
     for panel in axes.flat[len(rois) :]:
         panel.set_visible(False)
@@ -116,6 +116,26 @@ def _parts(models: np.ndarray, ordered: Sequence[str]) -> list[tuple[np.ndarray,
         (np.flatnonzero(models == model), "-" if model in ordered else "")
         for model in dict.fromkeys(models)
     ]
+
+
+def _name_models(panel: plt.Axes, models: np.ndarray) -> None:
+    """Write the name of each model of several layers below the names of its layers."""
+    if len(set(models)) == 1:
+        return
+    for model in dict.fromkeys(models):
+        columns = np.flatnonzero(models == model)
+        if len(columns) > 1:
+            panel.annotate(
+                model,
+                (columns.mean(), 0),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, -62),
+                textcoords="offset points",
+                ha="center",
+                va="top",
+                fontsize=7,
+                fontweight="bold",
+            )
 
 
 def _draw_ceiling(panel: plt.Axes, lower: float, upper: float, *, top: float) -> None:

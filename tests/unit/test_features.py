@@ -104,6 +104,25 @@ def test_nothing_cancels_beside_a_large_mean(tmp_path, standardise, block_units)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("layer", ["one dimension", "channels", "binary", "levels", "heavy tails"])
+def test_exact_for_layers_of_every_kind(tmp_path, layer):
+    rng = np.random.default_rng(0)
+    n, units = 50, 16000
+    noise = rng.standard_normal((n, units))
+    forms = {
+        "one dimension": np.outer(rng.standard_normal(n), rng.standard_normal(units)) + 0.1 * noise,
+        "channels": np.repeat(rng.standard_normal((n, units // 500)), 500, axis=1) + 0.3 * noise,
+        "binary": (noise > 0.5) * 1.0,
+        "levels": noise + 3 * rng.standard_normal((n, 1)) + 20,
+        "heavy tails": rng.standard_t(3, (n, units)),
+    }
+    x = np.float32(forms[layer] + 3 * rng.standard_normal(units))
+    expected = pdist(x.astype(np.float64), "correlation")
+    with on_disk(tmp_path, x, units) as blocks:
+        found = feature_rdm(blocks, "correlation", False)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=5e-7)
+
+
 @pytest.mark.parametrize("block_units", [100, 4096])
 @pytest.mark.parametrize("standardise", [False, True])
 def test_gram(tmp_path, standardise, block_units):
@@ -146,8 +165,11 @@ def test_layers_without_a_geometry(tmp_path):
         feature_rdm(blocks, "correlation", True)
     x = wide_layer(n=8, units=300)
     x[3] = 0.1
+    x[5] = 0
     with on_disk(tmp_path, x, 16) as blocks:
-        with pytest.raises(InputError, match=r"layer: found 1 of 8 patterns that do not vary"):
+        with pytest.raises(InputError, match=r"layer: found 1 of 8 patterns that do not .* cosine"):
+            feature_rdm(blocks, "cosine", False)
+        with pytest.raises(InputError, match=r"layer: found 2 of 8 patterns that do not vary"):
             feature_rdm(blocks, "correlation", False)
         with pytest.raises(InputError, match=r"'manhattan', expected one of correlation"):
             feature_rdm(blocks, "manhattan", False)

@@ -34,6 +34,8 @@ CENTRED_OVER = {
 LEAST_VARIATION = 1e-6
 # Columns that are worked on in float64 at a time: what they take stays in the processor's cache.
 TILE_UNITS = 256
+# Columns that one product in float32 sums over; sums of more of them round too much.
+PRODUCT_UNITS = 2048
 
 
 def extract_features(
@@ -238,35 +240,87 @@ def feature_gram(
 
     Notes
     -----
-    Let C be a block of u units less m, the images' means over those units. The block's products
-    are then exactly CC' + u mm', because the rows of C sum to zero. Products of C are computed in
-    float32, since nothing large cancels in them, and all else, sums over blocks included, in
-    float64. With r the mean over all units, the patterns centred over units have the products
-    sum(CC') + sum(u (m - r)(m - r)').
+    Patterns X are split into the mean pattern over images, m, and what is left of them in a block
+    of u units, and that into its mean over the block's units, a, and the rest C:
+
+        XX' = sum over blocks (CC' + u aa') + (Xc m) 1' + 1 (Xc m)' + m'm    with Xc = X - 1m'
+
+    Only C is multiplied in float32, `PRODUCT_UNITS` at a time, for nothing large cancels in it:
+    correlations are then right to 1e-6 however large the common pattern is. All else, sums
+    included, is float64.
     """
     products = products_on(device or torch.device("cpu"))
-    over_images = standardise_units or centred_over == "images"
-    within = np.zeros((blocks.n_images, blocks.n_images))
-    means, widths = [], []
+    sums = _Sums(blocks.n_images)
     for block in blocks:
-        if over_images:
-            block = _centred_units(block, standardise_units)
-        if not block.shape[1]:
-            continue
-        means.append(block.mean(axis=1, dtype=np.float64))
-        widths.append(block.shape[1])
-        block -= means[-1].astype(np.float32)[:, None]
-        within += products(block)
-    if not widths:
+        sums.add(block, standardise_units, products)
+    if not sums.n_units:
         raise InputError(
             f"{blocks.name}: found none of {blocks.n_units} units that varies over "
             f"{blocks.n_images} images, expected some; take another layer, or look at the images "
             "and the weights"
         )
-    mean, width = np.stack(means, axis=1), np.array(widths)
-    if centred_over == "units":
-        mean = mean - (mean @ width / width.sum())[:, None]
-    return within + (mean * width) @ mean.T
+    return sums.gram(centred_over)
+
+
+class _Sums:
+    """What `feature_gram` sums over blocks.
+
+    Attributes
+    ----------
+    products : float64 array (n, n)
+        Of patterns less their mean over images.
+    along_mean : float64 array (n,)
+        Their products with that mean pattern, whose own is `mean_square`.
+    totals : float64 array (n,)
+        Sums of the patterns over units.
+    lows, highs : float32 arrays (n,)
+        Extremes of the patterns over units.
+    """
+
+    def __init__(self, n_images: int) -> None:
+        self.products = np.zeros((n_images, n_images))
+        self.along_mean, self.totals = np.zeros((2, n_images))
+        self.lows, self.highs = np.full((2, n_images), [[np.inf], [-np.inf]], dtype=np.float32)
+        self.mean_square, self.n_units = 0.0, 0
+
+    def add(
+        self, block: np.ndarray, standardise: bool, products: Callable[[np.ndarray], np.ndarray]
+    ) -> None:
+        """Add a block (n, u), which is overwritten."""
+        if not standardise:
+            self._note_extremes(block)
+        rest, mean, along_mean = _centred_units(block, standardise)
+        if not mean.size:
+            return
+        if standardise:
+            self._note_extremes(rest)
+        level = rest.mean(axis=1, dtype=np.float64)
+        rest -= level.astype(np.float32)[:, None]
+        for start in range(0, mean.size, PRODUCT_UNITS):
+            self.products += products(rest[:, start : start + PRODUCT_UNITS])
+        self.products += mean.size * np.outer(level, level)
+        self.along_mean += along_mean
+        self.totals += mean.size * level + mean.sum()
+        self.mean_square += mean @ mean
+        self.n_units += mean.size
+
+    def _note_extremes(self, patterns: np.ndarray) -> None:
+        np.minimum(self.lows, patterns.min(axis=1), out=self.lows)
+        np.maximum(self.highs, patterns.max(axis=1), out=self.highs)
+
+    def gram(self, centred_over: str | None) -> np.ndarray:
+        """Return the Gram matrix (n, n)."""
+        if centred_over == "images":
+            return self.products
+        gram = self.products + self.along_mean[:, None] + self.along_mean + self.mean_square
+        largest = np.maximum(np.abs(self.lows), np.abs(self.highs))
+        vanishes = largest == 0
+        if centred_over == "units":
+            gram -= np.outer(self.totals, self.totals / self.n_units)
+            vanishes = self.highs - self.lows <= LEAST_VARIATION * largest
+        # Patterns that vanish have a length of zero, not one of what the rounding left of it.
+        gram[vanishes] = gram[:, vanishes] = 0
+        return gram
 
 
 def products_on(device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
@@ -276,24 +330,30 @@ def products_on(device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
     return functools.partial(_products_by_torch, device)
 
 
-def _products_by_numpy(block: np.ndarray) -> np.ndarray:
+def _products_by_numpy(rows: np.ndarray) -> np.ndarray:
     # NumPy sees the symmetry and computes half of it, which PyTorch does not.
-    return block @ block.T
+    return rows @ rows.T
 
 
-def _products_by_torch(device: torch.device, block: np.ndarray) -> np.ndarray:
-    there = torch.from_numpy(block).to(device)
+def _products_by_torch(device: torch.device, rows: np.ndarray) -> np.ndarray:
+    there = torch.from_numpy(rows).to(device)
     return (there @ there.T).cpu().numpy()
 
 
-def _centred_units(block: np.ndarray, standardise: bool) -> np.ndarray:
-    """Take their mean off units, and divide them by their standard deviation, in place.
+def _centred_units(
+    block: np.ndarray, standardise: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Take their mean over images off units, or standardise them, in place.
 
     Returns
     -------
-    float32 array (n_images, units kept), a part of `block`
+    rest : float32 array (n_images, n_kept), a part of `block`
+    mean : float64 array (n_kept,)
+        What was taken off; zero for standardised units, whose patterns have no other mean.
+    along_mean : float64 array (n_images,)
+        Products of `rest` with `mean`.
     """
-    kept = 0
+    means, along_mean, n_kept = [], np.zeros(len(block)), 0
     for start in range(0, block.shape[1], TILE_UNITS):
         tile = block[:, start : start + TILE_UNITS].astype(np.float64)
         mean = tile.mean(axis=0)
@@ -302,9 +362,12 @@ def _centred_units(block: np.ndarray, standardise: bool) -> np.ndarray:
             deviation = np.sqrt(np.einsum("ij,ij->j", tile, tile) / len(tile))
             varies = deviation > LEAST_VARIATION * np.abs(mean)
             tile = tile[:, varies] / deviation[varies]
-        block[:, kept : kept + tile.shape[1]] = tile
-        kept += tile.shape[1]
-    return block[:, :kept]
+            mean = np.zeros(tile.shape[1])
+        means.append(mean)
+        along_mean += tile @ mean
+        block[:, n_kept : n_kept + mean.size] = tile
+        n_kept += mean.size
+    return block[:, :n_kept], np.concatenate(means), along_mean
 
 
 def _run(extractor: nn.Module, images: torch.Tensor) -> dict[str, torch.Tensor]:
