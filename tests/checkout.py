@@ -1,0 +1,72 @@
+"""A copy of the repository in which the workflow is run as a user would run it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+class Checkout:
+    """A copy of the working tree, and Snakemake in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def snakemake(self, *arguments: str, ok: bool = True) -> str:
+        """Run Snakemake and return what it printed; `ok` says whether it must succeed."""
+        return self.run("snakemake", "--cores", "2", *arguments, ok=ok)
+
+    def run(self, module: str, *arguments: str, ok: bool = True) -> str:
+        """Run a Python module in the copy and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            # A cache of sources in the home folder would be shared between tests.
+            env=os.environ | {"XDG_CACHE_HOME": str(self.folder / ".cache")},
+        )
+        printed = done.stdout + done.stderr
+        assert (done.returncode == 0) == ok, printed
+        return printed
+
+    def planned_jobs(self, *arguments: str) -> dict[str, int]:
+        """Return how many jobs of each rule a dry run would do."""
+        printed = self.snakemake("--dry-run", *arguments)
+        if "Job stats:" not in printed:
+            return {}
+        lines = printed.split("Job stats:")[1].splitlines()[3:]
+        jobs = {}
+        for line in lines:
+            rule, _, count = line.partition(" ")
+            if not rule or rule == "total":
+                break
+            jobs[rule] = int(count)
+        return jobs
+
+    def write(self, path: str, text: str) -> Path:
+        """Write a file below the copy."""
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+
+def copy_of_repository(folder: Path) -> Checkout:
+    """Copy the files that git tracks or would track, as they are in the working tree."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (REPOSITORY / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, folder / name)
+    return Checkout(folder)
