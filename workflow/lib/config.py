@@ -20,10 +20,10 @@ from workflow.lib.sources import JOINT_SUBJECT, MEAN_SESSION, Axis, axes_of, che
 
 # What each source of raw files cannot do without.
 SOURCE_KEYS = {
-    "simulated": "simulation.folder",
-    "path": "path",
-    "mirror": "dataset",
-    "download": "dataset",
+    "simulated": ("simulation.simulator", "simulation.folder"),
+    "path": ("path",),
+    "mirror": ("dataset",),
+    "download": ("dataset",),
 }
 
 MODEL_KINDS = ("files", "network", "control")
@@ -235,12 +235,12 @@ def _check_studies(config: Mapping) -> None:
 
 
 def _check_study(where: str, study: Mapping) -> None:
-    key = SOURCE_KEYS[study["source"]]
-    if not functools.reduce(lambda block, step: block.get(step), key.split("."), study):
-        raise InputError(
-            f"{where}.source: found {study['source']!r} without `{key}`, expected both; give "
-            f"`{key}`"
-        )
+    for key in SOURCE_KEYS[study["source"]]:
+        if not functools.reduce(lambda block, step: block.get(step), key.split("."), study):
+            raise InputError(
+                f"{where}.source: found {study['source']!r} without `{key}`, expected both; give "
+                f"`{key}`"
+            )
     _check_groups(f"{where}.images.groups", study["images"]["groups"])
     for place, source in file_sources(study).items():
         check_placeholders(source, f"{where}.{place}")

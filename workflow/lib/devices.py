@@ -1,9 +1,11 @@
 """Where a network runs, and in which precision."""
 
 import contextlib
+import ctypes
 import functools
 import logging
 import os
+from collections.abc import Iterator
 
 import torch
 
@@ -75,6 +77,37 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
         _warn_once(f"the CPU computes in float32, not in {precision}, which is for GPUs")
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=PRECISIONS[precision])
+
+
+# Parameters of glibc's mallopt, and the values between which it adapts them by itself.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_LARGEST = 2**31 - 1
+_USUAL = {_MMAP_THRESHOLD: 2**25, _TRIM_THRESHOLD: 2**26}
+
+
+@contextlib.contextmanager
+def reused_memory() -> Iterator[None]:
+    """Keep freed memory for the next allocation, while a network runs on the CPU.
+
+    By default glibc gives every tensor above 32 MB back to the system as soon as it is freed, and
+    the system clears the pages of the next one: half the time of a forward pass of ResNet-50 on
+    batches of 32 images. What was kept is given back at the end. Elsewhere than with glibc on
+    Linux this does nothing.
+    """
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        mallopt, trim = libc.mallopt, libc.malloc_trim
+    except (OSError, AttributeError):
+        yield
+        return
+    mallopt(_MMAP_THRESHOLD, _LARGEST)
+    mallopt(_TRIM_THRESHOLD, _LARGEST)
+    try:
+        yield
+    finally:
+        for parameter, value in _USUAL.items():
+            mallopt(parameter, value)
+        trim(0)
 
 
 @functools.cache

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from workflow.lib.devices import autocast
+from workflow.lib.devices import autocast, reused_memory
 from workflow.lib.distances import METRICS, distances_from_gram
 from workflow.lib.errors import InputError
 from workflow.lib.stimuli import Stimuli
@@ -90,6 +90,7 @@ def extract_features(
             tqdm(total=len(stimuli), unit="image", disable=None) as progress,
             torch.inference_mode(),
             autocast(device, precision),
+            reused_memory(),
         ):
             for names, images in image_batches(stimuli, transforms, batch_size):
                 rows = layer_rows(_run(extractor, images.to(device)), names, pooling)

@@ -213,6 +213,15 @@ def studies_with_model(kind, *data):
     return "|".join(patterns) or "(?!)"
 
 
+def simulations(simulator):
+    """Return folder -> parameters of the simulations that a simulator writes."""
+    return {
+        entry["simulation"]["folder"]: entry["simulation"]
+        for entry in config["rsa"].values()
+        if entry["source"] == "simulated" and entry["simulation"]["simulator"] == simulator
+    }
+
+
 wildcard_constraints:
     study=one_of(config["rsa"]),
     subject=one_of([*SUBJECTS, JOINT_SUBJECT]),

@@ -17,7 +17,7 @@ rule simulate_bold5000:
     benchmark:
         "<benchmarks>/simulated/{folder}.tsv"
     wildcard_constraints:
-        folder=one_of(BOLD5000_SIMULATIONS),
+        folder=one_of(simulations("bold5000")),
     conda:
         "../../../envs/rsa.yaml"
     threads: 1
@@ -25,8 +25,8 @@ rule simulate_bold5000:
         mem_mb=3000,
         runtime=20,
     params:
-        n_images=lambda wildcards: BOLD5000_SIMULATIONS[wildcards.folder]["n_images"],
-        null_effect=lambda wildcards: BOLD5000_SIMULATIONS[wildcards.folder]["null_effect"],
+        n_images=lambda wildcards: simulations("bold5000")[wildcards.folder]["n_images"],
+        null_effect=lambda wildcards: simulations("bold5000")[wildcards.folder]["null_effect"],
         seed=config["seed"],
         code=script_digest("bold5000/simulate_bold5000.py"),
     script:

@@ -4,11 +4,6 @@ BOLD5000_RAW_FILES = [
     "ResNet50_CORR_RDMs.h5",
     *(f"CSI{i}_BOLD5000_CORR_RDMs.h5" for i in range(1, 5)),
 ]
-BOLD5000_SIMULATIONS = {
-    entry["simulation"]["folder"]: entry["simulation"]
-    for name, entry in config["rsa"].items()
-    if entry["source"] == "simulated" and entry["dataset"] == "bold5000"
-}
 
 
 def bold5000_studies():
@@ -24,7 +19,7 @@ def bold5000_targets():
             wanted.append(f"<results>/{study}/figures/published.png")
     for study in STUDIES:
         entry = config["rsa"][study]
-        if entry["source"] == "simulated" and entry["dataset"] == "bold5000":
+        if entry["source"] == "simulated" and entry["simulation"]["simulator"] == "bold5000":
             wanted.append(f"<results>/{study}/tables/recovery.html")
     return wanted
 
