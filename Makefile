@@ -20,7 +20,8 @@ MIRROR ?=
 BIN := .venv/bin
 SNAKEMAKE := PYTHONNOUSERSITE=1 $(BIN)/snakemake --cores $(CORES)
 CONFIGFILE := $(if $(CONFIG),--configfile $(CONFIG))
-RUN = $(shell sed -n 's/^run: *//p' $(or $(CONFIG),config/config.yaml))
+# The run's name, from the config, or from the default where the config does not give one.
+RUN = $(shell sed -nE "s/^run: *[\"']?([A-Za-z0-9_.-]+).*/\1/p" $(CONFIG) config/config.yaml | head -n 1)
 
 .PHONY: help install run real figure report check test lint format docs clean
 
@@ -52,7 +53,7 @@ real:
 	@[[ -n "$(MIRROR)" ]] || { echo "give the folder of the raw files: make real MIRROR=<folder>" >&2; exit 1; }
 	@$(MAKE) --no-print-directory .venv/installed
 	$(SNAKEMAKE) --configfile config/real.yaml --config mirror="$(MIRROR)"
-	$(SNAKEMAKE) --configfile config/real.yaml --config mirror="$(MIRROR)" --report results/real/report.html
+	PYTHONWARNINGS=ignore::RuntimeWarning $(SNAKEMAKE) --configfile config/real.yaml --config mirror="$(MIRROR)" --report results/real/report.html
 	@echo
 	@echo "Report:   results/real/report.html   (open it in a browser)"
 	@echo "Figures:  results/real/*/figures/*.png"
@@ -62,7 +63,8 @@ figure: .venv/installed
 	$(SNAKEMAKE) $(CONFIGFILE) $(F)
 
 report: .venv/installed
-	$(SNAKEMAKE) $(CONFIGFILE) --report results/$(RUN)/report.html
+	# Snakemake warns of memory requests that it never asks for while it writes a report.
+	PYTHONWARNINGS=ignore::RuntimeWarning $(SNAKEMAKE) $(CONFIGFILE) --report results/$(RUN)/report.html
 
 check: .venv/installed
 	@$(BIN)/python -m scripts.check.check_config $(or $(CONFIG),config/config.yaml) $(if $(MIRROR),--mirror "$(MIRROR)")

@@ -52,5 +52,9 @@ onstart:
     print(download_notice())
 
 
+onerror:
+    print(failure_notice())
+
+
 onsuccess:
     print(closing_notice())

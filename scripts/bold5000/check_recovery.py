@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from workflow.lib.jobs import script_job
-from workflow.lib.rsa_tables import mean_session_rows
+from workflow.lib.rsa_tables import mean_session_rows, model_rows
 from workflow.lib.tables import read_table, write_html, write_table
 
 NO_LAYER = "none"
@@ -39,7 +39,10 @@ def check_recovery(
 if __name__ == "__main__":
     with script_job(snakemake) as log:
         tables = [
-            mean_session_rows(read_table(path), snakemake.params.comparator)
+            model_rows(
+                mean_session_rows(read_table(path), snakemake.params.comparator),
+                snakemake.params.model,
+            )
             for path in snakemake.input.tables
         ]
         table = check_recovery(

@@ -52,11 +52,12 @@ def plot_latency(
         "descriptive"
     )
     caption = (
-        "Response onsets from the literature (line: range; dot: its middle) against the layer "
-        "centre of mass of the joint RDM (grey: single subjects). "
+        "Response onsets from the literature (line: range; dot: its middle, or its only bound) "
+        "against the layer centre of mass of the joint RDM (grey: single subjects); V2 shares the "
+        "RDM of V1 and is left out. "
         f"n = {int(joint_test['n_areas'])} areas, Spearman rho = {joint_test['spearman_rho']:.2f}, "
         f"exact two-sided p = {joint_test['p_exact']:.3f} over all orders of the areas. "
-        "Descriptive: five areas of one set of images carry no claim about latency."
+        "Descriptive: so few areas, of one set of images, carry no claim about latency."
     )
     return figure, caption
 

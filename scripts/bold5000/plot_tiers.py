@@ -15,7 +15,7 @@ from workflow.lib.plotting import (
     titled,
     use_style,
 )
-from workflow.lib.rsa_tables import group_means, mean_session_rows, similarity_matrix
+from workflow.lib.rsa_tables import group_means, mean_session_rows, model_rows, similarity_matrix
 from workflow.lib.tables import read_table
 
 
@@ -78,7 +78,10 @@ if __name__ == "__main__":
     with script_job(snakemake):
         figure, caption = plot_tiers(
             [
-                mean_session_rows(read_table(path), snakemake.params.comparator)
+                model_rows(
+                    mean_session_rows(read_table(path), snakemake.params.comparator),
+                    snakemake.params.model,
+                )
                 for path in snakemake.input
             ],
             title=snakemake.params.title,

@@ -8,7 +8,12 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from workflow.lib.jobs import script_job
-from workflow.lib.rsa_tables import group_means, layer_centre_of_mass, mean_session_rows
+from workflow.lib.rsa_tables import (
+    group_means,
+    layer_centre_of_mass,
+    mean_session_rows,
+    model_rows,
+)
 from workflow.lib.tables import read_table, write_html, write_table
 
 
@@ -43,11 +48,13 @@ def tabulate_latency(
 def latency_correlation(table: pd.DataFrame, column: str) -> tuple[float, float, int]:
     """Return Spearman's rho of onset and centre of mass, its exact two-sided p, and n.
 
+    Both are NaN where there is nothing to rank: fewer than three areas, or all alike.
+
     Areas that share a ROI group share its RDM, so only the first of each group counts.
     """
     areas = table.drop_duplicates("roi_group").dropna(subset=["onset_ms", column])
     onset, centre = areas["onset_ms"].to_numpy(), areas[column].to_numpy()
-    if len(areas) < 3:
+    if len(areas) < 3 or np.ptp(onset) == 0 or np.ptp(centre) == 0:
         return np.nan, np.nan, len(areas)
     rho = spearmanr(onset, centre).statistic
     every = [
@@ -63,7 +70,10 @@ if __name__ == "__main__":
         table = tabulate_latency(
             pd.read_csv(snakemake.input.onsets),
             [
-                mean_session_rows(read_table(path), snakemake.params.comparator)
+                model_rows(
+                    mean_session_rows(read_table(path), snakemake.params.comparator),
+                    snakemake.params.model,
+                )
                 for path in snakemake.input.tables
             ],
             snakemake.params.roi_groups,

@@ -8,7 +8,7 @@ Exits with status 1 if a study could not run.
 import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,16 @@ from workflow.lib.alignment import Alignment, align
 from workflow.lib.config import complete_config, merged
 from workflow.lib.datasets import find_file, load_datasets, size_text
 from workflow.lib.errors import InputError
-from workflow.lib.image_names import study_names
-from workflow.lib.layout import find_raw_file, raw_folder, study_raw_files
+from workflow.lib.image_names import check_ordered, study_names
+from workflow.lib.layout import (
+    find_raw_file,
+    find_weights,
+    raw_folder,
+    rdm_sources,
+    study_raw_files,
+    weight_files,
+)
+from workflow.lib.rdm_source import read_aligned
 from workflow.lib.sources import axes_of
 
 DEFAULT_CONFIG = Path("config/config.yaml")
@@ -90,14 +98,19 @@ def check_study(name: str, study: Mapping, config: Mapping) -> list[str]:
     missing = print_files(study, config)
     if missing:
         return [] if study["source"] == "download" else [_missing_sentence(name, study, missing)]
+    for file in weight_files(study):
+        if not find_weights(file, config["mirror"]):
+            return [f"{name}: found no weights {file}, expected that file; correct `weights`"]
     try:
         names = raw_names(study, config)
+        check_ordered(names, sources_with_names(study))
         alignment = align(
             names,
             match=study["images"]["match"],
             unmatched=study["images"]["unmatched"],
             min_common=study["images"]["min_common"],
         )
+        check_rdms(study, config, alignment.names)
     except InputError as error:
         return [f"{name}: {error}"]
     print_names(names, alignment, study["images"]["match"])
@@ -137,6 +150,20 @@ def raw_names(study: Mapping, config: Mapping) -> dict[str, list[str]]:
     """Return the names of the images in every part of a study."""
     models = {name: model for name, model in study["models"].items() if "files" in model}
     return study_names(study["brain"], models, study.get("stimuli"), folder_now(study, config))
+
+
+def sources_with_names(study: Mapping) -> list[Mapping]:
+    """Return the blocks of a study that name conditions."""
+    models = [model for model in study["models"].values() if "files" in model]
+    return [study["brain"], *models, *([study["stimuli"]] if "stimuli" in study else [])]
+
+
+def check_rdms(study: Mapping, config: Mapping, images: Sequence[str]) -> None:
+    """Read every RDM of a study once, so that whatever a run would stop at is said now."""
+    for source in rdm_sources(study).values():
+        folder = folder_now(study, config)
+        for _ in read_aligned(source, folder, images, match=study["images"]["match"]):
+            pass
 
 
 def folder_now(study: Mapping, config: Mapping) -> Path:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from workflow.lib.jobs import script_job
 from workflow.lib.noise_ceiling import noise_ceiling
-from workflow.lib.rdm_store import RDMStore, check_same_images
+from workflow.lib.rdm_store import RDMStore, check_same_images, check_same_rows
 from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import write_table
 
@@ -23,6 +23,7 @@ def estimate_noise_ceiling(
     mean of the others) and upper (with the mean of all); the ceilings are their means.
     """
     check_same_images(subjects)
+    check_same_rows(subjects)
     tables = []
     for row, labels in enumerate(subjects[0].rows()):
         if labels["session"] != MEAN_SESSION:

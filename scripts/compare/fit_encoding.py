@@ -13,10 +13,12 @@ from workflow.lib.encoding import (
     permuted_scores,
     reliability_ceiling,
 )
+from workflow.lib.errors import InputError
 from workflow.lib.gram_store import GramStore
 from workflow.lib.jobs import script_job
+from workflow.lib.pattern_preparation import condition_means
 from workflow.lib.pattern_store import PatternStore
-from workflow.lib.patterns import Patterns, condition_means
+from workflow.lib.patterns import Patterns
 from workflow.lib.permutation import false_discovery_rate
 from workflow.lib.seeds import generator
 from workflow.lib.sources import MEAN_SESSION
@@ -55,6 +57,7 @@ def fit_encoding(
     subject's cells), ceiling (from split-half reliability, NaN without runs), n_channels,
     n_images, n_permutations.
     """
+    check_images_of_models(models, images)
     subject, study = store.descriptors["subject"], store.descriptors["study"]
     folds = image_folds(len(images), n_folds, generator(seed, "encoding_folds", study))
     rows = []
@@ -89,6 +92,16 @@ def fit_encoding(
         study=study, subject=subject, n_images=len(images), n_permutations=n_permutations
     )
     return table.assign(q=false_discovery_rate(table["p"].to_numpy()))
+
+
+def check_images_of_models(models: Sequence[GramStore], images: Sequence[str]) -> None:
+    """Raise InputError unless every model's Gram matrices hold the common images in order."""
+    for model in models:
+        if model.names != list(images):
+            raise InputError(
+                f"{model.path.name}: found other images, or another order, than in images.csv, "
+                "expected the same; both come from the same alignment: run again"
+            )
 
 
 def grams_by_layer(model: GramStore) -> dict[str, list[int]]:

@@ -8,10 +8,10 @@ import numpy as np
 from workflow.lib.controls import control_features
 from workflow.lib.distances import pattern_distances
 from workflow.lib.errors import InputError
-from workflow.lib.gram_store import write_grams
-from workflow.lib.image_names import common_stimuli
+from workflow.lib.gram_store import gram_writer
 from workflow.lib.jobs import script_job
 from workflow.lib.rdm_store import write_rdms
+from workflow.lib.stimuli import common_stimuli
 from workflow.lib.tables import read_table
 
 GROUPS = "groups"
@@ -71,18 +71,16 @@ if __name__ == "__main__":
             )
             features = control_features(control, stimuli)
         if snakemake.output.get("grams"):
-            write_grams(
-                snakemake.output.grams,
-                [({"layer": control}, standardised_gram(features))],
-                names=names,
-                model=snakemake.wildcards.model,
-            )
+            with gram_writer(
+                snakemake.output.grams, names=names, model=snakemake.wildcards.model
+            ) as write_gram:
+                write_gram({"layer": control}, standardised_gram(features))
         metric = snakemake.params.metric
         write_rdms(
             snakemake.output.rdms,
             [({"layer": control}, control_rdm(features, control, metric))],
             names=names,
             groups=groups,
-            measure=metric,
+            measure="0 within, 1 between groups" if control == GROUPS else metric,
             descriptors={"study": snakemake.wildcards.study, "model": snakemake.wildcards.model},
         )

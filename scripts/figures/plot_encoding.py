@@ -59,6 +59,9 @@ def plot_encoding(
         right = panel.twinx()
         _draw(right, x + 0.12, score.loc[roi].to_numpy(), "C1", "encoding, held-out $r$")
         right.spines["right"].set_visible(True)
+        ceiling = np.mean([table.loc[table["roi"] == roi, "ceiling"].mean() for table in encoding])
+        if np.isfinite(ceiling):
+            right.axhline(ceiling, color="C1", lw=0.8, ls="--")
         panel.set_xticks(x, wrapped(layers), rotation=90)
         panel.set_title(roi)
     for panel in axes.flat[len(rois) :]:
@@ -72,7 +75,9 @@ def plot_encoding(
         f"RSA ({rsa[0]['comparator'].iloc[0]}, left axis) and ridge encoding (Pearson r of "
         "predicted and measured responses to held-out images, mean over channels, right axis), "
         f"mean over {n_subjects} subjects, n = {n_images:,} images. Large marks: the layer that "
-        f"each prefers; both prefer the same one in {agreeing} of {len(rois)} ROIs."
+        f"each prefers; both prefer the same one in {agreeing} of {len(rois)} ROIs (descriptive). "
+        "Dashed: ceiling of encoding from the split-half reliability of the responses, where runs "
+        "allow it."
     )
     return figure, caption
 

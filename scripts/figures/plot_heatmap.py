@@ -35,6 +35,7 @@ def plot_heatmap(
     title: str,
     simulated: bool,
     alpha: float,
+    within_groups: bool,
     roi_groups: Mapping[str, Sequence[str]],
 ) -> tuple[plt.Figure, str]:
     """Draw the similarities of one subject and comparator, and return the figure and caption.
@@ -45,6 +46,7 @@ def plot_heatmap(
     title : name of the study
     simulated : whether the data is simulated
     alpha : false discovery rate at which a cell counts
+    within_groups : whether images were permuted within their group only
     roi_groups : ROIs whose mean makes one bar; without any, each ROI is a bar
     """
     table = table.assign(column=column_labels(table), row=_row_labels(table))
@@ -65,12 +67,16 @@ def plot_heatmap(
     _draw_bars(right, means, columns, roi_groups, similarity_label(comparator), upright)
     who = subject_label(table["subject"].iloc[0])
     figure.suptitle(f"{titled(title, simulated=simulated)}: {who}, {n_note(table)}")
+    if not significant.to_numpy().all():
+        left.set_title(f"grey: q ≥ {alpha:g}", loc="right", fontsize=7, color=MUTED)
+    if table["model"].nunique() == 1 and not upright:
+        left.set_xlabel(table["model"].iloc[0])
     family = table[table["session"] == MEAN_SESSION]
     grouped = " Bars are means over single ROIs (dots)." if roi_groups else ""
     greyed = "" if family["q"].isna().all() else " Cells that do not reach it are grey."
     caption = (
         f"Similarity ({comparator}) of model and brain RDMs, {who}, {n_note(table)}. "
-        f"{test_note(family, alpha)}{greyed}{grouped} "
+        f"{test_note(family, alpha, within_groups)}{greyed}{grouped} "
         "No error bar is drawn: a spread over ROIs would say nothing about images or subjects."
     )
     return figure, caption
@@ -174,6 +180,7 @@ if __name__ == "__main__":
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
             alpha=snakemake.params.alpha,
+            within_groups=snakemake.params.within_groups,
             roi_groups=snakemake.params.roi_groups,
         )
         save_figure(

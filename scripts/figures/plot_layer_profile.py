@@ -99,13 +99,14 @@ def plot_layer_profile(
     band = (
         " Grey band: noise ceiling, from the mean similarity of each subject with the mean of the "
         "others (lower, dashed) to that with the mean of all (upper; cut off where an arrow "
-        "points up); its bounds stand in each panel."
+        "points up); its bounds stand in each panel. With few or noisy subjects a model can lie "
+        "above the lower bound, since the mean of the others is noisy itself."
         if bounds is not None
         else " One subject: no noise ceiling can be estimated."
     )
     caption = (
         f"Similarity ({tables[0]['comparator'].iloc[0]}) of layer and brain RDMs per ROI; grey: "
-        f"the {n_subjects} single subjects; blue: their mean; {n_note(tables[0])}.{band}"
+        f"single subjects; blue: their mean (n = {n_subjects}); {n_note(tables[0])}.{band}"
     )
     return figure, caption
 

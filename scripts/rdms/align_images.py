@@ -8,7 +8,7 @@ import pandas as pd
 
 from workflow.lib.alignment import align, positions
 from workflow.lib.errors import InputError
-from workflow.lib.image_names import study_names
+from workflow.lib.image_names import check_ordered, study_names
 from workflow.lib.jobs import script_job
 from workflow.lib.tables import write_table
 
@@ -35,8 +35,10 @@ def align_images(
     common : DataFrame, columns name (as matched), label (as the first file spells it), group
     unmatched : DataFrame, columns file, label, group
     """
+    names = study_names(brain, models, stimuli, folder)
+    check_ordered(names, [brain, *models.values(), *([stimuli] if stimuli else [])])
     alignment = align(
-        study_names(brain, models, stimuli, folder),
+        names,
         match=images["match"],
         unmatched=images["unmatched"],
         min_common=images["min_common"],
@@ -66,7 +68,10 @@ def groups_from_table(names: Sequence[str], table: Mapping[str, str], match: str
         No such column, or an image that the table lacks.
     """
     file, column = Path(table["file"]), table["column"]
-    groups = pd.read_csv(file, sep="\t" if file.suffix == ".tsv" else ",", dtype=str)
+    if not file.is_file():
+        raise InputError(f"{file}: found no such file; correct images.group_table")
+    separator = "\t" if file.suffix == ".tsv" else ","
+    groups = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False)
     for needed in ("name", column):
         if needed not in groups:
             raise InputError(

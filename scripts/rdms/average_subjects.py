@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from workflow.lib.jobs import script_job
-from workflow.lib.rdm_store import RDMStore, check_same_images, write_rdms
+from workflow.lib.rdm_store import RDMStore, check_same_images, check_same_rows, write_rdms
 from workflow.lib.sources import JOINT_SUBJECT
 
 
@@ -27,6 +27,7 @@ def joint_rdms(
     vector : float64 array (n_pairs,)
     """
     check_same_images(subjects)
+    check_same_rows(subjects)
     for row, labels in enumerate(subjects[0].rows()):
         total = np.zeros(subjects[0].n_pairs)
         for subject in subjects:

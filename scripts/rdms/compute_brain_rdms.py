@@ -13,8 +13,9 @@ from workflow.lib.distances import (
 )
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
+from workflow.lib.pattern_preparation import condition_means, noise_residuals, run_means
 from workflow.lib.pattern_store import PatternStore
-from workflow.lib.patterns import Patterns, condition_means, noise_residuals, run_means
+from workflow.lib.patterns import Patterns
 from workflow.lib.rdm_store import write_rdms
 from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import read_table

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from workflow.lib.jobs import script_job
+from workflow.lib.pattern_preparation import prepare_patterns
 from workflow.lib.pattern_store import write_patterns
-from workflow.lib.patterns import Patterns, dropped_conditions, prepare_patterns, read_patterns
+from workflow.lib.patterns import Patterns, dropped_conditions, read_patterns
 
 
 def extract_patterns(
@@ -25,7 +26,7 @@ def extract_patterns(
     folder : folder of the raw files
     subject : label of the subject
     detrend, standardise, remove_mean_pattern
-        See `workflow.lib.patterns.prepare_patterns`.
+        See `workflow.lib.pattern_preparation.prepare_patterns`.
     """
     return {
         roi: prepare_patterns(

@@ -767,12 +767,12 @@ CONFIG_ERRORS = {
         "both",
         "give `path`",
     ),
-    "simulated without a folder": (
+    "simulated without a simulator": (
         {"rsa__lab__source": "simulated"},
         ".*lab.source",
-        "'simulated' without `simulation.folder`",
+        "'simulated' without `simulation.simulator`",
         "both",
-        "give `simulation.folder`",
+        "give `simulation.simulator`",
     ),
     "mirror without a data set": (
         {"rsa__lab__source": "mirror"},

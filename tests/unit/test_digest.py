@@ -104,7 +104,7 @@ def test_one_interpreter_for_all_scripts_finds_what_a_fresh_one_does(importable)
 def test_editing_a_module_changes_the_scripts_that_import_it(module, copied_tree, importable):
     before = digests(copied_tree, importable)
     with open(copied_tree.joinpath(*module.split(".")).with_suffix(".py"), "a") as file:
-        file.write("# edited\n")
+        file.write("EDITED = True\n")
     after = digests(copied_tree, importable)
     changed = {script for script in importable if after[script] != before[script]}
     assert changed == {script for script in importable if module in importable[script]}

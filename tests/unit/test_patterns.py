@@ -19,17 +19,15 @@ from rsatoolbox.data import Dataset
 from rsatoolbox.data.noise import cov_from_unbalanced
 
 from tests.unit.raw_files import cells, write_matlab73_variables
-from workflow.lib import patterns as patterns_module
+from workflow.lib import pattern_images
 from workflow.lib.errors import InputError
-from workflow.lib.patterns import (
-    Patterns,
+from workflow.lib.pattern_preparation import (
     condition_means,
-    condition_names,
     noise_residuals,
     prepare_patterns,
-    read_patterns,
     run_means,
 )
+from workflow.lib.patterns import Patterns, condition_names, read_patterns
 from workflow.lib.sources import pattern_files
 
 AFFINE = np.diag([-3.0, 3.0, 3.5, 1.0]) + np.array([[0, 0, 0, 60], [0] * 4, [0] * 4, [0] * 4])
@@ -128,7 +126,7 @@ def test_masked_values_are_those_of_nilearn(tmp_path):
 def test_blocks_do_not_change_what_is_read(tmp_path, monkeypatch, name, volumes_per_block):
     folder = write_study(tmp_path)
     write_image(folder / name, VOLUMES)
-    monkeypatch.setattr(patterns_module, "BLOCK_BYTES", 8 * 60 * volumes_per_block)
+    monkeypatch.setattr(pattern_images, "BLOCK_BYTES", 8 * 60 * volumes_per_block)
     assert_measured(read_patterns(block(files=name), folder, "01"))
 
 
@@ -145,7 +143,7 @@ def test_a_run_is_never_held_whole(tmp_path, monkeypatch):
         observations=None,
         conditions=conditions("order"),
     )
-    monkeypatch.setattr(patterns_module, "BLOCK_BYTES", 2**20)
+    monkeypatch.setattr(pattern_images, "BLOCK_BYTES", 2**20)
     del values
     tracemalloc.start()
     found = read_patterns(source, tmp_path, "01")
@@ -276,7 +274,7 @@ def test_names_of_conditions_need_no_voxels(tmp_path, monkeypatch):
     folder = write_study(tmp_path)
     source = block()
     source["observations"]["drop"] = ["rest"]
-    monkeypatch.delattr(patterns_module, "_blocks")
+    monkeypatch.delattr(pattern_images, "_blocks")
     assert condition_names(source, folder, "01") == ["face", "house"]
 
 

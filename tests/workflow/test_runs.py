@@ -116,7 +116,7 @@ def test_restyling_a_figure_reruns_exactly_one_job(changed_run):
 
 def test_editing_a_library_module_reruns_the_rules_that_use_it(changed_run):
     module = changed_run.folder / "workflow/lib/noise_ceiling.py"
-    module.write_text(module.read_text() + "\n# an edit\n")
+    module.write_text(module.read_text() + "\nAN_EDIT = 1\n")
     users = [
         script.name
         for script in (changed_run.folder / "scripts").rglob("*.py")

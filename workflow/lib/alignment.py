@@ -135,16 +135,37 @@ def align(
             "files spell them, or set images.match to normalised"
         )
     if unmatched == "error" and any(lost.values()):
-        file, names = next((file, names) for file, names in lost.items() if names)
-        raise InputError(
-            f"{file}: found {len(names)} image name(s) that another file lacks (for example "
-            f"{names[0]!r}), expected the same names in all files; correct the names, or set "
-            "images.unmatched to drop to go on with the common ones"
-        )
+        raise InputError(_unmatched_sentence(lost, names_by_file, keys_by_file))
     return Alignment(
         names=tuple(key for key, _ in kept),
         labels=tuple(name for _, name in kept),
         unmatched=lost,
+    )
+
+
+def _unmatched_sentence(
+    lost: Mapping[str, Sequence[str]],
+    names_by_file: Mapping[str, Sequence[str]],
+    keys_by_file: Mapping[str, Sequence[str]],
+) -> str:
+    """Return which file holds which name that which other file lacks.
+
+    The name that the fewest files hold is the likeliest to be misspelled.
+    """
+    holders = Counter(key for keys in keys_by_file.values() for key in keys)
+    spelled = {
+        key: (file, name)
+        for file, keys in keys_by_file.items()
+        for key, name in zip(keys, names_by_file[file], strict=True)
+        if name in lost[file]
+    }
+    rarest = min(spelled, key=lambda key: holders[key])
+    file, name = spelled[rarest]
+    lacking = next(other for other, keys in keys_by_file.items() if rarest not in keys)
+    return (
+        f"{file}: found {len(lost[file])} image name(s) that another file lacks (for example "
+        f"{name!r}, which {lacking} lacks), expected the same names in all files; correct the "
+        "names, or set images.unmatched to drop to go on with the common ones"
     )
 
 

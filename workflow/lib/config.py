@@ -26,6 +26,9 @@ SOURCE_KEYS = {
     "download": ("dataset",),
 }
 
+# Subjects become part of file names.
+FILE_NAME = re.compile(r"[\w-][\w.+-]*")
+
 MODEL_KINDS = ("files", "network", "control")
 
 # What a value must be, by the rule of the schema that it breaks.
@@ -232,6 +235,20 @@ def _check_studies(config: Mapping) -> None:
             )
     for name, study in config["rsa"].items():
         _check_study(f"config, rsa.{name}", study)
+    for study in config["bold5000"]["studies"]:
+        if study not in config["rsa"]:
+            raise InputError(
+                f"config, bold5000.studies: found {study!r}, expected one of "
+                f"{_listed(config['rsa'])}{_near(study, config['rsa'])}"
+            )
+        groups = config["rsa"][study]["roi_groups"]
+        for tier, members in config["bold5000"]["tiers"].items():
+            for member in members:
+                if member not in groups:
+                    raise InputError(
+                        f"config, bold5000.tiers.{tier}: found {member!r}, expected one of "
+                        f"rsa.{study}.roi_groups: {_listed(groups)}{_near(member, groups)}"
+                    )
 
 
 def _check_study(where: str, study: Mapping) -> None:
@@ -249,6 +266,12 @@ def _check_study(where: str, study: Mapping) -> None:
                 _check_axis(f"{where}.{place}", axis)
         _check_conditions(f"{where}.{place}.conditions", source["conditions"])
     names = {axis.placeholder: axis.names for axis in axes_of(study["brain"])}
+    for subject in names["subject"]:
+        if not FILE_NAME.fullmatch(subject):
+            raise InputError(
+                f"{where}.brain.subjects: found {subject!r}, expected letters, digits and . _ - +, "
+                "because results are named after subjects; map a name to its spelling in the files"
+            )
     if JOINT_SUBJECT in names["subject"] or MEAN_SESSION in names.get("session", ()):
         raise InputError(
             f"{where}.brain: found a subject {JOINT_SUBJECT!r} or a session {MEAN_SESSION!r}, "

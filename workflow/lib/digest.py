@@ -23,7 +23,7 @@ def code_digest(script: str | Path) -> str:
     digest = hashlib.sha256()
     for module in imported_modules(Path(script)):
         digest.update(module.encode())
-        digest.update(module_file(module).read_bytes())
+        digest.update(_meaning(module_file(module).read_bytes()).encode())
     return digest.hexdigest()[:16]
 
 
@@ -55,3 +55,15 @@ def _direct_imports(file: Path) -> tuple[str, ...]:
         elif isinstance(node, ast.ImportFrom):
             named.append(node.module or "")
     return tuple(module for module in named if module.startswith("workflow.lib."))
+
+
+@functools.cache
+def _meaning(code: bytes) -> str:
+    """Return the syntax tree of a module without docstrings: comments and layout change nothing."""
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:]
+    return ast.dump(tree)

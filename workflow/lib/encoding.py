@@ -16,11 +16,12 @@ MIN_IMAGES_PER_FOLD = 3
 def held_out_predictions(
     gram: np.ndarray, responses: np.ndarray, folds: list[np.ndarray]
 ) -> np.ndarray:
-    """Return predictions of each image's responses by a model that never saw the image.
+    """Return predictions of each image's responses by a model fitted without these responses.
 
     Ridge regression in its kernel form: only products of features are needed, so a layer of
     800,000 units costs no more than one of 800. The penalty is chosen per channel by
-    cross-validation within the training images. Means come from the training images.
+    cross-validation within the training images. Means come from the training images. The features
+    themselves may have been standardised over all images, which uses no response.
 
     Parameters
     ----------
@@ -42,7 +43,10 @@ def held_out_predictions(
         centre = KernelCenterer().fit(gram[np.ix_(train, train)])
         mean = responses[train].mean(axis=0)
         ridge = KernelRidgeCV(
-            alphas=ALPHAS, kernel="precomputed", cv=KFold(INNER_FOLDS), warn=False
+            alphas=ALPHAS,
+            kernel="precomputed",
+            cv=KFold(INNER_FOLDS, shuffle=True, random_state=0),
+            warn=False,
         )
         ridge.fit(centre.transform(gram[np.ix_(train, train)]), responses[train] - mean)
         predictions[test] = ridge.predict(centre.transform(gram[np.ix_(test, train)])) + mean
@@ -114,13 +118,14 @@ def permuted_scores(
 def reliability_ceiling(first_half: np.ndarray, second_half: np.ndarray) -> float:
     """Return how well a perfect model could predict the mean of both halves' responses.
 
-    The square root of the split-half reliability, stepped up to both halves (Spearman-Brown),
-    averaged over channels, with negative reliabilities taken as zero.
+    The square root of the split-half reliability, averaged over channels and stepped up to both
+    halves (Spearman-Brown). The signed values are averaged first: taking negative ones as zero
+    channel by channel would give pure noise a ceiling.
 
     Parameters
     ----------
     first_half, second_half : float64 arrays (n_images, n_channels)
         Responses to the same images in two halves of the runs.
     """
-    split_half = np.maximum(_correlations(first_half, second_half), 0)
-    return float(np.sqrt(2 * split_half / (1 + split_half)).mean())
+    split_half = max(_correlations(first_half, second_half).mean(), 0.0)
+    return float(np.sqrt(2 * split_half / (1 + split_half)))

@@ -95,8 +95,10 @@ def extract_features(
             for names, images in image_batches(stimuli, transforms, batch_size):
                 rows = layer_rows(_run(extractor, images.to(device)), names, pooling)
                 layers = layers or _open_files(rows, len(stimuli), folder, block_units)
-                for label, array in rows.items():
+                while rows:  # what is on the disk makes room for the next batch
+                    label, array = rows.popitem()
                     layers[label].append(array)
+                    del array
                 progress.update(len(names))
     except BaseException:
         for blocks in layers.values():

@@ -1,6 +1,7 @@
 """Gram matrices of layers: all that ridge regression needs of features, whatever their number."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -9,32 +10,32 @@ import numpy as np
 from workflow.lib.files import written_whole
 
 
-def write_grams(
-    path: str | Path,
-    grams: Iterable[tuple[Mapping[str, str], np.ndarray]],
-    *,
-    names: Sequence[str],
-    model: str,
-) -> None:
-    """Write the Gram matrices of a model's layers.
+@contextlib.contextmanager
+def gram_writer(
+    path: str | Path, *, names: Sequence[str], model: str
+) -> Iterator[Callable[[Mapping[str, str], np.ndarray], None]]:
+    """Give a function that writes one Gram matrix with its labels; only one is held at a time.
 
     Parameters
     ----------
     path : str or Path
-    grams : iterable of (labels, float64 array (n_images, n_images))
     names : sequence of n_images str
     model : name of the model
     """
     with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["model"] = model
         file["names"] = np.array([name.encode() for name in names])
-        for number, (labels, gram) in enumerate(grams):
-            dataset = file.create_dataset(f"gram/{number:04d}", data=gram)
+        group = file.create_group("gram")
+
+        def write(labels: Mapping[str, str], gram: np.ndarray) -> None:
+            dataset = group.create_dataset(f"{len(group):04d}", data=gram)
             dataset.attrs.update(labels)
+
+        yield write
 
 
 class GramStore:
-    """The Gram matrices of a file written by `write_grams`.
+    """The Gram matrices of a file written through `gram_writer`.
 
     Attributes
     ----------

@@ -1,13 +1,13 @@
 """Which images every part of a study knows: brain files, model files and stimuli."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from workflow.lib.alignment import positions
+from workflow.lib.errors import InputError
 from workflow.lib.patterns import condition_names
 from workflow.lib.rdm_source import names_by_file
 from workflow.lib.sources import axes_of
-from workflow.lib.stimuli import Stimuli, open_stimuli
+from workflow.lib.stimuli import open_stimuli
 
 STIMULI = "stimuli"
 
@@ -43,15 +43,19 @@ def study_names(
     return names
 
 
-def common_stimuli(folder: Path, block: Mapping, names: Sequence[str], match: str) -> Stimuli:
-    """Return the stimuli of a study in the common order of images.
+def check_ordered(names: Mapping[str, Sequence[str]], sources: Iterable[Mapping]) -> None:
+    """Raise InputError where images are matched by their order but files differ in number.
 
     Parameters
     ----------
-    folder : folder of the raw files
-    block : the study's `stimuli` block
-    names : matched names in the common order
-    match : "exact" or "normalised"
+    names : as `study_names` returns them
+    sources : all blocks of the study that name conditions
     """
-    stimuli = open_stimuli(folder, block)
-    return stimuli.select(positions(names, stimuli.names, match=match, what=block["files"]))
+    lengths = {file: len(own) for file, own in names.items()}
+    ordered = all(source["conditions"]["from"] == "order" for source in sources)
+    if ordered and len(set(lengths.values())) > 1:
+        counts = ", ".join(f"{file} has {n}" for file, n in lengths.items())
+        raise InputError(
+            f"found files of different numbers of images ({counts}) that are matched by order, "
+            "expected the same number in each; give names by `conditions: {from: list}`"
+        )

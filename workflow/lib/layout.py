@@ -105,3 +105,15 @@ def find_raw_file(study: Mapping, file: str, run: str, mirror: str | None) -> Pa
     if mirror and study["source"] in ("mirror", "download"):
         places.append(Path(mirror, study["dataset"]))
     return next((place / file for place in places if (place / file).is_file()), None)
+
+
+def find_weights(file: str, mirror: str | None) -> bool:
+    """Return whether a file of weights lies in place or, being raw data, in the mirror."""
+    path = Path(file)
+    if path.is_file():
+        return True
+    return (
+        bool(mirror)
+        and file.startswith(f"{RESOURCES}/")
+        and (Path(mirror, path.relative_to(RESOURCES)).is_file())
+    )

@@ -13,7 +13,7 @@ import numpy as np
 from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
 from workflow.lib.patterns import Patterns
-from workflow.lib.rdm_store import RSATOOLBOX_LAYOUT, _write_strings
+from workflow.lib.rdm_store import RSATOOLBOX_LAYOUT, write_strings
 
 
 def write_patterns(
@@ -49,7 +49,7 @@ def write_patterns(
         file.attrs["rsatoolbox_version"] = RSATOOLBOX_LAYOUT
         file.attrs["type"] = "Dataset"
         file.create_group("descriptors").attrs.update(descriptors or {})
-        _write_strings(file.create_group("obs_descriptors"), observations)
+        write_strings(file.create_group("obs_descriptors"), observations)
         _write_measurements(file, [other.measurements for other in patterns.values()])
         _write_channels(file.create_group("channel_descriptors"), patterns)
 
@@ -67,7 +67,7 @@ def _write_channels(group: h5py.Group, patterns: Mapping[str, Patterns]) -> None
     for name in next(iter(patterns.values())).channels:
         if name != "roi" and all(name in own.channels for own in patterns.values()):
             columns[name] = np.concatenate([own.channels[name] for own in patterns.values()])
-    _write_strings(group, {k: v.tolist() for k, v in columns.items() if v.dtype.kind == "U"})
+    write_strings(group, {k: v.tolist() for k, v in columns.items() if v.dtype.kind == "U"})
     group.update({name: values for name, values in columns.items() if values.dtype.kind != "U"})
 
 

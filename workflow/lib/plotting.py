@@ -97,13 +97,14 @@ def roi_colours(rois: Sequence[str]) -> dict[str, tuple]:
     return {roi: palette[i % len(palette)] for i, roi in enumerate(rois)}
 
 
-def test_note(table: pd.DataFrame, alpha: float) -> str:
+def test_note(table: pd.DataFrame, alpha: float, within_groups: bool) -> str:
     """Return what was tested, with its numbers, for one comparator's and session's cells."""
     n_permutations = int(table["n_permutations"].iloc[0])
     if not n_permutations:
         return "No test was run."
     return (
-        f"One-sided Mantel test, {n_permutations:,} permutations of the images; "
+        f"One-sided Mantel test, {n_permutations:,} permutations of the images"
+        f"{' within their group' if within_groups else ''}; "
         f"Benjamini-Hochberg q < {alpha:g} over the subject's {len(table)} cells."
     )
 

@@ -17,7 +17,7 @@ FLOAT64_LIMIT = 1500
 
 
 def working_dtype(n_images: int) -> type:
-    """Return the type in which RDMs of this many images are held; sums are float64 always."""
+    """Return the type in which RDMs of this many images are held and multiplied."""
     return np.float64 if n_images <= FLOAT64_LIMIT else np.float32
 
 

@@ -204,7 +204,7 @@ class NumpyRDMFile(ArrayRDMFile):
             return
         self._archive = loaded
         try:
-            key = _one_of(self.key, loaded.files, self.path.name, "array", "key")
+            key = one_of(self.key, loaded.files, self.path.name, "array", "key")
             self.what = f"{self.path.name}, {key}"
             self._set_array(self._member(key))
         except BaseException:
@@ -228,8 +228,8 @@ class NumpyRDMFile(ArrayRDMFile):
             return super().stored_names(key)
         # Numbers can be names too, but only where the config says so.
         candidates = archive.files if key else list(filter(self._holds_text, archive.files))
-        chosen = _one_of(key, candidates, self.path.name, "array of names", "conditions.key")
-        return _as_strings(self._member(chosen))
+        chosen = one_of(key, candidates, self.path.name, "array of names", "conditions.key")
+        return as_strings(self._member(chosen))
 
     def close(self) -> None:
         """Close the archive."""
@@ -258,9 +258,7 @@ class HDF5RDMFile(ArrayRDMFile):
         variables = [name for name in self._file if not name.startswith("#")]
         # A key may lead into groups: subject1/rdm.
         inside = self.key is not None and self.key in self._file
-        key = (
-            self.key if inside else _one_of(self.key, variables, self.path.name, "variable", "key")
-        )
+        key = self.key if inside else one_of(self.key, variables, self.path.name, "variable", "key")
         self.what = f"{self.path.name}, {key}"
         item = self._file[key]
         kind = _matlab_class(item)
@@ -290,11 +288,11 @@ class HDF5RDMFile(ArrayRDMFile):
         self._set_array(self._file["dissimilarities"], rdm_axes=(1,))
         self.descriptors = {
             name: np.array(values)
-            for name, values in _hdf5_strings(self._file.get("rdm_descriptors")).items()
+            for name, values in hdf5_strings(self._file.get("rdm_descriptors")).items()
         }
 
     def _open_struct_array(self, group: h5py.Group) -> None:
-        field = _one_of(self.field, list(group), self.what, "struct field", "field")
+        field = one_of(self.field, list(group), self.what, "struct field", "field")
         item = group[field]
         if isinstance(item, h5py.Group):
             raise InputError(
@@ -320,7 +318,7 @@ class HDF5RDMFile(ArrayRDMFile):
         if not isinstance(item, h5py.Dataset) or not item.shape:
             return None
         if item.dtype.kind == "S" or h5py.check_string_dtype(item.dtype):
-            return _as_strings(item[()])
+            return as_strings(item[()])
         if item.dtype != h5py.ref_dtype:
             return _matlab_chars(item)
         cells = [_matlab_chars(self._file[reference]) for reference in item[()].T.flat]
@@ -333,18 +331,18 @@ class HDF5RDMFile(ArrayRDMFile):
         texts = {name: self._texts(item) for name, item in self._file.items() if name[0] != "#"}
         if key is not None and isinstance(self._file.get(key), h5py.Dataset):
             # Numbers can be names too, but only where the config says so.
-            texts[key] = self._texts(self._file[key]) or _as_strings(self._file[key][()])
+            texts[key] = self._texts(self._file[key]) or as_strings(self._file[key][()])
         found = {name: names for name, names in texts.items() if names is not None}
-        chosen = _one_of(key, list(found), self.path.name, "variable of names", "conditions.key")
+        chosen = one_of(key, list(found), self.path.name, "variable of names", "conditions.key")
         return found[chosen]
 
     def _pattern_descriptor(self, key: str | None) -> list[str]:
-        found = _hdf5_strings(self._file["pattern_descriptors"])
+        found = hdf5_strings(self._file["pattern_descriptors"])
         # rsatoolbox adds a running index; it names positions, not images.
         candidates = [name for name in found if name != "index"]
         # A label that images share (their category) cannot be what names them.
         unique = [name for name in candidates if len(set(found[name])) == len(found[name])]
-        chosen = _one_of(
+        chosen = one_of(
             key,
             unique if key is None and unique else candidates,
             self.path.name,
@@ -364,7 +362,7 @@ class MatlabRDMFile(ArrayRDMFile):
     def _open(self) -> None:
         try:
             names = [name for name, _, _ in scipy.io.whosmat(self.path)]
-            key = _one_of(self.key, names, self.path.name, "variable", "key")
+            key = one_of(self.key, names, self.path.name, "variable", "key")
             self.what = f"{self.path.name}, {key}"
             variable = scipy.io.loadmat(self.path, variable_names=[key])[key]
         except InputError:
@@ -380,7 +378,7 @@ class MatlabRDMFile(ArrayRDMFile):
         if variable.dtype.names is None:
             self._set_array(variable)
             return
-        field = _one_of(self.field, list(variable.dtype.names), self.what, "struct field", "field")
+        field = one_of(self.field, list(variable.dtype.names), self.what, "struct field", "field")
         self._set_array(_stack(list(variable[field].flat), variable.shape, self.what))
         for name in variable.dtype.names:
             texts = [item for item in variable[name].flat if item.dtype.kind == "U"]
@@ -392,8 +390,8 @@ class MatlabRDMFile(ArrayRDMFile):
         candidates = [
             name for name, _, kind in scipy.io.whosmat(self.path) if kind in ("cell", "char")
         ]
-        chosen = _one_of(key, candidates, self.path.name, "variable of names", "conditions.key")
-        return _as_strings(scipy.io.loadmat(self.path, variable_names=[chosen])[chosen])
+        chosen = one_of(key, candidates, self.path.name, "variable of names", "conditions.key")
+        return as_strings(scipy.io.loadmat(self.path, variable_names=[chosen])[chosen])
 
 
 class TableRDMFile(RDMFile):
@@ -403,7 +401,7 @@ class TableRDMFile(RDMFile):
         cells = self._cells()
         n_rows, n_columns = len(cells), len(cells[0])
         # A blank or a word in the corner says that both hold names, be they numbers.
-        both = n_rows > 1 and n_columns > 1 and not _is_number(cells[0][0])
+        both = n_rows > 1 and n_columns > 1 and not is_number(cells[0][0])
         has_header = n_rows == n_columns + 1 or (both and n_columns != n_rows + 1)
         has_index = n_columns == n_rows + 1 or (both and n_rows != n_columns + 1)
         self._header = cells[0][has_index:] if has_header else None
@@ -567,7 +565,7 @@ def _matlab_chars(item: h5py.Dataset | h5py.Group) -> list[str] | None:
     return [row.tobytes().decode("utf-16-le", errors="replace").strip() for row in rows]
 
 
-def _hdf5_strings(group: h5py.Group | None) -> dict[str, list[str]]:
+def hdf5_strings(group: h5py.Group | None) -> dict[str, list[str]]:
     """Return the one-dimensional members of a group as str, decoded whatever their type.
 
     h5py gives fixed- and variable-length strings as bytes, which equal no str.
@@ -576,20 +574,21 @@ def _hdf5_strings(group: h5py.Group | None) -> dict[str, list[str]]:
         return {}
     members = {name: item for name, item in group.items() if isinstance(item, h5py.Dataset)}
     found = {
-        name: _as_strings(item[()])
+        name: as_strings(item[()])
         for name, item in members.items()
         if item.shape and item.ndim == 1
     }
     # rsatoolbox writes tuples of str as attributes.
     found.update(
-        (name, _as_strings(value))
+        (name, as_strings(value))
         for name, value in group.attrs.items()
         if isinstance(value, np.ndarray) and value.ndim == 1
     )
     return found
 
 
-def _as_strings(values: np.ndarray) -> list[str]:
+def as_strings(values: np.ndarray) -> list[str]:
+    """Return the values of an array of any shape and type, such as a MATLAB cell array, as str."""
     flat = np.asarray(values).ravel()
     return [_as_string(value).strip() for value in flat]
 
@@ -615,10 +614,24 @@ def _stack(arrays: list[np.ndarray], shape: tuple[int, ...], what: str) -> np.nd
     return np.stack(arrays).reshape(*shape, *shapes.pop())
 
 
-def _one_of(
+def one_of(
     wanted: str | None, available: Sequence[str], where: str, kind: str, setting: str
 ) -> str:
-    """Return the wanted name, or the only one there is."""
+    """Return the wanted name, or the only one there is.
+
+    Parameters
+    ----------
+    wanted : str or None
+        What the config names, if it does.
+    available : sequence of str
+    where, kind, setting : str
+        How errors name the file, what the names stand for, and the config key to correct.
+
+    Raises
+    ------
+    InputError
+        There is no such name, or no way to choose.
+    """
     if wanted is None and kind == "struct field" and "RDM" in available:
         return "RDM"
     if wanted is None and len(available) == 1:
@@ -633,7 +646,8 @@ def _one_of(
     )
 
 
-def _is_number(cell: object) -> bool:
+def is_number(cell: object) -> bool:
+    """Return whether a cell of a table reads as a number."""
     try:
         float(cell)  # type: ignore[arg-type]
     except (TypeError, ValueError):

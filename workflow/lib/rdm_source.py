@@ -107,7 +107,7 @@ def condition_names(rdm_file: RDMFile, conditions: Mapping, folder: Path) -> lis
     if origin == "order":
         return [conditions["pattern"].format(i + 1) for i in range(rdm_file.n_conditions)]
     if origin == "list":
-        names = _listed_names(folder / conditions["file"], conditions.get("column"))
+        names = listed_names(folder / conditions["file"], conditions.get("column"))
     else:
         names = rdm_file.stored_names(conditions.get("key"))
     if len(names) != rdm_file.n_conditions:
@@ -118,7 +118,14 @@ def condition_names(rdm_file: RDMFile, conditions: Mapping, folder: Path) -> lis
     return names
 
 
-def _listed_names(path: Path, column: str | None) -> list[str]:
+def listed_names(path: Path, column: str | None) -> list[str]:
+    """Return the names in a list of conditions: its lines, or a column of a .csv or .tsv.
+
+    Raises
+    ------
+    InputError
+        The file is missing, not text, or lacks the column.
+    """
     if not path.is_file():
         raise InputError(
             f"{path}: found no such file, expected a list of condition names; correct "
@@ -174,8 +181,9 @@ def _on_axis(rdm_file: RDMFile, axis: Axis, label: str) -> np.ndarray:
     if number >= len(shape):
         raise InputError(
             f"{rdm_file.what}: found RDMs along {len(shape)} axes of lengths {shape}, expected the "
-            f"{axis.placeholder}s along axis {number}; correct `axis` (counted from 0, without "
-            "axes of length one), or say `from: constant` if the file holds one only"
+            f"{axis.placeholder}s along axis {number}; correct `axis` (counted from 0 over the "
+            "axes that tell RDMs apart, without the two of the images and those of length one), or "
+            "say `from: constant` if the file holds one only"
         )
     position = int(axis.value(label)) if axis.mapped else axis.names.index(label)
     if axis.mapped and not 0 <= position < shape[number]:

@@ -68,14 +68,15 @@ def write_rdms(
         file.attrs["rsatoolbox_version"] = RSATOOLBOX_LAYOUT
         file.attrs["dissimilarity_measure"] = measure
         file.create_group("descriptors").attrs.update(descriptors or {})
-        _write_strings(file.create_group("rdm_descriptors"), labels)
+        write_strings(file.create_group("rdm_descriptors"), labels)
         patterns = {"name": list(names)} | ({"group": list(groups)} if groups is not None else {})
-        _write_strings(file.create_group("pattern_descriptors"), patterns)
+        write_strings(file.create_group("pattern_descriptors"), patterns)
         for kind, length in (("rdm_descriptors", len(stack)), ("pattern_descriptors", n)):
             file[kind]["index"] = np.arange(length)
 
 
-def _write_strings(group: h5py.Group, columns: Mapping[str, Sequence[str]]) -> None:
+def write_strings(group: h5py.Group, columns: Mapping[str, Sequence[str]]) -> None:
+    """Write descriptors into a group such that rsatoolbox reads them back as the same str."""
     for name, values in columns.items():
         if all(value.isascii() for value in values):
             group[name] = np.array([value.encode() for value in values])
@@ -139,6 +140,16 @@ def check_same_images(stores: Sequence[RDMStore]) -> None:
             raise InputError(
                 f"{store.path.name}: found other images, or another order, than in "
                 f"{stores[0].path.name}; both come from the same alignment: run again"
+            )
+
+
+def check_same_rows(stores: Sequence[RDMStore]) -> None:
+    """Raise InputError unless all files hold the same ROIs and sessions in the same order."""
+    for store in stores[1:]:
+        if store.rows() != stores[0].rows():
+            raise InputError(
+                f"{store.path.name}: found other ROIs or sessions, or another order, than in "
+                f"{stores[0].path.name}, expected the same; run again"
             )
 
 

@@ -13,6 +13,11 @@ def mean_session_rows(table: pd.DataFrame, comparator: str) -> pd.DataFrame:
     return table[(table["comparator"] == comparator) & (table["session"] == MEAN_SESSION)]
 
 
+def model_rows(table: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Return the rows of one model: places along layers mean something within a network only."""
+    return table[table["model"] == model]
+
+
 def column_labels(table: pd.DataFrame) -> pd.Series:
     """Return what each row's layer is called: with its model, where two models share its name."""
     models_per_layer = table.groupby("layer")["model"].transform("nunique")

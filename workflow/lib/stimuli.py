@@ -14,9 +14,10 @@ import numpy as np
 import scipy.io
 from PIL import Image, UnidentifiedImageError
 
+from workflow.lib.alignment import positions
 from workflow.lib.errors import InputError
-from workflow.lib.rdm_files import _as_strings, _damaged, _matlab_chars, _numpy_errors, _one_of
-from workflow.lib.rdm_source import _listed_names
+from workflow.lib.rdm_files import _damaged, _matlab_chars, _numpy_errors, as_strings, one_of
+from workflow.lib.rdm_source import listed_names
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 # A stimulus has a few million pixels at most; a few kilobytes that claim billions are an attack.
@@ -111,6 +112,20 @@ def open_stimuli(folder: Path, block: Mapping) -> Stimuli:
     return Stimuli(names, source.read, list(range(source.n_images)))
 
 
+def common_stimuli(folder: Path, block: Mapping, names: Sequence[str], match: str) -> Stimuli:
+    """Return the stimuli of a study in the common order of images.
+
+    Parameters
+    ----------
+    folder : folder of the raw files
+    block : the study's `stimuli` block
+    names : matched names in the common order
+    match : "exact" or "normalised"
+    """
+    stimuli = open_stimuli(folder, block)
+    return stimuli.select(positions(names, stimuli.names, match=match, what=block["files"]))
+
+
 def _names(source: _Source, conditions: Mapping, folder: Path) -> list[str]:
     origin = conditions["from"]
     if origin == "stored":
@@ -126,7 +141,7 @@ def _names(source: _Source, conditions: Mapping, folder: Path) -> list[str]:
         )
     if origin == "order":
         return [conditions["pattern"].format(i + 1) for i in range(source.n_images)]
-    return _listed_names(folder / conditions["file"], conditions.get("column"))
+    return listed_names(folder / conditions["file"], conditions.get("column"))
 
 
 def _by_number(name: str) -> list[tuple[int, str]]:
@@ -303,7 +318,7 @@ def _open_numpy(folder: Path, block: Mapping) -> _Source:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
     if isinstance(loaded, np.ndarray):
         return _array_source(loaded, path.name, lambda key: _no_names(path.name))
-    key = _one_of(block.get("key"), loaded.files, path.name, "variable", "key")
+    key = one_of(block.get("key"), loaded.files, path.name, "variable", "key")
     what = f"{path.name}, {key}"
 
     def variable(name: str) -> np.ndarray:
@@ -312,7 +327,7 @@ def _open_numpy(folder: Path, block: Mapping) -> _Source:
 
     def stored_names(wanted: str | None) -> list[str]:
         others = [name for name in loaded.files if name != key]
-        return _as_strings(variable(_names_key(wanted, others, path.name)))
+        return as_strings(variable(_names_key(wanted, others, path.name)))
 
     return _array_source(variable(key), what, stored_names)
 
@@ -320,20 +335,20 @@ def _open_numpy(folder: Path, block: Mapping) -> _Source:
 def _open_matlab(folder: Path, block: Mapping) -> _Source:
     path = _existing(folder / block["files"])
     variables, read = _open_matlab73(path) if h5py.is_hdf5(path) else _open_matlab5(path)
-    key = _one_of(block.get("key"), variables, path.name, "variable", "key")
+    key = one_of(block.get("key"), variables, path.name, "variable", "key")
     what = f"{path.name}, {key}"
     value = read(key)
     fields = value if isinstance(value, dict) else {}
     if fields:
         wanted = block.get("field") or ("image" if "image" in fields else None)
-        value = fields[_one_of(wanted, list(fields), what, "field", "field")]
+        value = fields[one_of(wanted, list(fields), what, "field", "field")]
 
     def stored_names(wanted: str | None) -> list[str]:
         if wanted in fields:
             return _cell_strings(fields[wanted])
         others = [name for name in variables if name != key]
         names = read(_names_key(wanted, others, path.name))
-        return _cell_strings(names) if isinstance(names, list) else _as_strings(names)
+        return _cell_strings(names) if isinstance(names, list) else as_strings(names)
 
     images = value if isinstance(value, list) else _images_first(value)
     return _array_source(images, what, stored_names)
@@ -389,7 +404,7 @@ def _dereferenced(file: h5py.File, item: h5py.Dataset | h5py.Group, array: Calla
 
 
 def _cell_strings(cells: Sequence[np.ndarray]) -> list[str]:
-    return ["".join(_as_strings(cell)) for cell in cells]
+    return ["".join(as_strings(cell)) for cell in cells]
 
 
 def _images_first(array: np.ndarray) -> np.ndarray:
@@ -399,7 +414,7 @@ def _images_first(array: np.ndarray) -> np.ndarray:
 
 
 def _names_key(wanted: str | None, others: Sequence[str], where: str) -> str:
-    return _one_of(wanted, others, where, "variable of names", "conditions.key")
+    return one_of(wanted, others, where, "variable of names", "conditions.key")
 
 
 def _no_names(what: str) -> list[str]:

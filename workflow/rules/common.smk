@@ -14,6 +14,7 @@ from workflow.lib.errors import InputError
 from workflow.lib.layout import (
     RESOURCES,
     find_raw_file,
+    find_weights,
     raw_files,
     raw_folder,
     simulated_folder,
@@ -105,10 +106,22 @@ def stimulus_raw_files(wildcards):
     return [f"{folder}/{file}" for file in stimulus_files(entry, DATASETS, config["run"])]
 
 
+def group_table(wildcards):
+    """Return the table with the groups of the images, if the study has one."""
+    table = config["rsa"][wildcards.study]["images"].get("group_table")
+    return table["file"] if table else []
+
+
 def model_weights(wildcards):
     """Return the file with a network's weights, if they come from a file."""
     weights = config["rsa"][wildcards.study]["models"][wildcards.model]["weights"]
     return [] if weights in ("torchvision", "untrained") else weights
+
+
+def seed_of_untrained(wildcards):
+    """Return the run's seed for random weights; trained networks must not run again for it."""
+    weights = config["rsa"][wildcards.study]["models"][wildcards.model]["weights"]
+    return config["seed"] if weights == "untrained" else 0
 
 
 def model_block(*keys):
@@ -151,9 +164,13 @@ def size_mb(factor, at_least=1500):
 
 def is_available(study):
     """Return whether all raw files of a study are here, or will be simulated."""
-    return study["source"] == "simulated" or all(
-        find_raw_file(study, file, config["run"], config["mirror"])
-        for file in study_raw_files(study, DATASETS, config["run"])
+    weights_are_here = all(find_weights(file, config["mirror"]) for file in weight_files(study))
+    return weights_are_here and (
+        study["source"] == "simulated"
+        or all(
+            find_raw_file(study, file, config["run"], config["mirror"])
+            for file in study_raw_files(study, DATASETS, config["run"])
+        )
     )
 
 
@@ -171,6 +188,17 @@ def selected_studies():
     return available
 
 
+def check_datasets():
+    """Stop at a study whose dataset is not in the registry."""
+    for name, entry in config["rsa"].items():
+        if entry["source"] in ("mirror", "download") and entry["dataset"] not in DATASETS:
+            raise WorkflowError(
+                f"config, rsa.{name}.dataset: found {entry['dataset']!r}, expected one of "
+                f"{', '.join(DATASETS)} (config/datasets.yaml)"
+            )
+
+
+check_datasets()
 STUDIES = selected_studies()
 
 

@@ -1,6 +1,10 @@
 # What a run is asked for: targets, the outputs of figures, and what is said before and after.
 
+import time
+
 from workflow.lib.captions import CaptionFile
+
+STARTED = time.time()
 
 
 def targets(wildcards):
@@ -26,6 +30,18 @@ def download_notice():
     wanted |= {(path.parts[0], "/".join(path.parts[1:])) for path in weights}
     files = [find_file(DATASETS, dataset, name) for dataset, name in sorted(wanted)]
     return str(download_plan(files, RESOURCES, config["mirror"])) if files else ""
+
+
+def failure_notice():
+    """Return what the failed jobs said, so that it is the last thing on the screen."""
+    sentences = {}
+    for file in sorted(Path(f"results/{config['run']}/logs").rglob("*.log")):
+        if file.stat().st_mtime >= STARTED:
+            found = re.findall(r"^\S+ \S+ ERROR (.+)$", file.read_text(), flags=re.M)
+            sentences.update(dict.fromkeys(found))
+    if not sentences:
+        return ""
+    return "\n".join(["", "What stopped the run:", *(f"  {text}" for text in sentences)])
 
 
 def closing_notice():

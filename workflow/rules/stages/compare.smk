@@ -73,7 +73,13 @@ rule fit_encoding:
         grams=model_grams,
         images="<results>/{study}/rdms/images.csv",
     output:
-        "<results>/{study}/tables/encoding_{subject}.csv",
+        report(
+            "<results>/{study}/tables/encoding_{subject}.csv",
+            caption="../../report/encoding_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "ridge encoding", "subject": "{subject}"},
+        ),
     log:
         "<logs>/{study}/tables/encoding_{subject}.log",
     benchmark:

@@ -42,7 +42,7 @@ rule extract_network:
         stimuli=setting("stimuli"),
         match=setting("images", "match"),
         folder=raw_folder_of,
-        seed=config["seed"],
+        seed=seed_of_untrained,
         code=script_digest("features/extract_network.py"),
     script:
         "../../../scripts/features/extract_network.py"

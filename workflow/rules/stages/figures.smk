@@ -24,6 +24,7 @@ rule plot_heatmap:
         title=setting("title"),
         simulated=is_simulated,
         alpha=setting("inference", "alpha"),
+        within_groups=setting("inference", "within_groups"),
         roi_groups=setting("roi_groups"),
         code=script_digest("figures/plot_heatmap.py"),
     script:

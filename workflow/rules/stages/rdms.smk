@@ -11,6 +11,7 @@ rule align_images:
         brain=brain_raw_files,
         models=model_raw_files,
         stimuli=stimulus_raw_files,
+        group_table=group_table,
     output:
         images="<results>/{study}/rdms/images.csv",
         unmatched="<results>/{study}/rdms/unmatched_images.csv",

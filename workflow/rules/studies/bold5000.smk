@@ -57,6 +57,7 @@ rule check_recovery:
         runtime=10,
     params:
         comparator=first_comparator,
+        model=config["bold5000"]["published_model"],
         alpha=setting("inference", "alpha"),
         code=script_digest("bold5000/check_recovery.py"),
     script:
@@ -80,6 +81,7 @@ rule plot_tiers:
     params:
         caption=caption_of,
         comparator=first_comparator,
+        model=config["bold5000"]["published_model"],
         title=setting("title"),
         simulated=is_simulated,
         tiers=config["bold5000"]["tiers"],
@@ -114,6 +116,7 @@ rule tabulate_latency:
         runtime=10,
     params:
         comparator=first_comparator,
+        model=config["bold5000"]["published_model"],
         roi_groups=setting("roi_groups"),
         simulated=is_simulated,
         code=script_digest("bold5000/tabulate_latency.py"),
