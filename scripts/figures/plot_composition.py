@@ -57,13 +57,20 @@ def plot_composition(
     axes.invert_yaxis()
     axes.set_xlabel("images")
     axes.margins(x=0.12)
-    if len(groups) > 1:
+    if files:
+        axes.bar(0, 0, color="0.7", hatch="///", edgecolor="white", label="dropped")
+    if len(groups) > 1 or files:
         axes.legend(title="group", loc="center left", bbox_to_anchor=(1, 0.5))
     axes.set_title(f"{titled(title, simulated=simulated)}: names matched as {match}")
     counts = ", ".join(f"{group} {common.get(group, 0):,}" for group in groups)
+    dropped = (
+        " Hatched: images of each file that another file lacks and that are left out."
+        if files
+        else " No file holds an image that another one lacks."
+    )
     caption = (
-        f"Images common to all files ({match} names): n = {len(images):,} ({counts}). Hatched: "
-        "images of each file that another file lacks and that are left out."
+        f"Images common to all files ({match} names): n = {len(images):,} images ({counts})."
+        f"{dropped}"
     )
     return figure, caption
 

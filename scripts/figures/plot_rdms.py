@@ -57,6 +57,10 @@ def plot_rdms(
     for place, (label, store, row) in zip(places, panels, strict=False):
         image = place.imshow(_percentiles(store, row, order), cmap="magma", vmin=0, vmax=100)
         place.set_title(wrapped([label], 16)[0], fontsize=7.5)
+        for border in _group_borders(np.asarray(brain.groups)[order]):
+            position = border * image.get_array().shape[0] / brain.n_images - 0.5
+            place.axhline(position, color="white", lw=0.5)
+            place.axvline(position, color="white", lw=0.5)
     figure.colorbar(image, ax=axes, shrink=0.5, label="dissimilarity (percentile within each RDM)")
     groups = list(dict.fromkeys(np.asarray(brain.groups)[order]))
     who = subject_label(brain.descriptors["subject"])
@@ -66,7 +70,7 @@ def plot_rdms(
         fontsize=8.5,
     )
     repeated = any("seed" in model.labels for model in models)
-    sorted_by = f", sorted by group ({', '.join(groups)})" if len(groups) > 1 else ""
+    sorted_by = f", sorted by group (white lines; {', '.join(groups)})" if len(groups) > 1 else ""
     caption = (
         f"RDMs of the ROIs ({who}) and of the model layers over n = {brain.n_images:,} images"
         f"{sorted_by}. Colours are percentiles of the dissimilarity within each RDM"
@@ -78,6 +82,11 @@ def plot_rdms(
         + (". Of untrained networks the first seed is shown." if repeated else ".")
     )
     return figure, caption
+
+
+def _group_borders(groups: np.ndarray) -> np.ndarray:
+    """Return where the next group begins in sorted groups."""
+    return np.flatnonzero(groups[1:] != groups[:-1]) + 1
 
 
 def _percentiles(store: RDMStore, row: int, order: np.ndarray) -> np.ndarray:

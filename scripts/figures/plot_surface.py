@@ -33,12 +33,15 @@ def plot_surface(table: pd.DataFrame, *, title: str, simulated: bool) -> tuple[p
     figure, axes = plt.subplots(figsize=(5.6, 4.4), subplot_kw={"projection": "3d"})
     x, y = np.meshgrid(np.arange(matrix.shape[1]), np.arange(matrix.shape[0]))
     z = matrix.to_numpy()
-    surface = axes.plot_surface(x, y, z, cmap=SEQUENTIAL, edgecolor="white", lw=0.4, alpha=0.95)
+    surface = axes.plot_surface(
+        x, y, z, cmap=SEQUENTIAL, vmin=z.min(), vmax=z.max(), edgecolor="white", lw=0.4
+    )
     axes.scatter(x, y, z, color="black", s=5, depthshade=False)
     axes.set_xticks(np.arange(matrix.shape[1]), list(matrix.columns))
     axes.set_yticks(np.arange(matrix.shape[0]), list(matrix.index), fontsize=6.5, ha="left")
     axes.tick_params(axis="x", pad=-3)
     axes.tick_params(axis="y", pad=-4)
+    axes.set_zlabel(similarity_label(comparator))
     axes.view_init(elev=30, azim=-50)
     axes.set_box_aspect((1, 1.5, 0.8), zoom=0.86)
     figure.colorbar(surface, shrink=0.6, pad=0.12, label=similarity_label(comparator))
