@@ -111,6 +111,7 @@ def check_study(name: str, study: Mapping, config: Mapping) -> list[str]:
             min_common=study["images"]["min_common"],
         )
         check_rdms(study, config, alignment.names)
+        check_networks(study)
     except InputError as error:
         return [f"{name}: {error}"]
     print_names(names, alignment, study["images"]["match"])
@@ -164,6 +165,17 @@ def check_rdms(study: Mapping, config: Mapping, images: Sequence[str]) -> None:
         folder = folder_now(study, config)
         for _ in read_aligned(source, folder, images, match=study["images"]["match"]):
             pass
+
+
+def check_networks(study: Mapping) -> None:
+    """Build every network of a study, untrained, and look its layers up."""
+    networks = [model for model in study["models"].values() if "network" in model]
+    if networks:
+        # PyTorch takes seconds to import, which studies of RDM files need not wait for.
+        from workflow.lib.networks import layer_extractor, load_network
+    for model in networks:
+        network, _ = load_network(model["network"], "untrained")
+        layer_extractor(network, model["layers"]["names"])
 
 
 def folder_now(study: Mapping, config: Mapping) -> Path:

@@ -271,3 +271,20 @@ def test_check_names_what_is_matched_and_what_is_missing(changed_run):
     missing = changed_run.write("config/missing.yaml", config % "nowhere")
     printed = changed_run.run("scripts.check.check_config", str(missing), ok=False)
     assert "found 4 of its raw files missing" in printed
+
+
+@pytest.mark.parametrize(
+    ("network", "layer", "sentence"),
+    [("squeezenet1_9", "features.0", "squeezenet1_0"), ("squeezenet1_0", "fire99", "features.")],
+)
+def test_check_knows_networks_and_their_layers(changed_run, network, layer, sentence):
+    config = changed_run.write(
+        "config/network.yaml",
+        "run: mine\nstudies: [objects]\nrsa:\n  objects:\n    source: path\n"
+        "    path: resources/simulated/tiny/objects\n    brain: {subjects: {names: [s1, s2]}}\n"
+        f"    models: {{squeezenet_untrained: {{network: {network}, layers: {{x: {layer}}}}}}}\n",
+    )
+    printed = changed_run.run("scripts.check.check_config", str(config), ok=False)
+    problem = next(line for line in printed.splitlines() if line.startswith("problem"))
+    assert sentence in problem
+    assert "Traceback" not in printed
