@@ -3,7 +3,7 @@
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -85,8 +85,10 @@ def extract_features(
         raise InputError(f"found the pooling {pooling!r}, expected one of {', '.join(POOLING)}")
     extractor = extractor.to(device)
     layers: dict[str, UnitBlocks] = {}
+    writing: Future | None = None
     try:
         with (
+            ThreadPoolExecutor(1) as writer,
             tqdm(total=len(stimuli), unit="image", disable=None) as progress,
             torch.inference_mode(),
             autocast(device, precision),
@@ -95,16 +97,23 @@ def extract_features(
             for names, images in image_batches(stimuli, transforms, batch_size):
                 rows = layer_rows(_run(extractor, images.to(device)), names, pooling)
                 layers = layers or _open_files(rows, len(stimuli), folder, block_units)
-                while rows:  # what is on the disk makes room for the next batch
-                    label, array = rows.popitem()
-                    layers[label].append(array)
-                    del array
+                if writing:
+                    writing.result()  # so that one batch waits at most, and errors are not lost
+                writing = writer.submit(_append, layers, rows)
                 progress.update(len(names))
+            if writing:
+                writing.result()
     except BaseException:
         for blocks in layers.values():
             blocks.close()
         raise
     return layers
+
+
+def _append(layers: Mapping[str, UnitBlocks], rows: dict[str, np.ndarray]) -> None:
+    """Write the rows of a batch, and forget each layer's as soon as they are written."""
+    for label, blocks in layers.items():
+        blocks.append(rows.pop(label))
 
 
 def image_batches(
