@@ -27,6 +27,7 @@ from workflow.lib.layout import (
     study_raw_files,
     weight_files,
 )
+from workflow.lib.networks import layer_extractor, load_network
 from workflow.lib.rdm_source import read_aligned
 from workflow.lib.sources import axes_of
 
@@ -169,13 +170,10 @@ def check_rdms(study: Mapping, config: Mapping, images: Sequence[str]) -> None:
 
 def check_networks(study: Mapping) -> None:
     """Build every network of a study, untrained, and look its layers up."""
-    networks = [model for model in study["models"].values() if "network" in model]
-    if networks:
-        # PyTorch takes seconds to import, which studies of RDM files need not wait for.
-        from workflow.lib.networks import layer_extractor, load_network
-    for model in networks:
-        network, _ = load_network(model["network"], "untrained")
-        layer_extractor(network, model["layers"]["names"])
+    for model in study["models"].values():
+        if "network" in model:
+            network, _ = load_network(model["network"], "untrained")
+            layer_extractor(network, model["layers"]["names"])
 
 
 def folder_now(study: Mapping, config: Mapping) -> Path:
