@@ -1,0 +1,297 @@
+"""Ranks of a resampled RDM without building it: every pair weighted by how often it was drawn.
+
+A resample of images is a vector of counts w; the pair of images i and j occurs w_i w_j times in the
+resampled RDM, and pairs of an image with its own copies are left out. Copies of a pair are tied, so
+its midrank follows from the weights of the pairs below it, along an order sorted once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit, prange
+
+from workflow.lib.errors import InputError
+
+# A sorted pair is one 32-bit word: whether it is tied with the pair before it, then two images.
+_IMAGE_BITS = np.uint32(15)
+_IMAGE_MASK = np.uint32((1 << 15) - 1)
+_TIED = np.uint32(1 << 30)
+MAX_IMAGES = 1 << 15
+
+# Pairs per block of a sum: fixed, so that sums do not depend on the machine.
+BLOCK = 1 << 15
+# Sorted pairs read at a time: their buffers stay in the fastest cache.
+CHUNK = 2048
+# Bits sorted by in one pass: 2048 counters fit in the fastest cache.
+DIGIT_BITS = 11
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The pairs that occur in a resample: those of two different drawn images.
+
+    Attributes
+    ----------
+    counts : int32 array (n_images,)
+        How often each image was drawn.
+    row_start, column : int32 arrays (n_images,)
+        The pair (i, j), i < j, of drawn images stands at `row_start[i] + column[j]`.
+    weights : int32 array (n_drawn_pairs,)
+        How often each pair occurs; condensed order of the distinct drawn images.
+    n_pairs : int
+        Their sum: the number of dissimilarities in the resampled RDM.
+    """
+
+    counts: np.ndarray
+    row_start: np.ndarray
+    column: np.ndarray
+    weights: np.ndarray
+    n_pairs: int
+
+
+def drawn_pairs(counts: np.ndarray) -> Drawn:
+    """Return the pairs that occur in a resample of images.
+
+    Parameters
+    ----------
+    counts : int array (n_images,)
+    """
+    counts = counts.astype(np.int32)
+    drawn = np.flatnonzero(counts)
+    position = np.arange(drawn.size)
+    row_start = np.zeros(counts.size, np.int32)
+    column = np.zeros(counts.size, np.int32)
+    row_start[drawn] = position * (2 * drawn.size - position - 1) // 2 - position - 1
+    column[drawn] = position
+    weights = _pair_weights(counts[drawn])
+    return Drawn(counts, row_start, column, weights, int(weights.sum(dtype=np.int64)))
+
+
+def sorted_pairs(vectors: np.ndarray, n_images: int) -> np.ndarray:
+    """Return the pairs of images of each RDM, from the smallest dissimilarity to the largest.
+
+    Parameters
+    ----------
+    vectors : float array (n_rdms, n_images (n_images - 1) / 2)
+    n_images : int
+
+    Returns
+    -------
+    uint32 array (n_rdms, n_pairs), to be read by `resampled_ranks`
+
+    Raises
+    ------
+    InputError
+        More images than a sorted pair has room for.
+    """
+    if n_images > MAX_IMAGES:
+        raise InputError(
+            f"found RDMs of {n_images} images, expected at most {MAX_IMAGES} to resample ranks; "
+            "choose the comparator pearson or cosine"
+        )
+    first, second = np.triu_indices(n_images, 1)
+    pairs = (first.astype(np.uint32) << _IMAGE_BITS) | second.astype(np.uint32)
+    del first, second
+    coded = np.empty((len(vectors), pairs.size), np.uint32)
+    for row, vector in enumerate(vectors):
+        order = np.argsort(vector)
+        ordered = vector[order]
+        coded[row] = pairs[order]
+        coded[row, 1:][ordered[1:] == ordered[:-1]] |= _TIED
+    return coded
+
+
+def resampled_ranks(coded: np.ndarray, drawn: Drawn) -> np.ndarray:
+    """Return the ranks of every RDM in a resample, centred and doubled: whole numbers.
+
+    Parameters
+    ----------
+    coded : uint32 array (n_rdms, n_pairs)
+        From `sorted_pairs`.
+    drawn : Drawn
+
+    Returns
+    -------
+    int32 array (n_rdms, n_drawn_pairs)
+        2 midrank - (N + 1), N the number of pairs in the resampled RDM. Their sum, each taken as
+        often as its pair occurs, is zero.
+    """
+    ranks = np.empty((len(coded), drawn.weights.size), np.int32)
+    _rank_all(coded, drawn.counts, drawn.row_start, drawn.column, drawn.n_pairs, ranks)
+    return ranks
+
+
+def rank_again(values: np.ndarray, drawn: Drawn) -> np.ndarray:
+    """Return the ranks of values given per drawn pair, such as sums of ranks over subjects.
+
+    Parameters
+    ----------
+    values : int64 array (n_rdms, n_drawn_pairs)
+    drawn : Drawn
+
+    Returns
+    -------
+    int32 array (n_rdms, n_drawn_pairs), centred and doubled as in `resampled_ranks`
+    """
+    ranks = np.empty(values.shape, np.int32)
+    _rank_again_all(values, drawn.weights, drawn.n_pairs, ranks)
+    return ranks
+
+
+def weighted_products(left: np.ndarray, right: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the sums over pairs of left x right, each pair as often as it occurs.
+
+    Parameters
+    ----------
+    left : int32 array (m, n_drawn_pairs)
+    right : int32 array (k, n_drawn_pairs)
+    weights : int32 array (n_drawn_pairs,)
+
+    Returns
+    -------
+    float64 array (m, k)
+    """
+    total = np.zeros((len(left), len(right)))
+    for start in range(0, weights.size, BLOCK):
+        block = slice(start, start + BLOCK)
+        total += (left[:, block] * weights[block].astype(np.float64)) @ (
+            right[:, block].astype(np.float64).T
+        )
+    return total
+
+
+def weighted_squares(ranks: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the sum of squares of each RDM's ranks, each pair as often as it occurs.
+
+    Parameters
+    ----------
+    ranks : int32 array (n_rdms, n_drawn_pairs)
+    weights : int32 array (n_drawn_pairs,)
+
+    Returns
+    -------
+    float64 array (n_rdms,)
+    """
+    total = np.zeros(len(ranks))
+    for start in range(0, weights.size, BLOCK):
+        block = ranks[:, start : start + BLOCK].astype(np.float64)
+        total += (block * block) @ weights[start : start + BLOCK].astype(np.float64)
+    return total
+
+
+@njit(cache=True)
+def _pair_weights(counts):
+    n = counts.size
+    weights = np.empty(n * (n - 1) // 2, np.int32)
+    position = 0
+    for i in range(n):
+        for j in range(i + 1, n):
+            weights[position] = counts[i] * counts[j]
+            position += 1
+    return weights
+
+
+@njit(cache=True, parallel=True)
+def _rank_all(coded, counts, row_start, column, n_pairs, ranks):
+    for rdm in prange(coded.shape[0]):
+        _rank(coded[rdm], counts, row_start, column, n_pairs, ranks[rdm])
+
+
+@njit(cache=True)
+def _rank(coded, counts, row_start, column, n_pairs, ranks):
+    """Walk along the sorted pairs; those below a group of ties, and half the group, make its rank.
+
+    Drawn pairs are first picked out, a chunk at a time, without a branch: which pairs were drawn
+    cannot be predicted, and a mispredicted branch costs more than all the rest.
+    """
+    places, weights = np.empty(CHUNK, np.uint32), np.empty(CHUNK, np.int32)
+    opens = np.empty(CHUNK, np.bool_)
+    group_places = np.empty(ranks.size, np.uint32)
+    group_size, group_weight = 0, np.int64(0)
+    below = -np.int64(n_pairs)  # twice the pairs below, less all
+    for start in range(0, coded.size, CHUNK):
+        n_drawn, opened = 0, False
+        for k in range(start, min(start + CHUNK, coded.size)):
+            i, j = (coded[k] >> _IMAGE_BITS) & _IMAGE_MASK, coded[k] & _IMAGE_MASK
+            opened |= (coded[k] & _TIED) == 0
+            places[n_drawn] = row_start[i] + column[j]
+            weights[n_drawn] = counts[i] * counts[j]
+            opens[n_drawn] = opened
+            drawn = weights[n_drawn] != 0
+            opened &= not drawn
+            n_drawn += drawn
+        for k in range(n_drawn):
+            if opens[k]:
+                for member in range(group_size):
+                    ranks[group_places[member]] = below + group_weight
+                below += 2 * group_weight
+                group_size, group_weight = 0, np.int64(0)
+            group_places[group_size] = places[k]
+            group_size += 1
+            group_weight += weights[k]
+        if opened:
+            # The group was closed by a pair that was not drawn, and of which no trace is left.
+            for member in range(group_size):
+                ranks[group_places[member]] = below + group_weight
+            below += 2 * group_weight
+            group_size, group_weight = 0, np.int64(0)
+    for member in range(group_size):
+        ranks[group_places[member]] = below + group_weight
+
+
+@njit(cache=True, parallel=True)
+def _rank_again_all(values, weights, n_pairs, ranks):
+    for rdm in prange(values.shape[0]):
+        _rank_again(values[rdm], weights, n_pairs, ranks[rdm])
+
+
+@njit(cache=True)
+def _rank_again(values, weights, n_pairs, ranks):
+    coded, position_bits = _sorted_with_positions(values)
+    position_mask = np.uint64((np.uint64(1) << position_bits) - np.uint64(1))
+    below = np.int64(0)
+    start = 0
+    while start < coded.size:
+        value = coded[start] >> position_bits
+        group = np.int64(0)
+        stop = start
+        while stop < coded.size and coded[stop] >> position_bits == value:
+            group += weights[coded[stop] & position_mask]
+            stop += 1
+        for k in range(start, stop):
+            ranks[coded[k] & position_mask] = 2 * below + group - n_pairs
+        below += group
+        start = stop
+
+
+@njit(cache=True)
+def _sorted_with_positions(values):
+    """Return words of value (high bits) and position (low bits), sorted; radix sort."""
+    smallest, largest = values.min(), values.max()
+    position_bits, value_bits = np.uint64(_n_bits(values.size)), _n_bits(largest - smallest)
+    coded, other = np.empty(values.size, np.uint64), np.empty(values.size, np.uint64)
+    for k in range(values.size):
+        coded[k] = (np.uint64(values[k] - smallest) << position_bits) | np.uint64(k)
+    n_passes = max(1, -(-value_bits // DIGIT_BITS))
+    digit_bits = np.uint64(max(1, -(-value_bits // n_passes)))
+    mask = np.uint64((np.uint64(1) << digit_bits) - np.uint64(1))
+    for step in range(n_passes):
+        shift = position_bits + np.uint64(step) * digit_bits
+        counters = np.zeros(np.int64(mask) + 2, np.int64)
+        for word in coded:
+            counters[np.int64((word >> shift) & mask) + 1] += 1
+        counters = np.cumsum(counters)
+        for word in coded:
+            digit = np.int64((word >> shift) & mask)
+            other[counters[digit]] = word
+            counters[digit] += 1
+        coded, other = other, coded
+    return coded, position_bits
+
+
+@njit(cache=True)
+def _n_bits(number):
+    bits = 0
+    while number >> bits:
+        bits += 1
+    return bits
