@@ -154,12 +154,14 @@ def split_half_ceiling(patterns: Patterns, images: Sequence[str], match: str) ->
 
 if __name__ == "__main__":
     with script_job(snakemake):
+        images = list(read_table(snakemake.input.images)["name"])
+        match = snakemake.params.match
         write_table(
             fit_encoding(
                 PatternStore(snakemake.input.patterns),
-                [GramStore(path) for path in snakemake.input.grams],
-                list(read_table(snakemake.input.images)["name"]),
-                match=snakemake.params.match,
+                [GramStore(path, images, match) for path in snakemake.input.grams],
+                images,
+                match=match,
                 n_folds=snakemake.params.n_folds,
                 n_permutations=snakemake.params.n_permutations,
                 seed=snakemake.params.seed,

@@ -13,8 +13,7 @@ from workflow.lib.gram_store import gram_writer
 from workflow.lib.jobs import script_job
 from workflow.lib.networks import layer_extractor, load_network
 from workflow.lib.rdm_store import write_rdms
-from workflow.lib.stimuli import Stimuli, common_stimuli
-from workflow.lib.tables import read_table
+from workflow.lib.stimuli import Stimuli, shown_stimuli
 
 
 def extract_network(
@@ -30,7 +29,7 @@ def extract_network(
     Parameters
     ----------
     model : the model's config block
-    stimuli : the common images, in their order
+    stimuli : the images to show
     n_gpus : GPUs that the job was given
     first_seed : seed of the first random network, for untrained weights
     write_gram : takes the Gram matrix of each layer's standardised units, with its labels
@@ -70,31 +69,27 @@ def extract_network(
 
 if __name__ == "__main__":
     with script_job(snakemake):
-        images = read_table(snakemake.input.images)
-        names = list(images["name"])
-        grams_file = snakemake.output.get("grams")
-        stimuli = common_stimuli(
-            Path(snakemake.params.folder), snakemake.params.stimuli, names, snakemake.params.match
+        params, name = snakemake.params, snakemake.wildcards.model
+        stimuli = shown_stimuli(
+            Path(params.folder), params.stimuli, snakemake.input.images, params.match
         )
+        grams_file = snakemake.output.get("grams")
         with (
-            gram_writer(grams_file, names=names, model=snakemake.wildcards.model)
+            gram_writer(grams_file, names=stimuli.names, model=name)
             if grams_file
             else contextlib.nullcontext()
         ) as write_gram:
             write_rdms(
                 snakemake.output.rdms,
                 extract_network(
-                    snakemake.params.model,
+                    params.model,
                     stimuli,
                     n_gpus=snakemake.resources.get("gpu", 0),
-                    first_seed=snakemake.params.seed,
+                    first_seed=params.seed,
                     write_gram=write_gram,
                 ),
-                names=names,
-                groups=list(images["group"]),
-                measure=snakemake.params.model["metric"],
-                descriptors={
-                    "study": snakemake.wildcards.study,
-                    "model": snakemake.wildcards.model,
-                },
+                names=stimuli.names,
+                measure=params.model["metric"],
+                descriptors={"study": snakemake.wildcards.study, "model": name},
+                may_have_gaps=True,
             )

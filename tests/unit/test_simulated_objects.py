@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from scripts.features.compute_control import control_rdm, group_features
+from scripts.features.compute_groups import group_rdm
 from scripts.objects.simulate_objects import PLANTED_MODEL, SUBJECTS, simulate
 from workflow.lib.comparators import compare
 from workflow.lib.controls import control_features
 from workflow.lib.distances import pattern_distances
 from workflow.lib.permutation import mantel_test
 from workflow.lib.stimuli import open_stimuli
+from workflow.lib.stimulus_rdms import feature_distances
 
 N_IMAGES = 48
 STIMULI = {
@@ -29,11 +30,9 @@ def model_rdms(folder) -> np.ndarray:
     kinds = ["_".join(name.split("_")[:2]) for name in stimuli.names]
     return np.stack(
         [
-            control_rdm(
-                group_features(kinds) if model == "groups" else control_features(model, stimuli),
-                model,
-                "correlation",
-            )
+            group_rdm(kinds)
+            if model == "groups"
+            else feature_distances(control_features(model, stimuli), "correlation")
             for model in MODELS
         ]
     )

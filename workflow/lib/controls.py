@@ -18,6 +18,9 @@ from workflow.lib.stimuli import Stimuli
 
 # CIELAB of what sRGB can hold: L, a, b.
 LAB_RANGES = ((0.0, 100.0), (-87.0, 99.0), (-108.0, 95.0))
+# Single precision leaves a uniform image less energy than this, of 1 for black against white; the
+# faintest grating that 8 bits hold has a hundred times as much.
+LEAST_ENERGY = 1e-6
 
 
 def pixel(stimuli: Stimuli, *, side: int = 64, colour: bool = False) -> np.ndarray:
@@ -90,7 +93,9 @@ def gabor(
         inside = slice(margin, margin + side)
         energies = (np.abs(scipy.fft.ifft2(spectrum * s))[inside, inside] for s in spectra)
         features.append(np.concatenate([_cell_means(energy, grid) for energy in energies]))
-    return np.stack(features).astype(np.float32)
+    found = np.stack(features).astype(np.float32)
+    found[found < LEAST_ENERGY] = 0
+    return found
 
 
 def colour_histogram(

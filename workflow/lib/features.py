@@ -12,9 +12,10 @@ from torch import nn
 from tqdm import tqdm
 
 from workflow.lib.devices import autocast, reused_memory
-from workflow.lib.distances import METRICS, distances_from_gram
+from workflow.lib.distances import METRICS
 from workflow.lib.errors import InputError
 from workflow.lib.stimuli import Stimuli
+from workflow.lib.stimulus_rdms import LEAST_VARIATION, distances_with_gaps
 from workflow.lib.unit_blocks import BLOCK_UNITS, UnitBlocks, check_free_disk
 
 POOLING = {
@@ -29,9 +30,6 @@ CENTRED_OVER = {
     "euclidean": "images",
     "sq_euclidean": "images",
 }
-# A unit varies if its standard deviation exceeds this share of its mean: float32 rounds at 1e-7,
-# so that what varies less is noise of the arithmetic, which standardising would blow up.
-LEAST_VARIATION = 1e-6
 # Columns that are worked on in float64 at a time: what they take stays in the processor's cache.
 TILE_UNITS = 256
 # Columns that one product in float32 sums over; sums of more of them round too much.
@@ -211,19 +209,17 @@ def feature_rdm(
     Returns
     -------
     float64 array (n_pairs,), condensed
+        NaN for the pairs of an image whose pattern does not vary, where the metric needs it to.
 
     Raises
     ------
     InputError
-        No unit varies, or an image's pattern does not.
+        No unit varies.
     """
     if metric not in METRICS:
         raise InputError(f"found the metric {metric!r}, expected one of {', '.join(METRICS)}")
     gram = feature_gram(blocks, standardise_units, centred_over=CENTRED_OVER[metric], device=device)
-    try:
-        return distances_from_gram(gram, metric)
-    except InputError as error:
-        raise InputError(f"{blocks.name}: {error}") from None
+    return distances_with_gaps(gram, metric)
 
 
 def feature_gram(

@@ -7,7 +7,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from workflow.lib.alignment import positions
 from workflow.lib.files import written_whole
+
+
+def standardised_gram(features: np.ndarray) -> np.ndarray:
+    """Return the products of z-scored features (n_images, n_features) of all pairs of images."""
+    varying = features[:, features.std(axis=0) > 0].astype(np.float64)
+    scores = (varying - varying.mean(axis=0)) / varying.std(axis=0)
+    return scores @ scores.T
 
 
 @contextlib.contextmanager
@@ -35,7 +43,15 @@ def gram_writer(
 
 
 class GramStore:
-    """The Gram matrices of a file written through `gram_writer`.
+    """The Gram matrices of a file written through `gram_writer`, over some of its images.
+
+    Parameters
+    ----------
+    path : str or Path
+    images : sequence of str, optional
+        Matched names of the images to keep, in the order that is wanted; all if not given.
+    match : "exact" or "normalised"
+        How these names are found in the file.
 
     Attributes
     ----------
@@ -44,9 +60,16 @@ class GramStore:
         Images in the order of the matrices.
     labels : list of dict
         Labels (layer, seed) of each matrix.
+
+    Raises
+    ------
+    InputError
+        The file lacks an image.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(
+        self, path: str | Path, images: Sequence[str] | None = None, match: str = "exact"
+    ) -> None:
         self.path = Path(path)
         with h5py.File(self.path, "r") as file:
             self.model = str(file.attrs["model"])
@@ -55,8 +78,13 @@ class GramStore:
                 {key: str(value) for key, value in dataset.attrs.items()}
                 for dataset in file["gram"].values()
             ]
+        self._kept = None
+        if images is not None:
+            self._kept = positions(images, self.names, match=match, what=self.path.name)
+            self.names = list(images)
 
     def gram(self, number: int) -> np.ndarray:
         """Return one Gram matrix, float64 (n_images, n_images)."""
         with h5py.File(self.path, "r") as file:
-            return file[f"gram/{number:04d}"][()]
+            gram = file[f"gram/{number:04d}"][()]
+        return gram if self._kept is None else gram[np.ix_(self._kept, self._kept)]

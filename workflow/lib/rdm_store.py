@@ -26,8 +26,9 @@ def write_rdms(
     measure: str,
     groups: Sequence[str] | None = None,
     descriptors: Mapping[str, str] | None = None,
+    may_have_gaps: bool = False,
 ) -> None:
-    """Write aligned RDMs as rsatoolbox HDF5, float32, without holding more than one.
+    """Write RDMs as rsatoolbox HDF5, float32, without holding more than one.
 
     Parameters
     ----------
@@ -42,6 +43,8 @@ def write_rdms(
         Group of each image (its source or category).
     descriptors : mapping, optional
         What holds for the whole file (study, subject).
+    may_have_gaps : bool
+        Whether dissimilarities may be NaN: in a file from which images are yet to be selected.
 
     Raises
     ------
@@ -62,7 +65,8 @@ def write_rdms(
             what = f"{Path(path).name}, {' '.join(row_labels.values())}"
             stack.resize(row + 1, axis=0)
             # An RDM that varies over all images of its file can be constant over the common ones.
-            stack[row] = check_dissimilarities(vector.astype(np.float32), what)
+            stored = vector.astype(np.float32)
+            stack[row] = stored if may_have_gaps else check_dissimilarities(stored, what)
             for name, label in row_labels.items():
                 labels.setdefault(name, []).append(label)
         file.attrs["rsatoolbox_version"] = RSATOOLBOX_LAYOUT

@@ -18,6 +18,7 @@ from workflow.lib.alignment import positions
 from workflow.lib.errors import InputError
 from workflow.lib.rdm_files import _damaged, _matlab_chars, _numpy_errors, as_strings, one_of
 from workflow.lib.rdm_source import listed_names
+from workflow.lib.tables import read_table
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 # A stimulus has a few million pixels at most; a few kilobytes that claim billions are an attack.
@@ -124,6 +125,21 @@ def common_stimuli(folder: Path, block: Mapping, names: Sequence[str], match: st
     """
     stimuli = open_stimuli(folder, block)
     return stimuli.select(positions(names, stimuli.names, match=match, what=block["files"]))
+
+
+def shown_stimuli(folder: Path, block: Mapping, images_file: str | None, match: str) -> Stimuli:
+    """Return the stimuli that a model is shown: all of them, or the common ones.
+
+    Parameters
+    ----------
+    folder : folder of the raw files
+    block : the study's `stimuli` block
+    images_file : table with the common images (column name); all stimuli where there is none
+    match : "exact" or "normalised"
+    """
+    if not images_file:
+        return open_stimuli(folder, block)
+    return common_stimuli(folder, block, list(read_table(images_file)["name"]), match)
 
 
 def _names(source: _Source, conditions: Mapping, folder: Path) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from workflow.lib.config import complete_config
+from workflow.lib.config import MODEL_KINDS, complete_config
 from workflow.lib.datasets import download_plan, find_file, load_datasets
 from workflow.lib.digest import code_digest
 from workflow.lib.errors import InputError
@@ -106,6 +106,23 @@ def stimulus_raw_files(wildcards):
     return [f"{folder}/{file}" for file in stimulus_files(entry, DATASETS, config["run"])]
 
 
+def stimuli_source(wildcards):
+    """Return the keys of a study's stimuli that say where they lie, if it has any."""
+    stimuli = config["rsa"][wildcards.study].get("stimuli")
+    return source_keys(stimuli) if stimuli else None
+
+
+def shown_images(wildcards):
+    """Return the table of the common images where a model sees no others, else [].
+
+    The mean and deviation by which units are standardised are those over the compared images.
+    """
+    entry = config["rsa"][wildcards.study]
+    standardised = entry["models"][wildcards.model].get("standardise_units")
+    common = standardised or entry["stimuli"]["extract"] == "common"
+    return f"<results>/{wildcards.study}/rdms/images.csv" if common else []
+
+
 def group_table(wildcards):
     """Return the table with the groups of the images, if the study has one."""
     table = config["rsa"][wildcards.study]["images"].get("group_table")
@@ -148,7 +165,7 @@ def featured_models(study):
 
 def model_grams(wildcards):
     return [
-        f"<results>/{wildcards.study}/features/model_{model}.h5"
+        f"<results>/{wildcards.study}/features/grams/model_{model}.h5"
         for model in featured_models(wildcards.study)
     ]
 
@@ -227,17 +244,26 @@ def studies_with(*data):
     return one_of(name for name, entry in config["rsa"].items() if entry["brain"]["data"] in data)
 
 
-def studies_with_model(kind, *data):
-    """Return a regular expression for studies, where a model of a kind follows in the path.
+def kind_of(model):
+    """Return how a model's RDMs are made: from files, a network, a control or groups."""
+    if model.get("control") == "groups":
+        return "groups"
+    return next(kind for kind in MODEL_KINDS if kind in model)
+
+
+def studies_with_model(*kinds, data=None):
+    """Return a regular expression for studies, where a model of some kind follows in the path.
 
     The same name may be a file in one study and a network in another, so that a constraint on the
     model alone would leave two rules for one file.
     """
     patterns = []
     for name, entry in config["rsa"].items():
-        models = one_of(model for model, block in entry["models"].items() if kind in block)
-        if entry["brain"]["data"] in data:
-            patterns.append(rf"{re.escape(name)}(?=/[a-z]+/model_(?:{models})\.h5$)")
+        models = one_of(
+            model for model, block in entry["models"].items() if kind_of(block) in kinds
+        )
+        if data in (None, entry["brain"]["data"]):
+            patterns.append(rf"{re.escape(name)}(?=/[a-z/]+/model_(?:{models})\.h5$)")
     return "|".join(patterns) or "(?!)"
 
 

@@ -1,9 +1,13 @@
 # Stage features: stimuli -> RDMs of networks and control models, and what encoding needs of them.
 #
-# In: the stimuli of a study, the common images, weights.
-# Out: <results>/<study>/rdms/model_<model>.h5 (a row per layer, and per seed of an untrained
-# network); for studies of patterns also <results>/<study>/features/model_<model>.h5, the Gram
+# In: the stimuli of a study, weights, the common images.
+# Out: <results>/<study>/features/rdms/model_<model>.h5 over the stimuli (a row per layer, and per
+# seed of an untrained network), and of it <results>/<study>/rdms/model_<model>.h5 over the common
+# images; for studies of patterns also <results>/<study>/features/grams/model_<model>.h5, the Gram
 # matrix of every layer. One job serves all layers of a network.
+#
+# Models see all stimuli, so that what changes the common images (another file, another
+# `min_common`) extracts nothing again; `shown_images` says where they see the common ones alone.
 
 
 rule extract_network:
@@ -11,15 +15,15 @@ rule extract_network:
     input:
         stimuli=stimulus_raw_files,
         weights=model_weights,
-        images="<results>/{study}/rdms/images.csv",
+        images=shown_images,
     output:
-        rdms="<results>/{study}/rdms/model_{model}.h5",
+        rdms="<results>/{study}/features/rdms/model_{model}.h5",
     log:
-        "<logs>/{study}/rdms/model_{model}.log",
+        "<logs>/{study}/features/model_{model}.log",
     benchmark:
-        "<benchmarks>/{study}/rdms/model_{model}.tsv"
+        "<benchmarks>/{study}/features/model_{model}.tsv"
     wildcard_constraints:
-        study=studies_with_model("network", "rdms"),
+        study=studies_with_model("network", data="rdms"),
     conda:
         "../../../envs/torch.yaml"
     threads: 2
@@ -39,7 +43,7 @@ rule extract_network:
             "batch_size",
             "precision",
         ),
-        stimuli=setting("stimuli"),
+        stimuli=stimuli_source,
         match=setting("images", "match"),
         folder=raw_folder_of,
         seed=seed_of_untrained,
@@ -50,25 +54,25 @@ rule extract_network:
 
 use rule extract_network as extract_network_with_grams with:
     output:
-        rdms="<results>/{study}/rdms/model_{model}.h5",
-        grams="<results>/{study}/features/model_{model}.h5",
+        rdms="<results>/{study}/features/rdms/model_{model}.h5",
+        grams="<results>/{study}/features/grams/model_{model}.h5",
     wildcard_constraints:
-        study=studies_with_model("network", "patterns"),
+        study=studies_with_model("network", data="patterns"),
 
 
 rule compute_control:
-    """Compute the RDM of a control model: pixels, Gabor energy, colours, or groups of images."""
+    """Compute the RDM of a control model over the stimuli: pixels, Gabor energy or colours."""
     input:
         stimuli=stimulus_raw_files,
-        images="<results>/{study}/rdms/images.csv",
+        images=shown_images,
     output:
-        rdms="<results>/{study}/rdms/model_{model}.h5",
+        rdms="<results>/{study}/features/rdms/model_{model}.h5",
     log:
-        "<logs>/{study}/rdms/model_{model}.log",
+        "<logs>/{study}/features/model_{model}.log",
     benchmark:
-        "<benchmarks>/{study}/rdms/model_{model}.tsv"
+        "<benchmarks>/{study}/features/model_{model}.tsv"
     wildcard_constraints:
-        study=studies_with_model("control", "rdms"),
+        study=studies_with_model("control", data="rdms"),
     conda:
         "../../../envs/torch.yaml"
     threads: 1
@@ -78,7 +82,7 @@ rule compute_control:
     params:
         control=lambda wildcards: model_block("control")(wildcards)["control"],
         metric=lambda wildcards: model_block("metric")(wildcards)["metric"],
-        stimuli=setting("stimuli"),
+        stimuli=stimuli_source,
         match=setting("images", "match"),
         folder=raw_folder_of,
         code=script_digest("features/compute_control.py"),
@@ -88,7 +92,65 @@ rule compute_control:
 
 use rule compute_control as compute_control_with_grams with:
     output:
-        rdms="<results>/{study}/rdms/model_{model}.h5",
-        grams="<results>/{study}/features/model_{model}.h5",
+        rdms="<results>/{study}/features/rdms/model_{model}.h5",
+        grams="<results>/{study}/features/grams/model_{model}.h5",
     wildcard_constraints:
-        study=studies_with_model("control", "patterns"),
+        study=studies_with_model("control", data="patterns"),
+
+
+rule select_images:
+    """Take the common images out of a model's RDMs over the stimuli."""
+    input:
+        rdms="<results>/{study}/features/rdms/model_{model}.h5",
+        images="<results>/{study}/rdms/images.csv",
+    output:
+        "<results>/{study}/rdms/model_{model}.h5",
+    log:
+        "<logs>/{study}/rdms/model_{model}.log",
+    benchmark:
+        "<benchmarks>/{study}/rdms/model_{model}.tsv"
+    wildcard_constraints:
+        study=studies_with_model("network", "control"),
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(1),
+        runtime=30,
+    params:
+        match=setting("images", "match"),
+        code=script_digest("features/select_images.py"),
+    script:
+        "../../../scripts/features/select_images.py"
+
+
+rule compute_groups:
+    """Compute the RDM of the control model `groups`: 0 within and 1 between groups of images."""
+    input:
+        images="<results>/{study}/rdms/images.csv",
+    output:
+        rdms="<results>/{study}/rdms/model_{model}.h5",
+    log:
+        "<logs>/{study}/rdms/model_{model}.log",
+    benchmark:
+        "<benchmarks>/{study}/rdms/model_{model}.tsv"
+    wildcard_constraints:
+        study=studies_with_model("groups", data="rdms"),
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(0),
+        runtime=10,
+    params:
+        code=script_digest("features/compute_groups.py"),
+    script:
+        "../../../scripts/features/compute_groups.py"
+
+
+use rule compute_groups as compute_groups_with_grams with:
+    output:
+        rdms="<results>/{study}/rdms/model_{model}.h5",
+        grams="<results>/{study}/features/grams/model_{model}.h5",
+    wildcard_constraints:
+        study=studies_with_model("groups", data="patterns"),

@@ -28,7 +28,7 @@ rule align_images:
     params:
         brain=brain_source,
         models=model_sources,
-        stimuli=setting("stimuli"),
+        stimuli=stimuli_source,
         images=setting("images"),
         folder=raw_folder_of,
         code=script_digest("rdms/align_images.py"),
@@ -136,7 +136,7 @@ rule import_model_rdms:
     benchmark:
         "<benchmarks>/{study}/rdms/model_{model}.tsv"
     wildcard_constraints:
-        study=studies_with_model("files", "rdms", "patterns"),
+        study=studies_with_model("files"),
     conda:
         "../../../envs/rsa.yaml"
     threads: 1
