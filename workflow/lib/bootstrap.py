@@ -23,11 +23,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from workflow.lib.comparators import COMPARATORS
 from workflow.lib.errors import InputError
 from workflow.lib.weighted_ranks import (
     drawn_pairs,
-    rank_again,
+    pooled_ranks,
     resampled_ranks,
     sorted_pairs,
     weighted_products,
@@ -452,29 +451,14 @@ def _by_images(counts: np.ndarray, n_resamples: int) -> Iterator[tuple[np.ndarra
 def _rank_shares(ranks, members, name, drawn):
     """Return the shares (n_subjects,) of one set of subjects in lower and upper ceiling."""
     present = np.flatnonzero(members)
-    pools = np.stack(
-        [members, *(np.where(np.arange(len(members)) == s, 0, members) for s in present)]
-    )
-    pooled = _pooled_ranks(ranks, pools, drawn)
-    similarity = _rank_correlations(ranks, pooled, name, drawn)
+    pools = np.tile(members, (1 + present.size, 1))
+    pools[1 + np.arange(present.size), present] = 0
+    pools = pools[pools.any(axis=1)]
+    similarity = _rank_correlations(ranks, pooled_ranks(ranks, pools, drawn), name, drawn)
     lower = np.full(len(members), np.nan)
-    lower[present] = similarity[present, 1 + np.arange(present.size)]
-    return lower, similarity[:, 0].copy()
-
-
-def _pooled_ranks(ranks, pools, drawn):
-    """Return the ranks of the sums of ranks over each set of subjects, (n_pools, n_drawn_pairs)."""
-    pooled = np.empty((len(pools), ranks.shape[1]), np.int32)
-    to_rank = []
-    for row, members in enumerate(pools):
-        present = np.flatnonzero(members)
-        if present.size == 1:
-            pooled[row] = ranks[present[0]]
-        else:
-            to_rank.append(row)
-    if to_rank:
-        pooled[to_rank] = rank_again(pools[to_rank] @ ranks.astype(np.int64), drawn)
-    return pooled
+    if present.size > 1:
+        lower[present] = similarity[present, 1 + np.arange(present.size)]
+    return lower, similarity[:, 0]
 
 
 _SIMILARITIES = {

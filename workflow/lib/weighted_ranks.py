@@ -121,21 +121,26 @@ def resampled_ranks(coded: np.ndarray, drawn: Drawn) -> np.ndarray:
     return ranks
 
 
-def rank_again(values: np.ndarray, drawn: Drawn) -> np.ndarray:
-    """Return the ranks of values given per drawn pair, such as sums of ranks over subjects.
+def pooled_ranks(ranks: np.ndarray, members: np.ndarray, drawn: Drawn) -> np.ndarray:
+    """Return the ranks of sums of ranks.
+
+    Whole numbers are summed, so that pairs with equal sums stay tied.
 
     Parameters
     ----------
-    values : int64 array (n_rdms, n_drawn_pairs)
+    ranks : int32 array (n_rdms, n_drawn_pairs)
+        From `resampled_ranks`.
+    members : int64 array (n_pools, n_rdms)
+        How often each RDM is in each sum; at least one RDM in each.
     drawn : Drawn
 
     Returns
     -------
-    int32 array (n_rdms, n_drawn_pairs), centred and doubled as in `resampled_ranks`
+    int32 array (n_pools, n_drawn_pairs), centred and doubled as in `resampled_ranks`
     """
-    ranks = np.empty(values.shape, np.int32)
-    _rank_again_all(values, drawn.weights, drawn.n_pairs, ranks)
-    return ranks
+    pooled = np.empty((len(members), ranks.shape[1]), np.int32)
+    _pool_all(ranks, members, drawn.weights, drawn.n_pairs, pooled)
+    return pooled
 
 
 def weighted_products(left: np.ndarray, right: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -240,53 +245,59 @@ def _rank(coded, counts, row_start, column, n_pairs, ranks):
 
 
 @njit(cache=True, parallel=True)
-def _rank_again_all(values, weights, n_pairs, ranks):
-    for rdm in prange(values.shape[0]):
-        _rank_again(values[rdm], weights, n_pairs, ranks[rdm])
+def _pool_all(ranks, members, weights, n_pairs, pooled):
+    for pool in prange(members.shape[0]):
+        present = np.flatnonzero(members[pool])
+        if present.size == 1:
+            pooled[pool] = ranks[present[0]]
+        else:
+            _pool(ranks, present, members[pool], weights, n_pairs, pooled[pool])
 
 
 @njit(cache=True)
-def _rank_again(values, weights, n_pairs, ranks):
-    coded, position_bits = _sorted_with_positions(values)
-    position_mask = np.uint64((np.uint64(1) << position_bits) - np.uint64(1))
-    below = np.int64(0)
-    start = 0
-    while start < coded.size:
-        value = coded[start] >> position_bits
-        group = np.int64(0)
-        stop = start
-        while stop < coded.size and coded[stop] >> position_bits == value:
-            group += weights[coded[stop] & position_mask]
+def _pool(ranks, present, times, weights, n_pairs, pooled):
+    n = weights.size
+    position_bits = np.uint64(_n_bits(n))
+    position_mask = (np.uint64(1) << position_bits) - np.uint64(1)
+    largest = np.int64(n_pairs) * times.sum()
+    totals = np.full(n, largest)
+    for rdm in present:
+        totals += times[rdm] * ranks[rdm]
+    words = np.empty(n, np.uint64)
+    for k in range(n):
+        words[k] = (np.uint64(totals[k]) << position_bits) | np.uint64(k)
+    words = _radix_sorted(words, position_bits, _n_bits(2 * largest))
+    below, start = -np.int64(n_pairs), 0
+    while start < n:
+        stop, group = start, np.int64(0)
+        while stop < n and words[stop] >> position_bits == words[start] >> position_bits:
+            group += weights[words[stop] & position_mask]
             stop += 1
         for k in range(start, stop):
-            ranks[coded[k] & position_mask] = 2 * below + group - n_pairs
-        below += group
+            pooled[words[k] & position_mask] = below + group
+        below += 2 * group
         start = stop
 
 
 @njit(cache=True)
-def _sorted_with_positions(values):
-    """Return words of value (high bits) and position (low bits), sorted; radix sort."""
-    smallest, largest = values.min(), values.max()
-    position_bits, value_bits = np.uint64(_n_bits(values.size)), _n_bits(largest - smallest)
-    coded, other = np.empty(values.size, np.uint64), np.empty(values.size, np.uint64)
-    for k in range(values.size):
-        coded[k] = (np.uint64(values[k] - smallest) << position_bits) | np.uint64(k)
-    n_passes = max(1, -(-value_bits // DIGIT_BITS))
-    digit_bits = np.uint64(max(1, -(-value_bits // n_passes)))
-    mask = np.uint64((np.uint64(1) << digit_bits) - np.uint64(1))
+def _radix_sorted(words, first_bit, n_bits):
+    """Return words sorted by the `n_bits` bits from `first_bit` on."""
+    n_passes = max(1, -(-n_bits // DIGIT_BITS))
+    digit_bits = np.uint64(max(1, -(-n_bits // n_passes)))
+    mask = (np.uint64(1) << digit_bits) - np.uint64(1)
+    other = np.empty_like(words)
     for step in range(n_passes):
-        shift = position_bits + np.uint64(step) * digit_bits
-        counters = np.zeros(np.int64(mask) + 2, np.int64)
-        for word in coded:
-            counters[np.int64((word >> shift) & mask) + 1] += 1
-        counters = np.cumsum(counters)
-        for word in coded:
-            digit = np.int64((word >> shift) & mask)
-            other[counters[digit]] = word
-            counters[digit] += 1
-        coded, other = other, coded
-    return coded, position_bits
+        shift = first_bit + np.uint64(step) * digit_bits
+        places = np.zeros(np.int64(mask) + 2, np.int64)
+        for word in words:
+            places[((word >> shift) & mask) + np.uint64(1)] += 1
+        places = np.cumsum(places)
+        for word in words:
+            digit = (word >> shift) & mask
+            other[places[digit]] = word
+            places[digit] += 1
+        words, other = other, words
+    return words
 
 
 @njit(cache=True)
