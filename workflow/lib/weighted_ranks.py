@@ -5,12 +5,15 @@ resampled RDM, and pairs of an image with its own copies are left out. Copies of
 its midrank follows from the weights of the pairs below it, along an order sorted once.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from workflow.lib.errors import InputError
+from workflow.lib.kendall import in_threads
+from workflow.lib.ranking import sorted_order
 
 # A sorted pair is one 32-bit word: whether it is tied with the pair before it, then two images.
 _IMAGE_BITS = np.uint32(15)
@@ -22,6 +25,8 @@ MAX_IMAGES = 1 << 15
 BLOCK = 1 << 15
 # Sorted pairs read at a time: their buffers stay in the fastest cache.
 CHUNK = 2048
+# Elements below which handing work to threads takes longer than doing it.
+WORTH_A_THREAD = 1 << 16
 # Bits sorted by in one pass: 2048 counters fit in the fastest cache.
 DIGIT_BITS = 11
 
@@ -94,8 +99,7 @@ def sorted_pairs(vectors: np.ndarray, n_images: int) -> np.ndarray:
     del first, second
     coded = np.empty((len(vectors), pairs.size), np.uint32)
     for row, vector in enumerate(vectors):
-        order = np.argsort(vector)
-        ordered = vector[order]
+        order, ordered = sorted_order(vector)
         coded[row] = pairs[order]
         coded[row, 1:][ordered[1:] == ordered[:-1]] |= _TIED
     return coded
@@ -117,7 +121,11 @@ def resampled_ranks(coded: np.ndarray, drawn: Drawn) -> np.ndarray:
         often as its pair occurs, is zero.
     """
     ranks = np.empty((len(coded), drawn.weights.size), np.int32)
-    _rank_all(coded, drawn.counts, drawn.row_start, drawn.column, drawn.n_pairs, ranks)
+
+    def rank(rdm: int) -> None:
+        _rank(coded[rdm], drawn.counts, drawn.row_start, drawn.column, drawn.n_pairs, ranks[rdm])
+
+    _for_each(rank, len(coded), drawn.weights.size)
     return ranks
 
 
@@ -139,7 +147,16 @@ def pooled_ranks(ranks: np.ndarray, members: np.ndarray, drawn: Drawn) -> np.nda
     int32 array (n_pools, n_drawn_pairs), centred and doubled as in `resampled_ranks`
     """
     pooled = np.empty((len(members), ranks.shape[1]), np.int32)
-    _pool_all(ranks, members, drawn.weights, drawn.n_pairs, pooled)
+
+    def pool(row: int) -> None:
+        present = np.flatnonzero(members[row])
+        if present.size == 1:
+            pooled[row] = ranks[present[0]]
+        else:
+            times = members[row, present]
+            _pool(ranks, present, times, drawn.weights, drawn.n_pairs, pooled[row])
+
+    _for_each(pool, len(members), drawn.weights.size)
     return pooled
 
 
@@ -184,7 +201,15 @@ def weighted_squares(ranks: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return total
 
 
-@njit(cache=True)
+def _for_each(work: Callable[[int], None], n_rdms: int, n_pairs: int) -> None:
+    if n_pairs < WORTH_A_THREAD:
+        for rdm in range(n_rdms):
+            work(rdm)
+    else:
+        in_threads(work, range(n_rdms))
+
+
+@njit(cache=True, nogil=True)
 def _pair_weights(counts):
     n = counts.size
     weights = np.empty(n * (n - 1) // 2, np.int32)
@@ -196,13 +221,7 @@ def _pair_weights(counts):
     return weights
 
 
-@njit(cache=True, parallel=True)
-def _rank_all(coded, counts, row_start, column, n_pairs, ranks):
-    for rdm in prange(coded.shape[0]):
-        _rank(coded[rdm], counts, row_start, column, n_pairs, ranks[rdm])
-
-
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _rank(coded, counts, row_start, column, n_pairs, ranks):
     """Walk along the sorted pairs; those below a group of ties, and half the group, make its rank.
 
@@ -244,25 +263,15 @@ def _rank(coded, counts, row_start, column, n_pairs, ranks):
         ranks[group_places[member]] = below + group_weight
 
 
-@njit(cache=True, parallel=True)
-def _pool_all(ranks, members, weights, n_pairs, pooled):
-    for pool in prange(members.shape[0]):
-        present = np.flatnonzero(members[pool])
-        if present.size == 1:
-            pooled[pool] = ranks[present[0]]
-        else:
-            _pool(ranks, present, members[pool], weights, n_pairs, pooled[pool])
-
-
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _pool(ranks, present, times, weights, n_pairs, pooled):
     n = weights.size
     position_bits = np.uint64(_n_bits(n))
     position_mask = (np.uint64(1) << position_bits) - np.uint64(1)
     largest = np.int64(n_pairs) * times.sum()
     totals = np.full(n, largest)
-    for rdm in present:
-        totals += times[rdm] * ranks[rdm]
+    for k in range(present.size):
+        totals += times[k] * ranks[present[k]]
     words = np.empty(n, np.uint64)
     for k in range(n):
         words[k] = (np.uint64(totals[k]) << position_bits) | np.uint64(k)
@@ -279,7 +288,7 @@ def _pool(ranks, present, times, weights, n_pairs, pooled):
         start = stop
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _radix_sorted(words, first_bit, n_bits):
     """Return words sorted by the `n_bits` bits from `first_bit` on."""
     n_passes = max(1, -(-n_bits // DIGIT_BITS))
@@ -300,7 +309,7 @@ def _radix_sorted(words, first_bit, n_bits):
     return words
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _n_bits(number):
     bits = 0
     while number >> bits:
