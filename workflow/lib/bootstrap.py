@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from workflow.lib.errors import InputError
+from workflow.lib.rdm_rows import ROWS, equal_parts, upper_rows
 from workflow.lib.weighted_ranks import (
     drawn_pairs,
     pooled_ranks,
@@ -33,9 +34,8 @@ from workflow.lib.weighted_ranks import (
     weighted_squares,
 )
 
-# Rows of the matrices multiplied at a time, resamples at a time, and sorted RDMs held at a time:
-# bound memory, and are fixed so that sums do not depend on the machine.
-ROWS = 64
+# Resamples multiplied at a time, and sorted RDMs held at a time: bound memory, and are fixed so that
+# sums do not depend on the machine.
 RESAMPLES = 1024
 SORTED_RDMS = 24
 # Two images have one dissimilarity, of which nothing can be said.
@@ -324,9 +324,11 @@ def _weighted_sums(vectors, partners, name, counts, n_images):
     products = np.full((len(counts), n_rdms, n_rdms), np.nan)
     for row, others in enumerate(partners):
         products[:, row, others] = 0
-    scales = [_shift_and_scale(vector, name) for vector in vectors]
+    shifts, scales = zip(*(_shift_and_scale(vector, name) for vector in vectors), strict=True)
     for start in range(0, n_images, ROWS):
-        block = _upper_rows(vectors, scales, start, n_images)
+        block = upper_rows(
+            vectors, start, n_images, dtype=weights.dtype, shifts=shifts, scales=scales
+        )
         left, right = weights[:, start : start + ROWS], weights[:, start:]
         sums += _quadratic_forms(left, block, right)
         squares += _quadratic_forms(left, block**2, right)
@@ -345,24 +347,6 @@ def _shift_and_scale(vector: np.ndarray, name: str) -> tuple[float, float]:
     shift = float(vector.mean(dtype=np.float64)) if name == "pearson" else 0.0
     square = float(np.einsum("i,i", vector, vector, dtype=np.float64)) / vector.size - shift**2
     return shift, 1 / np.sqrt(square) if square > 0 else 1.0
-
-
-def _upper_rows(vectors, scales, start: int, n_images: int) -> np.ndarray:
-    """Return rows of the upper triangles of RDMs, zero elsewhere, from column `start` on.
-
-    Returns
-    -------
-    array (n_rdms, up to ROWS, n_images - start)
-    """
-    stop = min(start + ROWS, n_images)
-    block = np.zeros((len(vectors), stop - start, n_images - start), vectors[0].dtype)
-    for rdm, (vector, (shift, scale)) in enumerate(zip(vectors, scales, strict=True)):
-        first = start * (2 * n_images - start - 1) // 2
-        for row in range(stop - start):
-            length = n_images - 1 - start - row
-            block[rdm, row, row + 1 :] = (vector[first : first + length] - shift) * scale
-            first += length
-    return block
 
 
 def _quadratic_forms(left: np.ndarray, block: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -389,9 +373,9 @@ def _quadratic_forms(left: np.ndarray, block: np.ndarray, right: np.ndarray) -> 
 def _rank_similarities(models, brains, name, counts, n_images):
     similarities = np.empty((len(counts), len(models), len(brains)))
     # Models and brain RDMs in as few, equal parts as memory allows.
-    for some_models in _parts(len(models)):
+    for some_models in equal_parts(len(models), SORTED_RDMS // 2):
         coded_models = sorted_pairs(models[some_models], n_images)
-        for some_brains in _parts(len(brains)):
+        for some_brains in equal_parts(len(brains), SORTED_RDMS // 2):
             coded_brains = sorted_pairs(brains[some_brains], n_images)
             for resample, count in enumerate(counts):
                 drawn = drawn_pairs(count)
@@ -402,13 +386,6 @@ def _rank_similarities(models, brains, name, counts, n_images):
                 )
     similarities[_too_few(counts)] = np.nan
     return similarities
-
-
-def _parts(n_rdms: int) -> Iterator[slice]:
-    n_parts = -(-n_rdms // (SORTED_RDMS // 2))
-    size = -(-n_rdms // max(n_parts, 1))
-    for start in range(0, n_rdms, max(size, 1)):
-        yield slice(start, start + size)
 
 
 def _rank_correlations(left, right, name, drawn):
