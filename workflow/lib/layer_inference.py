@@ -3,7 +3,8 @@
 Everything here works on one subject's `estimate` (n_rois, n_layers) and on `draws` of it
 (n_draws, n_rois, n_layers): the same table for resampled images, exact or linearised, see
 `workflow.lib.bootstrap` and `workflow.lib.jackknife`. Draws of one resample belong together, so
-that differences between cells, layers and ceilings are differences draw by draw.
+that differences between cells, layers and ceilings are differences draw by draw; a resample in
+which one similarity is undefined (too few distinct images) is left out of all.
 """
 
 import itertools
@@ -16,6 +17,7 @@ import scipy.stats
 from workflow.lib.errors import InputError
 from workflow.lib.permutation import false_discovery_rate
 from workflow.lib.rsa_tables import layer_centre_of_mass
+from workflow.lib.variance import interval, one_factor_variance
 
 # Statistics, or similarities, that differ by less than this are the same up to rounding.
 TOLERANCE = 1e-9
@@ -28,7 +30,7 @@ class Intervals:
     Attributes
     ----------
     estimate, se, lower, upper : float64 arrays
-        `se` is the standard deviation over resampled images.
+        `se` is that of new images: the standard deviation of the draws, times sqrt(n / (n - 1)).
     """
 
     estimate: np.ndarray
@@ -149,21 +151,24 @@ def t_intervals(
     ----------
     Schütt et al. 2023, eLife 12:e82566.
     """
-    half = scipy.stats.t.ppf((1 + level) / 2, dof) * se
-    return Intervals(estimate, se, estimate - half, estimate + half)
+    return Intervals(estimate, se, *interval(estimate, se**2, dof, level))
 
 
 def _t_from_draws(
     estimate: np.ndarray, draws: np.ndarray, *, n_images: int, level: float
 ) -> Intervals:
-    return t_intervals(estimate, draws.std(axis=0, ddof=1), dof=n_images - 1, level=level)
+    return t_intervals(estimate, _standard_error(draws, n_images), dof=n_images - 1, level=level)
 
 
 def _percentiles_of_draws(
     estimate: np.ndarray, draws: np.ndarray, *, n_images: int, level: float
 ) -> Intervals:
     lower, upper = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return Intervals(estimate, draws.std(axis=0, ddof=1), lower, upper)
+    return Intervals(estimate, _standard_error(draws, n_images), lower, upper)
+
+
+def _standard_error(draws: np.ndarray, n_images: int) -> np.ndarray:
+    return np.sqrt(one_factor_variance(draws, n_images))
 
 
 INTERVALS: dict[str, Callable[..., Intervals]] = {
@@ -195,30 +200,38 @@ def draw_intervals(
     Raises
     ------
     InputError
-        Shapes that do not fit, fewer than two draws, or draws that are not finite.
+        As `defined_draws`.
 
     References
     ----------
     Efron & Tibshirani 1993, An Introduction to the Bootstrap, ch. 12-13; Schütt et al. 2023,
     eLife 12:e82566.
     """
-    check_draws(estimate, draws)
+    draws = defined_draws(estimate, draws)
     return INTERVALS[kind](estimate, draws, n_images=n_images, level=level)
 
 
-def check_draws(estimate: np.ndarray, draws: np.ndarray) -> None:
-    """Raise InputError unless there are several finite draws of each estimate."""
-    if draws.shape[1:] != estimate.shape or len(draws) < 2:
+def defined_draws(estimate: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Return the draws (n_draws, ...) in which nothing is undefined.
+
+    Raises
+    ------
+    InputError
+        Draws of another table, or fewer than two left.
+    """
+    if draws.shape[1:] != estimate.shape:
         raise InputError(
             f"found draws of shape {draws.shape} for estimates of shape {estimate.shape}, "
-            "expected at least two draws of the same table; resample the same layers and ROIs"
+            "expected draws of the same table; resample the same layers and ROIs"
         )
-    n_bad = int((~np.isfinite(draws)).reshape(len(draws), -1).any(axis=1).sum())
-    if n_bad:
+    defined = np.isfinite(draws).reshape(len(draws), -1).all(axis=1)
+    if defined.sum() < 2:
         raise InputError(
-            f"found {n_bad} of {len(draws)} resamples with an undefined similarity, expected "
-            "none; too few images, or an RDM with few distinct values: leave it out"
+            f"found {defined.sum()} of {len(draws)} resamples in which every similarity is "
+            "defined, expected at least two; more images are needed, or an RDM with few distinct "
+            "values left out"
         )
+    return draws if defined.all() else draws[defined]
 
 
 def two_sided_p(intervals: Intervals, *, dof: float) -> np.ndarray:
@@ -266,15 +279,16 @@ def max_statistic_p(statistic: np.ndarray, null: np.ndarray) -> np.ndarray:
 
 
 def _studentised(
-    estimate: np.ndarray, draws: np.ndarray
+    estimate: np.ndarray, draws: np.ndarray, n_images: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return standard errors, |t|, and |t| of the draws about their mean.
 
     The draws' own mean is taken off, not the estimate: resamples that repeat images are biased,
     which must not count as variance of the null.
     """
-    se = draws.std(axis=0, ddof=1)
-    return se, np.abs(_ratio(estimate, se)), np.abs(_ratio(draws - draws.mean(axis=0), se))
+    se = _standard_error(draws, n_images)
+    null = _ratio(draws - draws.mean(axis=0), draws.std(axis=0, ddof=1))
+    return se, np.abs(_ratio(estimate, se)), np.abs(null)
 
 
 def double_centred(table: np.ndarray) -> np.ndarray:
@@ -283,13 +297,14 @@ def double_centred(table: np.ndarray) -> np.ndarray:
     return by_row - by_row.mean(axis=-2, keepdims=True)
 
 
-def interaction_test(estimate: np.ndarray, draws: np.ndarray) -> Interaction:
+def interaction_test(estimate: np.ndarray, draws: np.ndarray, *, n_images: int) -> Interaction:
     """Test whether ROIs prefer different layers: the layer x ROI interaction.
 
     Parameters
     ----------
     estimate : float array (n_rois, n_layers)
     draws : float array (n_draws, n_rois, n_layers)
+    n_images : int
 
     Notes
     -----
@@ -302,22 +317,26 @@ def interaction_test(estimate: np.ndarray, draws: np.ndarray) -> Interaction:
     ----------
     Nichols & Holmes 2002, Hum Brain Mapp 15:1; Romano & Wolf 2005, Econometrica 73:1237.
     """
-    check_draws(estimate, draws)
+    draws = defined_draws(estimate, draws)
     residual, null = double_centred(estimate), double_centred(draws)
     if min(estimate.shape) < 2:
         undefined = np.full(estimate.shape, np.nan)
         return Interaction(residual, undefined, undefined, undefined, np.nan)
-    se, t, null_t = _studentised(residual, null)
+    se, t, null_t = _studentised(residual, null, n_images)
     p = max_statistic_p(t.ravel(), null_t.reshape(len(draws), -1)).reshape(estimate.shape)
     return Interaction(residual, se, np.copysign(t, residual), p, float(p.min()))
 
 
-def _corrected_over_pairs(p: np.ndarray, difference: np.ndarray, draws: np.ndarray) -> np.ndarray:
+def _corrected_over_pairs(
+    p: np.ndarray, difference: np.ndarray, draws: np.ndarray, n_images: int
+) -> np.ndarray:
     return np.stack([false_discovery_rate(roi) for roi in p])
 
 
-def _largest_over_pairs(p: np.ndarray, difference: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    _, t, null_t = _studentised(difference, draws)
+def _largest_over_pairs(
+    p: np.ndarray, difference: np.ndarray, draws: np.ndarray, n_images: int
+) -> np.ndarray:
+    _, t, null_t = _studentised(difference, draws, n_images)
     return max_statistic_p(t, null_t)
 
 
@@ -361,10 +380,11 @@ def layer_differences(
     if not first.size:
         raise InputError("found one layer, expected at least two to compare; leave this out")
     difference = estimate[..., first] - estimate[..., second]
+    draws = defined_draws(estimate, draws)
     of_draws = draws[..., first] - draws[..., second]
     intervals = draw_intervals(difference, of_draws, n_images=n_images, level=level)
     p = two_sided_p(intervals, dof=n_images - 1)
-    corrected = CORRECTIONS[correction](p, difference, of_draws)
+    corrected = CORRECTIONS[correction](p, difference, of_draws, n_images)
     return LayerDifferences(first, second, intervals, p, corrected)
 
 
@@ -422,7 +442,7 @@ def layer_centres(estimate: np.ndarray, draws: np.ndarray, *, level: float = 0.9
     layers are near zero max(r, 0) pulls the centre towards the middle, draws more than the
     estimate.
     """
-    check_draws(estimate, draws)
+    draws = defined_draws(estimate, draws)
     lower, upper, n_undefined = _percentiles(layer_centre_of_mass(draws), level)
     return LayerCentres(layer_centre_of_mass(estimate), lower, upper, n_undefined)
 
@@ -453,7 +473,7 @@ def centre_differences(
     p = 2 (k + 1) / (N + 1) inverts the percentile interval: k of N draws lie on the less frequent
     side of zero. NaN where no draw has both centres.
     """
-    check_draws(estimate, draws)
+    draws = defined_draws(estimate, draws)
     first, second = all_pairs(len(estimate))
     centre, of_draws = layer_centre_of_mass(estimate), layer_centre_of_mass(draws)
     difference, differences = (
@@ -489,5 +509,6 @@ def best_layer_probability(draws: np.ndarray) -> np.ndarray:
     ----------
     Efron & Tibshirani 1998, The problem of regions, Ann Stat 26:1687.
     """
+    draws = defined_draws(draws[0], draws)
     best = draws >= draws.max(axis=-1, keepdims=True) - TOLERANCE
     return (best / best.sum(axis=-1, keepdims=True)).mean(axis=0)
