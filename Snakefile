@@ -49,12 +49,15 @@ rule all:
 
 
 onstart:
+    keep_files(RESOURCES, all_registered())
     print(download_notice())
 
 
 onerror:
+    release_files(RESOURCES)
     print(failure_notice())
 
 
 onsuccess:
+    release_files(RESOURCES)
     print(closing_notice())

@@ -1,30 +1,30 @@
-"""Bring one raw file of the registry in (rule acquire_file)."""
+"""Bring raw files of the registry in: one, or a family of small ones."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from workflow.lib.acquire import acquire_file
-from workflow.lib.datasets import find_file, load_datasets, mirrored_path
-from workflow.lib.errors import InputError
+from workflow.lib.acquire import acquire_files
+from workflow.lib.datasets import find_file, load_datasets
 from workflow.lib.jobs import script_job
 
 
-def acquire_registered_file(
+def acquire_registered_files(
     dataset_name: str,
-    path: str,
-    destination: Path,
+    paths: Sequence[str],
+    resources: Path,
     *,
     datasets_file: Path,
     mirror: Path | None,
     may_download: bool,
-) -> str:
-    """Copy or download the file that the registry lists, and return its sha256.
+) -> dict[str, str]:
+    """Copy or download files that the registry lists, and return path -> sha256.
 
     Parameters
     ----------
-    dataset_name, path : str
-        Name of a dataset of the registry, and of one of its files.
-    destination : Path
-        Where the file shall lie; `<destination>.sha256` takes its checksum.
+    dataset_name, paths
+        Name of a dataset of the registry, and of files of it.
+    resources : Path
+        Folder of the datasets' folders; beside each file, `<file>.sha256` takes its checksum.
     datasets_file : Path
         The registry.
     mirror : Path or None
@@ -35,27 +35,29 @@ def acquire_registered_file(
     Raises
     ------
     InputError
-        The file cannot be had, or is not what the registry describes.
+        A file cannot be had, or is not what the registry describes.
     """
-    dataset, raw_file = find_file(load_datasets(datasets_file), dataset_name, path)
-    if not may_download and mirrored_path(dataset, raw_file, mirror) is None:
-        raise InputError(
-            f"{dataset_name}/{path}: found no such file in the mirror folder {mirror}, expected it "
-            "there because the config says `source: mirror`; put it there, or say "
-            "`source: download`"
-        )
-    return acquire_file(dataset, raw_file, destination, mirror=mirror)
+    registry = load_datasets(datasets_file)
+    found = [find_file(registry, dataset_name, path) for path in paths]
+    return acquire_files(
+        registry[dataset_name],
+        [raw_file for _, raw_file in found],
+        resources,
+        mirror=mirror,
+        may_download=may_download,
+    )
 
 
 if __name__ == "__main__":
     with script_job(snakemake) as log:
-        mirror = snakemake.params.mirror
-        sha256 = acquire_registered_file(
-            snakemake.params.dataset,
-            snakemake.params.file,
-            Path(snakemake.output.file),
-            datasets_file=Path(snakemake.params.datasets_file),
-            mirror=Path(mirror) if mirror else None,
-            may_download=snakemake.params.may_download,
+        params = snakemake.params
+        digests = acquire_registered_files(
+            params.dataset,
+            params.files,
+            Path(params.resources),
+            datasets_file=Path(params.datasets_file),
+            mirror=Path(params.mirror) if params.mirror else None,
+            may_download=params.may_download,
         )
-        log.info("sha256 %s", sha256)
+        for path, digest in digests.items():
+            log.info("%s: sha256 %s", path, digest)

@@ -12,11 +12,12 @@ from urllib.parse import quote
 
 import pytest
 
-from scripts.acquire.acquire_file import acquire_registered_file
+from scripts.acquire.acquire_file import acquire_registered_files
 from workflow.lib import acquire
-from workflow.lib.acquire import acquire_file
+from workflow.lib.acquire import acquire_files, fetch_file
 from workflow.lib.datasets import Dataset, RawFile
 from workflow.lib.errors import InputError
+from workflow.lib.kept_files import keep_files, kept_path, release_files
 
 CONTENT = b"beta,1\nbeta,2\n"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -84,7 +85,7 @@ def toy(raw_file, access="open", how_to_get=None):
 
 
 def acquire_one(raw_file, destination, **options):
-    return acquire_file(toy(raw_file), raw_file, destination, **options)
+    return fetch_file(toy(raw_file), raw_file, destination, **options)
 
 
 def served(server, body=CONTENT, status=200, headers=None, name="run-1.csv", **facts):
@@ -100,13 +101,16 @@ def assert_nothing_left(destination):
 # Downloads.
 
 
-def test_download_puts_the_file_and_its_checksum_in_place(server, destination):
+def test_download_puts_the_file_and_its_checksum_in_place(server, destination, tmp_path):
     raw_file = served(server, bytes=len(CONTENT), sha256=SHA256)
-    assert acquire_one(raw_file, destination) == SHA256
+    resources = tmp_path / "resources"
+    assert acquire_files(toy(raw_file), [raw_file], resources) == {"run-1.csv": SHA256}
     assert destination.read_bytes() == CONTENT
     sidecar = destination.with_name("run-1.csv.sha256")
     assert sidecar.read_text() == f"{SHA256}  run-1.csv\n"
     assert sorted(destination.parent.iterdir()) == [destination, sidecar]
+    release_files(resources)
+    assert list(resources.iterdir()) == [destination.parent]
 
 
 def test_download_says_who_asks_and_wants_the_published_bytes(server, destination):
@@ -131,7 +135,7 @@ def test_md5_is_enough_where_it_is_all_there_is(server, destination):
 def test_checksum_that_nobody_publishes_is_recorded_and_said(server, destination, caplog):
     with caplog.at_level(logging.INFO):
         acquire_one(served(server), destination)
-    assert f"no checksum of {destination} is published" in caplog.text
+    assert "no checksum of run-1.csv is published" in caplog.text
     assert SHA256 in caplog.text
 
 
@@ -204,7 +208,7 @@ def test_http_error_is_reported_with_its_status(server, destination, status):
     raw_file = served(server, status=status)
     dataset = toy(raw_file, how_to_get="The archive moved once.")
     with pytest.raises(InputError, match=rf"/run-1\.csv answered {status} ") as caught:
-        acquire_file(dataset, raw_file, destination, mirror=None)
+        fetch_file(dataset, raw_file, destination, mirror=None)
     assert "https://example.org/toy (The archive moved once.)" in str(caught.value)
     assert_nothing_left(destination)
 
@@ -241,7 +245,6 @@ def test_mirror_comes_first(server, destination, mirror):
     raw_file = served(server, b"another file", sha256=SHA256)
     acquire_one(raw_file, destination, mirror=mirror)
     assert destination.read_bytes() == CONTENT
-    assert destination.with_name("run-1.csv.sha256").read_text() == f"{SHA256}  run-1.csv\n"
     assert server.requests == []
 
 
@@ -277,7 +280,7 @@ def test_file_without_address_says_how_to_get_it(destination, mirror, access, te
     raw_file = RawFile("secret.npy")
     dataset = toy(raw_file, access, "Register at https://example.org and set `source: path`.")
     with pytest.raises(InputError) as caught:
-        acquire_file(dataset, raw_file, destination, mirror=mirror)
+        fetch_file(dataset, raw_file, destination, mirror=mirror)
     assert str(caught.value) == (
         f"toy/secret.npy {terms} and is not in the mirror folder {mirror}: Register at "
         "https://example.org and set `source: path`. Or put the file in the mirror folder as "
@@ -288,7 +291,7 @@ def test_file_without_address_says_how_to_get_it(destination, mirror, access, te
 
 def test_file_of_a_closed_dataset_comes_from_the_mirror(destination, mirror):
     raw_file = RawFile("run-1.csv")
-    acquire_file(toy(raw_file, "registration", "Ask."), raw_file, destination, mirror=mirror)
+    fetch_file(toy(raw_file, "registration", "Ask."), raw_file, destination, mirror=mirror)
     assert destination.read_bytes() == CONTENT
 
 
@@ -397,7 +400,7 @@ def test_dryad_that_wants_a_token_says_so(dryad, destination):
     raw_file = RawFile("run-1.csv", url=f"dryad:{DOI}")
     dataset = toy(raw_file, how_to_get="Set DRYAD_TOKEN.")
     with pytest.raises(InputError, match=r"answered 401 .*Set DRYAD_TOKEN"):
-        acquire_file(dataset, raw_file, destination, dryad=dryad.url)
+        fetch_file(dataset, raw_file, destination, dryad=dryad.url)
     assert_nothing_left(destination)
 
 
@@ -440,10 +443,15 @@ def write_registry(path, url):
 
 def test_script_brings_a_file_of_the_registry_in(server, destination, tmp_path):
     registry = write_registry(tmp_path / "datasets.yaml", served(server).url)
-    digest = acquire_registered_file(
-        "toy", "run-1.csv", destination, datasets_file=registry, mirror=None, may_download=True
+    digests = acquire_registered_files(
+        "toy",
+        ["run-1.csv"],
+        tmp_path / "resources",
+        datasets_file=registry,
+        mirror=None,
+        may_download=True,
     )
-    assert (digest, destination.read_bytes()) == (SHA256, CONTENT)
+    assert (digests, destination.read_bytes()) == ({"run-1.csv": SHA256}, CONTENT)
 
 
 @pytest.mark.parametrize(
@@ -455,9 +463,82 @@ def test_script_brings_a_file_of_the_registry_in(server, destination, tmp_path):
 )
 def test_script_names_unknown_datasets_and_files(tmp_path, dataset, file, message):
     registry = write_registry(tmp_path / "datasets.yaml", "http://127.0.0.1/run-1.csv")
-    destination = tmp_path / "resources" / dataset / file
     with pytest.raises(InputError, match=message):
-        acquire_registered_file(
-            dataset, file, destination, datasets_file=registry, mirror=None, may_download=True
+        acquire_registered_files(
+            dataset,
+            ["run-1.csv", file],
+            tmp_path / "resources",
+            datasets_file=registry,
+            mirror=None,
+            may_download=True,
         )
-    assert not destination.parent.exists()
+    assert not (tmp_path / "resources").exists()
+
+
+# Several files at once, and again.
+
+BODIES = {f"image_{i}.txt": f"image {i}".encode() for i in range(5)}
+
+
+@pytest.fixture
+def family(server):
+    """Serve five files, and return their entries in the registry."""
+    return [
+        served(server, body, name=name, sha256=hashlib.sha256(body).hexdigest())
+        for name, body in BODIES.items()
+    ]
+
+
+def contents(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.suffix != ".sha256"}
+
+
+def test_failed_attempt_leaves_none_in_place_and_is_gone_on_with(server, family, tmp_path):
+    resources = tmp_path / "resources"
+    server.replies["/image_3.txt"] = (500, {}, b"")
+    with pytest.raises(InputError, match=r"/image_3\.txt answered 500"):
+        acquire_files(toy(family[0]), family, resources)
+    release_files(resources)
+    assert not (resources / "toy").exists()
+
+    served(server, BODIES["image_3.txt"], name="image_3.txt")
+    server.requests.clear()
+    acquire_files(toy(family[0]), family, resources)
+    assert [path for path, _ in server.requests] == ["/image_3.txt", "/image_4.txt"]
+    assert contents(resources / "toy") == BODIES
+
+
+def test_files_that_are_here_are_not_fetched_again(server, family, tmp_path):
+    """As in a run: second names first, then Snakemake removes what is in place."""
+    resources = tmp_path / "resources"
+    acquire_files(toy(family[0]), family, resources)
+    (resources / "toy" / "image_1.txt").unlink()
+    (resources / "toy" / "image_4.txt").write_bytes(b"image 5")  # damaged, of the same size
+    keep_files(resources, [("toy", name) for name in BODIES])
+    for file in (resources / "toy").iterdir():
+        file.unlink()
+    server.requests.clear()
+    acquire_files(toy(family[0]), family, resources)
+    assert [path for path, _ in server.requests] == ["/image_1.txt", "/image_4.txt"]
+    assert contents(resources / "toy") == BODIES
+    release_files(resources)
+    assert [folder.name for folder in resources.iterdir()] == ["toy"]
+
+
+def test_second_names_cost_nothing_and_end_with_the_run(family, tmp_path):
+    resources = tmp_path / "resources"
+    acquire_files(toy(family[0]), family, resources)
+    in_place = resources / "toy" / "image_0.txt"
+    keep_files(resources, [("toy", "image_0.txt"), ("toy", "never fetched")])
+    assert in_place.samefile(kept_path(resources, "toy", "image_0.txt"))
+    release_files(resources)
+    assert contents(resources / "toy") == BODIES
+    assert in_place.stat().st_nlink == 1
+
+
+def test_file_that_the_mirror_must_hold_is_not_downloaded(server, family, mirror, tmp_path):
+    with pytest.raises(InputError, match=r"image_0\.txt: found no such file in the mirror folder"):
+        acquire_files(
+            toy(family[0]), family, tmp_path / "resources", mirror=mirror, may_download=False
+        )
+    assert server.requests == []

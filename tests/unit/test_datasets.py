@@ -17,6 +17,7 @@ from workflow.lib.datasets import (
     find_file,
     load_datasets,
     size_text,
+    small_families,
 )
 from workflow.lib.errors import InputError
 
@@ -75,6 +76,15 @@ def test_registry_has_the_datasets_of_all_studies(registry):
         "algonauts2023",
         "deeprecon",
     }
+
+
+def test_families_of_small_files_are_those_of_known_small_size(registry):
+    found = [(name, len(files)) for name, files in small_families(registry)]
+    images = [f"92images/images/image_{i:02d}.jpg" for i in range(1, 93)]
+    assert ("algonauts2019", images) in small_families(registry)
+    # Hundreds of megabytes each, and files of unknown size, are fetched one by one.
+    assert not {"bold5000", "algonauts2023", "deeprecon"} & {name for name, _ in found}
+    assert all(n > 1 for _, n in found)
 
 
 def test_bold5000_study_needs_four_files_of_3_38_gb(registry):
@@ -192,11 +202,12 @@ def test_family_is_written_out_with_what_differs_between_its_files(load):
             }
         ]
     )
+    family = "sub-{subject}/run-{run}.csv"
     assert dataset.files == (
-        RawFile("sub-01/run-1.csv", "https://example.org/01/1", bytes=11),
-        RawFile("sub-01/run-2.csv", "https://example.org/01/2", bytes=12),
-        RawFile("sub-09/run-1.csv", "https://example.org/09/1", bytes=91),
-        RawFile("sub-09/run-2.csv", "https://example.org/09/2", bytes=92),
+        RawFile("sub-01/run-1.csv", "https://example.org/01/1", bytes=11, family=family),
+        RawFile("sub-01/run-2.csv", "https://example.org/01/2", bytes=12, family=family),
+        RawFile("sub-09/run-1.csv", "https://example.org/09/1", bytes=91, family=family),
+        RawFile("sub-09/run-2.csv", "https://example.org/09/2", bytes=92, family=family),
     )
 
 

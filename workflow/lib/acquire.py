@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -21,6 +21,7 @@ from tqdm import tqdm
 from workflow.lib.datasets import Dataset, RawFile, mirrored_path, size_text
 from workflow.lib.errors import InputError
 from workflow.lib.files import sha256_of, written_whole
+from workflow.lib.kept_files import kept_path
 
 DRYAD = "https://datadryad.org"
 DRYAD_TOKEN = "DRYAD_TOKEN"
@@ -41,7 +42,77 @@ SIGNATURES = {
 log = logging.getLogger(__name__)
 
 
-def acquire_file(
+def acquire_files(
+    dataset: Dataset,
+    raw_files: Sequence[RawFile],
+    resources: str | Path,
+    *,
+    mirror: str | Path | None = None,
+    may_download: bool = True,
+) -> dict[str, str]:
+    """Bring files of a dataset in, all or none; an attempt that fails keeps what it fetched.
+
+    Parameters
+    ----------
+    dataset, raw_files
+        What to bring, from the registry.
+    resources : str or Path
+        Files go to `<resources>/<dataset>/<path>`. What `workflow.lib.kept_files` keeps there, and
+        is what the registry describes, is not fetched again.
+    mirror : str or Path, optional
+        Folder that is searched before anything is downloaded.
+    may_download : bool
+        False where every study of the run takes the dataset from the mirror alone.
+
+    Returns
+    -------
+    dict, path -> sha256
+
+    Raises
+    ------
+    InputError
+        A file cannot be had, or is not the file that the registry describes. None of those that
+        were missing is in place then.
+    """
+    digests: dict[str, str] = {}
+    for raw_file in raw_files:
+        kept = kept_path(resources, dataset.name, raw_file.path)
+        digest = _digest_if_right(kept, raw_file)
+        if digest is None:
+            if not may_download and mirrored_path(dataset, raw_file, mirror) is None:
+                raise InputError(
+                    f"{dataset.name}/{raw_file.path}: found no such file in the mirror folder "
+                    f"{mirror}, expected it there because the config says `source: mirror`; put it "
+                    "there, or say `source: download`"
+                )
+            digest = fetch_file(dataset, raw_file, kept, mirror=mirror)
+        digests[raw_file.path] = digest
+    for path, digest in digests.items():
+        destination = Path(resources, dataset.name, path)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(kept_path(resources, dataset.name, path), destination)
+        write_checksum(destination, digest)
+    return digests
+
+
+def _digest_if_right(path: Path, raw_file: RawFile) -> str | None:
+    """Return the sha256 of a file that is here and is what the registry describes, else None."""
+    if not path.is_file():
+        return None
+    digest = sha256_of(path)
+    if _defect(path, digest, raw_file):
+        return None
+    log.info("%s is here already", raw_file.path)
+    return digest
+
+
+def write_checksum(path: Path, digest: str) -> None:
+    """Write the sha256 of a file beside it, in the form of sha256sum."""
+    with written_whole(path.with_name(f"{path.name}.sha256")) as partial:
+        partial.write_text(f"{digest}  {path.name}\n", encoding="utf-8")
+
+
+def fetch_file(
     dataset: Dataset,
     raw_file: RawFile,
     destination: str | Path,
@@ -50,14 +121,14 @@ def acquire_file(
     progress: bool = True,
     dryad: str = DRYAD,
 ) -> str:
-    """Bring one raw file in and write its sha256 beside it, in the form of sha256sum.
+    """Copy one raw file from the mirror, or download it.
 
     Parameters
     ----------
     dataset, raw_file
         What to bring, from the registry.
     destination : str or Path
-        Where the file shall lie. The checksum goes to `<destination>.sha256`.
+        Where the file shall lie.
     mirror : str or Path, optional
         Folder that is searched first, for `<mirror>/<dataset>/<path>`.
     progress : bool
@@ -76,7 +147,6 @@ def acquire_file(
         If the file cannot be had, or is not the file that the registry describes. Nothing is
         left at `destination` then.
     """
-    destination = Path(destination)
     mirrored = mirrored_path(dataset, raw_file, mirror)
     if mirrored is None and raw_file.url is None:
         raise InputError(_why_unavailable(dataset, raw_file, mirror))
@@ -92,13 +162,8 @@ def acquire_file(
         digest = sha256_of(partial)
         if defect := _defect(partial, digest, raw_file):
             raise InputError(f"{dataset.name}/{raw_file.path} from {source} {defect}: {remedy}.")
-    sidecar = destination.with_name(f"{destination.name}.sha256")
-    with written_whole(sidecar) as partial:
-        partial.write_text(f"{digest}  {destination.name}\n", encoding="utf-8")
     if raw_file.sha256 is None and raw_file.md5 is None:
-        log.info(
-            "no checksum of %s is published: %s keeps its sha256, %s", destination, sidecar, digest
-        )
+        log.info("no checksum of %s is published; its sha256 is %s", raw_file.path, digest)
     return digest
 
 

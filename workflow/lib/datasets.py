@@ -6,6 +6,7 @@ PyYAML and jsonschema. Bringing the files in is the part of `workflow.lib.acquir
 
 import difflib
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ import yaml
 from workflow.lib.errors import InputError
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "datasets.schema.yaml"
+
+# Up to this size a file comes with its family, in one job.
+SMALL_BYTES = 5_000_000
 
 # libyaml reads the registry ten times faster, but not every build of PyYAML has it.
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -38,6 +42,8 @@ class RawFile:
         Rounded size, where the exact one is not known.
     sha256, md5 : str or None
         Published checksums, in lower-case hexadecimal digits.
+    family : str or None
+        The `path` of the registry's entry, if it stands for several files.
     """
 
     path: str
@@ -46,6 +52,7 @@ class RawFile:
     approx_bytes: int | None = None
     sha256: str | None = None
     md5: str | None = None
+    family: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,25 @@ def find_file(datasets: Mapping[str, Dataset], name: str, path: str) -> DatasetF
             f"{_near(name, list(datasets))}."
         )
     return datasets[name], datasets[name].file(path)
+
+
+def small_families(datasets: Mapping[str, Dataset]) -> list[tuple[str, list[str]]]:
+    """Return the families whose files are known to be small, as (dataset, paths).
+
+    Fetching one of them takes less than starting a job for it.
+    """
+    families: dict[tuple[str, str], list[RawFile]] = {}
+    for name, dataset in datasets.items():
+        for raw_file in dataset.files:
+            if raw_file.family:
+                families.setdefault((name, raw_file.family), []).append(raw_file)
+    return [
+        (name, [raw_file.path for raw_file in members])
+        for (name, _), members in families.items()
+        if all(
+            (member.bytes or member.approx_bytes or math.inf) <= SMALL_BYTES for member in members
+        )
+    ]
 
 
 def mirrored_path(dataset: Dataset, raw_file: RawFile, mirror: str | Path | None) -> Path | None:
@@ -297,7 +323,7 @@ def _expanded(entry: dict, where: str) -> Iterator[RawFile]:
             fields = dict(zip(expand, values, strict=True))
             for key in {"path", "url"} & facts.keys():
                 facts[key] = _filled(facts[key], fields, f"{where}.{key}")
-        yield RawFile(**facts)
+        yield RawFile(**facts, family=entry["path"] if len(combinations) > 1 else None)
 
 
 def _filled(template: str, fields: dict[str, str], where: str) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from workflow.lib.config import MODEL_KINDS, complete_config
-from workflow.lib.datasets import download_plan, find_file, load_datasets
+from workflow.lib.datasets import download_plan, find_file, load_datasets, small_families
 from workflow.lib.digest import code_digest
 from workflow.lib.errors import InputError
+from workflow.lib.kept_files import keep_files, release_files
 from workflow.lib.layout import (
     RESOURCES,
     find_raw_file,
@@ -35,6 +36,11 @@ except InputError as error:
 
 # Studies append functions without arguments that list what they want built beside the stages.
 STUDY_TARGETS = []
+
+
+def all_registered():
+    """Return (dataset, path) of every raw file that the registry lists."""
+    return [(name, file.path) for name, dataset in DATASETS.items() for file in dataset.files]
 
 
 def script_digest(script):

@@ -5,8 +5,26 @@
 # Out: <resources>/<dataset>/<path>, verified against what the registry knows of it, and its
 #      sha256 beside it. No later rule changes these files.
 #
-# Simulated files lie under <resources>/simulated/ and are made by rules of their own; the registry
-# cannot have a dataset of that name.
+# A family of small files (the 92 images of a study) comes whole, by one job; any other file by a
+# job of its own. Simulated files lie under <resources>/simulated/ and are made by rules of their
+# own; the registry cannot have a dataset of that name.
+
+SMALL_FAMILIES = small_families(DATASETS)
+
+
+def unrecorded(value):
+    """Return a params function whose value is no part of what is compared with the last run.
+
+    The same file from another place is the same file, and must not be fetched again.
+    """
+    # Snakemake does not record the values of functions of `threads`.
+    return lambda wildcards, threads: value
+
+
+def outside_families(dataset):
+    """Return a regular expression for a dataset, unless a file of a small family follows."""
+    members = [file for name, files in SMALL_FAMILIES if name == dataset for file in files]
+    return rf"{re.escape(dataset)}(?!/(?:{one_of(members)})(?:\.sha256)?$)"
 
 
 rule acquire_file:
@@ -18,7 +36,7 @@ rule acquire_file:
         "<logs>/acquire/{dataset}/{file}.log",
     wildcard_constraints:
         # No other folder of <resources> belongs to this rule, <resources>/simulated least of all.
-        dataset=one_of(DATASETS),
+        dataset="|".join(map(outside_families, DATASETS)),
         # Otherwise a checksum could itself be taken for a raw file.
         file=r".+(?<!\.sha256)",
     # The nodes of a cluster often have no way to the internet.
@@ -31,13 +49,41 @@ rule acquire_file:
         runtime=720,
     params:
         dataset="{dataset}",
-        file="{file}",
-        # Functions of `threads` are no part of what Snakemake compares with the last run: the same
-        # file from another place is the same file, and must not be fetched again.
-        datasets_file=lambda wildcards, threads: str(DATASETS_FILE),
-        mirror=lambda wildcards, threads: config["mirror"],
+        files=lambda wildcards: [wildcards.file],
+        resources=unrecorded(RESOURCES),
+        datasets_file=unrecorded(str(DATASETS_FILE)),
+        mirror=unrecorded(config["mirror"]),
         may_download=lambda wildcards, threads: wildcards.dataset not in MIRROR_ONLY,
         # Nor does an edit of the library make gigabytes come again.
-        code=lambda wildcards, threads: script_digest("acquire/acquire_file.py"),
+        code=unrecorded(script_digest("acquire/acquire_file.py")),
     script:
         "../../../scripts/acquire/acquire_file.py"
+
+
+for number, (dataset, files) in enumerate(SMALL_FAMILIES):
+
+    rule:
+        name:
+            f"acquire_family_{dataset}_{number}"
+        output:
+            files=[f"<resources>/{dataset}/{file}" for file in files],
+            checksums=[f"<resources>/{dataset}/{file}.sha256" for file in files],
+        log:
+            f"<logs>/acquire/{dataset}/family_{number}.log",
+        localrule: True
+        conda:
+            "../../../envs/download.yaml"
+        threads: 1
+        resources:
+            mem_mb=500,
+            runtime=720,
+        params:
+            dataset=dataset,
+            files=files,
+            resources=unrecorded(RESOURCES),
+            datasets_file=unrecorded(str(DATASETS_FILE)),
+            mirror=unrecorded(config["mirror"]),
+            may_download=unrecorded(dataset not in MIRROR_ONLY),
+            code=unrecorded(script_digest("acquire/acquire_file.py")),
+        script:
+            "../../../scripts/acquire/acquire_file.py"
