@@ -14,9 +14,19 @@ from scipy.spatial.distance import pdist, squareform
 from statsmodels.stats.multitest import multipletests
 
 from workflow.lib import permutation, rdm
-from workflow.lib.permutation import false_discovery_rate, mantel_test, permutations
+from workflow.lib.comparators import COMPARATORS, compare, mean_of_members, prepare
+from workflow.lib.permutation import (
+    PermutationTest,
+    false_discovery_rate,
+    mantel_test,
+    permutation_p,
+    permutations,
+    permute_images,
+    permute_prepared,
+)
 
-METHODS = {"pearson": "corr", "cosine": "cosine", "spearman": "spearman", "rho-a": "rho-a"}
+# Our name -> rsatoolbox's.
+METHODS = {name: name for name in COMPARATORS} | {"pearson": "corr"}
 
 
 def random_rdms(rng, n_rdms, n_images):
@@ -35,19 +45,21 @@ def clustered_rdm(rng, n_images):
     return pdist(centres[cluster] + rng.standard_normal((n_images, 4)))
 
 
-def brute_force_p(models, brains, method, orders):
-    """Return Mantel p-values by rsatoolbox, one relabelled set of RDMs after the other."""
-    swapped = len(models) > len(brains)
-    relabelled, fixed = (brains, models) if swapped else (models, brains)
-    squares = [squareform(vector) for vector in relabelled]
-    observed = rsatoolbox_compare(RDMs(relabelled), RDMs(fixed), method=method)
-    reached = np.zeros(observed.shape, dtype=int)
+def brute_force_null(models, brains, method, orders):
+    """Return rsatoolbox's similarities, one relabelled set of model RDMs after the other."""
+    squares = [squareform(vector) for vector in models]
+    null = []
     for order in orders:
-        permuted = [square[np.ix_(order, order)] for square in squares]
-        similarity = rsatoolbox_compare(RDMs(np.stack(permuted)), RDMs(fixed), method=method)
-        reached += similarity >= observed - 1e-9
-    p = (reached + 1) / (len(orders) + 1)
-    return p.T if swapped else p
+        permuted = np.stack([squareform(square[np.ix_(order, order)]) for square in squares])
+        null.append(rsatoolbox_compare(RDMs(permuted), RDMs(brains), method=method))
+    return np.array(null)
+
+
+def brute_force_p(models, brains, method, orders):
+    """Return Mantel p-values by rsatoolbox."""
+    observed = rsatoolbox_compare(RDMs(models), RDMs(brains), method=method)
+    reached = (brute_force_null(models, brains, method, orders) >= observed - 1e-9).sum(axis=0)
+    return (reached + 1) / (len(orders) + 1)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -131,18 +143,182 @@ def test_float32_sees_ties(monkeypatch):
     np.testing.assert_array_equal(p, 1)
 
 
-def test_approaches_the_exact_test_over_all_permutations():
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("n_images", [3, 4, 5])
+@pytest.mark.parametrize("kind", [random_rdms, tied_rdms], ids=lambda kind: kind.__name__)
+def test_few_images_are_tested_over_all_their_orders(name, n_images, kind):
     rng = np.random.default_rng(35)
-    models, brains = random_rdms(rng, 1, 5), random_rdms(rng, 2, 5)
-    models[0] += brains[0]
-    orders = [np.array(order) for order in itertools.permutations(range(5))]
-    # (k + 1) / (120 + 1), where the identity is one of the k: the exact p is k / 120.
-    exact = (brute_force_p(models, brains, "corr", orders) * 121 - 1) / 120
-    found = mantel_test(models, brains, "pearson", n_images=5, n_permutations=8000, rng=rng)
-    # Four standard errors of a proportion.
-    np.testing.assert_array_less(
-        np.abs(found - exact), 4 * np.sqrt(exact * (1 - exact) / 8000) + 1 / 8000
+    models, brains = kind(rng, 2, n_images), kind(rng, 3, n_images)
+    for side in (models, brains):
+        side[:, 0] += 5  # none is constant
+    orders = [np.array(order) for order in itertools.permutations(range(n_images))]
+    null = brute_force_null(models, brains, METHODS[name], orders)
+    # k / N: the identity, the first of all orders, is one of the k that reach the observed.
+    exact = (null >= null[0] - 1e-9).mean(axis=0)
+    # One order less than there are is a random sample, with the identity added to it.
+    for n_permutations, complete in [(len(orders), True), (5000, True), (len(orders) - 1, False)]:
+        test = permute_images(
+            models, brains, name, n_images=n_images, n_permutations=n_permutations, rng=rng
+        )
+        assert test.complete is complete
+        assert len(test.null) == (len(orders) if complete else n_permutations + 1)
+        if complete:
+            np.testing.assert_allclose(test.p, exact, rtol=1e-14)
+            np.testing.assert_allclose(test.null, null, rtol=0, atol=1e-10)
+
+
+def test_within_groups_all_orders_are_those_of_the_groups():
+    rng = np.random.default_rng(43)
+    models, brains = random_rdms(rng, 1, 6), random_rdms(rng, 1, 6)
+    groups = list("abacbb")
+    orders = [
+        order
+        for order in itertools.permutations(range(6))
+        if all(groups[image] == groups[place] for place, image in enumerate(order))
+    ]
+    assert len(orders) == 2 * 6 * 1
+    null = brute_force_null(models, brains, "corr", map(np.array, orders))
+    test = permute_images(
+        models, brains, "pearson", n_images=6, n_permutations=12, rng=rng, groups=groups
     )
+    assert test.complete
+    np.testing.assert_allclose(np.sort(test.null, axis=0), np.sort(null, axis=0), atol=1e-10)
+    np.testing.assert_allclose(test.p, (null >= null[0] - 1e-9).mean(axis=0))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_null_is_that_of_brute_force_on_clustered_and_tied_rdms(name):
+    rng = np.random.default_rng(44)
+    n_images = 12
+    models = np.vstack([clustered_rdm(rng, n_images), tied_rdms(rng, 1, n_images)])
+    brains = np.vstack([models + random_rdms(rng, 2, n_images), tied_rdms(rng, 1, n_images)])
+    orders = list(permutations(n_images, 30, np.random.default_rng(10)))
+    expected = brute_force_null(models, brains, METHODS[name], [np.arange(n_images), *orders])
+    test = permute_images(
+        models,
+        brains,
+        name,
+        n_images=n_images,
+        n_permutations=30,
+        rng=np.random.default_rng(10),
+    )
+    np.testing.assert_allclose(test.null, expected, rtol=0, atol=1e-10)
+    np.testing.assert_array_equal(test.similarity, test.null[0])
+    np.testing.assert_allclose(test.similarity, compare(models, brains, name), atol=1e-10)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_members_of_a_group_are_tested_by_their_mean_similarity(name):
+    rng = np.random.default_rng(45)
+    models, brains = random_rdms(rng, 5, 11), random_rdms(rng, 2, 11)
+    members = [0, 1, 1, 2, 1]
+    settings = {"n_images": 11, "n_permutations": 40}
+    grouped = permute_images(
+        models, brains, name, **settings, rng=np.random.default_rng(11), members=members
+    )
+    single = permute_images(models, brains, name, **settings, rng=np.random.default_rng(11))
+    expected = np.stack([single.null[:, np.equal(members, g)].mean(axis=1) for g in range(3)], 1)
+    np.testing.assert_allclose(grouped.null, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["pearson", "cosine_cov"])
+def test_prepared_rdms_are_tested_as_they_are(name):
+    rng = np.random.default_rng(46)
+    models, brains = random_rdms(rng, 3, 10), random_rdms(rng, 2, 10)
+    settings = {"n_images": 10, "n_permutations": 50}
+    left, right = mean_of_members(prepare(models, name), [0, 0, 1]), prepare(brains, name)
+    test = permute_prepared(left, right, **settings, rng=np.random.default_rng(12))
+    expected = permute_images(
+        models, brains, name, **settings, rng=np.random.default_rng(12), members=[0, 0, 1]
+    )
+    np.testing.assert_array_equal(test.null, expected.null)
+    p = permutation_p(left, right, **settings, rng=np.random.default_rng(12))
+    np.testing.assert_array_equal(p, test.p)
+
+
+@pytest.mark.parametrize("name", ["pearson", "corr_cov", "tau-a"])
+def test_neither_threads_nor_batches_change_the_result(name, monkeypatch):
+    rng = np.random.default_rng(47)
+    models, brains = random_rdms(rng, 2, 14), random_rdms(rng, 3, 14)
+    results = []
+    for threads, batch in [("1", 512), ("3", 512), ("2", 7)]:
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        monkeypatch.setattr(permutation, "BATCH", batch)
+        test = permute_images(
+            models,
+            brains,
+            name,
+            n_images=14,
+            n_permutations=60,
+            rng=np.random.default_rng(13),
+        )
+        results.append(test.null)
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+# The largest of several cells.
+
+
+def test_family_wise_p_by_hand():
+    # Two cells, four orders. Deviations from the means 2 and 0: (1, -1, 1, -1), (20, -20, 0, 0);
+    # standard deviations 1 and sqrt(200): scores (1, -1, 1, -1) and (1.41, -1.41, 0, 0), largest
+    # per order 1.41, -1, 1, 0. The first cell's 1 is reached twice, the second's 1.41 once.
+    null = np.array([[[3.0, 20]], [[1, -20]], [[3, 0]], [[1, 0]]])
+    test = PermutationTest(null[0], null, tolerance=1e-9, complete=True)
+    np.testing.assert_array_equal(test.p, [[2 / 4, 1 / 4]])
+    np.testing.assert_array_equal(test.family_wise_p(), [[2 / 4, 1 / 4]])
+    # Without division by the spread the second cell alone would decide.
+    widest = PermutationTest(null[3], null[::-1], tolerance=1e-9, complete=True)
+    np.testing.assert_array_equal(widest.family_wise_p(), [[1, 3 / 4]])
+
+
+def test_a_family_of_one_cell_needs_no_correction():
+    rng = np.random.default_rng(48)
+    test = permute_images(
+        random_rdms(rng, 1, 12),
+        random_rdms(rng, 3, 12),
+        "spearman",
+        n_images=12,
+        n_permutations=99,
+        rng=rng,
+    )
+    np.testing.assert_array_equal(test.family_wise_p(families=["a", "b", "c"]), test.p)
+    assert np.all(test.family_wise_p() >= test.p)
+    together = test.family_wise_p(families=["a", "b", "a"])
+    assert together[0, 1] == test.p[0, 1]
+    pair = PermutationTest(
+        test.similarity[:, ::2], test.null[:, :, ::2], tolerance=1e-9, complete=False
+    )
+    np.testing.assert_array_equal(together[:, ::2], pair.family_wise_p())
+
+
+def test_a_cell_that_no_order_changes_spoils_no_other():
+    rng = np.random.default_rng(49)
+    alike, varied = np.ones((50, 1, 1)), rng.standard_normal((50, 1, 1))
+    both = np.concatenate([alike, varied], axis=2)
+    test = PermutationTest(both[0], both, tolerance=1e-9, complete=False)
+    alone = PermutationTest(varied[0], varied, tolerance=1e-9, complete=False)
+    np.testing.assert_array_equal(test.family_wise_p(), [[1, alone.p.item()]])
+
+
+def test_family_wise_error_is_held_over_cells_of_unequal_spread():
+    """400 nulls of 3 x 2 cells: one or more p <= 0.05 in 5 % of them, within 99.99 % limits."""
+    rng = np.random.default_rng(50)
+    n_images, n_simulations = 16, 400
+    hits = {"corrected": 0, "uncorrected": 0}
+    for _ in range(n_simulations):
+        models = np.stack([clustered_rdm(rng, n_images) for _ in range(2)])
+        models = np.vstack([models, random_rdms(rng, 1, n_images)])
+        brains = np.vstack([clustered_rdm(rng, n_images), random_rdms(rng, 1, n_images)])
+        test = permute_images(
+            models, brains, "pearson", n_images=n_images, n_permutations=99, rng=rng
+        )
+        hits["corrected"] += test.family_wise_p().min() <= 0.05
+        hits["uncorrected"] += test.p.min() <= 0.05
+    low, high = scipy.stats.binom.interval(0.9999, n_simulations, 0.05)
+    assert low <= hits["corrected"] <= high
+    assert hits["uncorrected"] > 0.15 * n_simulations
 
 
 def test_permutations_are_rearrangements_and_all_equally_likely():

@@ -34,8 +34,11 @@ class Comparator:
     pool : callable, (n_pairs,) -> float64 (n_pairs,)
         Units in which the RDMs of several subjects are summed to one that stands for all (for a
         noise ceiling), as rsatoolbox has it: length one, or ranks.
-    table : callable, (m, n_pairs), (k, n_pairs) -> float64 (m, k); None for products of scaled RDMs
-        All similarities at once, from RDMs, or from their ranks where `ranks` says so.
+    table : callable, (m, n_pairs), (k, n_pairs) -> float64 (m, k), optional
+        All similarities at once, without scaled copies, from RDMs, or from ranks where these are
+        scaled.
+    tau : callable, optional
+        Kendall's tau from counts, see `workflow.lib.kendall`.
     ranks : bool
         Whether only the order of the dissimilarities counts, so that ranks stand for an RDM.
     whitened : bool
@@ -46,6 +49,7 @@ class Comparator:
     scale: Callable[..., np.ndarray] | None
     pool: Callable[[np.ndarray], np.ndarray]
     table: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    tau: Callable[[int, int, tuple[int, int]], float] | None = None
     ranks: bool = False
     whitened: bool = False
 
@@ -56,7 +60,7 @@ class Comparator:
         The similarity of a group of RDMs (the seeds of an untrained network) is the mean of its
         members' similarities. Where it is linear, that of the mean of their prepared vectors.
         """
-        return self.scale is not None
+        return self.tau is None
 
 
 def rank(vectors: np.ndarray, dtype: type = np.float64) -> np.ndarray:
@@ -180,12 +184,8 @@ COMPARATORS = {
     "rho-a": Comparator(
         r"Spearman $\rho_a$", _centred_untied_length, midranks, _rho_a_table, ranks=True
     ),
-    "tau-a": Comparator(
-        r"Kendall $\tau_a$", None, midranks, partial(kendall_table, statistic=tau_a), ranks=True
-    ),
-    "tau-b": Comparator(
-        r"Kendall $\tau_b$", None, midranks, partial(kendall_table, statistic=tau_b), ranks=True
-    ),
+    "tau-a": Comparator(r"Kendall $\tau_a$", None, midranks, tau=tau_a, ranks=True),
+    "tau-b": Comparator(r"Kendall $\tau_b$", None, midranks, tau=tau_b, ranks=True),
     "cosine_cov": Comparator(
         "whitened cosine similarity", _whitened_unit_length, _unit_length, whitened=True
     ),
@@ -290,11 +290,12 @@ def compare(
     """
     models, brains = np.atleast_2d(models), np.atleast_2d(brains)
     chosen = comparator(name)
+    if chosen.tau and sigma_k is None:
+        return kendall_table(models, brains, chosen.tau)
     if chosen.table is None or sigma_k is not None:
         left, right = (prepare(side, name, sigma_k=sigma_k) for side in (models, brains))
         return dot_products(left, right)
-    # Counting sorts for itself.
-    if chosen.ranks and chosen.linear and not ranked:
+    if chosen.ranks and not ranked:
         models, brains = _as_ranks(models), _as_ranks(brains)
     return chosen.table(models, brains)
 
