@@ -34,8 +34,8 @@ from workflow.lib.weighted_ranks import (
     weighted_squares,
 )
 
-# Resamples multiplied at a time, and sorted RDMs held at a time: bound memory, and are fixed so that
-# sums do not depend on the machine.
+# Resamples multiplied at a time, and sorted RDMs held at a time: bound memory, and are fixed so
+# that sums do not depend on the machine.
 RESAMPLES = 1024
 SORTED_RDMS = 24
 # Two images have one dissimilarity, of which nothing can be said.
@@ -302,7 +302,7 @@ def _weighted_correlations(
             products -= sums[:, :, np.newaxis] * means[:, np.newaxis, :]
             variances = squares - sums * means
         # RDMs are scaled to a mean square of one over all images.
-        too_small = variances <= CONSTANT[vectors[0].dtype] * squares
+        too_small = variances <= CONSTANT[_float_type(vectors)] * squares
         variances[too_small | _too_few(block)[:, np.newaxis]] = np.nan
         lengths = np.sqrt(variances)
         products /= lengths[:, :, np.newaxis] * lengths[:, np.newaxis, :]
@@ -319,7 +319,7 @@ def _weighted_sums(vectors, partners, name, counts, n_images):
     products : float64 array (n_resamples, n_rdms, n_rdms), NaN for RDMs that are not partners
     """
     n_rdms = len(vectors)
-    weights = counts.astype(vectors[0].dtype)
+    weights = counts.astype(_float_type(vectors))
     sums, squares = np.zeros((2, len(counts), n_rdms))
     products = np.full((len(counts), n_rdms, n_rdms), np.nan)
     for row, others in enumerate(partners):
@@ -340,6 +340,10 @@ def _weighted_sums(vectors, partners, name, counts, n_images):
                 )
     products[:, np.arange(n_rdms), np.arange(n_rdms)] = squares
     return sums, squares, products
+
+
+def _float_type(vectors: Sequence[np.ndarray]) -> np.dtype:
+    return np.result_type(np.float32, *{vector.dtype for vector in vectors})
 
 
 def _shift_and_scale(vector: np.ndarray, name: str) -> tuple[float, float]:

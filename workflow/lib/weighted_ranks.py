@@ -16,9 +16,9 @@ from workflow.lib.kendall import in_threads
 from workflow.lib.ranking import sorted_order
 
 # A sorted pair is one 32-bit word: whether it is tied with the pair before it, then two images.
-_IMAGE_BITS = np.uint32(15)
-_IMAGE_MASK = np.uint32((1 << 15) - 1)
-_TIED = np.uint32(1 << 30)
+IMAGE_BITS = np.uint32(15)
+IMAGE_MASK = np.uint32((1 << 15) - 1)
+TIED = np.uint32(1 << 30)
 MAX_IMAGES = 1 << 15
 
 # Pairs per block of a sum: fixed, so that sums do not depend on the machine.
@@ -95,13 +95,13 @@ def sorted_pairs(vectors: np.ndarray, n_images: int) -> np.ndarray:
             "choose the comparator pearson or cosine"
         )
     first, second = np.triu_indices(n_images, 1)
-    pairs = (first.astype(np.uint32) << _IMAGE_BITS) | second.astype(np.uint32)
+    pairs = (first.astype(np.uint32) << IMAGE_BITS) | second.astype(np.uint32)
     del first, second
     coded = np.empty((len(vectors), pairs.size), np.uint32)
     for row, vector in enumerate(vectors):
         order, ordered = sorted_order(vector)
         coded[row] = pairs[order]
-        coded[row, 1:][ordered[1:] == ordered[:-1]] |= _TIED
+        coded[row, 1:][ordered[1:] == ordered[:-1]] |= TIED
     return coded
 
 
@@ -236,8 +236,8 @@ def _rank(coded, counts, row_start, column, n_pairs, ranks):
     for start in range(0, coded.size, CHUNK):
         n_drawn, opened = 0, False
         for k in range(start, min(start + CHUNK, coded.size)):
-            i, j = (coded[k] >> _IMAGE_BITS) & _IMAGE_MASK, coded[k] & _IMAGE_MASK
-            opened |= (coded[k] & _TIED) == 0
+            i, j = (coded[k] >> IMAGE_BITS) & IMAGE_MASK, coded[k] & IMAGE_MASK
+            opened |= (coded[k] & TIED) == 0
             places[n_drawn] = row_start[i] + column[j]
             weights[n_drawn] = counts[i] * counts[j]
             opens[n_drawn] = opened
