@@ -9,22 +9,8 @@
 # job of its own. Simulated files lie under <resources>/simulated/ and are made by rules of their
 # own; the registry cannot have a dataset of that name.
 
-SMALL_FAMILIES = small_families(DATASETS)
 
-
-def unrecorded(value):
-    """Return a params function whose value is no part of what is compared with the last run.
-
-    The same file from another place is the same file, and must not be fetched again.
-    """
-    # Snakemake does not record the values of functions of `threads`.
-    return lambda wildcards, threads: value
-
-
-def outside_families(dataset):
-    """Return a regular expression for a dataset, unless a file of a small family follows."""
-    members = [file for name, files in SMALL_FAMILIES if name == dataset for file in files]
-    return rf"{re.escape(dataset)}(?!/(?:{one_of(members)})(?:\.sha256)?$)"
+include: "acquire_functions.smk"
 
 
 rule acquire_file:
