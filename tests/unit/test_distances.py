@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from rsatoolbox.data import Dataset
@@ -9,9 +10,12 @@ from rsatoolbox.data.noise import cov_from_residuals, prec_from_residuals
 from rsatoolbox.rdm import calc_rdm
 from scipy.spatial.distance import pdist
 
+from workflow.lib import distances
 from workflow.lib.distances import (
     METRICS,
     crossnobis_distances,
+    distances_from_gram,
+    mahalanobis_distances,
     noise_covariance,
     noise_normalised,
     pattern_distances,
@@ -34,6 +38,64 @@ def test_distances_equal_those_of_scipy(seed, metric, n_conditions, n_channels, 
     patterns = rng.standard_normal((n_conditions, n_channels)) + offset
     expected = pdist(patterns, SCIPY_NAMES.get(metric, metric))
     np.testing.assert_allclose(pattern_distances(patterns, metric), expected, rtol=0, atol=1e-10)
+
+
+def planted(seed, kind, n_conditions, n_channels):
+    """Return patterns that are dense, rounded to a few values, or in three clusters."""
+    rng = np.random.default_rng(seed)
+    patterns = rng.standard_normal((n_conditions, n_channels))
+    if kind == "tied":
+        return np.round(2 * patterns) + np.eye(n_conditions, n_channels)
+    if kind == "clustered":
+        centres = 5 * rng.standard_normal((3, n_channels))
+        return patterns + centres[rng.integers(0, 3, n_conditions)]
+    return patterns
+
+
+KINDS = ["dense", "tied", "clustered"]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n_conditions", [3, 4, 31])
+@pytest.mark.parametrize("rows", [1, 7, 256])
+def test_blocks_of_rows_meet(metric, kind, n_conditions, rows, monkeypatch):
+    monkeypatch.setattr(distances, "ROWS", rows)
+    patterns = planted(5, kind, n_conditions, 40)
+    expected = pdist(patterns, SCIPY_NAMES.get(metric, metric))
+    np.testing.assert_allclose(pattern_distances(patterns, metric), expected, rtol=0, atol=1e-10)
+    centred = distances.centred_for(patterns, metric)
+    from_gram = distances_from_gram(centred @ centred.T, metric)
+    np.testing.assert_allclose(from_gram, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("offset", [0, 100])
+def test_float32_distances_are_right_to_a_millionth_of_the_largest(metric, kind, offset):
+    patterns = (planted(6, kind, 300, 60) + offset).astype(np.float32)
+    expected = pdist(patterns.astype(np.float64), SCIPY_NAMES.get(metric, metric))
+    found = pattern_distances(patterns, metric, dtype=np.float32)
+    assert found.dtype == np.float32
+    # The root of a small difference between large squares holds half their digits.
+    tolerance = 1e-6 if metric != "euclidean" else 1e-3
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * max(1, expected.max()))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_products_can_be_taken_elsewhere(metric):
+    patterns = planted(7, "clustered", 50, 30)
+    shapes = []
+
+    def products(rows):
+        shapes.append((rows.dtype, rows.shape))
+        there = torch.from_numpy(rows)
+        return (there @ there.T).numpy()
+
+    found = pattern_distances(patterns, metric, dtype=np.float32, products=products)
+    assert shapes == [(np.float32, (50, 30))]
+    here = pattern_distances(patterns, metric, dtype=np.float32)
+    np.testing.assert_allclose(found, here, rtol=0, atol=1e-5 * max(1, here.max()))
 
 
 def test_distances_by_hand():
@@ -203,6 +265,36 @@ def test_noise_normalised_distances_are_mahalanobis_distances(method, theirs):
     expected = calc_rdm(dataset, "mahalanobis", noise=precision).dissimilarities[0]
     ours = pattern_distances(normalised[0], "sq_euclidean") / 30
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-10)
+
+
+@given(
+    seed=seeds,
+    n_conditions=st.integers(2, 8),
+    n_channels=st.integers(2, 20),
+    method=st.sampled_from(["diagonal", "shrinkage"]),
+)
+def test_mahalanobis_distances_are_those_of_scipy_and_rsatoolbox(
+    seed, n_conditions, n_channels, method
+):
+    patterns = np.random.default_rng(seed).standard_normal((n_conditions, n_channels))
+    noise = residuals(seed + 1, 80, n_channels)
+    found = mahalanobis_distances(patterns, noise, dof=79, method=method)
+    theirs = {"diagonal": "diag", "shrinkage": "shrinkage_diag"}[method]
+    precision = prec_from_residuals(noise, dof=79, method=theirs)
+    np.testing.assert_allclose(
+        found, pdist(patterns, "mahalanobis", VI=precision), rtol=1e-10, atol=1e-10
+    )
+    expected = calc_rdm(Dataset(patterns), "mahalanobis", noise=precision).dissimilarities[0]
+    np.testing.assert_allclose(found**2 / n_channels, expected, rtol=1e-10, atol=1e-10)
+
+
+@given(seed=seeds, n=st.integers(4, 40), n_channels=st.integers(2, 25))
+def test_diagonal_normalisation_is_that_of_rsatoolbox(seed, n, n_channels):
+    noise = residuals(seed, n, n_channels)
+    patterns = np.random.default_rng(seed + 1).standard_normal((5, n_channels))
+    variances = np.diagonal(cov_from_residuals(noise, dof=n - 1, method="diag"))
+    found = noise_normalised(patterns, noise, dof=n - 1, method="diagonal")
+    np.testing.assert_allclose(found, patterns / np.sqrt(variances), rtol=1e-10)
 
 
 def test_normalised_noise_has_variance_one():

@@ -1,12 +1,13 @@
 """Distances between patterns from matrix products, with noise normalisation and across runs."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from workflow.lib.errors import InputError
 
-# Names as in scipy.spatial.distance; rsatoolbox calls the mean squared difference "euclidean",
-# which is `sq_euclidean` divided by the number of channels.
-METRICS = ("correlation", "cosine", "euclidean", "sq_euclidean")
+# Rows of the matrix of products computed at a time.
+ROWS = 256
 
 # Crossvalidated, from patterns per run: see `crossnobis_distances`.
 CROSSNOBIS = "crossnobis"
@@ -14,25 +15,76 @@ CROSSNOBIS = "crossnobis"
 NOISE_NORMALISATIONS = ("none", "diagonal", "shrinkage")
 
 
-def pattern_distances(patterns: np.ndarray, metric: str) -> np.ndarray:
+def _one_minus_cosine(products: np.ndarray, own: float, others: np.ndarray) -> np.ndarray:
+    return 1 - products / (np.sqrt(own) * np.sqrt(others))
+
+
+def _squared(products: np.ndarray, own: float, others: np.ndarray) -> np.ndarray:
+    return np.maximum(own + others - 2 * products, 0)
+
+
+def _root_of_squared(products: np.ndarray, own: float, others: np.ndarray) -> np.ndarray:
+    return np.sqrt(_squared(products, own, others))
+
+
+# Distances of one pattern from others, from its products with them, and the products of each with
+# itself. Names as in scipy.spatial.distance.
+FROM_PRODUCTS = {
+    "correlation": _one_minus_cosine,
+    "cosine": _one_minus_cosine,
+    "euclidean": _root_of_squared,
+    "sq_euclidean": _squared,
+}
+METRICS = tuple(FROM_PRODUCTS)
+
+
+def pattern_distances(
+    patterns: np.ndarray,
+    metric: str,
+    *,
+    dtype: type = np.float64,
+    products: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
     """Return the distances between all pairs of patterns.
 
     Parameters
     ----------
     patterns : float array (n_conditions, n_channels)
     metric : one of `METRICS`
+    dtype : numpy.float64 or numpy.float32
+        Of the products and the distances; means are taken off in float64 before. float32 is right
+        to 1e-6 of the largest distance, not of the smallest.
+    products : callable, (n_conditions, n_channels) -> (n_conditions, n_conditions), optional
+        Multiplies patterns with their transpose, as `workflow.lib.features.products_on` does on a
+        device, in float32. If not given, products are taken block by block of rows, above the
+        diagonal only, and the square matrix is never held.
 
     Returns
     -------
-    float64 array (n_pairs,), condensed
+    array (n_pairs,) of `dtype`, condensed
 
     Raises
     ------
     InputError
         A pattern that does not vary has no correlation with any other (or, being zero, no angle).
+
+    Notes
+    -----
+    `euclidean` is that of scipy, the root of the summed squared differences, and `sq_euclidean`
+    its square, sum_p (x_p - y_p)^2. What rsatoolbox calls "euclidean" is their mean over channels,
+    `sq_euclidean` / n_channels; likewise its "mahalanobis" and "crossnobis".
     """
-    centred = centred_for(patterns.astype(np.float64), metric)
-    return distances_from_gram(centred @ centred.T, metric)
+    centred = centred_for(patterns.astype(np.float64), metric).astype(dtype, copy=False)
+    if products is not None:
+        return distances_from_gram(products(centred), metric)
+    n = len(centred)
+    squares = np.einsum("ij,ij->i", centred, centred)
+    _check_metric(metric, squares)
+    distances = np.empty(n * (n - 1) // 2, dtype)
+    for start in range(0, n, ROWS):
+        block = centred[start : start + ROWS] @ centred[start:].T
+        _write_rows(distances, block, squares, first=start, metric=metric)
+    return distances
 
 
 def centred_for(patterns: np.ndarray, metric: str) -> np.ndarray:
@@ -53,27 +105,83 @@ def distances_from_gram(gram: np.ndarray, metric: str) -> np.ndarray:
 
     Parameters
     ----------
-    gram : float64 array (n_conditions, n_conditions)
+    gram : float array (n_conditions, n_conditions)
     metric : one of `METRICS`
 
     Returns
     -------
-    float64 array (n_pairs,)
+    array (n_pairs,), dtype of `gram`
     """
-    first, second = np.triu_indices(len(gram), 1)
-    products, squares = gram[first, second], np.diagonal(gram)
-    if metric in ("correlation", "cosine"):
-        if not (squares > 0).all():
-            raise InputError(
-                f"found {int((squares <= 0).sum())} of {len(squares)} patterns that do not vary "
-                f"over channels, expected none for the {metric} distance; drop those conditions"
-            )
-        lengths = np.sqrt(squares)
-        return 1 - products / (lengths[first] * lengths[second])
+    squares = np.diagonal(gram)
+    _check_metric(metric, squares)
+    distances = np.empty(len(gram) * (len(gram) - 1) // 2, gram.dtype)
+    _write_rows(distances, gram, squares, first=0, metric=metric)
+    return distances
+
+
+def _check_metric(metric: str, squares: np.ndarray) -> None:
     if metric not in METRICS:
         raise InputError(f"found the metric {metric!r}, expected one of {', '.join(METRICS)}")
-    squared = np.maximum(squares[first] + squares[second] - 2 * products, 0)
-    return squared if metric == "sq_euclidean" else np.sqrt(squared)
+    if metric in ("correlation", "cosine") and not (squares > 0).all():
+        raise InputError(
+            f"found {int((squares <= 0).sum())} of {len(squares)} patterns that do not vary "
+            f"over channels, expected none for the {metric} distance; drop those conditions"
+        )
+
+
+def _write_rows(
+    distances: np.ndarray, products: np.ndarray, squares: np.ndarray, *, first: int, metric: str
+) -> None:
+    """Write the distances of patterns from those after them.
+
+    Parameters
+    ----------
+    distances : array (n_pairs,)
+        Is written to.
+    products : array (k, n_conditions - first)
+        Of the patterns `first` to `first` + k with all from `first` on.
+    squares : array (n_conditions,)
+        Products of the patterns with themselves.
+    """
+    start = first * (2 * len(squares) - first - 1) // 2
+    for i, row in enumerate(products, first):
+        others = row[i - first + 1 :]
+        stop = start + others.size
+        distances[start:stop] = FROM_PRODUCTS[metric](others, squares[i], squares[i + 1 :])
+        start = stop
+
+
+def mahalanobis_distances(
+    patterns: np.ndarray, residuals: np.ndarray, *, dof: int, method: str = "shrinkage"
+) -> np.ndarray:
+    """Return the Mahalanobis distances between all pairs of patterns.
+
+    Parameters
+    ----------
+    patterns : float array (n_conditions, n_channels)
+    residuals : float array (n_observations, n_channels)
+        Noise, as in `noise_normalised`.
+    dof : int
+        Degrees of freedom of the residuals.
+    method : "shrinkage" or "diagonal"
+
+    Returns
+    -------
+    float64 array (n_pairs,), condensed
+
+    Notes
+    -----
+    sqrt((x - y)' S^-1 (x - y)) with S the covariance of `noise_covariance`, or its diagonal, as in
+    scipy.spatial.distance. Their squares over the number of channels are the "mahalanobis" of
+    rsatoolbox.rdm.calc_rdm. The Euclidean distances of noise-normalised patterns are the same.
+
+    References
+    ----------
+    Walther et al. 2016, Reliability of dissimilarity measures for multi-voxel pattern analysis,
+    NeuroImage 137:188.
+    """
+    normalised = noise_normalised(patterns, residuals, dof=dof, method=method)
+    return pattern_distances(normalised, "euclidean")
 
 
 def crossnobis_distances(means: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
