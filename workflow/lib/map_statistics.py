@@ -27,7 +27,7 @@ log = logging.getLogger("workflow")
 
 # Permuted models, and null maps where TFCE needs whole ones, are held up to these sizes.
 ROWS_BYTES = 1 << 26
-MAPS_BYTES = 1 << 28
+MAPS_BYTES = 1 << 27
 # A row of permuted models is multiplied with up to this many spheres at a time.
 PRODUCT_COLUMNS = 1024
 # Fewer subjects carry no claim about others: 2^5 sign flips leave p no lower than 0.03.
@@ -130,16 +130,30 @@ def tfce(
     Smith & Nichols 2009, Threshold-free cluster enhancement, NeuroImage 44:83.
     """
     maps = np.ascontiguousarray(np.atleast_2d(maps), dtype=np.float64)
-    sizes = np.arange(maps.shape[1] + 1, dtype=np.float64) ** extent
     enhanced = np.zeros_like(maps)
-    _enhance_all(maps, neighbours, sizes, height + 1, enhanced)
+    _enhance_all(maps, neighbours, *_exponents(maps, extent, height), enhanced)
     return enhanced
+
+
+def _exponents(
+    maps: np.ndarray, extent: float = EXTENT, height: float = HEIGHT
+) -> tuple[np.ndarray, float]:
+    """Return what each size of a cluster counts, and the exponent of the integral over height."""
+    return np.arange(maps.shape[1] + 1, dtype=np.float64) ** extent, height + 1
 
 
 @njit(cache=True, parallel=True)
 def _enhance_all(maps, neighbours, sizes, power, enhanced):
     for m in prange(maps.shape[0]):
         _enhance(maps[m], neighbours, sizes, power, enhanced[m])
+
+
+@njit(cache=True, parallel=True)
+def _largest_enhanced(maps, neighbours, sizes, power, largest):
+    for m in prange(maps.shape[0]):
+        enhanced = np.zeros(maps.shape[1])
+        _enhance(maps[m], neighbours, sizes, power, enhanced)
+        largest[m] = enhanced.max()
 
 
 @njit(cache=True)
@@ -213,7 +227,8 @@ class _Tally:
     def add_whole(self, draws: slice, null: np.ndarray) -> None:
         """Count the TFCE of null maps (n_draws * n_maps, n_voxels), if that is asked for."""
         if self.neighbours is not None:
-            largest = tfce(null, self.neighbours).max(axis=1)
+            largest = np.empty(len(null))
+            _largest_enhanced(null, self.neighbours, *_exponents(null), largest)
             self.largest_tfce[draws] = largest.reshape(-1, len(self.threshold))
 
     def result(self, where: np.ndarray, *, complete: bool, across_maps: bool) -> MapTest:
@@ -465,7 +480,8 @@ def sign_flip_test(
     volume[volume] = where
     neighbours = None if connectivity is None else neighbour_table(volume, connectivity)
     tally = _Tally(observed, len(signs), neighbours)
-    for draws in _progress(_slices(len(signs), MAPS_BYTES // (8 * observed.size)), progress):
+    # A statistic takes about four arrays of the size of the null maps.
+    for draws in _progress(_slices(len(signs), MAPS_BYTES // (32 * observed.size)), progress):
         null = t_statistics(signs[draws], tested.reshape(n_subjects, -1))
         tally.add(draws, slice(None), null.reshape(-1, *observed.shape))
         tally.add_whole(draws, null.reshape(-1, observed.shape[1]))
