@@ -151,7 +151,13 @@ def _missing_sentence(name: str, study: Mapping, missing: list[str]) -> str:
 def raw_names(study: Mapping, config: Mapping) -> dict[str, list[str]]:
     """Return the names of the images in every part of a study."""
     models = {name: model for name, model in study["models"].items() if "files" in model}
-    return study_names(study["brain"], models, study.get("stimuli"), folder_now(study, config))
+    return study_names(
+        study["brain"],
+        models,
+        study.get("stimuli"),
+        folder_now(study, config),
+        match=study["images"]["match"],
+    )
 
 
 def sources_with_names(study: Mapping) -> list[Mapping]:

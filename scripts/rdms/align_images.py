@@ -35,7 +35,7 @@ def align_images(
     common : DataFrame, columns name (as matched), label (as the first file spells it), group
     unmatched : DataFrame, columns file, label, group
     """
-    names = study_names(brain, models, stimuli, folder)
+    names = study_names(brain, models, stimuli, folder, match=images["match"])
     check_ordered(names, [brain, *models.values(), *([stimuli] if stimuli else [])])
     alignment = align(
         names,

@@ -14,6 +14,7 @@ def extract_patterns(
     folder: Path,
     subject: str,
     *,
+    match: str,
     detrend: bool,
     standardise: str,
     remove_mean_pattern: bool,
@@ -25,6 +26,7 @@ def extract_patterns(
     source : the study's `brain` block
     folder : folder of the raw files
     subject : label of the subject
+    match : how names are matched
     detrend, standardise, remove_mean_pattern
         See `workflow.lib.pattern_preparation.prepare_patterns`.
     """
@@ -37,7 +39,7 @@ def extract_patterns(
             drop=dropped_conditions(source),
             what=f"{subject}, {roi}",
         )
-        for roi, patterns in read_patterns(source, folder, subject).items()
+        for roi, patterns in read_patterns(source, folder, subject, match).items()
     }
 
 
@@ -48,6 +50,7 @@ if __name__ == "__main__":
             params.source,
             Path(params.folder),
             subject,
+            match=params.match,
             detrend=params.detrend,
             standardise=params.standardise,
             remove_mean_pattern=params.remove_mean_pattern,

@@ -48,7 +48,7 @@ def folder(mirror):
 
 @pytest.fixture(scope="module")
 def patterns(folder):
-    return extract_patterns(SOURCE, folder, "1", **STEPS)
+    return extract_patterns(SOURCE, folder, "1", match="exact", **STEPS)
 
 
 @pytest.fixture(scope="module")

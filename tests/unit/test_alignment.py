@@ -16,7 +16,7 @@ from tests.unit.raw_files import (
     shortest_brain,
     write_rsatoolbox,
 )
-from workflow.lib.alignment import align, match_keys, normalised_name, positions
+from workflow.lib.alignment import align, match_keys, merged_repeats, normalised_name, positions
 from workflow.lib.errors import InputError
 from workflow.lib.rdm import take_conditions
 from workflow.lib.rdm_source import read_aligned
@@ -216,6 +216,80 @@ def test_duplicates(names, match, spelled, advice):
 
 def test_exact_matching_tells_repeats_from_their_originals():
     assert match_keys(["a.jpg", "rep_a.jpg"], "exact", "x") == ["a.jpg", "rep_a.jpg"]
+
+
+# Names that only their folders tell apart.
+
+PETS = [f"{kind}/{i}.png" for kind in ("cat", "dog") for i in range(1, 4)]
+
+
+def orders(alignment, names_by_file):
+    """Return file -> names in the common order, as later jobs find them."""
+    return {
+        file: [names[i] for i in positions(alignment.names, names, match="normalised", what=file)]
+        for file, names in names_by_file.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        PETS[::-1],
+        [f"/data/Stimuli/{name.upper()}" for name in PETS[::-1]],
+        [name.replace("/", "\\") for name in PETS[::-1]],
+    ],
+)
+def test_images_of_one_name_in_two_folders_are_two_images(second):
+    files = {"a": PETS, "b": second}
+    alignment = align(files, match="normalised")
+    assert alignment.names == ("cat/1", "cat/2", "cat/3", "dog/1", "dog/2", "dog/3")
+    assert orders(alignment, files) == {"a": PETS, "b": second[::-1]}
+
+
+def test_an_image_does_not_match_one_of_its_name_in_another_folder():
+    files = {"a": PETS, "b": ["cat/1.png", "dog/2.png", "dog/3.png"]}
+    alignment = align(files, match="normalised", unmatched="drop")
+    assert alignment.names == ("cat/1", "dog/2", "dog/3")
+    # No file holds two of one name, but they put them into each other's folders.
+    swapped = {"a": ["cat/1", "dog/2", "dog/3", "cat/4"], "b": ["dog/1", "cat/2", "dog/3", "cat/4"]}
+    alignment = align(swapped, match="normalised", unmatched="drop", min_common=2)
+    assert alignment.names == ("dog/3", "cat/4")
+    with pytest.raises(InputError, match=r"found 2 image names .* alike but for their folder"):
+        align(swapped, match="normalised", unmatched="drop", min_common=3)
+    with pytest.raises(InputError, match=r"'cat/1', which b lacks.* alike but for their folder"):
+        align(swapped, match="normalised", min_common=2)
+
+
+def test_names_without_folders_cannot_be_told_apart():
+    files = {"a": PETS, "b": ["1.png", "2.png", "3.png"]}
+    with pytest.raises(InputError, match=r"found 0 image names .* has to give the folder"):
+        align(files, match="normalised", unmatched="drop")
+    files = {"a": PETS, "b": ["1.png", "2.png", "2.png"]}
+    with pytest.raises(InputError, match=r"b: found 1 image name\(s\) more than once"):
+        align(files, match="normalised", unmatched="drop")
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        ["images/1.png", "images/2.png", "images/3.png"],
+        ["1", "2", "3"],
+        ["train/1.png", "val/2.png", "val/3.png"],
+    ],
+)
+def test_folders_that_one_file_alone_knows_do_not_matter(second):
+    files = {"a": ["cat/1.png", "cat/2.png", "dog/3.png"], "b": second}
+    assert align(files, match="normalised").names == ("1", "2", "3")
+
+
+# Repeats.
+
+
+def test_repeats_are_observations_of_their_image():
+    names = ["a.jpg", "rep_b.jpg", "cat/1.png", "rep_a.jpg", "b.jpg", "dog/1.png", "A.JPG"]
+    merged = ["a.jpg", "rep_b.jpg", "cat/1.png", "a.jpg", "rep_b.jpg", "dog/1.png", "a.jpg"]
+    assert merged_repeats(names, "normalised") == merged
+    assert merged_repeats(names, "exact") == names
 
 
 # What the files do not share.

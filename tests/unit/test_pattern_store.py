@@ -110,7 +110,13 @@ def test_our_file_is_a_source_of_patterns(path, patterns):
         "observations": {"file": None, "condition": None, "run": "run", "drop": ["house"]},
     }
     found = extract_patterns(
-        source, path.parent, "01", detrend=False, standardise="none", remove_mean_pattern=False
+        source,
+        path.parent,
+        "01",
+        match="exact",
+        detrend=False,
+        standardise="none",
+        remove_mean_pattern=False,
     )
     kept = [row for row, name in enumerate(CONDITIONS) if name != "house"]
     for roi in ("hIT", "V1"):

@@ -286,6 +286,33 @@ def test_dropping_what_nobody_saw_is_told(tmp_path, caplog):
     assert "table.txt: found no observation of 'rset'" in caplog.text
 
 
+REPEATS = ["rest", "face.jpg", "house.jpg", "rep_rest", "rep_house.jpg", "rep_face.jpg"]
+
+
+def test_repeats_are_averaged_as_observations_of_their_image(tmp_path):
+    """BOLD5000 shows images again under the name rep_<image>."""
+    folder = write_study(tmp_path)
+    source = block()
+    expected = condition_means(read_patterns(source, folder, "01")["V1"])[1]
+    write_table(folder / "table.txt", names=REPEATS)
+    assert condition_names(source, folder, "01", "normalised") == ["rest", "face.jpg", "house.jpg"]
+    found = read_patterns(source, folder, "01", "normalised")["V1"]
+    np.testing.assert_allclose(condition_means(found)[1], expected)
+    # To the letter they are six conditions.
+    assert condition_names(source, folder, "01") == REPEATS
+
+
+def test_repeats_can_be_dropped(tmp_path):
+    folder = write_study(tmp_path)
+    write_table(folder / "table.txt", names=REPEATS)
+    source = block()
+    source["observations"]["drop"] = ["rep_face.jpg", "rest", "rep_rest"]
+    assert condition_names(source, folder, "01", "normalised") == ["face.jpg", "house.jpg"]
+    found = read_patterns(source, folder, "01", "normalised")["V1"]
+    kept = ["rest", "face.jpg", "house.jpg", "rep_rest", "house.jpg", "rep_face.jpg"]
+    assert found.conditions == kept
+
+
 TABLES = {
     "table.csv": ("category,run,onset\n", "{},{},0.5\n"),
     "table.tsv": ("onset\trun\tcategory\n", "0.5\t{1}\t{0}\n"),

@@ -4,6 +4,7 @@ rsatoolbox compares RDMs without looking at their pattern names: two files in di
 give a plausible, wrong number. Every RDM of this workflow passes through this module first.
 """
 
+import itertools
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,15 +28,64 @@ def normalised_name(name: str) -> str:
     >>> normalised_name("COCO/rep_COCO_train2014_000000000003.JPG")
     'coco_train2014_000000000003'
     """
+    return _split_name(name)[-1]
+
+
+def normalised_in_folder(name: str) -> str:
+    """Return an image name as `normalised_name` does, with the last folder if there is one.
+
+    >>> normalised_in_folder("/data/Dog/1.png"), normalised_in_folder("1.png")
+    ('dog/1', '1')
+    """
+    return "/".join(_split_name(name)[-2:])
+
+
+def _split_name(name: str) -> tuple[str, ...]:
+    """Return the folders and the bare name, normalised."""
     composed = unicodedata.normalize("NFC", name)
-    bare = PurePosixPath(composed.replace("\\", "/").strip()).name.casefold()
+    path = PurePosixPath(composed.replace("\\", "/").strip().casefold())
+    bare = path.name
     stem, dot, extension = bare.rpartition(".")
     if dot and extension in IMAGE_SUFFIXES:
         bare = stem
-    return bare.removeprefix(REPEAT_PREFIX)
+    folders = [part for part in path.parts[:-1] if part not in ("/", ".")]
+    return *folders, bare.removeprefix(REPEAT_PREFIX)
 
 
-MATCHING_RULES = {"exact": str, "normalised": normalised_name}
+IN_FOLDER = "normalised in folder"
+MATCHING_RULES = {
+    "exact": str,
+    "normalised": normalised_name,
+    IN_FOLDER: normalised_in_folder,
+}
+# What else to do where names do not match.
+ADVICE = {
+    "exact": ", or set images.match to normalised",
+    "normalised": "",
+    IN_FOLDER: " (some are alike but for their folder, so that every file has to give the folder)",
+}
+
+
+def merged_repeats(names: Sequence[str], match: str) -> list[str]:
+    """Return names in which those that are matched as one, folders included, are spelled alike.
+
+    Observations of an image and of its repeat are observations of one condition.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Conditions of observations; the first spelling counts.
+    match : "exact" or "normalised"
+
+    Examples
+    --------
+    >>> merged_repeats(["a.jpg", "b.jpg", "rep_a.jpg"], "normalised")
+    ['a.jpg', 'b.jpg', 'a.jpg']
+    """
+    if match == "exact":
+        return list(names)
+    first: dict[tuple[str, ...], str] = {}
+    return [first.setdefault(_split_name(name), name) for name in names]
 
 
 @dataclass(frozen=True)
@@ -63,7 +113,7 @@ def match_keys(names: Sequence[str], match: str, what: str) -> list[str]:
     Parameters
     ----------
     names : sequence of str
-    match : "exact" or "normalised"
+    match : a key of `MATCHING_RULES`
     what : str
         How an error names the file.
 
@@ -112,6 +162,8 @@ def align(
     InputError
         Duplicate names, unmatched names where `unmatched` is "error", or too few in common.
     """
+    if match == "normalised" and _folders_matter(names_by_file):
+        match = IN_FOLDER
     keys_by_file = {file: match_keys(names, match, file) for file, names in names_by_file.items()}
     common = set.intersection(*(set(keys) for keys in keys_by_file.values()))
     lost = {
@@ -132,14 +184,37 @@ def align(
         raise InputError(
             f"found {len(kept)} image names common to all files ({counts}; for example "
             f"{examples}), expected at least {min_common} (images.min_common); compare how the "
-            "files spell them, or set images.match to normalised"
+            f"files spell them{ADVICE[match]}"
         )
     if unmatched == "error" and any(lost.values()):
-        raise InputError(_unmatched_sentence(lost, names_by_file, keys_by_file))
+        sentence = _unmatched_sentence(lost, names_by_file, keys_by_file)
+        raise InputError(sentence + (ADVICE[match] if match == IN_FOLDER else ""))
     return Alignment(
         names=tuple(key for key, _ in kept),
         labels=tuple(name for _, name in kept),
         unmatched=lost,
+    )
+
+
+def _folders_matter(names_by_file: Mapping[str, Sequence[str]]) -> bool:
+    """Return whether normalised names need their last folder to be told apart.
+
+    They do where a file holds two of one name in different folders, or where two files that know
+    the same folders put a name into different ones. Folders that only one file knows, such as the
+    one that all its images lie in, say nothing of the image.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for file, names in names_by_file.items():
+        folders = found.setdefault(file, {})
+        for name in names:
+            *rest, bare = _split_name(name)
+            if folders.setdefault(bare, rest[-1] if rest else "") != (rest[-1] if rest else ""):
+                return True
+    known = {file: {*folders.values()} - {""} for file, folders in found.items()}
+    return any(
+        own[bare] != others[bare] and {own[bare], others[bare]} & known[file] & known[other]
+        for (file, own), (other, others) in itertools.combinations(found.items(), 2)
+        for bare in own.keys() & others.keys()
     )
 
 
@@ -186,6 +261,8 @@ def positions(common: Sequence[str], names: Sequence[str], *, match: str, what: 
     InputError
         The file repeats a name or lacks one.
     """
+    if match == "normalised" and any("/" in name for name in common):
+        match = IN_FOLDER
     where = {key: index for index, key in enumerate(match_keys(names, match, what))}
     missing = [name for name in common if name not in where]
     if missing:

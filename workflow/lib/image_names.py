@@ -13,7 +13,12 @@ STIMULI = "stimuli"
 
 
 def study_names(
-    brain: Mapping, models: Mapping[str, Mapping], stimuli: Mapping | None, folder: Path
+    brain: Mapping,
+    models: Mapping[str, Mapping],
+    stimuli: Mapping | None,
+    folder: Path,
+    *,
+    match: str,
 ) -> dict[str, list[str]]:
     """Return the names of the images of every file of a study, without reading its data.
 
@@ -23,6 +28,7 @@ def study_names(
     models : blocks of the models that are given as RDM files
     stimuli : the study's block of that name, if it has one
     folder : folder of the raw files
+    match : "exact" or "normalised"; of patterns, normalised names of one image are repeats
 
     Returns
     -------
@@ -31,7 +37,7 @@ def study_names(
     if brain["data"] == "patterns":
         subjects = next(axis for axis in axes_of(brain) if axis.placeholder == "subject")
         names = {
-            f"patterns of {subject}": condition_names(brain, folder, subject)
+            f"patterns of {subject}": condition_names(brain, folder, subject, match)
             for subject in subjects.names
         }
     else:

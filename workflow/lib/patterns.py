@@ -22,10 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow.lib.alignment import merged_repeats
 from workflow.lib.errors import InputError
 from workflow.lib.pattern_files import ArraySession
 from workflow.lib.pattern_images import ImageSession, check_grid
-from workflow.lib.pattern_observations import observations_of
+from workflow.lib.pattern_observations import Observations, observations_of
 from workflow.lib.pattern_session import IMAGE_SUFFIXES, Session, axis_of
 
 log = logging.getLogger("workflow")
@@ -68,7 +69,9 @@ class Patterns:
         )
 
 
-def read_patterns(block: Mapping, folder: Path, subject: str) -> dict[str, Patterns]:
+def read_patterns(
+    block: Mapping, folder: Path, subject: str, match: str = "exact"
+) -> dict[str, Patterns]:
     """Return a subject's patterns in every ROI, all sessions one after the other.
 
     Channels with NaN or infinite values, and channels that are constant, are dropped with a line
@@ -79,6 +82,7 @@ def read_patterns(block: Mapping, folder: Path, subject: str) -> dict[str, Patte
     block : a config block of patterns, with the defaults of the schema filled in
     folder : folder of the raw files
     subject : label of the subject
+    match : how names are matched, see `workflow.lib.alignment.merged_repeats`
 
     Raises
     ------
@@ -88,7 +92,7 @@ def read_patterns(block: Mapping, folder: Path, subject: str) -> dict[str, Patte
     with _sessions(block, folder, subject) as sessions:
         observations = observations_of(block, folder, sessions)
         parts = [session.read() for session in sessions]
-    conditions = [name for part in observations for name in part.conditions]
+    conditions = _conditions(observations, dropped_conditions(block), match)
     runs = [part.runs for part in observations]
     joined_runs = None if None in runs else [run for part in runs for run in part]
     found = {}
@@ -101,7 +105,7 @@ def read_patterns(block: Mapping, folder: Path, subject: str) -> dict[str, Patte
     return found
 
 
-def condition_names(block: Mapping, folder: Path, subject: str) -> list[str]:
+def condition_names(block: Mapping, folder: Path, subject: str, match: str = "exact") -> list[str]:
     """Return the conditions that a subject's patterns will have, without reading any image.
 
     Returns
@@ -110,8 +114,8 @@ def condition_names(block: Mapping, folder: Path, subject: str) -> list[str]:
     """
     with _sessions(block, folder, subject) as sessions:
         observations = observations_of(block, folder, sessions)
-    names = dict.fromkeys(name for part in observations for name in part.conditions)
     dropped = dropped_conditions(block)
+    names = dict.fromkeys(_conditions(observations, dropped, match))
     unknown = [name for name in dropped if name not in names]
     if unknown:
         log.warning(
@@ -120,6 +124,15 @@ def condition_names(block: Mapping, folder: Path, subject: str) -> list[str]:
             ", ".join(map(repr, unknown)),
         )
     return [name for name in names if name not in dropped]
+
+
+def _conditions(
+    observations: Sequence[Observations], dropped: Sequence[str], match: str
+) -> list[str]:
+    """Return the conditions of all sessions, repeats under one name, dropped ones as they are."""
+    names = [name for part in observations for name in part.conditions]
+    merged = iter(merged_repeats([name for name in names if name not in dropped], match))
+    return [name if name in dropped else next(merged) for name in names]
 
 
 def dropped_conditions(block: Mapping) -> list[str]:

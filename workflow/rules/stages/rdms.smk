@@ -89,6 +89,7 @@ rule extract_patterns:
         detrend=setting("brain", "detrend"),
         standardise=setting("brain", "standardise"),
         remove_mean_pattern=setting("brain", "remove_mean_pattern"),
+        match=setting("images", "match"),
         folder=raw_folder_of,
         code=script_digest("rdms/extract_patterns.py"),
     script:
