@@ -11,7 +11,18 @@ from workflow.lib.comparators import COMPARATORS, compare
 from workflow.lib.errors import InputError
 from workflow.lib.noise_ceiling import noise_ceiling
 
-METHODS = {"pearson": "corr", "cosine": "cosine", "spearman": "spearman", "rho-a": "rho-a"}
+METHODS = {
+    "pearson": "corr",
+    "cosine": "cosine",
+    "spearman": "spearman",
+    "rho-a": "rho-a",
+    "tau-a": "tau-a",
+    "tau-b": "tau-b",
+    "cosine_cov": "cosine_cov",
+    "corr_cov": "corr_cov",
+}
+# rsatoolbox warns that the mean of ranks, which it pools for tau, is not the best there is.
+pytestmark = pytest.mark.filterwarnings("ignore:Noise ceiling for tau")
 TIGHT = 1e-10
 
 

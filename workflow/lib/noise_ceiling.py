@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from workflow.lib.comparators import comparator, dot_products, prepare, rank
+from workflow.lib.comparators import comparator, compare, dot_products, prepare
 from workflow.lib.errors import InputError
 
 
@@ -11,7 +11,8 @@ def noise_ceiling(subjects: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarr
 
     Lower: its similarity with the mean RDM of the other subjects. Upper: with the mean RDM of
     all subjects, its own included. RDMs are pooled in the units of the comparator: as ranks for
-    rank comparators (their mean is ranked again), centred and scaled to unit length otherwise.
+    rank comparators and Kendall's tau (their mean is ranked again), otherwise scaled to unit
+    length, for the correlations centred before.
 
     Parameters
     ----------
@@ -41,15 +42,19 @@ def noise_ceiling(subjects: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarr
             "ceiling out"
         )
     chosen = comparator(name)
-    vectors = rank(subjects) if chosen.ranks else subjects
-    scaled = np.stack([chosen.scale(vector) for vector in vectors])
     # Ranks are pooled as they are: their sums are exact, so that pairs with equal sums stay tied,
     # where sums of scaled ranks would be told apart by rounding.
-    poolable = vectors if chosen.ranks else scaled
+    poolable = np.stack([chosen.pool(subject) for subject in subjects])
+    scaled = np.stack([chosen.scale(vector) for vector in poolable]) if chosen.linear else None
+
+    def similarity(members: slice, pooled: np.ndarray) -> np.ndarray:
+        if scaled is None:
+            return compare(subjects[members], pooled[np.newaxis], name)[:, 0]
+        return dot_products(scaled[members], prepare(pooled[np.newaxis], name))[:, 0]
+
     total = poolable.sum(axis=0)
-    upper = dot_products(scaled, prepare(total[None], name))[:, 0]
+    upper = similarity(slice(None), total)
     lower = np.empty(n_subjects)
     for subject in range(n_subjects):
-        others = prepare((total - poolable[subject])[None], name)
-        lower[subject] = dot_products(scaled[[subject]], others).item()
+        lower[subject] = similarity(slice(subject, subject + 1), total - poolable[subject]).item()
     return lower, upper
