@@ -1,0 +1,175 @@
+"""This project's engine."""
+
+import numpy as np
+
+from benchmarks.suite.inputs import RADIUS, SEED
+from workflow.lib.bootstrap import bootstrap_ceilings, bootstrap_similarities
+from workflow.lib.comparators import compare
+from workflow.lib.distances import crossnobis_distances, pattern_distances
+from workflow.lib.jackknife import image_influence, linearised_draws
+from workflow.lib.map_statistics import label_permutation_test
+from workflow.lib.noise_ceiling import noise_ceiling as ceiling
+from workflow.lib.permutation import mantel_test
+from workflow.lib.rdm import n_conditions
+from workflow.lib.searchlight import Searchlight, prepared_models, similarity_maps
+
+Arrays = dict[str, np.ndarray]
+
+
+def correlation_rdm(arrays: Arrays, _units: int) -> Arrays:
+    return {"rdm": pattern_distances(arrays["patterns"], "correlation")}
+
+
+def squared_distances(arrays: Arrays, _units: int) -> Arrays:
+    return {"rdm": pattern_distances(arrays["patterns"], "sq_euclidean")}
+
+
+def crossnobis(arrays: Arrays, _units: int) -> Arrays:
+    return {"rdm": crossnobis_distances(arrays["runs"])}
+
+
+def _table(arrays: Arrays, name: str, n_brains: int | None = None) -> Arrays:
+    return {"table": compare(arrays["models"], arrays["brains"][:n_brains], name)}
+
+
+def pearson_table(arrays: Arrays, _units: int) -> Arrays:
+    return _table(arrays, "pearson")
+
+
+def spearman_table(arrays: Arrays, _units: int) -> Arrays:
+    return _table(arrays, "spearman")
+
+
+def spearman_from_ranks(arrays: Arrays, _units: int) -> Arrays:
+    return {"table": compare(arrays["models"], arrays["brains"], "spearman", ranked=True)}
+
+
+def rho_a_table(arrays: Arrays, _units: int) -> Arrays:
+    return _table(arrays, "rho-a")
+
+
+def cosine_cov_table(arrays: Arrays, _units: int) -> Arrays:
+    return _table(arrays, "cosine_cov")
+
+
+def tau_a_table(arrays: Arrays, units: int) -> Arrays:
+    return _table(arrays, "tau-a", units)
+
+
+def tau_b_table(arrays: Arrays, units: int) -> Arrays:
+    return _table(arrays, "tau-b", units)
+
+
+def noise_ceiling(arrays: Arrays, _units: int) -> Arrays:
+    return {"ceiling": np.mean(ceiling(arrays["brains"], "pearson"), axis=1)}
+
+
+def mantel(arrays: Arrays, units: int) -> Arrays:
+    p = mantel_test(
+        arrays["models"],
+        arrays["brains"],
+        "pearson",
+        n_images=n_conditions(arrays["models"].shape[1]),
+        n_permutations=units,
+        rng=np.random.default_rng(SEED),
+    )
+    return {"p": p}
+
+
+def _bootstrap(arrays: Arrays, name: str, units: int) -> Arrays:
+    counts = arrays["counts"][:units]
+    n_images = counts.shape[1]
+    draws = bootstrap_similarities(
+        arrays["models"], arrays["subjects"], name, counts, n_images=n_images
+    )
+    ceilings = bootstrap_ceilings(arrays["subjects"], name, counts, n_images=n_images)
+    # rsatoolbox returns means over subjects.
+    return {"similarities": draws.mean(axis=2), "ceilings": np.mean(ceilings, axis=2).T}
+
+
+def bootstrap_pearson(arrays: Arrays, units: int) -> Arrays:
+    return _bootstrap(arrays, "pearson", units)
+
+
+def bootstrap_spearman(arrays: Arrays, units: int) -> Arrays:
+    return _bootstrap(arrays, "spearman", units)
+
+
+def _jackknife(arrays: Arrays, name: str, units: int) -> Arrays:
+    counts = arrays["counts"][:units]
+    influence = image_influence(
+        arrays["models"], arrays["subjects"], name, n_images=counts.shape[1]
+    )
+    # What the influence says of the resamples that the bootstrap draws.
+    return _spread(linearised_draws(np.zeros(influence.shape[1:]), influence, counts))
+
+
+def jackknife_pearson(arrays: Arrays, units: int) -> Arrays:
+    return _jackknife(arrays, "pearson", units)
+
+
+def jackknife_spearman(arrays: Arrays, units: int) -> Arrays:
+    return _jackknife(arrays, "spearman", units)
+
+
+def _bootstrap_spread(arrays: Arrays, name: str, units: int) -> Arrays:
+    counts = arrays["counts"][:units]
+    return _spread(
+        bootstrap_similarities(
+            arrays["models"], arrays["subjects"], name, counts, n_images=counts.shape[1]
+        )
+    )
+
+
+def bootstrap_spread_pearson(arrays: Arrays, units: int) -> Arrays:
+    return _bootstrap_spread(arrays, "pearson", units)
+
+
+def bootstrap_spread_spearman(arrays: Arrays, units: int) -> Arrays:
+    return _bootstrap_spread(arrays, "spearman", units)
+
+
+def _spread(draws: np.ndarray) -> Arrays:
+    # Differences of logarithms are relative.
+    return {"log_standard_error": np.log(draws.std(axis=0))}
+
+
+def _searchlight(arrays: Arrays) -> tuple[Searchlight, np.ndarray, np.ndarray]:
+    mask = arrays["mask"]
+    spheres = Searchlight(
+        arrays["patterns"][:, mask],
+        np.argwhere(mask),
+        mask=mask,
+        affine=np.eye(4),
+        radius=RADIUS,
+    )
+    models = prepared_models(arrays["models"], "spearman")
+    return spheres, models, similarity_maps(spheres, models, "spearman")
+
+
+def searchlight(arrays: Arrays, units: int) -> Arrays:
+    """Compute the whole map; results of its first centres."""
+    _, _, maps = _searchlight(arrays)
+    return {"map": maps.T[:units]}
+
+
+def _label_permutation(arrays: Arrays, units: int, connectivity: int | None) -> Arrays:
+    spheres, models, maps = _searchlight(arrays)
+    test = label_permutation_test(
+        spheres,
+        models,
+        "spearman",
+        observed=maps,
+        n_permutations=units,
+        rng=np.random.default_rng(SEED),
+        connectivity=connectivity,
+    )
+    return {"p": test.p, "p_max": test.p_max}
+
+
+def label_permutation(arrays: Arrays, units: int) -> Arrays:
+    return _label_permutation(arrays, units, None)
+
+
+def label_permutation_tfce(arrays: Arrays, units: int) -> Arrays:
+    return _label_permutation(arrays, units, 6)

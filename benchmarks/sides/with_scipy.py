@@ -1,0 +1,28 @@
+"""scipy: distances and rank correlations as most scripts compute them."""
+
+import numpy as np
+from scipy.spatial.distance import pdist
+from scipy.stats import kendalltau, spearmanr
+
+Arrays = dict[str, np.ndarray]
+
+
+def correlation_rdm(arrays: Arrays, _units: int) -> Arrays:
+    return {"rdm": pdist(arrays["patterns"], "correlation")}
+
+
+def squared_distances(arrays: Arrays, _units: int) -> Arrays:
+    return {"rdm": pdist(arrays["patterns"], "sqeuclidean")}
+
+
+def spearman_table(arrays: Arrays, _units: int) -> Arrays:
+    models, brains = arrays["models"], arrays["brains"]
+    among = spearmanr(np.concatenate([models, brains]), axis=1).statistic
+    return {"table": among[: len(models), len(models) :]}
+
+
+def tau_b_table(arrays: Arrays, units: int) -> Arrays:
+    brains = arrays["brains"][:units]
+    return {
+        "table": np.array([[kendalltau(m, b).statistic for b in brains] for m in arrays["models"]])
+    }

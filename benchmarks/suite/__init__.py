@@ -1,0 +1,1 @@
+"""The harness of `make bench`: rows, inputs, one process per measurement, and the report."""

@@ -1,0 +1,221 @@
+"""The report of `make bench`: a table of every side, and a section of the README.
+
+python -m benchmarks.suite.report      writes both again from benchmarks/results/engine.csv
+"""
+
+import datetime
+import math
+import os
+import platform
+import re
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.real_size import cpu_model
+from benchmarks.suite.rows import OURS, REFERENCE
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
+CSV, MARKDOWN = RESULTS / "engine.csv", RESULTS / "engine.md"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- benchmarks: written by `make bench` -->", "<!-- end of benchmarks -->"
+
+PACKAGES = ("numpy", "scipy", "numba", "rsatoolbox", "nilearn", "scikit-learn")
+REQUIREMENTS = ROOT / "benchmarks" / "requirements.txt"
+EXPLANATION = """\
+Every side in a process of its own, on the same arrays, in turns. Time is the median over calls
+after the first in a process, and over turns, inputs at hand; the first call also waits for memory
+from the system, which takes long on a virtual machine. Work of which one call took four seconds or
+more is called once a turn. The ratio is a side's time over ours. Peak memory is the kernel's count
+beyond what was held with the inputs loaded. "ours" holds RDMs of more than 1,500 images in float32,
+as the workflow does, and sums in float64; all others are given float64 arrays of the same numbers.
+The difference is the largest absolute one between a side's results and ours. Times with "~" are
+extrapolated from the measured part of the work."""
+
+
+def machine(threads: int) -> dict[str, str | int]:
+    """Return what the measurements depend on: processor, threads, memory, system, versions."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    found = {name: version(name) for name in PACKAGES} | dict(
+        re.findall(r"^(mne-rsa|mne)==(\S+)", REQUIREMENTS.read_text(), flags=re.MULTILINE)
+    )
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {
+        "processor": cpu_model(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "memory_gb": round(pages / 1e9),
+        "system": f"{platform.system()} {platform.release()}",
+        "versions": ", ".join(
+            f"{name} {number}"
+            for name, number in {"Python": platform.python_version(), **found}.items()
+        ),
+        "commit": commit.stdout.strip() or "unknown",
+        "date": str(datetime.date.today()),
+    }
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in the unit that suits them, with two digits or more."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{_two_digits(seconds / size)} {unit}"
+    return f"{_two_digits(seconds)} s"
+
+
+def _two_digits(number: float) -> str:
+    decimals = max(0, 1 - math.floor(math.log10(number))) if number > 0 else 0
+    return f"{number:,.{min(decimals, 4)}f}"
+
+
+def _extrapolated(line: pd.Series) -> bool:
+    return line["measured"] < line["total"]
+
+
+def _seconds(line: pd.Series) -> str:
+    return ("~ " if _extrapolated(line) else "") + duration(line["seconds"])
+
+
+def _how(line: pd.Series) -> str:
+    if isinstance(line.get("same_as"), str):
+        return f"as in: {line['same_as']}"
+    if _extrapolated(line):
+        return f"{line['measured']:,} of {line['total']:,} {line['unit']}"
+    return "all"
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Return a table with a line per side."""
+    lines = [
+        "| work | by | time | first call | ratio | target | peak MB | difference | measured "
+        "| compiling |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for _, line in table.iterrows():
+        target = "" if math.isnan(line["target"]) else f"{line['target']:,.0f}"
+        difference = "" if math.isnan(line["difference"]) else f"{line['difference']:.1e}"
+        compiling = f"{line['compile_seconds']:.0f} s" if line["compile_seconds"] >= 1 else ""
+        cells = [
+            line["work"],
+            line["side"],
+            _seconds(line),
+            "" if math.isnan(line["first_call"]) else duration(line["first_call"]),
+            _two_digits(line["ratio"]),
+            target,
+            f"{line['peak_mb']:,.0f}",
+            difference,
+            _how(line),
+            compiling,
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def missed_targets(table: pd.DataFrame) -> list[str]:
+    """Return a line for every ratio below its target."""
+    return [
+        f"below its target: {line['work']}, {line['side']}: {line['ratio']:.1f} of "
+        f"{line['target']:.0f}"
+        for _, line in table[table["ratio"] < table["target"]].iterrows()
+    ]
+
+
+def description(table: pd.DataFrame) -> str:
+    """Return the machine on which a table was measured, in one line."""
+    first = table.iloc[0]
+    return (
+        f"{first['processor']}, {first['cores']} cores, {first['threads']} threads, "
+        f"{first['memory_gb']} GB, {first['system']}; {first['versions']}; commit "
+        f"{first['commit']}; {first['date']}."
+    )
+
+
+def report(table: pd.DataFrame) -> str:
+    """Return the whole report."""
+    first = table.iloc[0]
+    compiling = table.groupby("row", sort=False)["compile_seconds"].max()
+    return "\n\n".join(
+        [
+            "# The RSA engine beside other libraries",
+            f"{first['n_images']:,} images unless said. {EXPLANATION}",
+            description(table),
+            markdown(table),
+            "Compiling (numba) is done once per machine, kept on disk, and not counted; in this "
+            f"run, which started without any, it took {compiling.sum():.0f} s in all.",
+            *dict.fromkeys(
+                f"Difference of {line['work']}: {line['note']}."
+                for _, line in table.iterrows()
+                if isinstance(line["note"], str) and line["note"]
+            ),
+            *missed_targets(table),
+        ]
+    )
+
+
+def readme_section(table: pd.DataFrame) -> str:
+    """Return the README's table: ours, the reference, and the fastest other library."""
+    first = table.iloc[0]
+    lines = [
+        f"| work, {first['n_images']:,} images | ours | rsatoolbox | ratio | fastest other "
+        "| largest difference |",
+        "|---|---|---|---|---|---|",
+    ]
+    for _, row in table.groupby("row", sort=False):
+        by_side = row.set_index("side", drop=False)
+        others = by_side[~by_side["side"].str.startswith(OURS)]
+        reference = others[others["side"] == REFERENCE]
+        rest = others[others["side"] != REFERENCE].sort_values("seconds")
+        with_reference = reference.iloc[0] if len(reference) else None
+        fastest = rest.iloc[0] if len(rest) else None
+        cells = [
+            row["work"].iloc[0],
+            _seconds(by_side.loc[OURS]),
+            "-" if with_reference is None else _seconds(with_reference),
+            "-" if with_reference is None else f"{_two_digits(with_reference['ratio'])}",
+            "-" if fastest is None else f"{fastest['side']}: {_seconds(fastest)}",
+            f"{others['difference'].max():.0e}" if others["difference"].notna().any() else "-",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f'{first["processor"]}, {first["threads"]} threads, {first["date"]}; "~": extrapolated '
+            "from a measured part. Peak memory, versions and what was measured of each are in "
+            "[benchmarks/results/engine.md](benchmarks/results/engine.md); `make bench` measures "
+            "all of it again.",
+        ]
+    )
+
+
+def with_section(document: str, section: str) -> str:
+    """Return a document with the text between the two markers replaced."""
+    before, _, rest = document.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{section}\n{END}{after}"
+
+
+def write_report(table: pd.DataFrame) -> None:
+    """Write the table as CSV and markdown, and the section of the README."""
+    table.to_csv(CSV, index=False)
+    write_documents()
+
+
+def write_documents() -> None:
+    """Write the report and the section of the README from the CSV."""
+    table = pd.read_csv(CSV)
+    MARKDOWN.write_text(report(table) + "\n")
+    README.write_text(with_section(README.read_text(), readme_section(table)))
+
+
+if __name__ == "__main__":
+    write_documents()
