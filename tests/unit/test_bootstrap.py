@@ -74,7 +74,6 @@ def test_similarities_equal_rsatoolbox_on_the_same_resamples(name, n_images, kin
     counts = enough_images(image_counts(n_images, 40, rng))
     found = bootstrap_similarities(models, brains, name, counts, n_images=n_images)
     expected = reference_similarities(models, brains, name, counts)
-    print(abs(found - expected).max())
     np.testing.assert_allclose(found, expected, rtol=0, atol=TIGHT)
 
 
@@ -98,3 +97,186 @@ def test_ceilings_equal_rsatoolbox_on_the_same_resamples(name, n_subjects, kind)
             assert np.nanmean(lower[row]) == pytest.approx(expected[0], abs=TIGHT)
         else:
             assert np.isnan(lower[row]).all()
+
+
+def varies(vectors, count):
+    vectors = resampled(vectors, count).get_vectors()
+    return np.nanmax(vectors, axis=1) > np.nanmin(vectors, axis=1)
+
+
+@st.composite
+def tiny_case(draw):
+    n_images = draw(st.integers(4, 7))
+    seed = draw(st.integers(0, 2**32 - 1))
+    kind = draw(st.sampled_from(KINDS))
+    counts = draw(
+        st.lists(st.integers(0, 3), min_size=n_images, max_size=n_images).filter(
+            lambda counts: np.count_nonzero(counts) >= 4
+        )
+    )
+    return kind, n_images, seed, np.array([counts])
+
+
+@settings(max_examples=60, deadline=None)
+@given(tiny_case(), st.sampled_from(list(METHODS)))
+def test_any_counts_equal_rsatoolbox(case, name):
+    kind, n_images, seed, counts = case
+    rng = np.random.default_rng(seed)
+    models, brains = kind(rng, 2, n_images), kind(rng, 2, n_images)
+    found = bootstrap_similarities(models, brains, name, counts, n_images=n_images)
+    expected = reference_similarities(models, brains, name, counts)
+    vary = np.logical_and.outer(varies(models, counts[0]), varies(brains, counts[0]))
+    np.testing.assert_allclose(found[0][vary], expected[0][vary], rtol=0, atol=TIGHT)
+    if name in ("pearson", "spearman"):
+        assert np.isnan(found[0][~vary]).all()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_one_of_each_image_is_the_comparison_itself(name):
+    # More RDMs than are sorted at a time, more images than a block of rows.
+    rng = np.random.default_rng(43)
+    models, brains = clustered_rdms(rng, 13, 70), clustered_rdms(rng, 26, 70)
+    found = bootstrap_similarities(models, brains, name, np.ones((1, 70), int), n_images=70)
+    np.testing.assert_allclose(found[0], compare(models, brains, name), rtol=0, atol=TIGHT)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_one_of_each_image_and_subject_is_the_noise_ceiling(name):
+    subjects = tied_rdms(np.random.default_rng(44), 4, 12)
+    found = bootstrap_ceilings(subjects, name, np.ones((1, 12), int), n_images=12)
+    np.testing.assert_allclose(
+        np.squeeze(found, 1), noise_ceiling(subjects, name), rtol=0, atol=TIGHT
+    )
+
+
+@pytest.mark.parametrize("name", ["pearson", "spearman"])
+def test_resamples_do_not_depend_on_one_another(monkeypatch, name):
+    rng = np.random.default_rng(45)
+    models, brains = random_rdms(rng, 2, 9), random_rdms(rng, 3, 9)
+    counts = image_counts(9, 7, rng)
+    together = bootstrap_similarities(models, brains, name, counts, n_images=9)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 2)
+    apart = bootstrap_similarities(models, brains, name, counts, n_images=9)
+    np.testing.assert_allclose(apart, together, rtol=0, atol=TIGHT)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_same_images_serve_all_resamples_of_subjects(name):
+    rng = np.random.default_rng(46)
+    subjects = clustered_rdms(rng, 4, 10)
+    drawn = subject_counts(4, 12, rng)
+    once, many = np.ones((1, 10), int), np.ones((12, 10), int)
+    np.testing.assert_allclose(
+        bootstrap_ceilings(subjects, name, once, drawn, n_images=10),
+        bootstrap_ceilings(subjects, name, many, drawn, n_images=10),
+        rtol=0,
+        atol=TIGHT,
+    )
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_lower_ceiling_leaves_out_every_copy(name):
+    rng = np.random.default_rng(47)
+    subjects = clustered_rdms(rng, 3, 15)
+    ones = np.ones((2, 15), int)
+    lower, upper = bootstrap_ceilings(
+        subjects, name, ones, np.array([[2, 1, 0], [3, 0, 0]]), n_images=15
+    )
+    between = compare(subjects[:1], subjects[1:2], name).item()
+    np.testing.assert_allclose(lower[0, :2], between, rtol=0, atol=TIGHT)
+    assert np.isnan(lower[0, 2])
+    assert np.isnan(upper[0, 2])
+    # Three copies of one subject bound nothing from below, and agree with themselves.
+    assert np.isnan(lower[1]).all()
+    assert upper[1, 0] == pytest.approx(compare(subjects[:1], subjects[:1], name).item())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_float32_agrees_with_float64(name):
+    rng = np.random.default_rng(48)
+    models, brains = clustered_rdms(rng, 2, 150), clustered_rdms(rng, 2, 150)
+    models, brains = models.astype(np.float32), brains.astype(np.float32)
+    counts = image_counts(150, 20, rng)
+    found, expected = (
+        bootstrap_similarities(
+            models.astype(dtype), brains.astype(dtype), name, counts, n_images=150
+        )
+        for dtype in (np.float32, np.float64)
+    )
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["pearson", "spearman"])
+def test_resamples_of_which_nothing_can_be_said_are_nan(name, dtype):
+    rng = np.random.default_rng(49)
+    models = random_rdms(rng, 1, 6).astype(dtype)
+    # The first four images are equally far from each other: no correlation without the others.
+    square = np.full((6, 6), 0.7)
+    square[4:], square[:, 4:] = rng.random((2, 6)), rng.random((6, 2))
+    brains = square[np.triu_indices(6, 1)][np.newaxis].astype(dtype)
+    counts = np.array(
+        [[6, 0, 0, 0, 0, 0], [3, 0, 0, 3, 0, 0], [2, 1, 1, 2, 0, 0], [2, 1, 1, 1, 0, 1]]
+    )
+    found = bootstrap_similarities(models, brains, name, counts, n_images=6)[:, 0, 0]
+    np.testing.assert_array_equal(np.isnan(found), [True, True, True, False])
+
+
+def test_images_are_drawn_as_often_as_there_are_images():
+    counts = image_counts(50, 4000, np.random.default_rng(1))
+    assert (counts.sum(axis=1) == 50).all()
+    # Binomial: mean 1, variance 1 - 1/50, each image.
+    np.testing.assert_allclose(counts.mean(axis=0), 1, atol=5 / np.sqrt(4000))
+    assert counts.var() == pytest.approx(1 - 1 / 50, abs=0.02)
+    again = image_counts(50, 4000, np.random.default_rng(1))
+    np.testing.assert_array_equal(counts, again)
+
+
+def test_strata_keep_their_sizes():
+    groups = ["b", "a", "a", "c", "b", "a", "a"]
+    counts = image_counts(7, 500, np.random.default_rng(2), groups)
+    for label, size in (("a", 4), ("b", 2), ("c", 1)):
+        members = [i for i, group in enumerate(groups) if group == label]
+        assert (counts[:, members].sum(axis=1) == size).all()
+    assert counts[:, 1].var() == pytest.approx(1 - 1 / 4, abs=0.15)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_groups_are_drawn_whole_as_in_rsatoolbox(name):
+    rng = np.random.default_rng(50)
+    groups = np.array(list("ccaabbbddeef"))
+    models, brains = random_rdms(rng, 2, 12), random_rdms(rng, 2, 12)
+    counts = group_counts(groups, 30, rng)
+    labels, first = np.unique(groups, return_index=True)
+    assert (counts[:, first].sum(axis=1) == len(labels)).all()
+    assert all(
+        (counts[:, groups == label] == counts[:, groups == label][:, :1]).all() for label in labels
+    )
+    counts = enough_images(counts, 5)
+    found = bootstrap_similarities(models, brains, name, counts, n_images=12)
+    for row, count in enumerate(counts):
+        drawn = np.repeat(labels, count[first])
+        sides = [
+            RDMs(side, pattern_descriptors={"group": groups}).subsample_pattern("group", drawn)
+            for side in (models, brains)
+        ]
+        expected = rsatoolbox_compare(*sides, method=METHODS[name])
+        np.testing.assert_allclose(found[row], expected, rtol=0, atol=TIGHT)
+
+
+def test_what_does_not_fit_is_refused():
+    rng = np.random.default_rng(0)
+    rdms = random_rdms(rng, 2, 6)
+    counts = image_counts(6, 5, rng)
+    with pytest.raises(
+        InputError, match=r"found counts of shape \(5, 6\), expected \(resamples, 4"
+    ):
+        bootstrap_similarities(rdms[:, :6], rdms[:, :6], "pearson", counts, n_images=4)
+    with pytest.raises(InputError, match="found the comparator 'tau-a', expected one of pearson"):
+        bootstrap_similarities(rdms, rdms, "tau-a", counts, n_images=6)
+    with pytest.raises(InputError, match="found 1 subject, expected at least two"):
+        bootstrap_ceilings(rdms[:1], "pearson", counts, n_images=6)
+    with pytest.raises(InputError, match="draw both kinds of counts equally often"):
+        bootstrap_ceilings(rdms, "pearson", counts, subject_counts(2, 4, rng), n_images=6)
+    with pytest.raises(InputError, match="found 2 group labels, expected one for each of 6"):
+        image_counts(6, 5, rng, ["a", "b"])

@@ -143,3 +143,122 @@ def test_whitened_influences_are_those_of_leaving_out_each_image(name, kind):
     np.testing.assert_allclose(
         found, np.sqrt((n_images - 1) / n_images) * expected, rtol=0, atol=TIGHT
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [(name, clustered_rdms) for name in ("pearson", "cosine", "spearman", "rho-a")]
+    # A hub that is drawn or not moves pearson and cosine by more than its slope says.
+    + [(name, hub_rdms) for name in ("spearman", "rho-a")],
+    ids=lambda case: getattr(case, "__name__", case),
+)
+@pytest.mark.parametrize("n_images", [60, 240])
+def test_standard_error_is_that_of_an_exact_bootstrap(name, kind, n_images):
+    rng = np.random.default_rng(54)
+    views = kind(rng, 4, n_images)
+    counts = image_counts(n_images, 400, rng)
+    draws = bootstrap_similarities(views[:2], views[2:], name, counts, n_images=n_images)
+    influence = image_influence(views[:2], views[2:], name, n_images)
+    # The standard deviation of 400 draws is itself sure to 1 / sqrt(800), 3.5 %; a bootstrap
+    # also varies by what pairs of images add.
+    ratio = standard_error(influence) / draws.std(axis=0)
+    np.testing.assert_allclose(ratio, 1, atol=0.12)
+    # Differences of layers, from differences of influences.
+    difference = influence[:, 0] - influence[:, 1]
+    ratio = standard_error(difference) / (draws[:, 0] - draws[:, 1]).std(axis=0)
+    np.testing.assert_allclose(ratio, 1, atol=0.15)
+
+
+@pytest.mark.parametrize("name", ["tau-a", "tau-b", "cosine_cov", "corr_cov"])
+def test_standard_error_is_that_of_rsatoolbox_bootstrap(name):
+    rng = np.random.default_rng(55)
+    n_images = 40
+    views = clustered_rdms(rng, 2, n_images)
+    draws = []
+    for count in image_counts(n_images, 300, rng):
+        images = np.repeat(np.arange(n_images), count)
+        sides = [RDMs(view[np.newaxis]).subsample_pattern("index", images) for view in views]
+        draws.append(rsatoolbox_compare(*sides, method=METHODS[name]).item())
+    found = standard_error(image_influence(views[0], views[1], name, n_images))
+    np.testing.assert_allclose(found.item() / np.std(draws), 1, atol=0.15)
+
+
+@pytest.mark.parametrize("name", ["pearson", "spearman"])
+def test_noise_of_pairs_alone_is_overstated_by_known_factors(name):
+    # Independent pairs: r has the variance 1/P. Pair weights w_i w_j vary by 3, 2 of it linearly.
+    rng = np.random.default_rng(56)
+    n_images = 60
+    truth = 1 / np.sqrt(n_images * (n_images - 1) / 2)
+    models, brains = random_rdms(rng, 10, n_images), random_rdms(rng, 12, n_images)
+    found = standard_error(image_influence(models, brains, name, n_images))
+    assert np.sqrt((found**2).mean()) == pytest.approx(np.sqrt(2) * truth, rel=0.05)
+    counts = image_counts(n_images, 300, rng)
+    draws = bootstrap_similarities(models, brains, name, counts, n_images=n_images)
+    assert np.sqrt(draws.var(axis=0).mean()) == pytest.approx(np.sqrt(3) * truth, rel=0.07)
+
+
+def test_strata_and_clusters_vary_as_their_bootstraps_do():
+    rng = np.random.default_rng(57)
+    influence = rng.standard_normal((12, 2, 3))
+    influence -= influence.mean(axis=0)
+    groups = list("aaaabbccccdd")
+    for keyword, counts in (
+        ("strata", image_counts(12, 40000, rng, groups)),
+        ("clusters", group_counts(groups, 40000, rng)),
+    ):
+        draws = linearised_draws(np.zeros((2, 3)), influence, counts)
+        found = standard_error(influence, **{keyword: groups})
+        np.testing.assert_allclose(found, draws.std(axis=0), rtol=0.03)
+
+
+def test_linearised_draws_vary_by_the_standard_error_around_the_estimate():
+    rng = np.random.default_rng(58)
+    views = clustered_rdms(rng, 4, 30)
+    estimate = compare(views[:2], views[2:], "spearman")
+    influence = image_influence(views[:2], views[2:], "spearman", 30)
+    draws = linearised_draws(estimate, influence, image_counts(30, 20000, rng))
+    np.testing.assert_allclose(draws.mean(axis=0), estimate, atol=0.005)
+    np.testing.assert_allclose(draws.std(axis=0), standard_error(influence), rtol=0.03)
+    ones = np.ones((1, 30), int)
+    np.testing.assert_allclose(linearised_draws(estimate, influence, ones)[0], estimate)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_sides_parts_and_blocks_do_not_matter(name):
+    # More RDMs than are held at a time, more images than a block of rows.
+    rng = np.random.default_rng(59)
+    models, brains = clustered_rdms(rng, 11, 70), clustered_rdms(rng, 12, 70)
+    found = image_influence(models, brains, name, 70)
+    swapped = image_influence(brains, models, name, 70)
+    np.testing.assert_allclose(found, swapped.transpose(0, 2, 1), rtol=0, atol=TIGHT)
+    alone = image_influence(models[10], brains[11], name, 70)
+    np.testing.assert_allclose(found[:, 10:, 11:], alone, rtol=0, atol=TIGHT)
+    in_float32 = image_influence(
+        models[:2].astype(np.float32), brains[:2].astype(np.float32), name, 70
+    )
+    np.testing.assert_allclose(in_float32, found[:, :2, :2], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_rdm_agrees_with_itself_whatever_is_drawn(name):
+    rdm = random_rdms(np.random.default_rng(60), 1, 12)
+    found = image_influence(rdm, rdm, name, 12)
+    # rho-a and tau-a of an RDM without ties with itself vary by the number of its copies only,
+    # which are tied: to the order of 1 / pairs.
+    limit = 1e-3 if name == "tau-a" else TIGHT
+    limit = 1e-5 if name == "rho-a" else limit
+    np.testing.assert_allclose(found, 0, atol=limit)
+
+
+def test_what_has_no_variance_is_refused():
+    rdms = random_rdms(np.random.default_rng(0), 1, 3)
+    with pytest.raises(InputError, match="found 3 images, expected at least four"):
+        image_influence(rdms, rdms, "pearson", 3)
+    with pytest.raises(InputError, match="found the comparator 'kendall', expected one of"):
+        image_influence(rdms, rdms, "kendall", 5)
+    with pytest.raises(InputError, match="found 2 group labels, expected one for each of 6"):
+        standard_error(np.zeros((6, 1)), strata=["a", "b"])
+
+
+def test_every_comparator_has_an_influence():
+    assert set(COMPARATORS) == set(METHODS)
