@@ -4,6 +4,7 @@
 # make figure F=<path>          one figure or table, with only what it needs
 # make report [CONFIG=<file>]   the report of a run
 # make check CONFIG=<file>      what a config would do: names, missing files, time, memory, disk
+# make bench [ARGS=--quick]     the engine's time and memory beside other libraries
 # make lint                     ruff, snakefmt, snakemake --lint
 # make format                   let ruff and snakefmt mend what they can
 # make docs                     config/README.md from the schema, pictures of the README
@@ -16,6 +17,7 @@ PYTHON ?= python3.11
 CORES ?= all
 CONFIG ?=
 MIRROR ?=
+ARGS ?=
 
 BIN := .venv/bin
 SNAKEMAKE := PYTHONNOUSERSITE=1 $(BIN)/snakemake --cores $(CORES)
@@ -23,7 +25,7 @@ CONFIGFILE := $(if $(CONFIG),--configfile $(CONFIG))
 # The run's name, from the config, or from the default where the config does not give one.
 RUN = $(shell sed -nE "s/^run: *[\"']?([A-Za-z0-9_.-]+).*/\1/p" $(CONFIG) config/config.yaml | head -n 1)
 
-.PHONY: help install run real figure report check test lint format docs clean
+.PHONY: help install run real figure report check test bench lint format docs clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -72,6 +74,15 @@ check: .venv/installed
 test: .venv/installed-dev lint
 	# One BLAS thread per worker: two workers share two cores.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
+
+# mne-rsa, and what its import needs, have an environment of their own: see the file.
+benchmarks/.venv/installed: benchmarks/requirements.txt
+	$(PYTHON) -m venv benchmarks/.venv
+	benchmarks/.venv/bin/python -m pip install --quiet --no-deps --requirement $<
+	touch $@
+
+bench: .venv/installed benchmarks/.venv/installed
+	$(BIN)/python -m benchmarks.engine $(ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

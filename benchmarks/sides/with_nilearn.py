@@ -17,7 +17,9 @@ Arrays = dict[str, np.ndarray]
 def correlation_rdm(arrays: Arrays, _units: int) -> Arrays:
     patterns = arrays["patterns"]
     measure = ConnectivityMeasure(
-        kind="correlation", cov_estimator=EmpiricalCovariance(store_precision=False)
+        kind="correlation",
+        cov_estimator=EmpiricalCovariance(store_precision=False),
+        standardize="zscore_sample",
     )
     correlations = measure.fit_transform([patterns.T])[0]
     return {"rdm": 1 - correlations[np.triu_indices(len(patterns), 1)]}

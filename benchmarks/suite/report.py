@@ -198,9 +198,15 @@ def readme_section(table: pd.DataFrame) -> str:
 
 
 def with_section(document: str, section: str) -> str:
-    """Return a document with the text between the two markers replaced."""
-    before, _, rest = document.partition(BEGIN)
-    _, _, after = rest.partition(END)
+    """Return a document with the text between the two markers replaced.
+
+    Raises
+    ------
+    ValueError
+        A marker is missing.
+    """
+    before, rest = document.split(BEGIN)
+    _, after = rest.split(END)
     return f"{before}{BEGIN}\n{section}\n{END}{after}"
 
 
