@@ -33,6 +33,7 @@ pathvars:
 include: "workflow/rules/stages/acquire.smk"
 include: "workflow/rules/stages/rdms.smk"
 include: "workflow/rules/stages/features.smk"
+include: "workflow/rules/stages/infer.smk"
 include: "workflow/rules/stages/compare.smk"
 include: "workflow/rules/stages/figures.smk"
 include: "workflow/rules/stages/report.smk"

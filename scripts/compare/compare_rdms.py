@@ -1,23 +1,25 @@
-"""Compare every layer with every ROI of one subject, and test each against zero."""
+"""Compare every layer with every ROI of one subject: similarity, interval, test against zero."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from workflow.lib.comparators import dot_products, prepare
+from workflow.lib.draw_store import Draws, DrawStore
 from workflow.lib.jobs import script_job
-from workflow.lib.permutation import false_discovery_rate, permutation_p
+from workflow.lib.model_layers import ModelLayers
+from workflow.lib.permutation import false_discovery_rate, permute_images
 from workflow.lib.rdm_store import RDMStore, check_same_images
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
+from workflow.lib.variance import interval
 
 
 def compare_rdms(
     brain: RDMStore,
     models: Sequence[RDMStore],
+    draws: DrawStore,
     *,
-    comparators: Sequence[str],
     n_permutations: int,
     within_groups: bool,
     seed: int,
@@ -28,54 +30,35 @@ def compare_rdms(
     ----------
     brain : the subject's RDMs
     models : RDMs of each model over the same images
-    comparators : names of `workflow.lib.comparators.COMPARATORS`
+    draws : the subject's similarities and their variation over images
     n_permutations : permutations of the images; 0 for no test
     within_groups : whether images change places only within their group
     seed : seed of the run
 
     Returns
     -------
-    DataFrame, a row per comparator, session, ROI, model and layer: similarity, one-sided p of the
-    Mantel test, q (Benjamini-Hochberg over the subject's cells of one comparator and session),
-    n_images, n_pairs, n_permutations.
+    DataFrame, a row per comparator, session, ROI, model and layer: similarity; its standard error
+    over images se (of which se_bootstrap, from n_bootstrap exact resamples, or se_jackknife),
+    and 95 % interval low to high; one-sided p of the Mantel test, q (Benjamini-Hochberg over the
+    subject's cells of one comparator and session), p_fwe (by the largest studentised similarity
+    over the same cells); n_images, n_pairs, n_permutations. A cell that no permutation can change
+    (images of a group all alike to a model, permuted within groups) has no p.
     """
     check_same_images([brain, *models])
-    members = pd.DataFrame(
-        [
-            {"model": model.descriptors["model"], "layer": labels["layer"]}
-            for model in models
-            for labels in model.rows()
-        ]
-    )
-    layers = members.drop_duplicates(ignore_index=True)
-    rois = pd.DataFrame(brain.rows())
+    layers = ModelLayers(models)
+    rows = pd.DataFrame(brain.rows())
     tables = []
-    for name in comparators:
-        model_vectors = np.concatenate([prepare(model.vectors(), name) for model in models])
-        # The similarity is linear in the prepared RDMs: that of the mean over a layer's members
-        # (the seeds of an untrained network) is the mean of the members' similarities.
-        model_vectors = mean_of_members(model_vectors, members, layers)
-        brain_vectors = prepare(brain.vectors(), name)
-        similarity = dot_products(model_vectors, brain_vectors)
-        p = np.full(similarity.shape, np.nan)
+    for name in draws.comparators:
+        cells = rows.merge(layers.table, how="cross").assign(comparator=name)
+        cells = cells.assign(**similarity_columns(draws.draws(name), brain.n_images))
+        p = {"p": np.nan, "p_fwe": np.nan}
         if n_permutations:
-            p = permutation_p(
-                model_vectors,
-                brain_vectors,
-                n_images=brain.n_images,
-                n_permutations=n_permutations,
-                # Every comparator and every subject sees the same permutations.
-                rng=generator(seed, "mantel", brain.descriptors["study"]),
-                groups=brain.groups if within_groups else None,
-            )
-        cells = rois.merge(layers, how="cross").assign(
-            comparator=name, similarity=similarity.T.ravel(), p=p.T.ravel()
-        )
-        cells["q"] = cells.groupby("session")["p"].transform(
-            lambda family: false_discovery_rate(family.to_numpy())
-        )
-        tables.append(cells)
-    table = pd.concat(tables, ignore_index=True).assign(
+            p = tested(layers, brain, name, n_permutations, within_groups=within_groups, seed=seed)
+        tables.append(cells.assign(**p))
+    table = pd.concat(tables, ignore_index=True)
+    families = table.groupby(["comparator", "session"])["p"]
+    table["q"] = families.transform(lambda family: false_discovery_rate(family.to_numpy()))
+    table = table.assign(
         n_images=brain.n_images, n_pairs=brain.n_pairs, n_permutations=n_permutations
     )
     table.insert(0, "study", brain.descriptors["study"])
@@ -83,23 +66,44 @@ def compare_rdms(
     return table
 
 
-def mean_of_members(vectors: np.ndarray, members: pd.DataFrame, layers: pd.DataFrame) -> np.ndarray:
-    """Return the mean vector of each layer's members.
+def similarity_columns(draws: Draws, n_images: int) -> dict[str, np.ndarray]:
+    """Return similarity, standard errors and interval of every cell, each (n_cells,)."""
+    low, high = interval(draws.estimate, draws.standard_error**2, n_images - 1)
+    return {
+        "similarity": draws.estimate.ravel(),
+        "se": draws.standard_error.ravel(),
+        "low": low.ravel(),
+        "high": high.ravel(),
+        "se_bootstrap": draws.bootstrap_error.ravel(),
+        "n_bootstrap": len(draws.exact),
+        "se_jackknife": draws.jackknife_error.ravel(),
+    }
 
-    Parameters
-    ----------
-    vectors : float array (n_members, n_pairs)
-    members : DataFrame (n_members) with the model and layer of each vector
-    layers : DataFrame (n_layers), the distinct rows of `members`
 
-    Returns
-    -------
-    float array (n_layers, n_pairs)
-    """
-    if len(members) == len(layers):
-        return vectors
-    number = pd.MultiIndex.from_frame(layers).get_indexer(pd.MultiIndex.from_frame(members))
-    return np.stack([vectors[number == i].mean(axis=0) for i in range(len(layers))])
+def tested(
+    layers: ModelLayers,
+    brain: RDMStore,
+    comparator: str,
+    n_permutations: int,
+    within_groups: bool,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Return p and family-wise p_fwe of every cell, each (n_cells,); NaN where none can change."""
+    test = permute_images(
+        layers.vectors(),
+        brain.vectors(),
+        comparator,
+        n_images=brain.n_images,
+        n_permutations=n_permutations,
+        # Every comparator and every subject sees the same permutations.
+        rng=generator(seed, "mantel", brain.descriptors["study"]),
+        groups=brain.groups if within_groups else None,
+        members=layers.layer_of_member,
+    )
+    can_change = np.ptp(test.null, axis=0) > test.tolerance
+    sessions = [labels["session"] for labels in brain.rows()]
+    columns = {"p": test.p, "p_fwe": test.family_wise_p(sessions)}
+    return {name: np.where(can_change, p, np.nan).T.ravel() for name, p in columns.items()}
 
 
 if __name__ == "__main__":
@@ -108,7 +112,7 @@ if __name__ == "__main__":
             compare_rdms(
                 RDMStore(snakemake.input.brain),
                 [RDMStore(path) for path in snakemake.input.models],
-                comparators=snakemake.params.comparators,
+                DrawStore(snakemake.input.draws),
                 n_permutations=snakemake.params.n_permutations,
                 within_groups=snakemake.params.within_groups,
                 seed=snakemake.params.seed,

@@ -1,45 +1,88 @@
 """Estimate how similar a perfect model could be to each ROI, given the subjects' agreement."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from workflow.lib.bootstrap import bootstrap_ceilings
+from workflow.lib.draw_store import CeilingDraws, write_ceiling_draws
+from workflow.lib.engines import ENGINES
 from workflow.lib.jobs import script_job
-from workflow.lib.noise_ceiling import noise_ceiling
 from workflow.lib.rdm_store import RDMStore, check_same_images, check_same_rows
 from workflow.lib.sources import MEAN_SESSION
+from workflow.lib.study_resamples import n_exact_resamples, study_counts
 from workflow.lib.tables import write_table
 
 
 def estimate_noise_ceiling(
-    subjects: Sequence[RDMStore], comparators: Sequence[str]
-) -> pd.DataFrame:
+    subjects: Sequence[RDMStore],
+    counts: np.ndarray,
+    *,
+    comparators: Sequence[str],
+    n_exact_ranks: int,
+    engine: str,
+) -> dict[str, CeilingDraws]:
     """Return the noise ceiling of every ROI, from the subjects' mean RDMs over sessions.
+
+    Parameters
+    ----------
+    subjects : the subjects' RDMs
+    counts : int array (n_resamples, n_images), the resamples of the study
+    comparators : names of `workflow.lib.comparators.COMPARATORS`
+    n_exact_ranks : resamples for which ranks are computed anew
+    engine : a key of `workflow.lib.engines.ENGINES`
 
     Returns
     -------
-    DataFrame, a row per ROI, comparator and subject: lower (similarity of the subject with the
-    mean of the others) and upper (with the mean of all); the ceilings are their means.
+    dict, comparator -> CeilingDraws
     """
     check_same_images(subjects)
     check_same_rows(subjects)
+    rows, n_images = list(mean_session_rows_of(subjects[0]).values()), subjects[0].n_images
+    ceilings = {}
+    for name in comparators:
+        n_draws = n_exact_resamples(name, len(counts), n_exact_ranks)
+        bounds = np.empty((2, len(rows), len(subjects)))
+        drawn = np.empty((2, n_draws, len(rows), len(subjects)))
+        for i, row in enumerate(rows):
+            vectors = np.stack([subject.vector(row) for subject in subjects])
+            bounds[:, i] = ENGINES[engine].noise_ceiling(vectors, name)
+            if n_draws:
+                drawn[:, :, i] = bootstrap_ceilings(
+                    vectors, name, counts[:n_draws], n_images=n_images
+                )
+        ceilings[name] = CeilingDraws(*bounds, *drawn)
+    return ceilings
+
+
+def ceiling_table(
+    ceilings: Mapping[str, CeilingDraws], subjects: Sequence[RDMStore]
+) -> pd.DataFrame:
+    """Return a row per comparator, ROI and subject.
+
+    lower: similarity of the subject with the mean of the others; upper: with the mean of all. The
+    ceilings are their means; lower_se and upper_se are the standard errors of these means over
+    images, NaN without exact resamples.
+    """
     tables = []
-    for row, labels in enumerate(subjects[0].rows()):
-        if labels["session"] != MEAN_SESSION:
-            continue
-        vectors = np.stack([subject.vector(row) for subject in subjects])
-        for name in comparators:
-            lower, upper = noise_ceiling(vectors, name)
+    for name, part in ceilings.items():
+        errors = [draws.mean(axis=2) for draws in (part.lower_draws, part.upper_draws)]
+        for i, roi in enumerate(mean_session_rows_of(subjects[0])):
+            lower_se, upper_se = (
+                draws[:, i].std(ddof=1) if len(draws) > 1 else np.nan for draws in errors
+            )
             tables.append(
                 pd.DataFrame(
                     {
                         "study": subjects[0].descriptors["study"],
-                        "roi": labels["roi"],
+                        "roi": roi,
                         "comparator": name,
                         "subject": [subject.descriptors["subject"] for subject in subjects],
-                        "lower": lower,
-                        "upper": upper,
+                        "lower": part.lower[i],
+                        "upper": part.upper[i],
+                        "lower_se": lower_se,
+                        "upper_se": upper_se,
                         "n_subjects": len(subjects),
                         "n_images": subjects[0].n_images,
                     }
@@ -48,11 +91,34 @@ def estimate_noise_ceiling(
     return pd.concat(tables, ignore_index=True)
 
 
+def mean_session_rows_of(subject: RDMStore) -> dict[str, int]:
+    """Return ROI -> row of the mean RDM over sessions."""
+    return {
+        labels["roi"]: row
+        for row, labels in enumerate(subject.rows())
+        if labels["session"] == MEAN_SESSION
+    }
+
+
 if __name__ == "__main__":
     with script_job(snakemake):
-        write_table(
-            estimate_noise_ceiling(
-                [RDMStore(path) for path in snakemake.input], snakemake.params.comparators
+        stores = [RDMStore(path) for path in snakemake.input]
+        ceilings = estimate_noise_ceiling(
+            stores,
+            study_counts(
+                stores[0],
+                n_resamples=snakemake.params.n_resamples,
+                resample=snakemake.params.resample,
+                seed=snakemake.params.seed,
             ),
-            snakemake.output[0],
+            comparators=snakemake.params.comparators,
+            n_exact_ranks=snakemake.params.n_exact_ranks,
+            engine=snakemake.params.engine,
+        )
+        write_table(ceiling_table(ceilings, stores), snakemake.output.table)
+        write_ceiling_draws(
+            snakemake.output.draws,
+            ceilings,
+            rois=list(mean_session_rows_of(stores[0])),
+            subjects=[store.descriptors["subject"] for store in stores],
         )

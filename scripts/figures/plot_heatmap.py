@@ -11,6 +11,7 @@ from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     MUTED,
     SEQUENTIAL,
+    interval_note,
     n_note,
     roi_colours,
     save_figure,
@@ -73,11 +74,11 @@ def plot_heatmap(
         left.set_xlabel(table["model"].iloc[0])
     family = table[table["session"] == MEAN_SESSION]
     grouped = " Bars are means over single ROIs (dots)." if roi_groups else ""
+    lines = f" {interval_note(family)}" if family["low"].notna().any() else ""
     greyed = "" if family["q"].isna().all() else " Cells that do not reach it are grey."
     caption = (
         f"Similarity ({comparator}) of model and brain RDMs, {who}, {n_note(table)}. "
-        f"{test_note(family, alpha, within_groups)}{greyed}{grouped} "
-        "No error bar is drawn: a spread over ROIs would say nothing about images or subjects."
+        f"{test_note(family, alpha, within_groups)}{greyed}{grouped}{lines}"
     )
     return figure, caption
 
@@ -150,14 +151,20 @@ def _draw_bars(
     draw = axes.barh if upright else axes.bar
     for i, (group, rois) in enumerate(groups.items()):
         members = table[table["roi"].isin(rois)].pivot(
-            index="roi", columns="column", values="similarity"
-        )[list(columns)]
+            index="roi", columns="column", values=["similarity", "low", "high"]
+        )
         places = np.arange(len(columns)) + (i - (len(groups) - 1) / 2) * thickness
-        draw(places, members.mean(), thickness * 0.92, color=colours[group], label=group)
-        if len(rois) > 1:
-            for _, values in members.iterrows():
-                points = (values, places) if upright else (places, values)
-                axes.plot(*points, "o", ms=2, color="black", mew=0)
+        means = members["similarity"][list(columns)].mean()
+        draw(places, means, thickness * 0.92, color=colours[group], label=group)
+        for j, (_, member) in enumerate(members.iterrows()):
+            # Side by side within the bar, so that intervals of two ROIs can be told apart.
+            beside = places + (j - (len(members) - 1) / 2) * thickness / (len(members) + 1)
+            values = member["similarity"][list(columns)]
+            intervals = (member["low"][list(columns)], member["high"][list(columns)])
+            (axes.hlines if upright else axes.vlines)(beside, *intervals, color="black", lw=0.5)
+            if len(rois) > 1:
+                points = (values, beside) if upright else (beside, values)
+                axes.plot(*points, "o", ms=1.8, color="black", mew=0)
     if upright:
         axes.axvline(0, color="black", lw=0.6)
         axes.set_yticks(np.arange(len(columns)), [])

@@ -10,6 +10,7 @@ from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     MUTED,
     PAGE_WIDTH,
+    interval_note,
     n_note,
     save_figure,
     similarity_label,
@@ -38,11 +39,14 @@ def plot_layer_profile(
     simulated : whether the data is simulated
     ordered : models whose layers follow one another; only these are joined by lines
     """
-    matrices = [similarity_matrix(table) for table in tables]
+    matrices, lower, upper = (
+        [similarity_matrix(table, values) for table in tables]
+        for values in ("similarity", "low", "high")
+    )
     columns = tables[0].drop_duplicates(["model", "layer"])
     models = columns["model"].to_numpy()
     rois, layers = list(matrices[0].index), list(matrices[0].columns)
-    values = np.stack([matrix.to_numpy() for matrix in matrices])
+    values, lows, highs = (np.stack(stack) for stack in (matrices, lower, upper))
     bounds = None if ceiling is None else ceiling.groupby("roi")[["lower", "upper"]].mean()
 
     use_style()
@@ -65,11 +69,13 @@ def plot_layer_profile(
         if bounds is not None:
             _draw_ceiling(panel, *bounds.loc[roi], top=top)
         mean = values[:, i].mean(axis=0)
-        for part, line in _parts(models, ordered):
-            for subject in values[:, i]:
+        for subject, low, high in zip(values[:, i], lows[:, i], highs[:, i], strict=True):
+            panel.vlines(x, low, high, color="0.75", lw=0.8)
+            for part, line in _parts(models, ordered):
                 panel.plot(
                     x[part], subject[part], f".{line}", color=MUTED, lw=0.8, label="single subjects"
                 )
+        for part, line in _parts(models, ordered):
             panel.plot(
                 x[part],
                 mean[part],
@@ -106,7 +112,8 @@ def plot_layer_profile(
     )
     caption = (
         f"Similarity ({tables[0]['comparator'].iloc[0]}) of layer and brain RDMs per ROI; grey: "
-        f"single subjects; blue: their mean (n = {n_subjects}); {n_note(tables[0])}.{band}"
+        f"single subjects; blue: their mean (n = {n_subjects}); {n_note(tables[0])}. "
+        f"{interval_note(tables[0])}{band}"
     )
     return figure, caption
 

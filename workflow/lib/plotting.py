@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from workflow.lib.comparators import COMPARATORS
 from workflow.lib.files import written_whole
 from workflow.lib.sources import JOINT_SUBJECT
 
@@ -20,7 +19,22 @@ from workflow.lib.sources import JOINT_SUBJECT
 COLUMN_WIDTH, PAGE_WIDTH = 3.5, 7.2
 # Sequential and perceptually uniform: read alike in grey and by colour-blind readers.
 SEQUENTIAL = "viridis"
+# Differences, white at zero; read by colour-blind readers.
+DIVERGING = "RdBu_r"
 MUTED = "0.55"
+
+# What axes call each of workflow.lib.comparators.COMPARATORS, which figures need not import: it
+# compiles code.
+SIMILARITY_LABELS = {
+    "pearson": "Pearson $r$",
+    "cosine": "cosine similarity",
+    "spearman": r"Spearman $\rho$",
+    "rho-a": r"Spearman $\rho_a$",
+    "tau-a": r"Kendall $\tau_a$",
+    "tau-b": r"Kendall $\tau_b$",
+    "cosine_cov": "whitened cosine similarity",
+    "corr_cov": "whitened Pearson $r$",
+}
 
 
 def use_style() -> None:
@@ -78,7 +92,7 @@ def subject_label(subject: str) -> str:
 
 def similarity_label(comparator: str) -> str:
     """Return the axis label of a comparator."""
-    return COMPARATORS[comparator].label
+    return SIMILARITY_LABELS[comparator]
 
 
 def wrapped(labels: Sequence[str], width: int = 13) -> list[str]:
@@ -107,6 +121,14 @@ def test_note(table: pd.DataFrame, alpha: float, within_groups: bool) -> str:
         f"{' within their group' if within_groups else ''}; "
         f"Benjamini-Hochberg q < {alpha:g} over the subject's {len(table)} cells."
     )
+
+
+def interval_note(table: pd.DataFrame) -> str:
+    """Return what the intervals of a table of similarities are."""
+    n_exact = int(table["n_bootstrap"].iloc[0])
+    if table["se"].equals(table["se_bootstrap"]):
+        return f"Lines: 95 % intervals over images, bootstrap with {n_exact:,} resamples."
+    return "Lines: 95 % intervals over images, by the infinitesimal jackknife."
 
 
 def n_note(table: pd.DataFrame) -> str:

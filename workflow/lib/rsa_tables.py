@@ -24,14 +24,14 @@ def column_labels(table: pd.DataFrame) -> pd.Series:
     return table["layer"].where(models_per_layer == 1, table["model"] + " " + table["layer"])
 
 
-def similarity_matrix(table: pd.DataFrame) -> pd.DataFrame:
+def similarity_matrix(table: pd.DataFrame, values: str = "similarity") -> pd.DataFrame:
     """Return ROI x layer similarities of one subject, comparator and session, in table order.
 
-    Layers are called as `column_labels` says.
+    Layers are called as `column_labels` says. Another column of the table can be had by `values`.
     """
     table = table.assign(column=column_labels(table))
     rois, columns = (list(dict.fromkeys(table[name])) for name in ("roi", "column"))
-    return table.pivot(index="roi", columns="column", values="similarity").loc[rois, columns]
+    return table.pivot(index="roi", columns="column", values=values).loc[rois, columns]
 
 
 def group_means(table: pd.DataFrame, roi_groups: Mapping[str, Sequence[str]]) -> pd.DataFrame:

@@ -82,21 +82,40 @@ def first_comparator(wildcards):
     return config["rsa"][wildcards.study]["comparators"][0]
 
 
-def rsa_tables(joint):
-    """Return an input function for the tables of all subjects, with or without the joint one."""
+def subject_files(path, joint=True):
+    """Return an input function for a file of every subject, with or without the joint RDM."""
 
-    def tables(wildcards):
+    def files(wildcards):
         return [
-            f"<results>/{wildcards.study}/tables/rsa_{subject}.csv"
+            f"<results>/{wildcards.study}/{path.format(subject=subject)}"
             for subject in study_subjects(wildcards.study, joint)
         ]
 
-    return tables
+    return files
 
 
-def noise_ceiling_table(wildcards):
-    several = len(study_subjects(wildcards.study, joint=False)) > 1
-    return f"<results>/{wildcards.study}/tables/noise_ceiling.csv" if several else []
+def rsa_tables(joint):
+    return subject_files("tables/rsa_{subject}.csv", joint)
+
+
+def of_several_subjects(path):
+    """Return an input function for a file of a study, or nothing where it has one subject."""
+
+    def file(wildcards):
+        several = len(study_subjects(wildcards.study, joint=False)) > 1
+        return f"<results>/{wildcards.study}/{path}" if several else []
+
+    return file
+
+
+def ordered_models(study):
+    """Return the models whose layers follow one another, of those with several."""
+
+    def n_layers(model):
+        return len(model["layers"] if "network" in model else axis_names(model, "layer"))
+
+    models = config["rsa"][study]["models"]
+    return [name for name, model in models.items() if model["ordered"] and n_layers(model) > 1]
 
 
 def summary_subject(study):
@@ -138,6 +157,8 @@ def figure_targets():
             figures = [figure for figure in figures if figure != "noise_ceiling"]
         if not config["rsa"][study]["roi_groups"]:
             figures = [figure for figure in figures if figure != "roi_groups"]
+        if not ordered_models(study):
+            figures = [figure for figure in figures if figure != "layer_preference"]
         names = [figure for figure in figures if figure != "heatmap"]
         if "heatmap" in figures:
             names += [f"heatmap_{subject}" for subject in study_subjects(study)]
@@ -147,11 +168,19 @@ def figure_targets():
 
 
 def summary_targets():
-    return [
-        file
-        for study in STUDIES
-        for file in (f"<results>/{study}/tables/summary.html", f"<results>/{study}/explorer.html")
-    ]
+    """Return what every study has beside its figures."""
+    wanted = []
+    for study in STUDIES:
+        folder = f"<results>/{study}"
+        subjects = study_subjects(study, joint=False)
+        wanted += [f"{folder}/tables/summary.html", f"{folder}/explorer.html"]
+        if len(subjects) > 1:
+            wanted.append(f"{folder}/tables/rsa_group.csv")
+        if ordered_models(study):
+            wanted += [f"{folder}/tables/layers_{subject}.csv" for subject in study_subjects(study)]
+        if config["rsa"][study]["inference"]["cross_validation"]:
+            wanted += [f"{folder}/tables/held_out_{subject}.csv" for subject in subjects]
+    return wanted
 
 
 def all_raw_files(wildcards):

@@ -1,16 +1,17 @@
 # Stage compare: aligned RDMs -> tidy tables of similarity, tests and noise ceilings.
 #
-# In: <results>/<study>/rdms/.
+# In: <results>/<study>/rdms/, and the draws of stage infer.
 # Out: <results>/<study>/tables/ with rsa_<subject>.csv (a row per session, ROI, model, layer and
 # comparator) and noise_ceiling.csv (a row per ROI, comparator and subject); for
 # studies of patterns also encoding_<subject>.csv, the same cells by ridge regression.
 
 
 rule compare_rdms:
-    """Compare every layer with every ROI of one subject, and test each against zero."""
+    """Compare every layer with every ROI of one subject: similarity, interval, test against zero."""
     input:
         brain="<results>/{study}/rdms/brain_{subject}.h5",
         models=model_rdms,
+        draws="<results>/{study}/draws/rsa_{subject}.h5",
     output:
         "<results>/{study}/tables/rsa_{subject}.csv",
     log:
@@ -24,7 +25,6 @@ rule compare_rdms:
         mem_mb=size_mb(5),
         runtime=120,
     params:
-        comparators=setting("comparators"),
         n_permutations=setting("inference", "n_permutations"),
         within_groups=setting("inference", "within_groups"),
         seed=config["seed"],
@@ -42,13 +42,14 @@ rule estimate_noise_ceiling:
             subject=study_subjects(wildcards.study, joint=False),
         ),
     output:
-        report(
+        table=report(
             "<results>/{study}/tables/noise_ceiling.csv",
             caption="../../report/noise_ceiling_table.rst",
             category="{study}",
             subcategory="Tables",
             labels={"item": "noise ceiling"},
         ),
+        draws="<results>/{study}/draws/noise_ceiling.h5",
     log:
         "<logs>/{study}/tables/noise_ceiling.log",
     benchmark:
@@ -61,6 +62,11 @@ rule estimate_noise_ceiling:
         runtime=60,
     params:
         comparators=setting("comparators"),
+        engine=setting("engine"),
+        n_resamples=setting("inference", "n_bootstrap"),
+        n_exact_ranks=setting("inference", "n_exact_ranks"),
+        resample=setting("inference", "resample"),
+        seed=config["seed"],
         code=script_digest("compare/estimate_noise_ceiling.py"),
     script:
         "../../../scripts/compare/estimate_noise_ceiling.py"

@@ -35,7 +35,7 @@ rule plot_layer_profile:
     """Draw similarity over layers per ROI: every subject, their mean, and the noise ceiling."""
     input:
         tables=rsa_tables(joint=False),
-        ceiling=noise_ceiling_table,
+        ceiling=of_several_subjects("tables/noise_ceiling.csv"),
     output:
         **figure_files("layer_profile", "Layer x ROI", figure="layer profile"),
     log:
@@ -51,14 +51,37 @@ rule plot_layer_profile:
         comparator=first_comparator,
         title=setting("title"),
         simulated=is_simulated,
-        ordered=lambda wildcards: [
-            name
-            for name, model in config["rsa"][wildcards.study]["models"].items()
-            if model["ordered"]
-        ],
+        ordered=lambda wildcards: ordered_models(wildcards.study),
         code=script_digest("figures/plot_layer_profile.py"),
     script:
         "../../../scripts/figures/plot_layer_profile.py"
+
+
+rule plot_layer_preference:
+    """Draw which layers each ROI prefers: centre of mass, chance of being the best, interaction."""
+    input:
+        layers=lambda wildcards: (
+            f"<results>/{wildcards.study}/tables/layers_{summary_subject(wildcards.study)}.csv"
+        ),
+        centres=subject_files("tables/layer_centre_{subject}.csv"),
+    output:
+        **figure_files("layer_preference", "Layer x ROI", figure="preferred layers"),
+    log:
+        "<logs>/{study}/figures/layer_preference.log",
+    conda:
+        "../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        caption=caption_of,
+        comparator=first_comparator,
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("figures/plot_layer_preference.py"),
+    script:
+        "../../../scripts/figures/plot_layer_preference.py"
 
 
 rule plot_roi_groups:

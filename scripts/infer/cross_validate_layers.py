@@ -1,0 +1,117 @@
+"""Try the best layer, and a mixture of layers, on images that did not choose them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from workflow.lib.folds import MIN_IMAGES_PER_FOLD, rdm_folds
+from workflow.lib.held_out_layer import held_out_layers
+from workflow.lib.jobs import script_job
+from workflow.lib.model_layers import ModelLayers
+from workflow.lib.rdm_store import RDMStore, check_same_images
+from workflow.lib.reweighting import reweighted_similarities
+from workflow.lib.seeds import generator
+from workflow.lib.sources import MEAN_SESSION
+from workflow.lib.tables import write_table
+
+# Repetitions of the folds, so that one unlucky split does not decide.
+REPEATS = 4
+COLUMNS = ("roi", "model", "chosen", "chosen_share", "held_out", "optimistic", "reweighted")
+
+
+def cross_validate_layers(
+    brain: RDMStore, models: Sequence[RDMStore], *, comparator: str, n_folds: int, seed: int
+) -> pd.DataFrame:
+    """Return how each model's best layer, and mixture of layers, fare on held-out images.
+
+    Parameters
+    ----------
+    brain : the subject's RDMs
+    models : RDMs of each model over the same images
+    comparator : name of `workflow.lib.comparators.COMPARATORS`
+    n_folds : folds over images
+    seed : seed of the run
+
+    Returns
+    -------
+    DataFrame, a row per ROI and model of several layers: held_out, similarity of the layer that
+    was best on the training images, over pairs of test images; optimistic, that of the layer that
+    is best on these very pairs; chosen, the layer chosen most often, in the share chosen_share of
+    the splits; reweighted, similarity of the non-negative mixture of layers fitted to the
+    training images. Means over n_splits splits.
+    """
+    check_same_images([brain, *models])
+    rows = [i for i, labels in enumerate(brain.rows()) if labels["session"] == MEAN_SESSION]
+    rois = [brain.rows()[row]["roi"] for row in rows]
+    # A fold needs three images at least; with fewer than six there is nothing to hold out.
+    n_folds = min(n_folds, brain.n_images // MIN_IMAGES_PER_FOLD)
+    several = [layers for layers in map(ModelLayers, zip(models)) if len(layers.table) > 1]
+    tables = [pd.DataFrame(columns=COLUMNS)]
+    for layers in several if n_folds > 1 else ():
+        found = held_out_columns(
+            layers,
+            brain.vectors(rows),
+            comparator,
+            n_images=brain.n_images,
+            n_folds=n_folds,
+            purpose=(seed, "cross_validation", brain.descriptors["study"]),
+        )
+        tables.append(pd.DataFrame({"roi": rois, "model": layers.table["model"].iloc[0]} | found))
+    labels = {name: brain.descriptors[name] for name in ("study", "subject")}
+    return pd.concat(tables, ignore_index=True).assign(
+        **labels, comparator=comparator, n_splits=REPEATS * n_folds, n_images=brain.n_images
+    )
+
+
+def held_out_columns(
+    layers: ModelLayers,
+    vectors: np.ndarray,
+    comparator: str,
+    *,
+    n_images: int,
+    n_folds: int,
+    purpose: tuple[int, str, str],
+) -> dict[str, np.ndarray]:
+    """Return the columns of one model, each (n_rois,)."""
+    models = layers.vectors()
+    best = held_out_layers(
+        models,
+        vectors,
+        comparator,
+        n_images=n_images,
+        n_folds=n_folds,
+        n_repeats=REPEATS,
+        rng=generator(*purpose),
+        averaged=layers.averaged,
+    )
+    # The same stream gives the same folds, so that the two can be compared.
+    rng = generator(*purpose)
+    mixtures = [
+        reweighted_similarities(
+            models, vectors, comparator, n_images=n_images, folds=rdm_folds(n_images, n_folds, rng)
+        )
+        for _ in range(REPEATS)
+    ]
+    names = layers.table["layer"].to_numpy()
+    return {
+        "chosen": names[best.frequency.argmax(axis=1)],
+        "chosen_share": best.frequency.max(axis=1),
+        "held_out": best.similarity,
+        "optimistic": best.optimistic,
+        "reweighted": np.mean([found.similarity.mean(axis=0) for found in mixtures], axis=0),
+    }
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        write_table(
+            cross_validate_layers(
+                RDMStore(snakemake.input.brain),
+                [RDMStore(path) for path in snakemake.input.models],
+                comparator=snakemake.params.comparator,
+                n_folds=snakemake.params.n_folds,
+                seed=snakemake.params.seed,
+            ),
+            snakemake.output[0],
+        )

@@ -1,0 +1,125 @@
+"""Infer over subjects and images: two-factor intervals, sign-flips, distance from the ceiling."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from workflow.lib.bootstrap import subject_counts
+from workflow.lib.draw_store import CeilingDraws, CeilingStore, Draws, DrawStore
+from workflow.lib.jobs import script_job
+from workflow.lib.layer_inference import ceiling_differences
+from workflow.lib.seeds import generator
+from workflow.lib.sign_flip import sign_flip_test
+from workflow.lib.sources import MEAN_SESSION
+from workflow.lib.tables import write_table
+from workflow.lib.variance import interval, one_factor_variance, two_factor_variance
+
+
+def infer_group(stores: Sequence[DrawStore], ceiling: CeilingStore, *, seed: int) -> pd.DataFrame:
+    """Return what the subjects say together about every layer and ROI.
+
+    Parameters
+    ----------
+    stores : the draws of every subject, of the same resamples of images
+    ceiling : draws of the noise ceiling, of the same resamples
+    seed : seed of the run
+
+    Returns
+    -------
+    DataFrame, a row per comparator, ROI, model and layer: similarity, the mean over subjects; its
+    standard error se for new subjects and images, and of these se_images and se_subjects alone;
+    low to high, the 95 % interval with dof degrees of freedom; p_subjects and p_subjects_fwe of the
+    sign-flip test over subjects (NaN for fewer than six); ceiling_low and ceiling_high, the noise
+    ceiling; below_ceiling, its lower bound less the similarity, with the interval over images and
+    one-sided p_ceiling.
+    """
+    first = stores[0]
+    rows = np.flatnonzero(first.rows["session"] == MEAN_SESSION)
+    layers = np.arange(len(first.layers))
+    cells = first.rows["roi"].iloc[rows].to_frame().merge(first.layers, how="cross")
+    n_images, study = int(first.descriptors["n_images"]), first.descriptors["study"]
+    tables = []
+    for comparator in first.comparators:
+        parts = [store.draws(comparator).of_cells(rows, layers) for store in stores]
+        columns = group_columns(
+            np.stack([part.estimate for part in parts]),
+            np.stack([part.draws for part in parts], axis=1),
+            n_images=n_images,
+            seed=(seed, study),
+        )
+        columns |= ceiling_columns(parts, ceiling.draws(comparator), n_images)
+        values = {name: np.ravel(value) for name, value in columns.items()}
+        tables.append(cells.assign(comparator=comparator, **values))
+    table = pd.concat(tables, ignore_index=True).assign(
+        dof=min(len(stores), n_images) - 1, n_subjects=len(stores), n_images=n_images
+    )
+    table.insert(0, "study", study)
+    return table
+
+
+def group_columns(
+    estimate: np.ndarray, draws: np.ndarray, *, n_images: int, seed: tuple[int, str]
+) -> dict[str, np.ndarray]:
+    """Return mean, standard errors, interval and sign-flip test, each (n_rois, n_layers).
+
+    Parameters
+    ----------
+    estimate : float array (n_subjects, n_rois, n_layers)
+    draws : float array (n_resamples, n_subjects, n_rois, n_layers)
+    n_images : int
+    seed : seed of the run, and name of the study
+    """
+    n_subjects = len(estimate)
+    counts = subject_counts(n_subjects, len(draws), generator(seed[0], "subjects", seed[1]))
+    variance = two_factor_variance(estimate, draws, counts, n_images=n_images)
+    mean = estimate.mean(axis=0)
+    low, high = interval(mean, variance, min(n_subjects, n_images) - 1)
+    flips = sign_flip_test(estimate, rng=generator(seed[0], "sign_flips", seed[1]))
+    return {
+        "similarity": mean,
+        "se": np.sqrt(variance),
+        "low": low,
+        "high": high,
+        "se_images": np.sqrt(one_factor_variance(draws.mean(axis=1), n_images)),
+        "se_subjects": estimate.std(axis=0, ddof=1) / np.sqrt(n_subjects),
+        "p_subjects": flips.p,
+        "p_subjects_fwe": flips.p_max,
+    }
+
+
+def ceiling_columns(
+    parts: Sequence[Draws], ceiling: CeilingDraws, n_images: int
+) -> dict[str, np.ndarray]:
+    """Return the ceilings and how far below the lower one each cell lies, (n_rois, n_layers)."""
+    shape = parts[0].estimate.shape
+    lower, upper = (
+        np.broadcast_to(bound.mean(axis=1, keepdims=True), shape)
+        for bound in (ceiling.lower, ceiling.upper)
+    )
+    columns = {"ceiling_low": lower, "ceiling_high": upper}
+    names = ("below_ceiling", "below_ceiling_low", "below_ceiling_high", "p_ceiling")
+    n_paired = min(len(ceiling.lower_draws), *(len(part.exact) for part in parts))
+    if n_paired < 2:
+        return columns | {name: np.full(shape, np.nan) for name in names}
+    below = ceiling_differences(
+        np.mean([part.estimate for part in parts], axis=0),
+        np.mean([part.exact[:n_paired] for part in parts], axis=0),
+        ceiling=ceiling.lower.mean(axis=1),
+        ceiling_draws=ceiling.lower_draws[:n_paired].mean(axis=2),
+        n_images=n_images,
+    )
+    values = (below.intervals.estimate, below.intervals.lower, below.intervals.upper, below.p)
+    return columns | dict(zip(names, values, strict=True))
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        write_table(
+            infer_group(
+                [DrawStore(path) for path in snakemake.input.draws],
+                CeilingStore(snakemake.input.ceiling),
+                seed=snakemake.params.seed,
+            ),
+            snakemake.output[0],
+        )

@@ -1,0 +1,119 @@
+# Stage infer: aligned RDMs -> how sure the similarities are, and what follows from them.
+#
+# In: <results>/<study>/rdms/.
+# Out: <results>/<study>/draws/, similarities of resampled images per subject, the same resamples
+# for all of them; <results>/<study>/tables/ with layers_<subject>.csv (a row per ROI and layer:
+# its chance of being the best, its distance from the ceiling, the interaction with the ROI),
+# layer_differences_<subject>.csv, layer_centre_<subject>.csv, held_out_<subject>.csv (best layer
+# and mixture of layers, on images that did not choose them), and rsa_group.csv (over subjects).
+
+
+rule resample_images:
+    """Resample the images of one subject: how far would its similarities vary with others?"""
+    input:
+        brain="<results>/{study}/rdms/brain_{subject}.h5",
+        models=model_rdms,
+    output:
+        "<results>/{study}/draws/rsa_{subject}.h5",
+    log:
+        "<logs>/{study}/draws/rsa_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/draws/rsa_{subject}.tsv"
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 2
+    resources:
+        mem_mb=size_mb(5),
+        runtime=120,
+    params:
+        comparators=setting("comparators"),
+        engine=setting("engine"),
+        n_resamples=setting("inference", "n_bootstrap"),
+        n_exact_ranks=setting("inference", "n_exact_ranks"),
+        resample=setting("inference", "resample"),
+        seed=config["seed"],
+        code=script_digest("infer/resample_images.py"),
+    script:
+        "../../../scripts/infer/resample_images.py"
+
+
+rule infer_layers:
+    """Infer from one subject's resamples which layers differ, which is best, and where they lie."""
+    input:
+        draws="<results>/{study}/draws/rsa_{subject}.h5",
+        ceiling=of_several_subjects("draws/noise_ceiling.h5"),
+    output:
+        layers="<results>/{study}/tables/layers_{subject}.csv",
+        differences="<results>/{study}/tables/layer_differences_{subject}.csv",
+        centre="<results>/{study}/tables/layer_centre_{subject}.csv",
+    log:
+        "<logs>/{study}/tables/layers_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/layers_{subject}.tsv"
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        ordered=lambda wildcards: ordered_models(wildcards.study),
+        code=script_digest("infer/infer_layers.py"),
+    script:
+        "../../../scripts/infer/infer_layers.py"
+
+
+rule infer_group:
+    """Infer over subjects and images: two-factor intervals, sign-flips, distance from the ceiling."""
+    input:
+        draws=subject_files("draws/rsa_{subject}.h5", joint=False),
+        ceiling=of_several_subjects("draws/noise_ceiling.h5"),
+    output:
+        report(
+            "<results>/{study}/tables/rsa_group.csv",
+            caption="../../report/group_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "group inference"},
+        ),
+    log:
+        "<logs>/{study}/tables/rsa_group.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/rsa_group.tsv"
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        seed=config["seed"],
+        code=script_digest("infer/infer_group.py"),
+    script:
+        "../../../scripts/infer/infer_group.py"
+
+
+rule cross_validate_layers:
+    """Try the best layer, and a mixture of layers, on images that did not choose them."""
+    input:
+        brain="<results>/{study}/rdms/brain_{subject}.h5",
+        models=model_rdms,
+    output:
+        "<results>/{study}/tables/held_out_{subject}.csv",
+    log:
+        "<logs>/{study}/tables/held_out_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/held_out_{subject}.tsv"
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(5),
+        runtime=60,
+    params:
+        comparator=first_comparator,
+        n_folds=setting("inference", "cross_validation"),
+        seed=config["seed"],
+        code=script_digest("infer/cross_validate_layers.py"),
+    script:
+        "../../../scripts/infer/cross_validate_layers.py"
