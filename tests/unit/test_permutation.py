@@ -14,7 +14,7 @@ from scipy.spatial.distance import pdist, squareform
 from statsmodels.stats.multitest import multipletests
 
 from workflow.lib import permutation, rdm
-from workflow.lib.comparators import COMPARATORS, compare, mean_of_members, prepare
+from workflow.lib.comparators import COMPARATORS, compare, mean_of_members, prepare, rank
 from workflow.lib.permutation import (
     PermutationTest,
     false_discovery_rate,
@@ -234,6 +234,24 @@ def test_prepared_rdms_are_tested_as_they_are(name):
     np.testing.assert_array_equal(test.null, expected.null)
     p = permutation_p(left, right, **settings, rng=np.random.default_rng(12))
     np.testing.assert_array_equal(p, test.p)
+
+
+@pytest.mark.parametrize("name", ["spearman", "rho-a", "tau-b"])
+def test_stored_ranks_are_tested_as_their_rdms_are(name):
+    rng = np.random.default_rng(51)
+    models, brains = tied_rdms(rng, 2, 13), random_rdms(rng, 2, 13)
+    tests = [
+        permute_images(
+            *sides,
+            name,
+            n_images=13,
+            n_permutations=30,
+            rng=np.random.default_rng(14),
+            ranked=ranked,
+        )
+        for sides, ranked in [((models, brains), False), ((rank(models), rank(brains)), True)]
+    ]
+    np.testing.assert_array_equal(tests[0].null, tests[1].null)
 
 
 @pytest.mark.parametrize("name", ["pearson", "corr_cov", "tau-a"])

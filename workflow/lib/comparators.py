@@ -15,6 +15,7 @@ from workflow.lib.errors import InputError
 from workflow.lib.kendall import kendall_table, tau_a, tau_b
 from workflow.lib.ranking import MOST_FLOAT32_RANKS, midranks
 from workflow.lib.rdm import n_conditions
+from workflow.lib.threads import in_threads
 from workflow.lib.whitening import whitened
 
 # Pairs per block of a product: float32 RDMs are multiplied in float64, a block at a time.
@@ -81,7 +82,7 @@ def rank(vectors: np.ndarray, dtype: type = np.float64) -> np.ndarray:
     InputError
         More dissimilarities than float32 can rank.
     """
-    return np.stack([midranks(vector, dtype) for vector in np.atleast_2d(vectors)])
+    return np.stack(in_threads(partial(midranks, dtype=dtype), np.atleast_2d(vectors)))
 
 
 def _unit_length(vector: np.ndarray) -> np.ndarray:

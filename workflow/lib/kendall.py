@@ -5,15 +5,14 @@ tau-b the same over the geometric mean of the numbers of pairs that x, and that 
 One RDM is sorted once, and compared with any number of others in O(P log P) each.
 """
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numba
 import numpy as np
 
 from workflow.lib.ranking import sorted_order
+from workflow.lib.threads import in_threads
 
 # Parts of a sequence of up to this many elements are sorted by insertion.
 SHORT = 24
@@ -140,13 +139,6 @@ def kendall_column(
         )
         for model in models
     ]
-
-
-def in_threads(function: Callable, arguments: Sequence) -> list:
-    """Return the results of a compiled function that runs beside itself, in order."""
-    n_threads = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
-    with ThreadPoolExecutor(max(1, min(n_threads, len(arguments)))) as pool:
-        return list(pool.map(function, arguments))
 
 
 @numba.njit(cache=True, nogil=True)

@@ -13,8 +13,9 @@ import numba
 import numpy as np
 
 from workflow.lib.comparators import comparator, mean_of_members, prepare
-from workflow.lib.kendall import RankedRDM, SortedRDM, in_threads, kendall_column
+from workflow.lib.kendall import RankedRDM, SortedRDM, kendall_column
 from workflow.lib.rdm import take_conditions, to_square, working_dtype
+from workflow.lib.threads import in_threads
 
 # Rows of the permuted matrices gathered at a time: bounds memory, and is fixed so that sums do
 # not depend on the machine.
@@ -132,6 +133,7 @@ def permute_images(
     rng: np.random.Generator,
     groups: Sequence[str] | None = None,
     members: Sequence[int] | None = None,
+    ranked: bool = False,
 ) -> PermutationTest:
     """Test every model x brain similarity against zero, by permuting the images of the models.
 
@@ -153,6 +155,8 @@ def permute_images(
     members : sequence of n_models int, optional
         Models of one number are members of one group; their mean similarity is tested, and
         n_groups takes the place of n_models.
+    ranked : bool
+        Whether both sides are ranks already, see `workflow.lib.comparators.rank`.
 
     Returns
     -------
@@ -171,8 +175,11 @@ def permute_images(
     orders, complete = image_orders(n_images, n_permutations, rng, groups)
     tau = comparator(name).tau
     if tau is None:
-        left = mean_of_members(prepare(models, name), members)
-        similarities = _Products(left, prepare(brains, name), n_images)
+        similarities = _Products(
+            mean_of_members(prepare(models, name, ranked=ranked), members),
+            prepare(brains, name, ranked=ranked),
+            n_images,
+        )
     else:
         similarities = _Counts(models, brains, tau, members)
     return _test(similarities, orders, complete)
