@@ -4,7 +4,8 @@ For `workflow.lib.jackknife`. Ranks are centred and doubled, 2 midrank - (P + 1)
 numbers, and the number of smaller less that of larger dissimilarities.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
@@ -22,6 +23,8 @@ from workflow.lib.weighted_ranks import (
 
 # The value of an element of a sequence stands above the pair of images that it belongs to.
 _VALUE = np.uint64(32)
+# Sorted pairs read at a time.
+CHUNK = 256
 # Parts of a sequence of up to this many elements are compared all with all.
 SHORT = 16
 
@@ -81,11 +84,7 @@ def tail_sums(side: RankedSide, ranks: np.ndarray) -> np.ndarray:
 
 def own_tail_sums(side: RankedSide) -> np.ndarray:
     """Return the `tail_sums` of every RDM with its own ranks, float64 (n_images, n_rdms)."""
-    sums = [
-        tail_sums(replace(side, pairs=side.pairs[[rdm]]), side.ranks[[rdm]])[:, 0, 0]
-        for rdm in range(len(side.ranks))
-    ]
-    return np.stack(sums, axis=1)
+    return _of_every_rdm(_own_tail_sums, side)
 
 
 def untied(side: RankedSide) -> np.ndarray:
@@ -95,9 +94,12 @@ def untied(side: RankedSide) -> np.ndarray:
     -------
     float64 array (n_images, n_rdms)
     """
+    return _of_every_rdm(_untied, side)
+
+
+def _of_every_rdm(add_sums: Callable, side: RankedSide) -> np.ndarray:
     sums = np.zeros((len(side.pairs), side.everything.counts.size))
-    for pairs, row in zip(side.pairs, sums, strict=True):
-        _untied(pairs, row)
+    in_threads(lambda rdm: add_sums(side.pairs[rdm], sums[rdm]), range(len(side.pairs)))
     return sums.T
 
 
@@ -135,26 +137,56 @@ def concordances(left: RankedSide, right: RankedSide) -> np.ndarray:
 @njit(cache=True, nogil=True)
 def _tail_sums(pairs, row_start, column, by_pair, sums):
     k = by_pair.shape[1]
+    gathered, first, filled = np.empty((CHUNK, k), by_pair.dtype), 0, 0
     # Ranks sum to zero: twice those above and those tied are minus twice those below and tied.
-    below, group = np.zeros(k, np.int64), np.zeros(k, np.int64)
+    # Whole numbers, which float64 holds exactly.
+    tail, group = np.zeros(k), np.zeros(k)
     start = 0
     while start < pairs.size:
         stop = start
         group[:] = 0
         while stop < pairs.size and (stop == start or pairs[stop] & TIED):
-            i, j = (pairs[stop] >> IMAGE_BITS) & IMAGE_MASK, pairs[stop] & IMAGE_MASK
-            place = row_start[i] + column[j]
+            if stop == filled:
+                first, filled = stop, min(stop + CHUNK, pairs.size)
+                _gather(pairs[first:filled], row_start, column, by_pair, gathered)
             for c in range(k):
-                group[c] += by_pair[place, c]
+                group[c] += gathered[stop - first, c]
             stop += 1
+        tail -= group
         for position in range(start, stop):
-            i, j = (pairs[position] >> IMAGE_BITS) & IMAGE_MASK, pairs[position] & IMAGE_MASK
+            of_image = sums[(pairs[position] >> IMAGE_BITS) & IMAGE_MASK]
             for c in range(k):
-                above = -(2 * below[c] + group[c])
-                sums[i, c] += above
-                sums[j, c] += above
-        for c in range(k):
-            below[c] += group[c]
+                of_image[c] += tail[c]
+            of_image = sums[pairs[position] & IMAGE_MASK]
+            for c in range(k):
+                of_image[c] += tail[c]
+        tail -= group
+        start = stop
+
+
+@njit(cache=True, nogil=True)
+def _gather(pairs, row_start, column, by_pair, gathered):
+    """Copy the ranks of a chunk of pairs: apart from any branch, so that reads overlap."""
+    for position in range(pairs.size):
+        i, j = (pairs[position] >> IMAGE_BITS) & IMAGE_MASK, pairs[position] & IMAGE_MASK
+        place = row_start[i] + column[j]
+        for c in range(by_pair.shape[1]):
+            gathered[position, c] = by_pair[place, c]
+
+
+@njit(cache=True, nogil=True)
+def _own_tail_sums(pairs, sums):
+    tail = 0.0
+    start = 0
+    for stop in range(1, pairs.size + 1):
+        if stop < pairs.size and pairs[stop] & TIED:
+            continue
+        group = float(stop - start) * (start + stop - pairs.size)
+        tail -= group
+        for position in range(start, stop):
+            sums[(pairs[position] >> IMAGE_BITS) & IMAGE_MASK] += tail
+            sums[pairs[position] & IMAGE_MASK] += tail
+        tail -= group
         start = stop
 
 

@@ -98,10 +98,13 @@ def sorted_pairs(vectors: np.ndarray, n_images: int) -> np.ndarray:
     pairs = (first.astype(np.uint32) << IMAGE_BITS) | second.astype(np.uint32)
     del first, second
     coded = np.empty((len(vectors), pairs.size), np.uint32)
-    for row, vector in enumerate(vectors):
-        order, ordered = sorted_order(vector)
-        coded[row] = pairs[order]
-        coded[row, 1:][ordered[1:] == ordered[:-1]] |= TIED
+
+    def sort(rdm: int) -> None:
+        order, ordered = sorted_order(vectors[rdm])
+        coded[rdm] = pairs[order]
+        coded[rdm, 1:][ordered[1:] == ordered[:-1]] |= TIED
+
+    _for_each(sort, len(vectors), pairs.size)
     return coded
 
 
