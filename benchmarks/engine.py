@@ -46,15 +46,16 @@ class Measured:
 
     Attributes
     ----------
-    first, again : dict, units -> list of float
-        Seconds of the first call in each process, and of all later ones.
+    first, again : dict, units -> list of (clock, processor)
+        Seconds of the first call in each process, and of all later ones, by the clock and of all
+        processors; the latter hardly depend on what else the machine does.
     peak_mb, compile_seconds : float
         The largest of all turns.
     results : dict, name -> array
     """
 
-    first: dict[int, list[float]] = field(default_factory=dict)
-    again: dict[int, list[float]] = field(default_factory=dict)
+    first: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
+    again: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
     peak_mb: float = 0.0
     compile_seconds: float = 0.0
     results: dict[str, np.ndarray] = field(default_factory=dict)
@@ -70,22 +71,24 @@ class Measured:
     @property
     def in_one_turn(self) -> float:
         """Seconds that a turn takes without its processes' start."""
-        return sum(map(sum, [*self.first.values(), *self.again.values()])) / len(
-            next(iter(self.first.values()))
-        )
+        n_turns = len(next(iter(self.first.values())))
+        calls = [
+            call for part in (self.first, self.again) for calls in part.values() for call in calls
+        ]
+        return sum(clock for clock, _ in calls) / n_turns
 
-    def seconds(self, total: int) -> float:
+    def seconds(self, total: int) -> tuple[float, float]:
         """Return the seconds of all units, along the line through the two that were measured.
 
         Of calls that could be repeated, the first is left out.
         """
         points = {
-            units: float(np.median(self.again[units] or first))
+            units: np.median(self.again[units] or first, axis=0)
             for units, first in self.first.items()
         }
-        (most, seconds), *fewer = sorted(points.items(), reverse=True)
-        fewest, start = fewer[-1] if fewer else (0, 0.0)
-        return seconds + (total - most) * (seconds - start) / (most - fewest)
+        most, fewest = max(points), min(points) if len(points) > 1 else 0
+        slope = (points[most] - points.get(fewest, 0.0)) / (most - fewest)
+        return tuple(points[most] + (total - most) * slope)
 
 
 class Bench:
@@ -186,15 +189,16 @@ def table_rows(
     """
     total = row.n_units(sizes)
     our_label, ours = next(iter(measured.items()))
-    our_seconds = ours.seconds(total)
+    our_seconds, _ = ours.seconds(total)
     for label, side in measured.items():
-        seconds, units = side.seconds(total), max(side.first)
+        (seconds, processor), units = side.seconds(total), max(side.first)
         yield {
             "row": row.name,
             "work": row.title,
             "side": label,
             "seconds": seconds,
-            "first_call": np.median(side.first[units]) if units == total else np.nan,
+            "processor_seconds": processor,
+            "first_call": np.median(side.first[units], axis=0)[0] if units == total else np.nan,
             "ratio": seconds / our_seconds,
             "target": row.targets.get(label, np.nan),
             "peak_mb": side.peak_mb,

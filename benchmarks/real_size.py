@@ -18,7 +18,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -121,32 +121,55 @@ def write_raw_files(folder: Path, seed: int) -> None:
 
 def run_study(study: str, folder: Path, n_permutations: int) -> tuple[float, float]:
     """Run one study's comparisons and heatmaps; return seconds and the largest process in MB."""
+    results = f"results/{RUN}/{study}"
+    targets = [f"{results}/figures/heatmap_{subject}.png" for subject in (*SUBJECTS, "joint")]
+    settings = {"inference": {"n_permutations": n_permutations}, "figures": ["heatmap"]}
+    return run_workflow(folder, settings, [*targets, f"{results}/tables/noise_ceiling.csv"], 1)
+
+
+def run_workflow(
+    folder: Path, settings: Mapping[str, object], targets: Sequence[str], cores: int
+) -> tuple[float, float]:
+    """Make files by the workflow from raw files in a folder, whether they are there or not.
+
+    Parameters
+    ----------
+    folder : of the raw files; the workflow runs in run/ below it
+    settings : of both studies
+    targets : files below run/
+    cores : how many to use
+
+    Returns
+    -------
+    seconds, and the largest process in MB
+    """
     directory = folder / "run"
     directory.mkdir(exist_ok=True)
     overlay = folder / "config.yaml"
-    settings = {"inference": {"n_permutations": n_permutations}, "figures": ["heatmap"]}
     overlay.write_text(
         yaml.safe_dump(
             {
                 "run": RUN,
                 "studies": list(STUDIES),
                 "rsa": {
-                    "bold5000": {"source": "path", "path": str(folder.resolve()), **settings},
-                    "bold5000_published": settings,
+                    "bold5000": {
+                        "source": "path",
+                        "path": str(folder.resolve()),
+                        **settings,
+                    },
+                    "bold5000_published": dict(settings),
                 },
                 "bold5000": {"studies": []},
             }
         )
     )
-    results = f"results/{RUN}/{study}"
-    targets = [f"{results}/figures/heatmap_{subject}.png" for subject in (*SUBJECTS, "joint")]
     # A working directory of its own keeps locks and results apart from those of other runs.
     command = [
-        *(sys.executable, "-m", "snakemake", "--cores", "1"),
+        *(sys.executable, "-m", "snakemake", "--cores", str(cores)),
         *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(directory)),
         *("--configfile", str(ROOT / "config" / "config.yaml"), str(overlay)),
         *("--forceall", "--quiet", "progress", "rules"),
-        *("--", *targets, f"{results}/tables/noise_ceiling.csv"),
+        *("--", *targets),
     ]
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=directory)
@@ -154,7 +177,7 @@ def run_study(study: str, folder: Path, n_permutations: int) -> tuple[float, flo
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     if status:
-        sys.exit(f"{study}: the workflow failed with status {os.waitstatus_to_exitcode(status)}")
+        sys.exit(f"the workflow failed with status {os.waitstatus_to_exitcode(status)}")
     return seconds, usage.ru_maxrss * 1024 / 1e6
 
 

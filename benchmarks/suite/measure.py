@@ -37,17 +37,19 @@ def reset_peak() -> None:
         RESET.write_text("5")
 
 
-def timed(call: Callable[[], dict]) -> tuple[float, dict]:
-    """Return how long a call takes, and its results."""
-    start = time.perf_counter()
+def timed(call: Callable[[], dict]) -> tuple[tuple[float, float], dict]:
+    """Return how long a call takes by the clock and of all processors, and its results."""
+    clock, processors = time.perf_counter(), time.process_time()
     results = call()
-    return time.perf_counter() - start, results
+    return (time.perf_counter() - clock, time.process_time() - processors), results
 
 
-def repeated(call: Callable[[], dict]) -> tuple[list[float], dict]:
+def repeated(call: Callable[[], dict]) -> tuple[list[tuple[float, float]], dict]:
     """Return the seconds of up to `MOST_CALLS` calls, and the results of the last."""
-    taken: list[float] = []
-    while not taken or (len(taken) < MOST_CALLS and sum(taken) < ENOUGH_SECONDS):
+    taken: list[tuple[float, float]] = []
+    while not taken or (
+        len(taken) < MOST_CALLS and sum(clock for clock, _ in taken) < ENOUGH_SECONDS
+    ):
         results: dict = {}  # those of the call before are let go
         seconds, results = timed(call)
         taken.append(seconds)
@@ -58,7 +60,7 @@ def measure(job: dict) -> dict:
     """Return seconds per number of units, peak memory beyond the inputs, and compile time."""
     function = getattr(import_module(f"benchmarks.sides.{job['module']}"), job["function"])
     tiny = as_type(INPUTS[job["inputs"]](TINY), job["dtype"])
-    first, second = (timed(lambda: function(tiny, 2))[0] for _ in range(2))
+    first, second = (timed(lambda: function(tiny, 2))[0][0] for _ in range(2))
     with np.load(job["file"]) as file:
         arrays = as_type(dict(file), job["dtype"])
     seconds, peak = {}, 0.0

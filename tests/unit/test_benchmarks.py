@@ -6,13 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from benchmarks.engine import Measured, largest_difference, table_rows
 from benchmarks.suite.inputs import INPUTS, TINY, as_type
-from benchmarks.suite.report import CSV, README, REQUIREMENTS, duration, readme_section
-from benchmarks.suite.report import with_section as with_benchmarks
+from benchmarks.suite.report import CSV, MARKDOWN, README, REQUIREMENTS, documents, duration
 from benchmarks.suite.rows import ROWS, Row, Side
 from tests.unit.test_docs import pins
 
@@ -62,22 +60,29 @@ def test_a_difference_to_nan_is_none_that_passes():
 
 def test_extrapolation_follows_the_line_through_both_measurements():
     side = Measured()
-    side.add({"seconds": {2: [9.0, 5.0], 12: [25.0]}, "peak_mb": 1.0, "compile_seconds": 0.0})
-    # 5 s for 2 units (the first call apart) and 25 s for 12: 2 s a unit, and 1 s to begin with.
-    assert side.seconds(1000) == pytest.approx(2001.0)
+    side.add(
+        {
+            "seconds": {2: [[9.0, 9.0], [5.0, 8.0]], 12: [[25.0, 48.0]]},
+            "peak_mb": 1.0,
+            "compile_seconds": 0.0,
+        }
+    )
+    # By the clock 5 s for 2 units (the first call apart) and 25 s for 12: 2 s a unit, and 1 s
+    # to begin with. Of the processors 8 s and 48 s: 4 s a unit.
+    assert side.seconds(1000) == pytest.approx((2001.0, 4000.0))
 
 
 def test_extrapolation_from_one_measurement_is_in_proportion():
     side = Measured()
-    side.add({"seconds": {4: [8.0]}, "peak_mb": 1.0, "compile_seconds": 0.0})
-    assert side.seconds(1000) == pytest.approx(2000.0)
+    side.add({"seconds": {4: [[8.0, 16.0]]}, "peak_mb": 1.0, "compile_seconds": 0.0})
+    assert side.seconds(1000) == pytest.approx((2000.0, 4000.0))
 
 
 def test_ratio_is_of_the_whole_work():
     row = next(row for row in ROWS if row.name == "bootstrap_pearson")
     ours, theirs = Measured(results={}), Measured(results={})
-    ours.add({"seconds": {1000: [4.0]}, "peak_mb": 1.0, "compile_seconds": 0.0})
-    theirs.add({"seconds": {3: [24.0]}, "peak_mb": 1.0, "compile_seconds": 0.0})
+    ours.add({"seconds": {1000: [[4.0, 8.0]]}, "peak_mb": 1.0, "compile_seconds": 0.0})
+    theirs.add({"seconds": {3: [[24.0, 24.0]]}, "peak_mb": 1.0, "compile_seconds": 0.0})
     ours.results = theirs.results = {"a": np.zeros(1)}
     sizes = type(TINY)()
     lines = list(table_rows(row, {"ours": ours, "rsatoolbox": theirs}, sizes, []))
@@ -92,13 +97,12 @@ def test_durations_are_in_the_unit_that_suits_them(seconds, text):
     assert duration(seconds) == text
 
 
-def test_readme_shows_the_table_that_was_measured_last():
+def test_report_and_readme_show_what_was_measured_last():
     if not CSV.is_file():
         pytest.skip("make bench has not been run")
-    text = README.read_text()
-    assert text == with_benchmarks(text, readme_section(pd.read_csv(CSV))), (
-        "run `python -m benchmarks.suite.report`"
-    )
+    report, readme = documents()
+    assert README.read_text() == readme, "run `python -m benchmarks.suite.report`"
+    assert MARKDOWN.read_text() == report, "run `python -m benchmarks.suite.report`"
 
 
 def test_pins_of_the_environment_of_mne_rsa_agree_with_ours():
