@@ -51,16 +51,14 @@ def compare_rdms(
     for name in draws.comparators:
         cells = rows.merge(layers.table, how="cross").assign(comparator=name)
         cells = cells.assign(**similarity_columns(draws.draws(name), brain.n_images))
-        p = {"p": np.nan, "p_fwe": np.nan}
+        p = {"p": np.nan, "p_fwe": np.nan, "n_permutations": 0}
         if n_permutations:
             p = tested(layers, brain, name, n_permutations, within_groups=within_groups, seed=seed)
         tables.append(cells.assign(**p))
     table = pd.concat(tables, ignore_index=True)
     families = table.groupby(["comparator", "session"])["p"]
     table["q"] = families.transform(lambda family: false_discovery_rate(family.to_numpy()))
-    table = table.assign(
-        n_images=brain.n_images, n_pairs=brain.n_pairs, n_permutations=n_permutations
-    )
+    table = table.assign(n_images=brain.n_images, n_pairs=brain.n_pairs)
     table.insert(0, "study", brain.descriptors["study"])
     table.insert(1, "subject", brain.descriptors["subject"])
     return table
@@ -85,9 +83,10 @@ def tested(
     brain: RDMStore,
     comparator: str,
     n_permutations: int,
+    *,
     within_groups: bool,
     seed: int,
-) -> dict[str, np.ndarray]:
+) -> dict[str, np.ndarray | int]:
     """Return p and family-wise p_fwe of every cell, each (n_cells,); NaN where none can change."""
     test = permute_images(
         layers.vectors(),
@@ -103,7 +102,11 @@ def tested(
     can_change = np.ptp(test.null, axis=0) > test.tolerance
     sessions = [labels["session"] for labels in brain.rows()]
     columns = {"p": test.p, "p_fwe": test.family_wise_p(sessions)}
-    return {name: np.where(can_change, p, np.nan).T.ravel() for name, p in columns.items()}
+    # All orders of few images count their own; random ones come beside it.
+    n_orders = len(test.null) - (not test.complete)
+    return {name: np.where(can_change, p, np.nan).T.ravel() for name, p in columns.items()} | {
+        "n_permutations": n_orders
+    }
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from workflow.lib.comparators import (
     rank,
 )
 from workflow.lib.errors import InputError
+from workflow.lib.plotting import SIMILARITY_LABELS
 from workflow.lib.rdm import take_conditions
 from workflow.lib.rdm_store import write_rdms
 
@@ -364,3 +365,7 @@ def test_an_rdm_that_is_constant_over_the_images_compared_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"model_a\.h5, animacy: found all 6 .* equal to 0\.1"):
         write_rdms(tmp_path / "model_a.h5", constant, names=list("abcd"), measure="as published")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_figures_name_every_comparator():
+    assert set(SIMILARITY_LABELS) == set(COMPARATORS)

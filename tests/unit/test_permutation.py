@@ -472,3 +472,9 @@ def test_false_discovery_rate_by_hand():
 
 def test_untested_cells_stay_untested():
     assert np.isnan(false_discovery_rate(np.full((2, 3), np.nan))).all()
+
+
+def test_cells_without_a_test_do_not_count():
+    p = np.array([0.01, np.nan, 0.04, 0.2])
+    expected = [0.03, np.nan, 0.06, 0.2]
+    np.testing.assert_allclose(false_discovery_rate(p), expected)

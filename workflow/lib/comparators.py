@@ -28,8 +28,6 @@ class Comparator:
 
     Attributes
     ----------
-    label : str
-        Name in figures and captions.
     scale : callable, (n_pairs,) -> float64 (n_prepared,); None for Kendall's tau
         Vector of which the dot product with another is the similarity.
     pool : callable, (n_pairs,) -> float64 (n_pairs,)
@@ -46,7 +44,6 @@ class Comparator:
         Whether prepared vectors hold the diagonal of a matrix after its upper triangle.
     """
 
-    label: str
     scale: Callable[..., np.ndarray] | None
     pool: Callable[[np.ndarray], np.ndarray]
     table: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
@@ -175,24 +172,14 @@ def _as_ranks(vectors: np.ndarray) -> np.ndarray:
 
 
 COMPARATORS = {
-    "pearson": Comparator(
-        "Pearson $r$", _centred_unit_length, _centred_unit_length, _pearson_table
-    ),
-    "cosine": Comparator("cosine similarity", _unit_length, _unit_length, _cosine_table),
-    "spearman": Comparator(
-        r"Spearman $\rho$", _centred_unit_length, midranks, _pearson_table, ranks=True
-    ),
-    "rho-a": Comparator(
-        r"Spearman $\rho_a$", _centred_untied_length, midranks, _rho_a_table, ranks=True
-    ),
-    "tau-a": Comparator(r"Kendall $\tau_a$", None, midranks, tau=tau_a, ranks=True),
-    "tau-b": Comparator(r"Kendall $\tau_b$", None, midranks, tau=tau_b, ranks=True),
-    "cosine_cov": Comparator(
-        "whitened cosine similarity", _whitened_unit_length, _unit_length, whitened=True
-    ),
-    "corr_cov": Comparator(
-        "whitened Pearson $r$", _centred_whitened_unit_length, _centred_unit_length, whitened=True
-    ),
+    "pearson": Comparator(_centred_unit_length, _centred_unit_length, _pearson_table),
+    "cosine": Comparator(_unit_length, _unit_length, _cosine_table),
+    "spearman": Comparator(_centred_unit_length, midranks, _pearson_table, ranks=True),
+    "rho-a": Comparator(_centred_untied_length, midranks, _rho_a_table, ranks=True),
+    "tau-a": Comparator(None, midranks, tau=tau_a, ranks=True),
+    "tau-b": Comparator(None, midranks, tau=tau_b, ranks=True),
+    "cosine_cov": Comparator(_whitened_unit_length, _unit_length, whitened=True),
+    "corr_cov": Comparator(_centred_whitened_unit_length, _centred_unit_length, whitened=True),
 }
 
 

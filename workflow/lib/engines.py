@@ -59,7 +59,7 @@ def rsatoolbox_noise_ceiling(subjects: np.ndarray, name: str) -> tuple[np.ndarra
     The steps of `rsatoolbox.inference.boot_noise_ceiling`, which returns only their means.
     """
     from rsatoolbox.rdm import RDMs, compare
-    from rsatoolbox.util.pooling import pool_rdm
+    from rsatoolbox.util.inference_util import pool_rdm
 
     method = RSATOOLBOX_NAMES[name]
     numbers = np.arange(len(subjects))

@@ -396,12 +396,18 @@ class _Counts:
 def false_discovery_rate(p: np.ndarray) -> np.ndarray:
     """Return Benjamini-Hochberg q-values of a family of p-values, any shape.
 
+    NaN stands for no test: it stays NaN, and does not count.
+
     References
     ----------
     Benjamini & Hochberg 1995, J R Stat Soc B 57:289.
     """
-    flat = p.ravel()
-    order = np.argsort(flat)[::-1]
-    q = np.empty(flat.size)
-    q[order] = np.minimum.accumulate(flat[order] * flat.size / np.arange(flat.size, 0, -1))
-    return np.minimum(q, 1.0).reshape(p.shape)
+    q = np.full(p.shape, np.nan)
+    tested = ~np.isnan(p)
+    values = p[tested]
+    order = np.argsort(values)[::-1]
+    steps = values[order] * values.size / np.arange(values.size, 0, -1)
+    adjusted = np.empty(values.size)
+    adjusted[order] = np.minimum(np.minimum.accumulate(steps), 1.0)
+    q[tested] = adjusted
+    return q

@@ -1,0 +1,256 @@
+"""From RDM files to draws, tables of similarities and tables over layers and subjects."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import rsatoolbox
+import scipy.stats
+
+from scripts.compare.compare_rdms import compare_rdms
+from scripts.compare.estimate_noise_ceiling import ceiling_table, estimate_noise_ceiling
+from scripts.infer.cross_validate_layers import cross_validate_layers
+from scripts.infer.infer_group import infer_group
+from scripts.infer.infer_layers import infer_layers
+from scripts.infer.resample_images import resample_images
+from workflow.lib.comparators import COMPARATORS
+from workflow.lib.draw_store import CeilingStore, DrawStore, write_ceiling_draws, write_draws
+from workflow.lib.model_layers import ModelLayers
+from workflow.lib.rdm_store import RDMStore, write_rdms
+from workflow.lib.study_resamples import n_exact_resamples, study_counts
+
+N_IMAGES = 20
+N_PAIRS = N_IMAGES * (N_IMAGES - 1) // 2
+SUBJECTS = ("s1", "s2", "s3")
+ROIS = ("early", "late")
+LAYERS = ("first", "second", "third")
+GROUPS = [f"group {i % 4}" for i in range(N_IMAGES)]
+
+
+def written(path, rdms, **descriptors):
+    write_rdms(
+        path,
+        rdms,
+        names=[f"image_{i}" for i in range(N_IMAGES)],
+        groups=GROUPS,
+        measure="correlation",
+        descriptors={"study": "test", **descriptors},
+    )
+    return RDMStore(path)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Return brains of three subjects, a network of two seeds, and the image groups as a model.
+
+    ROI early resembles the first layer, ROI late the third.
+    """
+    folder = tmp_path_factory.mktemp("rdms")
+    rng = np.random.default_rng(4)
+    layers = rng.random((3, N_PAIRS))
+    network = [
+        ({"layer": name, "seed": str(seed)}, layer + 0.1 * rng.random(N_PAIRS))
+        for name, layer in zip(LAYERS, layers, strict=True)
+        for seed in (0, 1)
+    ]
+    first, second = np.triu_indices(N_IMAGES, 1)
+    between = np.array([GROUPS[i] != GROUPS[j] for i, j in zip(first, second, strict=True)])
+    models = [
+        written(folder / "network.h5", network, model="network"),
+        written(folder / "groups.h5", [({"layer": "groups"}, between * 1.0)], model="groups"),
+    ]
+    brains = [
+        written(
+            folder / f"{subject}.h5",
+            [
+                ({"roi": roi, "session": "mean"}, layer + rng.random(N_PAIRS))
+                for roi, layer in zip(ROIS, layers[[0, 2]], strict=True)
+            ],
+            subject=subject,
+        )
+        for subject in SUBJECTS
+    ]
+    return brains, models, folder
+
+
+def drawn(study, comparators, engine="fast", n_resamples=30, n_exact_ranks=30, resample="images"):
+    """Return each subject's draws, and those of the ceiling, as the workflow stores them."""
+    brains, models, folder = study
+    counts = study_counts(brains[0], n_resamples=n_resamples, resample=resample, seed=1)
+    stores = []
+    for brain in brains:
+        path = folder / f"draws_{brain.descriptors['subject']}_{engine}.h5"
+        options = {"comparators": comparators, "n_exact_ranks": n_exact_ranks, "engine": engine}
+        draws = resample_images(brain, models, counts, resample=resample, **options)
+        write_draws(
+            path,
+            draws,
+            rows=brain.rows(),
+            layers=ModelLayers(models).table,
+            descriptors=brain.descriptors | {"n_images": N_IMAGES},
+        )
+        stores.append(DrawStore(path))
+    ceilings = estimate_noise_ceiling(brains, counts, **options)
+    write_ceiling_draws(folder / "ceiling.h5", ceilings, rois=ROIS, subjects=SUBJECTS)
+    return stores, CeilingStore(folder / "ceiling.h5"), ceiling_table(ceilings, brains)
+
+
+def test_engines_agree_in_every_column(study):
+    """Whitened and tau comparators have no bootstrap in either: their estimates are compared."""
+    names = list(COMPARATORS)
+    (ours, _, our_ceiling), (theirs, _, their_ceiling) = (
+        drawn(study, names, engine) for engine in ("fast", "rsatoolbox")
+    )
+    for one, other in zip(ours, theirs, strict=True):
+        for name in names:
+            left, right = one.draws(name), other.draws(name)
+            np.testing.assert_allclose(left.estimate, right.estimate, atol=1e-6)
+            np.testing.assert_allclose(left.exact, right.exact, atol=1e-6)
+            np.testing.assert_allclose(left.bootstrap_error, right.bootstrap_error, atol=1e-6)
+    for bound in ("lower", "upper"):
+        np.testing.assert_allclose(our_ceiling[bound], their_ceiling[bound], atol=1e-6)
+
+
+def test_similarity_is_the_mean_over_seeds_by_rsatoolbox(study):
+    brains, models, _ = study
+    stores, _, _ = drawn(study, ["rho-a"])
+    expected = rsatoolbox.rdm.compare(
+        rsatoolbox.rdm.RDMs(brains[1].vectors()), rsatoolbox.rdm.RDMs(models[0].vectors()), "rho-a"
+    )
+    estimate = stores[1].draws("rho-a").estimate
+    np.testing.assert_allclose(estimate[:, :3], expected.reshape(2, 3, 2).mean(axis=2), atol=1e-10)
+
+
+def test_draws_read_back_with_their_labels(study):
+    stores, ceiling, _ = drawn(study, ["pearson", "tau-a"], n_resamples=120, n_exact_ranks=40)
+    store = stores[0]
+    assert store.rows.to_dict("list") == {"roi": list(ROIS), "session": ["mean", "mean"]}
+    assert store.layers.to_dict("list") == {
+        "model": ["network"] * 3 + ["groups"],
+        "layer": [*LAYERS, "groups"],
+    }
+    assert (ceiling.rois, ceiling.subjects) == (list(ROIS), list(SUBJECTS))
+    assert store.draws("pearson").draws.shape == (120, 2, 4)
+    assert store.draws("tau-a").exact.shape == (0, 2, 4)
+    assert np.isnan(store.draws("tau-a").bootstrap_error).all()
+    assert (store.draws("tau-a").standard_error > 0).all()
+
+
+def test_linearised_draws_vary_as_the_jackknife_says(study):
+    stores, _, _ = drawn(study, ["spearman"], n_resamples=4000, n_exact_ranks=2)
+    draws = stores[0].draws("spearman")
+    np.testing.assert_allclose(draws.draws.std(axis=0), draws.jackknife_error, rtol=0.06)
+
+
+# With four groups the jackknife of whole groups is too coarse to compare.
+@pytest.mark.parametrize("resample", ["images", "within_groups"])
+def test_jackknife_follows_what_is_resampled(study, resample):
+    """The jackknife is the bootstrap but for terms that shrink with the number of images."""
+    stores, _, _ = drawn(study, ["pearson"], n_resamples=3000, resample=resample)
+    draws = stores[0].draws("pearson")
+    ratio = draws.jackknife_error / draws.bootstrap_error
+    assert (ratio > 0.6).all()
+    assert (ratio < 1.2).all()
+
+
+def test_whole_groups_are_drawn_together(study):
+    counts = study_counts(study[0][0], n_resamples=50, resample="groups", seed=3)
+    for label in set(GROUPS):
+        members = counts[:, np.array(GROUPS) == label]
+        assert (members == members[:, :1]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "n_exact_ranks", "expected"),
+    [("pearson", 10, 100), ("spearman", 10, 10), ("rho-a", 500, 100), ("tau-b", 10, 0)],
+)
+def test_number_of_exact_resamples(name, n_exact_ranks, expected):
+    assert n_exact_resamples(name, 100, n_exact_ranks) == expected
+
+
+def test_table_has_intervals_and_no_p_where_no_permutation_changes_a_cell(study):
+    """Images of a group are alike to the model of groups: nothing changes within groups."""
+    brains, models, _ = study
+    stores, _, _ = drawn(study, ["pearson", "spearman"])
+    table = compare_rdms(
+        *(brains[0], models, stores[0]), n_permutations=99, within_groups=True, seed=1
+    )
+    half = (table["high"] - table["low"]) / 2
+    quantile = scipy.stats.t.ppf(0.975, N_IMAGES - 1)
+    np.testing.assert_allclose(half, quantile * table["se"], rtol=1e-9)
+    of_groups = table["model"] == "groups"
+    assert table.loc[of_groups, ["p", "q", "p_fwe"]].isna().all(axis=None)
+    tested = table[~of_groups & (table["comparator"] == "pearson")]
+    adjusted = scipy.stats.false_discovery_control(tested["p"])
+    np.testing.assert_allclose(tested["q"], adjusted)
+    assert (tested["p_fwe"] >= tested["p"]).all()
+
+
+def test_planted_layers_are_found(study):
+    stores, ceiling, _ = drawn(study, ["pearson"], n_resamples=200)
+    layers, differences, centres = infer_layers(stores[0], ceiling, ordered=["network"])
+    best = layers.loc[layers.groupby("roi")["p_best"].idxmax()].set_index("roi")["layer"]
+    assert best.to_dict() == {"early": "first", "late": "third"}
+    np.testing.assert_allclose(layers.groupby("roi")["p_best"].sum(), 1)
+    assert centres.set_index("roi")["centre"].diff().iloc[-1] > 0
+    assert (centres["interaction_p"] < 0.05).all()
+    early = differences.query("roi == 'early' and first == 'first' and second == 'third'")
+    assert (early["low"] > 0).all()
+    assert (early["q"] < 0.05).all()
+
+
+def test_subject_ceiling_is_that_of_the_ceiling_table(study):
+    stores, ceiling, table = drawn(study, ["pearson"])
+    layers, _, _ = infer_layers(stores[1], ceiling, ordered=["network"])
+    lower = table[table["subject"] == "s2"].set_index("roi")["lower"]
+    np.testing.assert_allclose(
+        layers["below_ceiling"], layers["roi"].map(lower) - layers["similarity"]
+    )
+    no_ceiling, _, _ = infer_layers(stores[1], None, ordered=["network"])
+    assert no_ceiling["p_ceiling"].isna().all()
+
+
+def test_group_table_by_hand(study):
+    stores, ceiling, _ = drawn(study, ["pearson"], n_resamples=400)
+    table = infer_group(stores, ceiling, seed=1)
+    estimates = np.stack([store.draws("pearson").estimate for store in stores])
+    np.testing.assert_allclose(table["similarity"], estimates.mean(axis=0).ravel())
+    between = scipy.stats.sem(estimates, axis=0).ravel()
+    np.testing.assert_allclose(table["se_subjects"], between)
+    # Never less sure than with the images held fixed, but for the noise of 400 resamples.
+    assert (table["se"] > 0.85 * between).all()
+    assert (table["dof"] == 2).all()
+    assert table["p_subjects"].isna().all(), "three subjects allow no sign-flip test"
+    assert (table["ceiling_low"] < table["ceiling_high"]).all()
+
+
+def test_held_out_layers_do_not_profit_from_the_choice(study):
+    brains, models, _ = study
+    table = cross_validate_layers(brains[0], models, comparator="pearson", n_folds=4, seed=2)
+    assert table["model"].tolist() == ["network"] * 2, "one layer leaves nothing to choose"
+    assert (table["optimistic"] >= table["held_out"]).all()
+    assert dict(zip(table["roi"], table["chosen"], strict=True)) == {
+        "early": "first",
+        "late": "third",
+    }
+
+
+def test_too_few_images_to_hold_out_leave_an_empty_table(tmp_path):
+    rng = np.random.default_rng(0)
+    brain, model = (
+        tmp_path / "brain.h5",
+        tmp_path / "model.h5",
+    )
+    names = [f"image_{i}" for i in range(5)]
+    for path, labels, what in (
+        (brain, [{"roi": "early", "session": "mean"}], {"subject": "s1"}),
+        (model, [{"layer": "first"}, {"layer": "second"}], {"model": "network"}),
+    ):
+        rdms = [(label, rng.random(10)) for label in labels]
+        write_rdms(
+            path, rdms, names=names, measure="correlation", descriptors={"study": "x"} | what
+        )
+    table = cross_validate_layers(
+        RDMStore(brain), [RDMStore(model)], comparator="pearson", n_folds=5, seed=1
+    )
+    assert isinstance(table, pd.DataFrame)
+    assert table.empty
