@@ -6,8 +6,6 @@ maxima give p-values that hold for a whole map. All tests are one-sided: a model
 the brain.
 """
 
-import itertools
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,20 +16,17 @@ from numba import njit, prange
 from tqdm import tqdm
 
 from workflow.lib.errors import InputError
-from workflow.lib.permutation import TIE_TOLERANCE, permutations
+from workflow.lib.permutation import TIE_TOLERANCE, image_orders
 from workflow.lib.rdm import condensed_index
 from workflow.lib.searchlight import Searchlight, similarities, without_controls
+from workflow.lib.sign_flip import MIN_SUBJECTS, all_signs, random_signs
 from workflow.lib.sphere_kernels import value_order
-
-log = logging.getLogger("workflow")
 
 # Permuted models, and null maps where TFCE needs whole ones, are held up to these sizes.
 ROWS_BYTES = 1 << 26
 MAPS_BYTES = 1 << 27
 # A row of permuted models is multiplied with up to this many spheres at a time.
 PRODUCT_COLUMNS = 1024
-# Fewer subjects carry no claim about others: 2^5 sign flips leave p no lower than 0.03.
-MIN_SUBJECTS = 6
 # Steps between voxels that share a face; a face or an edge; a face, an edge or a corner.
 CONNECTIVITIES = {6: 1, 18: 2, 26: 3}
 EXTENT, HEIGHT = 0.5, 2.0
@@ -53,10 +48,10 @@ class MapTest:
     p_tfce : float64 array (n_maps, n_centres)
         Corrected by the largest TFCE of each null map; NaN if that was not asked for.
     n_draws : int
-        Permutations or sign flips.
+        Permutations or sign flips, the observed maps among them: p = k / n_draws, which is
+        (k + 1) / (N + 1) of N random ones.
     complete : bool
-        Whether these are all there are, the identity among them: then p = k / n_draws, else
-        p = (k + 1) / (n_draws + 1).
+        Whether these are all there are, so that p is exact.
     """
 
     p: np.ndarray
@@ -234,12 +229,11 @@ class _Tally:
     def result(self, where: np.ndarray, *, complete: bool, across_maps: bool) -> MapTest:
         """Return p-values at the tested voxels, (n_centres,) bool."""
         n_draws = len(self.largest)
-        extra = 0 if complete else 1
         p_tfce = np.full(self.threshold.shape, np.nan)
         if self.enhanced is not None:
-            p_tfce = _reaching(self.largest_tfce, self.enhanced, across_maps, extra)
-        p = (self.reached + extra) / (n_draws + extra)
-        p_max = _reaching(self.largest, self.threshold, across_maps, extra)
+            p_tfce = _reaching(self.largest_tfce, self.enhanced, across_maps)
+        p = self.reached / n_draws
+        p_max = _reaching(self.largest, self.threshold, across_maps)
         return MapTest(
             *(_spread(values, where) for values in (p, p_max, p_tfce)), n_draws, complete
         )
@@ -250,9 +244,7 @@ def _with_tolerance(values: np.ndarray) -> np.ndarray:
     return values - TOLERANCE * np.maximum(1.0, np.abs(values))
 
 
-def _reaching(
-    largest: np.ndarray, threshold: np.ndarray, across_maps: bool, extra: int
-) -> np.ndarray:
+def _reaching(largest: np.ndarray, threshold: np.ndarray, across_maps: bool) -> np.ndarray:
     """Return the share of draws whose maximum reaches each threshold, (n_maps, n_voxels)."""
     if across_maps:
         largest = np.broadcast_to(largest.max(axis=1, keepdims=True), largest.shape)
@@ -261,7 +253,7 @@ def _reaching(
         np.searchsorted(np.sort(column), values)
         for column, values in zip(largest.T, threshold, strict=True)
     ]
-    return (n_draws - np.stack(below) + extra) / (n_draws + extra)
+    return (n_draws - np.stack(below)) / n_draws
 
 
 def _spread(values: np.ndarray, where: np.ndarray) -> np.ndarray:
@@ -307,6 +299,7 @@ def label_permutation_test(
     observed : float64 array (n_models, n_centres)
         From `workflow.lib.searchlight.similarity_maps`.
     n_permutations : int
+        If there are no more than these in all, each is taken once.
     rng : numpy Generator
     groups : sequence of n_conditions labels, optional
         Conditions change places only within their group.
@@ -330,15 +323,14 @@ def label_permutation_test(
     """
     where = np.isfinite(observed).all(axis=0)
     column = np.cumsum(where) - 1
-    tally = _Tally(
-        observed[:, where], n_permutations, _neighbours(searchlight, where, connectivity)
-    )
-    orders = list(permutations(searchlight.n_conditions, n_permutations, rng, groups))
+    orders, complete = image_orders(searchlight.n_conditions, n_permutations, rng, groups)
+    orders = list(orders)
+    tally = _Tally(observed[:, where], len(orders), _neighbours(searchlight, where, connectivity))
     n_voxels = int(where.sum())
     rows = ROWS_BYTES // (8 * max(searchlight.n_pairs, PRODUCT_COLUMNS))
     if connectivity is not None:
         rows = min(rows, MAPS_BYTES // (8 * n_voxels))
-    for draws in _progress(_slices(n_permutations, rows // len(models)), progress):
+    for draws in _progress(_slices(len(orders), rows // len(models)), progress):
         permuted = permuted_models(models, orders[draws])
         if basis is not None:
             permuted = without_controls(permuted, basis)
@@ -349,7 +341,7 @@ def label_permutation_test(
             if len(whole):
                 whole[:, column[centres]] = null
         tally.add_whole(draws, whole)
-    return tally.result(where, complete=False, across_maps=across_models)
+    return tally.result(where, complete=complete, across_maps=across_models)
 
 
 def permuted_models(models: np.ndarray, orders: Sequence[np.ndarray]) -> np.ndarray:
@@ -490,10 +482,10 @@ def sign_flip_test(
 
 
 def sign_flips(n_subjects: int, n_flips: int, rng: np.random.Generator) -> tuple[np.ndarray, bool]:
-    """Return signs (n, n_subjects) of 1 and -1, and whether these are all there are."""
-    if n_subjects < 63 and 2**n_subjects <= n_flips:
-        return np.array(list(itertools.product((1.0, -1.0), repeat=n_subjects))), True
-    return rng.choice((1.0, -1.0), (n_flips, n_subjects)), False
+    """Return signs (n, n_subjects), none flipped first, and whether these are all there are."""
+    if 2**n_subjects <= n_flips:
+        return all_signs(n_subjects), True
+    return np.vstack([np.ones(n_subjects), random_signs(n_subjects, n_flips, rng)]), False
 
 
 def t_statistics(signs: np.ndarray, values: np.ndarray) -> np.ndarray:
