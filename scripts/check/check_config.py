@@ -6,11 +6,13 @@ Exits with status 1 if a study could not run.
 """
 
 import argparse
+import contextlib
+import itertools
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 import yaml
 
@@ -18,7 +20,7 @@ from workflow.lib.alignment import Alignment, align
 from workflow.lib.config import complete_config, merged
 from workflow.lib.datasets import find_file, load_datasets, size_text
 from workflow.lib.errors import InputError
-from workflow.lib.image_names import check_ordered, study_names
+from workflow.lib.image_names import STIMULI, check_ordered, study_names
 from workflow.lib.layout import (
     find_raw_file,
     find_weights,
@@ -27,120 +29,192 @@ from workflow.lib.layout import (
     study_raw_files,
     weight_files,
 )
-from workflow.lib.networks import layer_extractor, load_network
+from workflow.lib.pattern_rdms import brain_rdms, extract_patterns
+from workflow.lib.pattern_store import PatternStore, write_patterns
+from workflow.lib.prediction import (
+    CHANNELS,
+    OPERATIONS_PER_SECOND,
+    NetworkCost,
+    encoding_cost,
+    network_cost,
+    study_size,
+)
 from workflow.lib.rdm_source import read_aligned
 from workflow.lib.sources import axes_of
+from workflow.lib.stimuli import open_stimuli
 
-DEFAULT_CONFIG = Path("config/config.yaml")
-DATASETS_FILE = Path("config/datasets.yaml")
+REPOSITORY = Path(__file__).parents[2]
+DEFAULT_CONFIG = REPOSITORY / "config" / "config.yaml"
+DATASETS_FILE = REPOSITORY / "config" / "datasets.yaml"
 EXAMPLES = 3
-
-# Measured with benchmarks/real_size.py on two cores; they predict within a factor of about two.
-SECONDS_PER_PERMUTED_PAIR = 8e-9
-SECONDS_PER_READ_PAIR = 5e-8
-SECONDS_PER_JOB = 2.0
-COPIES_OF_RDMS_IN_MEMORY = 4
-BYTES_OF_LIBRARIES = 250e6
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large a study is."""
-
-    n_images: int
-    n_subjects: int
-    n_rois: int
-    n_sessions: int
-    n_layers: int
-    n_models: int
-    n_tests: int
-
-    @property
-    def n_pairs(self) -> int:
-        """Pairs of images."""
-        return self.n_images * (self.n_images - 1) // 2
-
-    @property
-    def rdms_per_subject(self) -> int:
-        """RDMs in a subject's file: the ROIs' means over sessions, and the sessions kept apart."""
-        return self.n_rois * (self.n_sessions + 1 if self.n_sessions > 1 else 1)
-
-    @property
-    def n_tables(self) -> int:
-        """Subjects, and their joint RDM."""
-        return self.n_subjects + (self.n_subjects > 1)
-
-    def disk_bytes(self) -> float:
-        """Return the size of the aligned RDMs (float32)."""
-        return 4.0 * self.n_pairs * (self.rdms_per_subject * self.n_tables + self.n_layers)
-
-    def memory_bytes(self) -> float:
-        """Return the peak memory of the largest job, the comparison."""
-        item = 8 if self.n_images <= 1500 else 4
-        rdms = self.rdms_per_subject + self.n_layers
-        return BYTES_OF_LIBRARIES + COPIES_OF_RDMS_IN_MEMORY * item * self.n_pairs * rdms
-
-    def seconds(self, cores: int) -> float:
-        """Return the time of the whole study."""
-        smaller = min(self.rdms_per_subject, self.n_layers)
-        permuting = SECONDS_PER_PERMUTED_PAIR * self.n_pairs * smaller * self.n_tests
-        reading = SECONDS_PER_READ_PAIR * self.n_pairs * (self.rdms_per_subject + self.n_layers)
-        jobs = SECONDS_PER_JOB * (3 * self.n_tables + self.n_models + 8)
-        return ((permuting + reading) * self.n_tables + jobs) / min(cores, self.n_tables)
+# Files of one folder are counted, not listed, where there are more.
+LISTED_FILES = 8
 
 
 def check_study(name: str, study: Mapping, config: Mapping) -> list[str]:
     """Print what a study would do and return its problems, one sentence each."""
     print(f"\n{name}: {study['title']} (source: {study['source']})")
-    if study["source"] == "simulated":
-        print("  raw files are simulated; there is nothing to compare by name")
-        print_prediction(study, study["simulation"]["n_images"])
-        return []
-    missing = print_files(study, config)
-    if missing:
-        return [] if study["source"] == "download" else [_missing_sentence(name, study, missing)]
-    for file in weight_files(study):
-        if not find_weights(file, config["mirror"]):
-            return [f"{name}: found no weights {file}, expected that file; correct `weights`"]
     try:
-        names = raw_names(study, config)
-        check_ordered(names, sources_with_names(study))
-        alignment = align(
-            names,
-            match=study["images"]["match"],
-            unmatched=study["images"]["unmatched"],
-            min_common=study["images"]["min_common"],
-        )
-        check_rdms(study, config, alignment.names)
-        check_networks(study)
+        if study["source"] == "simulated":
+            print("  raw files are simulated; there is nothing to compare by name")
+            n_images = study["simulation"]["n_images"]
+            print_prediction(study, n_images, n_images)
+            return []
+        missing = print_files(study, config)
+        if missing:
+            return [] if study["source"] == "download" else [_missing(name, study, missing)]
+        for file in weight_files(study):
+            if not find_weights(file, config["mirror"]):
+                return [f"{name}: found no weights {file}, expected that file; correct `weights`"]
+        with folder_now(study, config) as folder:
+            check_raw_files(study, folder)
     except InputError as error:
         return [f"{name}: {error}"]
-    print_names(names, alignment, study["images"]["match"])
-    print_prediction(study, len(alignment.names))
     return []
+
+
+def check_raw_files(study: Mapping, folder: Path) -> None:
+    """Read all raw files of a study as a run would, and print their names and what it takes.
+
+    Raises
+    ------
+    InputError
+        Whatever a run would stop at.
+    """
+    models = {name: model for name, model in study["models"].items() if "files" in model}
+    images = study["images"]
+    names = study_names(study["brain"], models, study.get("stimuli"), folder, match=images["match"])
+    sources = [study["brain"], *models.values(), *filter(None, [study.get("stimuli")])]
+    check_ordered(names, sources)
+    alignment = align(
+        names,
+        match=images["match"],
+        unmatched=images["unmatched"],
+        min_common=images["min_common"],
+    )
+    print_names(names, alignment, images["match"])
+    common = alignment.names
+    shown = common if study.get("stimuli", {}).get("extract") == "common" else names.get(STIMULI)
+    print_prediction(study, len(common), len(shown or common))
+    check_rdms(study, folder, common)
+    if study["brain"]["data"] == "patterns":
+        check_patterns(study, folder, common)
+    if any("files" not in model for model in study["models"].values()):
+        check_stimuli(study, folder)
+
+
+def check_rdms(study: Mapping, folder: Path, images: Sequence[str]) -> None:
+    """Read every RDM of a study once."""
+    for source in rdm_sources(study).values():
+        for _ in read_aligned(source, folder, images, match=study["images"]["match"]):
+            pass
+
+
+def check_patterns(study: Mapping, folder: Path, images: Sequence[str]) -> None:
+    """Read every subject's patterns once, and compute their RDMs."""
+    brain, match = study["brain"], study["images"]["match"]
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary, "patterns.h5")
+        for subject in next(a.names for a in axes_of(brain) if a.placeholder == "subject"):
+            patterns = extract_patterns(
+                brain,
+                folder,
+                subject,
+                match=match,
+                detrend=brain["detrend"],
+                standardise=brain["standardise"],
+                remove_mean_pattern=brain["remove_mean_pattern"],
+            )
+            write_patterns(file, patterns)
+            rdms = brain_rdms(
+                PatternStore(file),
+                images,
+                metric=brain["metric"],
+                noise_normalisation=brain["noise_normalisation"],
+                match=match,
+            )
+            with _naming_subject(subject, file):
+                for _ in rdms:
+                    pass
+
+
+@contextlib.contextmanager
+def _naming_subject(subject: str, file: Path) -> Iterator[None]:
+    """Put the subject in place of the temporary file in errors."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error).replace(file.name, f"patterns of {subject}")) from None
+
+
+def check_stimuli(study: Mapping, folder: Path) -> None:
+    """Decode every image once."""
+    if "stimuli" in study:
+        stimuli = open_stimuli(folder, study["stimuli"])
+        for i in range(len(stimuli)):
+            stimuli.image(i)
+
+
+@contextlib.contextmanager
+def folder_now(study: Mapping, config: Mapping) -> Iterator[Path]:
+    """Give a folder that holds all raw files of a study: their own, or one of links to them.
+
+    Before a run some may lie in resources/ and others in the mirror.
+    """
+    folder, files = Path(raw_folder(study, config["run"])), _files(study, config)
+    if all((folder / file).is_file() for file in files):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as links:
+        for file in files:
+            link = Path(links, file)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(find_raw_file(study, file, config["run"], config["mirror"]).resolve())
+        yield Path(links)
+
+
+def _files(study: Mapping, config: Mapping) -> list[str]:
+    return study_raw_files(study, load_datasets(DATASETS_FILE), config["run"])
 
 
 def print_files(study: Mapping, config: Mapping) -> list[str]:
     """Print every raw file with where it is, and return those that are nowhere."""
     registry = load_datasets(DATASETS_FILE)
-    missing = []
+    found, missing = {}, {}
     for file in _files(study, config):
-        found = find_raw_file(study, file, config["run"], config["mirror"])
-        if found:
-            print(f"  found    {found} ({size_text(found.stat().st_size)})")
-            continue
-        missing.append(file)
-        size = ""
-        if study["dataset"]:
-            _, raw_file = find_file(registry, study["dataset"], file)
-            n_bytes = raw_file.bytes or raw_file.approx_bytes
-            size = f" ({size_text(n_bytes)})" if n_bytes else ""
-        action = "download" if study["source"] == "download" else "missing"
-        print(f"  {action} {file}{size}")
-    return missing
+        place = find_raw_file(study, file, config["run"], config["mirror"])
+        if place:
+            found[str(place)] = place.stat().st_size
+        else:
+            raw_file = find_file(registry, study["dataset"], file)[1] if study["dataset"] else None
+            missing[file] = raw_file and (raw_file.bytes or raw_file.approx_bytes)
+    action = "download" if study["source"] == "download" else "missing"
+    for line in (*_file_lines("found", found), *_file_lines(action, missing)):
+        print(f"  {line}")
+    return list(missing)
 
 
-def _missing_sentence(name: str, study: Mapping, missing: list[str]) -> str:
+def _file_lines(action: str, sizes: Mapping[str, int | None]) -> Iterator[str]:
+    """Yield a line per file, or per folder and suffix where there are many."""
+
+    def kind(file: str) -> tuple[PurePosixPath, str]:
+        return PurePosixPath(file).parent, PurePosixPath(file).suffix
+
+    for (folder, suffix), group in itertools.groupby(sizes, kind):
+        files = list(group)
+        if len(files) > LISTED_FILES:
+            total = _size_note([sizes[file] for file in files])
+            yield f"{action:8} {len(files)} {suffix} files in {folder}{total}"
+        else:
+            yield from (f"{action:8} {file}{_size_note([sizes[file]])}" for file in files)
+
+
+def _size_note(sizes: Iterable[int | None]) -> str:
+    known = [size for size in sizes if size]
+    return f" ({size_text(sum(known))})" if known else ""
+
+
+def _missing(name: str, study: Mapping, missing: list[str]) -> str:
     place = study["path"] if study["source"] == "path" else f"<mirror>/{study['dataset']}"
     return (
         f"{name}: found {len(missing)} of its raw files missing (for example {missing[0]}), "
@@ -148,91 +222,60 @@ def _missing_sentence(name: str, study: Mapping, missing: list[str]) -> str:
     )
 
 
-def raw_names(study: Mapping, config: Mapping) -> dict[str, list[str]]:
-    """Return the names of the images in every part of a study."""
-    models = {name: model for name, model in study["models"].items() if "files" in model}
-    return study_names(
-        study["brain"],
-        models,
-        study.get("stimuli"),
-        folder_now(study, config),
-        match=study["images"]["match"],
-    )
-
-
-def sources_with_names(study: Mapping) -> list[Mapping]:
-    """Return the blocks of a study that name conditions."""
-    models = [model for model in study["models"].values() if "files" in model]
-    return [study["brain"], *models, *([study["stimuli"]] if "stimuli" in study else [])]
-
-
-def check_rdms(study: Mapping, config: Mapping, images: Sequence[str]) -> None:
-    """Read every RDM of a study once, so that whatever a run would stop at is said now."""
-    for source in rdm_sources(study).values():
-        folder = folder_now(study, config)
-        for _ in read_aligned(source, folder, images, match=study["images"]["match"]):
-            pass
-
-
-def check_networks(study: Mapping) -> None:
-    """Build every network of a study, untrained, and look its layers up."""
-    for model in study["models"].values():
-        if "network" in model:
-            network, _ = load_network(model["network"], "untrained")
-            layer_extractor(network, model["layers"]["names"])
-
-
-def folder_now(study: Mapping, config: Mapping) -> Path:
-    """Return the folder in which all raw files of a study lie now: in place, or the mirror."""
-    folder = Path(raw_folder(study, config["run"]))
-    if config["mirror"] and not all((folder / file).is_file() for file in _files(study, config)):
-        return Path(config["mirror"], study["dataset"])
-    return folder
-
-
-def _files(study: Mapping, config: Mapping) -> list[str]:
-    return study_raw_files(study, load_datasets(DATASETS_FILE), config["run"])
-
-
 def print_names(names: Mapping[str, list[str]], alignment: Alignment, match: str) -> None:
     """Print matched and unmatched names per file."""
-    print(f"  images common to all files: {len(alignment.names)} (names matched as {match})")
+    examples = ", ".join(map(repr, alignment.labels[:EXAMPLES]))
+    print(
+        f"  images common to all files: {len(alignment.names)} (names matched as {match}; "
+        f"{examples}, ...)"
+    )
     for file, found in names.items():
         lost = alignment.unmatched[file]
         examples = f", for example {', '.join(map(repr, lost[:EXAMPLES]))}" if lost else ""
         print(f"  {file}: {len(found)} images, {len(lost)} unmatched{examples}")
 
 
-def print_prediction(study: Mapping, n_images: int) -> None:
-    """Print about how long the study takes and what it needs."""
-    size = study_size(study, n_images)
+def print_prediction(study: Mapping, n_images: int, n_shown: int) -> None:
+    """Print about how long the study takes and what it needs.
+
+    Parameters
+    ----------
+    study : a study of the completed config
+    n_images : number of common images
+    n_shown : number of images that networks see
+    """
     cores = os.cpu_count() or 1
+    size = study_size(study, n_images)
+    seconds, memory = size.seconds(cores), size.memory_bytes()
+    for name, model in study["models"].items():
+        if "network" in model:
+            cost = network_cost(model, n_shown)
+            print(f"  {name}: {_network_text(cost, cores)}")
+            seconds += cost.seconds(cores)
+            memory = max(memory, cost.memory_bytes())
+    encoding = encoding_cost(study, n_images)
+    if encoding:
+        print(
+            f"  ridge encoding: {encoding.n_fits} layers x ROIs per subject, about "
+            f"{_duration(encoding.seconds(cores))} on {cores} cores (with {CHANNELS} channels per "
+            "ROI)"
+        )
+        seconds += encoding.seconds(cores)
     print(
         f"  predicted: {size.n_images:,} images ({size.n_pairs:,} pairs), "
-        f"about {_duration(size.seconds(cores))} on {cores} cores, "
-        f"{size_text(size.memory_bytes())} of memory per job, "
+        f"about {_duration(seconds)} on {cores} cores, "
+        f"{size_text(memory)} of memory per job, "
         f"{size_text(size.disk_bytes())} of disk"
     )
 
 
-def study_size(study: Mapping, n_images: int) -> Size:
-    """Return the size of a study over a number of images."""
-    brain = {axis.placeholder: axis.names for axis in axes_of(study["brain"])}
-    layers = [
-        axis.names
-        for model in study["models"].values()
-        for axis in axes_of(model)
-        if axis.placeholder == "layer"
-    ]
-    separate = study["brain"].get("sessions", {}).get("combine") == "separate"
-    return Size(
-        n_images=n_images,
-        n_subjects=len(brain["subject"]),
-        n_rois=len(brain["roi"]),
-        n_sessions=len(brain.get("session", ())) if separate else 1,
-        n_layers=sum(map(len, layers)),
-        n_models=len(study["models"]),
-        n_tests=study["inference"]["n_permutations"] * len(study["comparators"]),
+def _network_text(cost: NetworkCost, cores: int) -> str:
+    seeds = f" x {cost.n_seeds} seeds" if cost.n_seeds > 1 else ""
+    return (
+        f"{cost.operations / 1e9:.3g} GFLOP per image x {cost.n_images:,} images{seeds}, about "
+        f"{_duration(cost.seconds(cores))} without a GPU (at {OPERATIONS_PER_SECOND / 1e9:.0f} "
+        f"GFLOP/s per core), {size_text(cost.memory_bytes())} of memory, "
+        f"{size_text(cost.temporary_bytes())} of temporary activations"
     )
 
 

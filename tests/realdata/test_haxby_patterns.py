@@ -11,10 +11,9 @@ from rsatoolbox.rdm import calc_rdm
 from scipy.spatial.distance import squareform
 from scipy.stats import spearmanr
 
-from scripts.rdms.compute_brain_rdms import brain_rdms
-from scripts.rdms.extract_patterns import extract_patterns
 from workflow.lib.distances import pattern_distances
 from workflow.lib.pattern_preparation import noise_residuals, run_means
+from workflow.lib.pattern_rdms import brain_rdms, extract_patterns
 from workflow.lib.pattern_store import PatternStore, write_patterns
 from workflow.lib.patterns import condition_names
 

@@ -7,10 +7,9 @@ from rsatoolbox.data.noise import prec_from_residuals
 from rsatoolbox.rdm import calc_rdm
 from scipy.spatial.distance import pdist
 
-from scripts.rdms.compute_brain_rdms import brain_rdms
-from scripts.rdms.extract_patterns import extract_patterns
 from workflow.lib.errors import InputError
 from workflow.lib.pattern_preparation import noise_residuals
+from workflow.lib.pattern_rdms import brain_rdms, extract_patterns
 from workflow.lib.pattern_store import PatternStore, write_patterns
 from workflow.lib.patterns import Patterns
 from workflow.lib.rdm_store import RDMStore, write_rdms

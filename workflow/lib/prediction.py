@@ -1,0 +1,228 @@
+"""How long a study takes and what it needs, from its size and rates measured once.
+
+Rates were measured on two cores of a server (AMD EPYC) by the scripts in benchmarks/; predictions
+hold within a factor of about two there, and say the order of magnitude elsewhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
+
+from workflow.lib.networks import layer_extractor, load_network
+from workflow.lib.rdm import working_dtype
+from workflow.lib.sources import axes_of
+from workflow.lib.unit_blocks import BLOCK_UNITS
+
+SECONDS_PER_JOB = 2.0
+
+# benchmarks/real_size.py
+SECONDS_PER_PERMUTED_PAIR = 8e-9
+SECONDS_PER_READ_PAIR = 5e-8
+COPIES_OF_RDMS_IN_MEMORY = 4
+BYTES_OF_LIBRARIES = 250e6
+
+# benchmarks/feature_extraction.py: operations of the forward pass and of the products of patterns,
+# on each of the two cores that a job gets; decoding and scaling an image; a unit written and read.
+OPERATIONS_PER_SECOND = 7e10
+EXTRACTION_CORES = 2
+SECONDS_PER_IMAGE = 0.01
+SECONDS_PER_ACTIVATION = 1.5e-8
+BYTES_OF_TORCH = 500e6
+# Intermediate results of a batch that exist at a time, and copies of the layers that are kept.
+COPIES_OF_LAYERS_IN_MEMORY = 3
+# A transform's input; it scales any size to its own.
+ANY_IMAGE = Image.new("RGB", (256, 256))
+
+# Ridge regression over n images: solving for all penalties goes with n cubed, for each fold and
+# its inner folds; a permutation with images times channels, of which an ROI has about this many.
+SECONDS_PER_CUBED_IMAGE = 5e-10
+SECONDS_PER_FIT = 2e-3
+INNER_FITS = 6
+SECONDS_PER_PERMUTED_RESPONSE = 1e-8
+SECONDS_PER_PERMUTATION = 1.5e-4
+CHANNELS = 200
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """What showing images to a network takes.
+
+    Attributes
+    ----------
+    operations : float
+        Floating-point operations of one image's forward pass (a product and a sum are two).
+    n_units : int
+        Of all layers together, before pooling.
+    n_parameters, n_images, n_seeds, batch_size : int
+    """
+
+    operations: float
+    n_units: int
+    n_parameters: int
+    n_images: int
+    n_seeds: int
+    batch_size: int
+
+    def seconds(self, cores: int) -> float:
+        """Return the time of the job that serves all layers and seeds."""
+        rate = OPERATIONS_PER_SECOND * min(cores, EXTRACTION_CORES)
+        products = 2.0 * self.n_images * self.n_units
+        per_image = (self.operations + products) / rate + SECONDS_PER_IMAGE
+        per_image += SECONDS_PER_ACTIVATION * self.n_units
+        return self.n_seeds * self.n_images * per_image
+
+    def memory_bytes(self) -> float:
+        """Return the peak memory: parameters, a batch, a block of units, matrices of images."""
+        batch = COPIES_OF_LAYERS_IN_MEMORY * self.batch_size * self.n_units
+        blocks = 2 * self.n_images * BLOCK_UNITS
+        return (
+            BYTES_OF_TORCH + 4.0 * (self.n_parameters + batch + blocks) + 3 * 8 * self.n_images**2
+        )
+
+    def temporary_bytes(self) -> float:
+        """Return the size of the activations, which lie on disk while the job runs."""
+        return 4.0 * self.n_images * self.n_units
+
+
+def network_cost(model: Mapping, n_images: int) -> NetworkCost:
+    """Return the cost of a network, from a forward pass that computes shapes alone.
+
+    Parameters
+    ----------
+    model : the model's config block
+    n_images : images that it is shown
+
+    Raises
+    ------
+    InputError
+        No such network, or no such layer.
+    """
+    network, transforms = load_network(model["network"], "untrained")
+    n_parameters = sum(parameter.numel() for parameter in network.parameters())
+    extractor = layer_extractor(network, model["layers"]["names"]).to("meta")
+    image = transforms(ANY_IMAGE).unsqueeze(0).to("meta")
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        outputs = extractor(image)
+    return NetworkCost(
+        operations=float(counter.get_total_flops()),
+        n_units=sum(output.numel() for output in outputs.values()),
+        n_parameters=n_parameters,
+        n_images=n_images,
+        n_seeds=model["seeds"] if model["weights"] == "untrained" else 1,
+        batch_size=model["batch_size"],
+    )
+
+
+@dataclass(frozen=True)
+class EncodingCost:
+    """What ridge regression from every layer to every ROI takes.
+
+    Attributes
+    ----------
+    n_fits : int
+        Layers, seeds of untrained networks counted, times ROIs: for one subject.
+    n_images, n_folds, n_permutations, n_subjects : int
+    """
+
+    n_fits: int
+    n_images: int
+    n_folds: int
+    n_permutations: int
+    n_subjects: int
+
+    def seconds(self, cores: int) -> float:
+        """Return the time of all subjects."""
+        fitting = INNER_FITS * (SECONDS_PER_FIT + SECONDS_PER_CUBED_IMAGE * self.n_images**3)
+        permuting = SECONDS_PER_PERMUTATION
+        permuting += SECONDS_PER_PERMUTED_RESPONSE * self.n_images * CHANNELS
+        fit = self.n_folds * fitting + self.n_permutations * permuting
+        return self.n_subjects * self.n_fits * fit / min(cores, self.n_subjects)
+
+
+def encoding_cost(study: Mapping, n_images: int) -> EncodingCost | None:
+    """Return the cost of a study's encoding models, None where it has none."""
+    models = [model for model in study["models"].values() if "files" not in model]
+    if study["brain"]["data"] != "patterns" or not study["encoding"]["folds"] or not models:
+        return None
+    names = {axis.placeholder: axis.names for axis in axes_of(study["brain"])}
+    n_layers = sum(
+        len(layers_of(model)) * (model["seeds"] if model.get("weights") == "untrained" else 1)
+        for model in models
+    )
+    return EncodingCost(
+        n_fits=n_layers * len(names["roi"]),
+        n_images=n_images,
+        n_folds=study["encoding"]["folds"],
+        n_permutations=study["inference"]["n_permutations"],
+        n_subjects=len(names["subject"]),
+    )
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the comparison of a study is."""
+
+    n_images: int
+    n_subjects: int
+    n_rois: int
+    n_sessions: int
+    n_layers: int
+    n_models: int
+    n_tests: int
+
+    @property
+    def n_pairs(self) -> int:
+        """Pairs of images."""
+        return self.n_images * (self.n_images - 1) // 2
+
+    @property
+    def rdms_per_subject(self) -> int:
+        """RDMs in a subject's file: the ROIs' means over sessions, and the sessions kept apart."""
+        return self.n_rois * (self.n_sessions + 1 if self.n_sessions > 1 else 1)
+
+    @property
+    def n_tables(self) -> int:
+        """Subjects, and their joint RDM."""
+        return self.n_subjects + (self.n_subjects > 1)
+
+    def disk_bytes(self) -> float:
+        """Return the size of the aligned RDMs (float32)."""
+        return 4.0 * self.n_pairs * (self.rdms_per_subject * self.n_tables + self.n_layers)
+
+    def memory_bytes(self) -> float:
+        """Return the peak memory of the comparison."""
+        item = np.dtype(working_dtype(self.n_images)).itemsize
+        rdms = self.rdms_per_subject + self.n_layers
+        return BYTES_OF_LIBRARIES + COPIES_OF_RDMS_IN_MEMORY * item * self.n_pairs * rdms
+
+    def seconds(self, cores: int) -> float:
+        """Return the time of the study without networks and encoding."""
+        smaller = min(self.rdms_per_subject, self.n_layers)
+        permuting = SECONDS_PER_PERMUTED_PAIR * self.n_pairs * smaller * self.n_tests
+        reading = SECONDS_PER_READ_PAIR * self.n_pairs * (self.rdms_per_subject + self.n_layers)
+        jobs = SECONDS_PER_JOB * (3 * self.n_tables + 2 * self.n_models + 8)
+        return ((permuting + reading) * self.n_tables + jobs) / min(cores, self.n_tables)
+
+
+def study_size(study: Mapping, n_images: int) -> Size:
+    """Return the size of a study over a number of images."""
+    brain = {axis.placeholder: axis.names for axis in axes_of(study["brain"])}
+    separate = study["brain"].get("sessions", {}).get("combine") == "separate"
+    return Size(
+        n_images=n_images,
+        n_subjects=len(brain["subject"]),
+        n_rois=len(brain["roi"]),
+        n_sessions=len(brain.get("session", ())) if separate else 1,
+        n_layers=sum(len(layers_of(model)) for model in study["models"].values()),
+        n_models=len(study["models"]),
+        n_tests=study["inference"]["n_permutations"] * len(study["comparators"]),
+    )
+
+
+def layers_of(model: Mapping) -> tuple[str, ...]:
+    """Return the labels of a model's layers."""
+    return next(axis.names for axis in axes_of(model) if axis.placeholder == "layer")
