@@ -243,11 +243,7 @@ def test_sides_parts_and_blocks_do_not_matter(name):
 def test_an_rdm_agrees_with_itself_whatever_is_drawn(name):
     rdm = random_rdms(np.random.default_rng(60), 1, 12)
     found = image_influence(rdm, rdm, name, 12)
-    # rho-a and tau-a of an RDM without ties with itself vary by the number of its copies only,
-    # which are tied: to the order of 1 / pairs.
-    limit = 1e-3 if name == "tau-a" else TIGHT
-    limit = 1e-5 if name == "rho-a" else limit
-    np.testing.assert_allclose(found, 0, atol=limit)
+    np.testing.assert_allclose(found, 0, atol=TIGHT)
 
 
 def test_what_has_no_variance_is_refused():

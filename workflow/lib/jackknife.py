@@ -28,7 +28,7 @@ from workflow.lib.rank_slopes import (
 from workflow.lib.rdm_rows import ROWS, equal_parts, upper_rows
 
 # RDMs of one side held as sorted pairs and as ranks: bounds memory.
-HELD_RDMS = 10
+HELD_RDMS = 8
 
 
 def image_influence(models: np.ndarray, brains: np.ndarray, name: str, n_images: int) -> np.ndarray:
@@ -71,7 +71,8 @@ def image_influence(models: np.ndarray, brains: np.ndarray, name: str, n_images:
     A bootstrap varies more, by what the drawing of two images together adds to that of each. It
     is little where images differ in how well they agree, and most where only noise independent
     between pairs is compared: the standard errors of true repetitions, of the jackknife and of
-    the bootstrap are then as 1 : sqrt 2 : sqrt 3.
+    the bootstrap are then as 1 : sqrt 2 : sqrt 3. Where few images hold most of the variance
+    (pearson and cosine with one image far from all others), slopes say little: use the bootstrap.
     """
     comparator(name)
     if n_images < 4:
