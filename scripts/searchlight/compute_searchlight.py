@@ -1,0 +1,271 @@
+"""Compare the RDM of a sphere around every voxel of one subject with every layer, and test it."""
+
+from collections.abc import Sequence
+
+import numba
+import numpy as np
+import pandas as pd
+
+from workflow.lib.alignment import positions
+from workflow.lib.brain_maps import read_mask, write_maps
+from workflow.lib.distances import CROSSNOBIS, noise_normalised
+from workflow.lib.errors import InputError
+from workflow.lib.jobs import script_job
+from workflow.lib.map_statistics import MapTest, label_permutation_test
+from workflow.lib.model_layers import ModelLayers
+from workflow.lib.pattern_preparation import condition_means, noise_residuals, run_means
+from workflow.lib.pattern_store import PatternStore
+from workflow.lib.patterns import Patterns
+from workflow.lib.rdm_store import RDMStore, check_same_images
+from workflow.lib.searchlight import (
+    Searchlight,
+    control_basis,
+    prepared_models,
+    similarity_maps,
+    without_controls,
+)
+from workflow.lib.seeds import generator
+from workflow.lib.tables import write_table
+
+# Statistics of a map, in the order of the output files.
+STATISTICS = ("similarity", "p", "p_max", "p_tfce")
+
+
+def subject_searchlight(
+    store: PatternStore,
+    roi: str,
+    names: Sequence[str],
+    mask: np.ndarray,
+    affine: np.ndarray,
+    *,
+    match: str,
+    noise_normalisation: str,
+    metric: str,
+    radius: float,
+    unit: str,
+    min_voxels: int,
+) -> Searchlight:
+    """Return the searchlight of a subject, conditions in the common order.
+
+    Parameters
+    ----------
+    store : the subject's patterns, with the voxel indices x, y and z of every channel
+    roi : ROI of the file that holds the brain
+    names : matched names of the conditions in the common order
+    mask : bool array (x, y, z), affine : float array (4, 4)
+    match : "exact" or "normalised"
+    noise_normalisation : "none" or "diagonal"
+    metric, radius, unit, min_voxels : see `workflow.lib.searchlight.Searchlight`
+
+    Raises
+    ------
+    InputError
+        An ROI that is not there, channels without a place, or runs of unequal numbers of
+        observations for crossnobis.
+    """
+    if roi not in store.rois:
+        raise InputError(
+            f"{store.path.name}: found no ROI {roi!r}, expected one of {', '.join(store.rois)}; "
+            "correct searchlight.roi"
+        )
+    patterns = store.patterns(roi)
+    missing = [axis for axis in "xyz" if axis not in patterns.channels]
+    if missing:
+        raise InputError(
+            f"{store.path.name}, {roi}: found no voxel indices {', '.join(missing)}, expected "
+            "those of every channel; a searchlight needs NIfTI images, not tables"
+        )
+    stored = list(dict.fromkeys(store.conditions))
+    ordered = [stored[i] for i in positions(names, stored, match=match, what=store.path.name)]
+    try:
+        return Searchlight(
+            sphere_patterns(patterns, ordered, metric, noise_normalisation),
+            np.stack([patterns.channels[axis] for axis in "xyz"], axis=1),
+            mask=mask,
+            affine=affine,
+            radius=radius,
+            unit=unit,
+            metric=metric,
+            min_voxels=min_voxels,
+        )
+    except InputError as error:
+        raise InputError(f"{store.path.name}, {roi}: {error}") from None
+
+
+def sphere_patterns(
+    patterns: Patterns, names: Sequence[str], metric: str, noise_normalisation: str
+) -> np.ndarray:
+    """Return the mean pattern of each condition (in each run, for crossnobis)."""
+    if noise_normalisation == "shrinkage":
+        raise InputError(
+            "found noise_normalisation shrinkage, expected none or diagonal for a searchlight: the "
+            "covariance of all voxels of a brain has no useful inverse; choose one of these"
+        )
+    if metric == CROSSNOBIS:
+        means, counts = run_means(patterns, names)
+        if np.ptp(counts, axis=0).any():
+            raise InputError(
+                "found conditions with more observations in one run than in another, expected as "
+                "many in each for a crossnobis searchlight; choose another metric"
+            )
+    else:
+        stored, means = condition_means(patterns)
+        means = means[[stored.index(name) for name in names]]
+    if noise_normalisation == "none":
+        return means
+    residuals, dof = noise_residuals(patterns)
+    return noise_normalised(means, residuals, dof=dof, method=noise_normalisation)
+
+
+def compute_searchlight(
+    searchlight: Searchlight,
+    models: Sequence[RDMStore],
+    *,
+    comparator: str,
+    controls: Sequence[str],
+    n_permutations: int,
+    within_groups: bool,
+    connectivity: int | None,
+    across_models: bool,
+    alpha: float,
+    rng: np.random.Generator,
+    progress: bool = True,
+) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
+    """Return the maps of every layer of every model that is no control, and a row for each.
+
+    Parameters
+    ----------
+    searchlight : Searchlight
+    models : RDMs of each model over the same conditions
+    comparator : one of `workflow.lib.searchlight.COMPARATORS`
+    controls : names of models whose layers are partialled out of brain and models
+    n_permutations : permutations of the conditions; 0 for no test
+    within_groups : whether conditions change places only within their group
+    connectivity : of clusters in TFCE; None for no TFCE
+    across_models : whether corrected p-values hold for all maps together
+    alpha : level at which the table counts voxels
+    rng : numpy Generator
+    progress : whether progress bars are shown
+
+    Returns
+    -------
+    maps : dict, one of `STATISTICS` -> float64 array (n_layers, n_centres)
+    table : DataFrame, a row per layer
+    """
+    check_same_images(models)
+    layers = ModelLayers([store for store in models if store.descriptors["model"] not in controls])
+    prepared = layers.averaged(prepared_models(layers.vectors(), comparator))
+    basis = _basis(models, controls, comparator)
+    fitted = prepared if basis is None else without_controls(prepared, basis)
+    _check_left(fitted, layers.table, controls)
+    bar = "spheres" if progress else None
+    observed = similarity_maps(searchlight, fitted, comparator, basis=basis, progress=bar)
+    test = None
+    if n_permutations:
+        test = label_permutation_test(
+            searchlight,
+            prepared,
+            comparator,
+            observed=observed,
+            n_permutations=n_permutations,
+            rng=rng,
+            groups=models[0].groups if within_groups else None,
+            basis=basis,
+            connectivity=connectivity,
+            across_models=across_models,
+            progress="permutations" if progress else None,
+        )
+    maps = {"similarity": observed} | {
+        name: np.full(observed.shape, np.nan) if test is None else getattr(test, name)
+        for name in STATISTICS[1:]
+    }
+    summary = summary_table(searchlight, maps, test, alpha)
+    return maps, pd.concat([layers.table, summary], axis=1).assign(comparator=comparator)
+
+
+def _basis(
+    models: Sequence[RDMStore], controls: Sequence[str], comparator: str
+) -> np.ndarray | None:
+    """Return the orthonormal basis of all layers of the control models, None without any."""
+    if not controls:
+        return None
+    chosen = ModelLayers([store for store in models if store.descriptors["model"] in controls])
+    names = (chosen.table["model"] + ", " + chosen.table["layer"]).tolist()
+    return control_basis(chosen.averaged(chosen.vectors()), comparator, names)
+
+
+def _check_left(fitted: np.ndarray, layers: pd.DataFrame, controls: Sequence[str]) -> None:
+    for vector, model, layer in zip(fitted, layers["model"], layers["layer"], strict=True):
+        if not vector.any():
+            raise InputError(
+                f"found the model {model} ({layer}) made up of the controls "
+                f"({', '.join(controls)}), expected one that is not collinear with them; leave it "
+                "out"
+            )
+
+
+def summary_table(
+    searchlight: Searchlight, maps: dict[str, np.ndarray], test: MapTest | None, alpha: float
+) -> pd.DataFrame:
+    """Return a row per map: the volume in the images, the peak, and how many voxels are found."""
+    similarity = maps["similarity"]
+    peaks = np.nanargmax(similarity, axis=1)
+    affine = searchlight.spheres.affine
+    places = searchlight.spheres.centres[peaks] @ affine[:3, :3].T + affine[:3, 3]
+    unusable, too_few = searchlight.excluded.values()
+    return pd.DataFrame(
+        {
+            "volume": np.arange(len(similarity)),
+            "mean": np.nanmean(similarity, axis=1),
+            "peak": similarity[np.arange(len(similarity)), peaks],
+            **{f"peak_{axis}_mm": place for axis, place in zip("xyz", places.T, strict=True)},
+            **{f"n_{name}": (maps[name] <= alpha).sum(axis=1) for name in STATISTICS[1:]},
+            "n_centres": searchlight.n_centres,
+            "n_computed": np.isfinite(similarity).sum(axis=1),
+            "n_without_voxel": unusable,
+            "n_too_few_voxels": too_few,
+            "n_images": searchlight.n_conditions,
+            "n_pairs": searchlight.n_pairs,
+            "n_permutations": 0 if test is None else test.n_draws - 1,
+            "alpha": alpha,
+        }
+    )
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        params, wildcards = snakemake.params, snakemake.wildcards
+        numba.set_num_threads(min(snakemake.threads, numba.config.NUMBA_NUM_THREADS))
+        models = [RDMStore(path) for path in snakemake.input.models]
+        mask, affine = read_mask(snakemake.input.mask)
+        searchlight = subject_searchlight(
+            PatternStore(snakemake.input.patterns),
+            params.roi,
+            models[0].names,
+            mask,
+            affine,
+            match=params.match,
+            noise_normalisation=params.noise_normalisation,
+            metric=params.metric,
+            radius=params.radius,
+            unit=params.unit,
+            min_voxels=params.min_voxels,
+        )
+        maps, table = compute_searchlight(
+            searchlight,
+            models,
+            comparator=params.comparator,
+            controls=params.controls,
+            n_permutations=params.n_permutations,
+            within_groups=params.within_groups,
+            connectivity=params.connectivity,
+            across_models=params.across_models,
+            alpha=params.alpha,
+            # Every subject sees the same permutations.
+            rng=generator(params.seed, "searchlight", wildcards.study),
+        )
+        for name in STATISTICS:
+            write_maps(snakemake.output[name], maps[name], mask, affine)
+        table.insert(0, "study", wildcards.study)
+        table.insert(1, "subject", wildcards.subject)
+        write_table(table, snakemake.output.table)
