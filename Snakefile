@@ -37,6 +37,7 @@ include: "workflow/rules/stages/infer.smk"
 include: "workflow/rules/stages/compare.smk"
 include: "workflow/rules/stages/figures.smk"
 include: "workflow/rules/stages/report.smk"
+include: "workflow/rules/studies/calibration.smk"
 include: "workflow/rules/studies/bold5000.smk"
 include: "workflow/rules/studies/objects.smk"
 

@@ -16,12 +16,17 @@ from workflow.lib.searchlight import Searchlight, prepared_models, similarity_ma
 Arrays = dict[str, np.ndarray]
 
 
+def _distances(arrays: Arrays, metric: str) -> Arrays:
+    patterns = arrays["patterns"]
+    return {"rdm": pattern_distances(patterns, metric, dtype=patterns.dtype)}
+
+
 def correlation_rdm(arrays: Arrays, _units: int) -> Arrays:
-    return {"rdm": pattern_distances(arrays["patterns"], "correlation")}
+    return _distances(arrays, "correlation")
 
 
 def squared_distances(arrays: Arrays, _units: int) -> Arrays:
-    return {"rdm": pattern_distances(arrays["patterns"], "sq_euclidean")}
+    return _distances(arrays, "sq_euclidean")
 
 
 def crossnobis(arrays: Arrays, _units: int) -> Arrays:

@@ -20,7 +20,7 @@ def estimate_noise_ceiling(
     counts: np.ndarray,
     *,
     comparators: Sequence[str],
-    n_exact_ranks: int,
+    n_exact_ranks: int | None,
     engine: str,
 ) -> dict[str, CeilingDraws]:
     """Return the noise ceiling of every ROI, from the subjects' mean RDMs over sessions.
@@ -42,7 +42,7 @@ def estimate_noise_ceiling(
     rows, n_images = list(mean_session_rows_of(subjects[0]).values()), subjects[0].n_images
     ceilings = {}
     for name in comparators:
-        n_draws = n_exact_resamples(name, len(counts), n_exact_ranks)
+        n_draws = n_exact_resamples(name, n_images, len(counts), n_exact_ranks)
         bounds = np.empty((2, len(rows), len(subjects)))
         drawn = np.empty((2, n_draws, len(rows), len(subjects)))
         for i, row in enumerate(rows):

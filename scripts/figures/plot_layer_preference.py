@@ -93,8 +93,8 @@ def _caption(layers: pd.DataFrame, centres: pd.DataFrame, who: str) -> str:
         f"layer's share of the resamples in which it is the best of its ROI, {who}. Right: "
         "interaction of ROI and layer, the similarity less the means of its ROI and of its layer, "
         f"{who}; asterisks: p < {MARKED:g}, corrected over the table by the largest |t| of the "
-        f"resamples. Any interaction: {tested or 'not tested, one ROI or one layer'}. A ROI that is "
-        "measured better differs more among its layers, which counts as an interaction too; its "
+        f"resamples. Any interaction: {tested or 'not tested, one ROI or one layer'}. A ROI that "
+        "is measured better differs more among its layers, which counts as an interaction too; its "
         "centre of mass is free of that."
     )
 

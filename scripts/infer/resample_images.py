@@ -26,7 +26,7 @@ def resample_images(
     *,
     resample: str,
     comparators: Sequence[str],
-    n_exact_ranks: int,
+    n_exact_ranks: int | None,
     engine: str,
 ) -> dict[str, Draws]:
     """Return the draws of every comparator.
@@ -51,7 +51,7 @@ def resample_images(
         influence = layers.averaged(influence, axis=1).swapaxes(1, 2)
         estimate = ENGINES[engine].similarities(model_vectors, brain_vectors, name)
         estimate = layers.averaged(estimate).T
-        n_exact = n_exact_resamples(name, len(counts), n_exact_ranks)
+        n_exact = n_exact_resamples(name, brain.n_images, len(counts), n_exact_ranks)
         exact = np.empty((0, *estimate.shape))
         if n_exact:
             exact = ENGINES[engine].bootstrap(

@@ -160,11 +160,18 @@ def test_whole_groups_are_drawn_together(study):
 
 
 @pytest.mark.parametrize(
-    ("name", "n_exact_ranks", "expected"),
-    [("pearson", 10, 100), ("spearman", 10, 10), ("rho-a", 500, 100), ("tau-b", 10, 0)],
+    ("name", "n_images", "n_exact_ranks", "expected"),
+    [
+        ("pearson", 3000, 10, 200),
+        ("spearman", 50, 10, 10),
+        ("rho-a", 50, 500, 200),
+        ("spearman", 50, None, 200),
+        ("spearman", 3000, None, 100),
+        ("tau-b", 50, None, 0),
+    ],
 )
-def test_number_of_exact_resamples(name, n_exact_ranks, expected):
-    assert n_exact_resamples(name, 100, n_exact_ranks) == expected
+def test_number_of_exact_resamples(name, n_images, n_exact_ranks, expected):
+    assert n_exact_resamples(name, n_images, 200, n_exact_ranks) == expected
 
 
 def test_table_has_intervals_and_no_p_where_no_permutation_changes_a_cell(study):

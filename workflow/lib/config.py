@@ -31,6 +31,9 @@ FILE_NAME = re.compile(r"[\w-][\w.+-]*")
 
 MODEL_KINDS = ("files", "network", "control")
 
+# Comparators under which other RDMs can be taken out of an RDM (workflow.lib.partial_rsa).
+PARTIAL_COMPARATORS = ("pearson", "spearman")
+
 # What a value must be, by the rule of the schema that it breaks.
 RULES = {
     "type": "{}",
@@ -39,6 +42,7 @@ RULES = {
     "exclusiveMinimum": "more than {}",
     "exclusiveMaximum": "less than {}",
     "minItems": "at least {} of them",
+    "maxItems": "at most {} of them",
     "minProperties": "at least {} of them",
     "uniqueItems": "each of them once",
     "pattern": "something of the form {}",
@@ -284,6 +288,62 @@ def _check_study(where: str, study: Mapping) -> None:
                     f"{where}.roi_groups.{group}: found {roi!r}, expected one of "
                     f"{_listed(names['roi'])}{_near(roi, names['roi'])}"
                 )
+    for key in ("controls", "partition"):
+        if study[key] and not set(study["comparators"]) & set(PARTIAL_COMPARATORS):
+            raise InputError(
+                f"{where}.{key}: found it with the comparators {_listed(study['comparators'])}, "
+                f"expected {' or '.join(PARTIAL_COMPARATORS)} among them; add one"
+            )
+    _check_controls(f"{where}.controls", study)
+    _check_partition(f"{where}.partition", study)
+
+
+def _check_controls(where: str, study: Mapping) -> None:
+    for name in study["controls"]:
+        _check_model(where, name, study["models"])
+    if set(study["controls"]) == set(study["models"]):
+        raise InputError(
+            f"{where}: found all models, expected one that they can be taken out of; leave one out"
+        )
+
+
+def _check_partition(where: str, study: Mapping) -> None:
+    """Check that the entries name two RDMs or more, each once."""
+    chosen: dict[tuple[str, str], str] = {}
+    for entry in study["partition"]:
+        name, _, layer = entry.partition("/")
+        _check_model(where, name, study["models"])
+        layers = list(map(str, study["models"][name]["layers"]["names"]))
+        if not layer and len(layers) > 1:
+            raise InputError(
+                f"{where}: found {name!r}, which has {len(layers)} layers, expected one of them; "
+                f"write it as {name}/{layers[-1]}"
+            )
+        if layer and layer not in layers:
+            raise InputError(
+                f"{where}: found {entry!r}, expected one of the layers {_listed(layers)}"
+                f"{_near(layer, layers)}"
+            )
+        rdm = (name, layer or layers[0])
+        if rdm in chosen:
+            raise InputError(
+                f"{where}: found {chosen[rdm]!r} and {entry!r}, which are one RDM, expected each "
+                "once; leave one out"
+            )
+        chosen[rdm] = entry
+    if len(chosen) == 1:
+        raise InputError(
+            f"{where}: found {study['partition'][0]!r} alone, expected two to four models that "
+            "share the variance; add one"
+        )
+
+
+def _check_model(where: str, name: str, models: Mapping) -> None:
+    if name not in models:
+        raise InputError(
+            f"{where}: found {name!r}, expected one of the models {_listed(models)}"
+            f"{_near(name, models)}"
+        )
 
 
 def _check_axis(where: str, axis: Axis) -> None:

@@ -10,6 +10,9 @@ from workflow.lib.seeds import generator
 
 # Comparators that the bootstrap recomputes; the others' draws are linearised.
 RESAMPLED = ("pearson", "cosine", "spearman", "rho-a")
+# Up to so many images all resamples are ranked anew unless the config says otherwise; beyond, as
+# many as check the jackknife.
+MANY_IMAGES, CHECKS = 1000, 100
 # What is drawn: all images alike, each group within itself, or whole groups.
 RESAMPLING = {
     "images": lambda brain, n, rng: image_counts(brain.n_images, n, rng),
@@ -61,15 +64,24 @@ def n_drawn(brain: RDMStore, resample: str) -> int:
     return len(set(brain.groups)) if resample == "groups" else brain.n_images
 
 
-def n_exact_resamples(comparator: str, n_resamples: int, n_exact_ranks: int) -> int:
+def n_exact_resamples(
+    comparator: str, n_images: int, n_resamples: int, n_exact_ranks: int | None
+) -> int:
     """Return how many resamples of a comparator are recomputed exactly.
 
     Parameters
     ----------
     comparator : str
+    n_images : images of the study
     n_resamples : resamples of the study
-    n_exact_ranks : resamples for which ranks are computed anew
+    n_exact_ranks : resamples for which ranks are computed anew; None for as many as are cheap
     """
     if comparator not in RESAMPLED:
         return 0
-    return min(n_exact_ranks, n_resamples) if COMPARATORS[comparator].ranks else n_resamples
+    if not COMPARATORS[comparator].ranks:
+        return n_resamples
+    if n_exact_ranks is None:
+        # The jackknife needs many images where some lie far from all others, and ranking few
+        # images again is quick: see the calibration, and benchmarks/.
+        n_exact_ranks = n_resamples if n_images <= MANY_IMAGES else CHECKS
+    return min(n_exact_ranks, n_resamples)

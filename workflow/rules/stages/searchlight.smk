@@ -30,9 +30,7 @@ def searchlight_models(wildcards):
     entry = config["rsa"][wildcards.study]
     settings = entry["searchlight"]
     chosen = [*(settings["models"] or entry["models"]), *settings["controls"]]
-    return [
-        f"<results>/{wildcards.study}/rdms/model_{model}.h5" for model in dict.fromkeys(chosen)
-    ]
+    return [f"<results>/{wildcards.study}/rdms/model_{model}.h5" for model in dict.fromkeys(chosen)]
 
 
 def searchlight_p(wildcards):

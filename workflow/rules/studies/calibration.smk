@@ -5,13 +5,7 @@
 # often a test rejected a true null, or an interval held the truth) and its figure.
 
 
-def calibration_targets():
-    """Return the calibration figure, unless no data set is to be simulated."""
-    wanted = config["calibration"]["n_simulations"] > 0
-    return ["<results>/calibration/figures/calibration.png"] if wanted else []
-
-
-STUDY_TARGETS.append(calibration_targets)
+include: "calibration_functions.smk"
 
 
 rule calibrate_tests:
