@@ -12,6 +12,7 @@ from scripts.calibration.calibrate_tests import calibrate_tests
 from scripts.calibration.plot_calibration import plot_calibration
 from workflow.lib import calibration, geometries
 from workflow.lib.calibration import Design, calibrate, truth_of
+from workflow.lib.comparators import prepare
 from workflow.lib.errors import InputError
 from workflow.lib.geometries import (
     GEOMETRIES,
@@ -127,6 +128,22 @@ def test_tests_find_what_is_there():
     assert design.rejects(calibration._permuted(layers, roi, design, rng).family_wise_p()[0, 0])
 
 
+@pytest.mark.parametrize("name", GEOMETRIES)
+def test_a_control_that_is_left_in_would_be_found(name, monkeypatch, few_pairs):
+    """The partial test keeps its rate because the control is taken out, not for lack of power."""
+
+    def left_in(layer, brain, control, comparator):
+        return prepare(layer, comparator), prepare(brain, comparator)
+
+    monkeypatch.setattr(calibration, "partial_prepare", left_in)
+    rng = np.random.default_rng(11)
+    found = [
+        calibration.unrelated_beside_control(name, Design(), None, rng)["partial_mantel"]
+        for _ in range(20)
+    ]
+    assert sum(found) > 10
+
+
 def test_exact_tests_keep_their_rate_and_misuse_does_not(few_pairs):
     n = 120
     table = calibrate_tests(list(GEOMETRIES), SMALL, n_simulations=n, seed=3)
@@ -147,14 +164,14 @@ def test_a_seed_gives_one_table_whatever_else_is_simulated(few_pairs):
 
 
 def test_figure_names_what_misses_its_rate(tmp_path):
-    hits = dict.fromkeys(PROCEDURES, 50) | {"bootstrap_zero": 120}
+    hits = dict.fromkeys(PROCEDURES, 50) | {"partial_mantel": 120, "bootstrap_zero": 140}
     hits |= {key: 950 for key, value in PROCEDURES.items() if value.measure == COVERAGE}
     hits["percentile"] = 800
     table = tabulate(hits, 1000, NOMINAL)
     table.insert(0, "geometry", "hubs")
     sizes = {key: value for key, value in vars(Design()).items() if key != "alpha"}
     figure, caption = plot_calibration(table.assign(n_simulations=1000, **sizes))
-    assert "reject too often: bootstrap t against zero (hubs, 0.12)." in caption
+    assert "reject too often: Mantel, control taken out (hubs, 0.12)." in caption
     assert "too seldom: bootstrap percentile (hubs, 0.8)." in caption
     assert "Exact tests off nominal: none." in caption
     assert "1,000 simulated data sets" in caption

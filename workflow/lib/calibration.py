@@ -14,6 +14,7 @@ import scipy.stats
 
 from workflow.lib.bootstrap import bootstrap_similarities, image_counts, subject_counts
 from workflow.lib.comparators import compare
+from workflow.lib.distances import pattern_distances
 from workflow.lib.errors import InputError
 from workflow.lib.geometries import (
     features,
@@ -32,7 +33,8 @@ from workflow.lib.layer_inference import (
     t_intervals,
     two_sided_p,
 )
-from workflow.lib.permutation import false_discovery_rate, permute_images
+from workflow.lib.partial_rsa import partial_prepare
+from workflow.lib.permutation import false_discovery_rate, permute_images, permute_prepared
 from workflow.lib.procedures import COVERAGE, FALSE_POSITIVES, PROCEDURES, tabulate
 from workflow.lib.rsa_tables import layer_centre_of_mass
 from workflow.lib.seeds import generator
@@ -154,6 +156,24 @@ def unrelated_within_groups(
     return {"mantel_within": test.p[0, 0] <= design.alpha}
 
 
+def unrelated_beside_control(
+    name: str, design: Design, truth: Truth, rng: np.random.Generator
+) -> dict:
+    """Layer and brain have the features of a control in common, and nothing else."""
+    # Squared distances of joined features are sums, so that the control explains all they share.
+    control, *own = (
+        pattern_distances(features(geometry(name)(design.n_images, rng), rng), "sq_euclidean")
+        for _ in range(3)
+    )
+    layer, brain = partial_prepare(
+        *(control[np.newaxis] + part for part in own), control[np.newaxis], COMPARATOR
+    )
+    test = permute_prepared(
+        layer, brain, n_images=design.n_images, n_permutations=design.n_permutations, rng=rng
+    )
+    return {"partial_mantel": design.rejects(test.p)}
+
+
 def related(name: str, design: Design, truth: Truth, rng: np.random.Generator) -> dict:
     """Layers resemble all ROIs alike, the first two layers equally well."""
     signal = features(geometry(name)(design.n_images, rng), rng)
@@ -225,6 +245,7 @@ def unrelated_subjects(name: str, design: Design, truth: Truth, rng: np.random.G
 SCENARIOS: tuple[Callable[..., dict], ...] = (
     unrelated,
     unrelated_within_groups,
+    unrelated_beside_control,
     related,
     related_subjects,
     unrelated_subjects,

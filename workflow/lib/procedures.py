@@ -7,7 +7,7 @@ import pandas as pd
 import scipy.stats
 
 FALSE_POSITIVES, COVERAGE = "false positives", "coverage"
-EXACT, APPROXIMATE, MISUSE = "exact", "approximate", "misuse"
+EXACT, APPROXIMATE, NOT_USED, MISUSE = "exact", "approximate", "not used here", "misuse"
 # Of the interval of each rate, and of the verdict on it: one rate in a hundred misses by chance.
 BINOMIAL_LEVEL = 0.99
 
@@ -20,8 +20,9 @@ class Procedure:
     ----------
     label : str
     measure : `FALSE_POSITIVES` or `COVERAGE`
-    kind : `EXACT`, `APPROXIMATE` or `MISUSE`
-        Misuse: a test whose null is another one than the data's, shown as a warning.
+    kind : `EXACT`, `APPROXIMATE`, `NOT_USED` or `MISUSE`
+        Not used: a test of other toolboxes, beside which the studies' own can be judged. Misuse: a
+        test whose null is another one than the data's, shown as a warning.
     """
 
     label: str
@@ -35,10 +36,11 @@ PROCEDURES = {
     "mantel": Procedure("Mantel", FALSE_POSITIVES, EXACT),
     "mantel_within": Procedure("Mantel within groups", FALSE_POSITIVES, EXACT),
     "mantel_max": Procedure("Mantel, max-statistic, 12 cells", FALSE_POSITIVES, EXACT),
+    "partial_mantel": Procedure("Mantel, control taken out", FALSE_POSITIVES, APPROXIMATE),
     "mantel_bh": Procedure("Mantel, BH, any of 12 cells", FALSE_POSITIVES, APPROXIMATE),
     "sign_flip": Procedure("sign-flip over subjects", FALSE_POSITIVES, APPROXIMATE),
     "sign_flip_max": Procedure("sign-flip, max-statistic, 4 layers", FALSE_POSITIVES, APPROXIMATE),
-    "bootstrap_zero": Procedure("bootstrap t against zero", FALSE_POSITIVES, APPROXIMATE),
+    "bootstrap_zero": Procedure("bootstrap t against zero", FALSE_POSITIVES, NOT_USED),
     "layer_difference": Procedure("bootstrap t, two layers", FALSE_POSITIVES, APPROXIMATE),
     "interaction": Procedure("layer x ROI, max |t|", FALSE_POSITIVES, APPROXIMATE),
     "bootstrap_t": Procedure("bootstrap t", COVERAGE, APPROXIMATE),
