@@ -135,7 +135,7 @@ def _caption(table: pd.DataFrame) -> str:
         f"False-positive rates at a nominal {table['nominal'].min():g} where the null is true, and "
         "how often 95 % intervals hold the similarity in the population of images, for Pearson "
         "correlations (unless Spearman is named) of Euclidean RDMs of "
-        f"{first['n_images']} images from the geometries {geometries}; "
+        f"n = {first['n_images']} images from the geometries {geometries}; "
         f"{first['n_simulations']:,} simulated data sets per point, "
         f"{first['n_permutations']} permutations, {first['n_resamples']} resamples, "
         f"{first['n_subjects']} subjects. Bars: {100 * BINOMIAL_LEVEL:g} % binomial intervals; "

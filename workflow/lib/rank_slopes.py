@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from workflow.lib.kendall import in_threads
+from workflow.lib.threads import in_threads
 from workflow.lib.weighted_ranks import (
     IMAGE_BITS,
     IMAGE_MASK,

@@ -12,8 +12,8 @@ import numpy as np
 from numba import njit
 
 from workflow.lib.errors import InputError
-from workflow.lib.kendall import in_threads
 from workflow.lib.ranking import sorted_order
+from workflow.lib.threads import in_threads
 
 # A sorted pair is one 32-bit word: whether it is tied with the pair before it, then two images.
 IMAGE_BITS = np.uint32(15)
