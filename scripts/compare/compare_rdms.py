@@ -99,13 +99,10 @@ def tested(
         groups=brain.groups if within_groups else None,
         members=layers.layer_of_member,
     )
-    can_change = np.ptp(test.null, axis=0) > test.tolerance
     sessions = [labels["session"] for labels in brain.rows()]
     columns = {"p": test.p, "p_fwe": test.family_wise_p(sessions)}
-    # All orders of few images count their own; random ones come beside it.
-    n_orders = len(test.null) - (not test.complete)
-    return {name: np.where(can_change, p, np.nan).T.ravel() for name, p in columns.items()} | {
-        "n_permutations": n_orders
+    return {name: np.where(test.can_change, p, np.nan).T.ravel() for name, p in columns.items()} | {
+        "n_permutations": test.n_permutations
     }
 
 

@@ -57,7 +57,8 @@ def plot_heatmap(
     q = table.pivot(index="row", columns="column", values="q").loc[rows, columns]
 
     use_style()
-    significant = (q < alpha) | q.isna()
+    # Without any test all cells are shown alike; with one, a cell that it cannot change has no q.
+    significant = (q < alpha) | q.isna().all(axis=None)
     upright = len(columns) > MAX_COLUMNS
     figure, (left, right) = _panels(*(values.shape[::-1] if upright else values.shape), upright)
     if upright:
@@ -69,13 +70,16 @@ def plot_heatmap(
     who = subject_label(table["subject"].iloc[0])
     figure.suptitle(f"{titled(title, simulated=simulated)}: {who}, {n_note(table)}")
     if not significant.to_numpy().all():
-        left.set_title(f"grey: q ≥ {alpha:g}", loc="right", fontsize=7, color=MUTED)
+        untested = " or not testable" if q.isna().any(axis=None) else ""
+        left.set_title(f"grey: q ≥ {alpha:g}{untested}", loc="right", fontsize=7, color=MUTED)
     if table["model"].nunique() == 1 and not upright:
         left.set_xlabel(table["model"].iloc[0])
     family = table[table["session"] == MEAN_SESSION]
     grouped = " Bars are means over single ROIs (dots)." if roi_groups else ""
     lines = f" {interval_note(family)}" if family["low"].notna().any() else ""
     greyed = "" if family["q"].isna().all() else " Cells that do not reach it are grey."
+    if greyed and family["q"].isna().any():
+        greyed += " So are those that no permutation changes, which have no p."
     caption = (
         f"Similarity ({comparator}) of model and brain RDMs, {who}, {n_note(table)}. "
         f"{test_note(family, alpha, within_groups)}{greyed}{grouped}{lines}"
@@ -173,7 +177,7 @@ def _draw_bars(
         axes.set_xlabel(label)
     else:
         axes.axhline(0, color="black", lw=0.6)
-        axes.set_xticks(np.arange(len(columns)), wrapped(list(columns)))
+        axes.set_xticks(np.arange(len(columns)), wrapped(list(columns), 9))
         axes.set_ylabel(label)
     if len(groups) > 1:
         axes.legend(ncols=2 if len(groups) > 5 else 1, loc="upper left", bbox_to_anchor=(1, 1))

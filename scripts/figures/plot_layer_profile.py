@@ -17,7 +17,7 @@ from workflow.lib.plotting import (
     titled,
     use_style,
 )
-from workflow.lib.rsa_tables import mean_session_rows, similarity_matrix
+from workflow.lib.rsa_tables import layer_names, mean_session_rows, similarity_matrix
 from workflow.lib.tables import read_table
 
 
@@ -87,8 +87,9 @@ def plot_layer_profile(
             )
         panel.axhline(0, color="black", lw=0.6)
         panel.set_title(roi)
-        panel.set_xticks(x, columns["layer"], rotation=90)
-        _name_models(panel, models)
+        panel.set_xticks(x, layer_names(columns), rotation=90)
+        if panel.get_subplotspec().is_last_row():
+            _name_models(panel, models)
     axes[0, 0].set_ylim(None, top)
     for panel in axes.flat[len(rois) :]:
         panel.set_visible(False)

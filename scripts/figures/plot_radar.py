@@ -14,7 +14,7 @@ from workflow.lib.plotting import (
     titled,
     use_style,
 )
-from workflow.lib.rsa_tables import mean_session_rows, similarity_matrix
+from workflow.lib.rsa_tables import mean_session_rows, rows_of_layers, similarity_matrix
 from workflow.lib.tables import read_table
 
 
@@ -27,7 +27,7 @@ def plot_radar(table: pd.DataFrame, *, title: str, simulated: bool) -> tuple[plt
     title : name of the study
     simulated : whether the data is simulated
     """
-    matrix = similarity_matrix(table)
+    matrix = similarity_matrix(rows_of_layers(table))
     use_style()
     figure, axes = plt.subplots(
         figsize=(4.8, 3.9), subplot_kw={"projection": "polar"}, layout="constrained"

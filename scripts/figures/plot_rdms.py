@@ -7,9 +7,11 @@ import numpy as np
 
 from workflow.lib.comparators import rank
 from workflow.lib.jobs import script_job
+from workflow.lib.model_layers import ModelLayers
 from workflow.lib.plotting import save_figure, subject_label, titled, use_style, wrapped
 from workflow.lib.rdm import to_square
 from workflow.lib.rdm_store import RDMStore, check_same_images
+from workflow.lib.rsa_tables import column_labels
 from workflow.lib.sources import MEAN_SESSION
 
 # More rows than this cannot be told apart in a panel of one inch.
@@ -36,11 +38,9 @@ def plot_rdms(
         if labels["session"] == MEAN_SESSION
     ]
     n_rois = len(panels)
-    layers = [layer for model in models for layer in model.first_rows("layer")]
-    for model in models:
-        for layer, row in model.first_rows("layer").items():
-            name = f"{model.descriptors['model']} " if layers.count(layer) > 1 else ""
-            panels.append((name + layer, model, row))
+    layers = [(model, row) for model in models for row in model.first_rows("layer").values()]
+    names = column_labels(ModelLayers(models).table)
+    panels += [(name, *place) for name, place in zip(names, layers, strict=True)]
     n_columns = min(5, max(n_rois, len(panels) - n_rois))
     rows_of = [-(-n // n_columns) for n in (n_rois, len(panels) - n_rois)]
     use_style()

@@ -14,7 +14,7 @@ from workflow.lib.plotting import (
     titled,
     use_style,
 )
-from workflow.lib.rsa_tables import mean_session_rows, similarity_matrix
+from workflow.lib.rsa_tables import mean_session_rows, rows_of_layers, similarity_matrix
 from workflow.lib.tables import read_table
 
 
@@ -27,7 +27,7 @@ def plot_surface(table: pd.DataFrame, *, title: str, simulated: bool) -> tuple[p
     title : name of the study
     simulated : whether the data is simulated
     """
-    matrix = similarity_matrix(table)
+    matrix = similarity_matrix(rows_of_layers(table))
     comparator = table["comparator"].iloc[0]
     use_style()
     figure, axes = plt.subplots(figsize=(5.6, 4.4), subplot_kw={"projection": "3d"})

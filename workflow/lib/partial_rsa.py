@@ -60,6 +60,7 @@ def partial_prepare(
     *,
     kind: str = "partial",
     model_names: Sequence[str] | None = None,
+    brain_names: Sequence[str] | None = None,
     control_names: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return vectors of which the dot products are (semi-)partial correlations.
@@ -74,7 +75,7 @@ def partial_prepare(
     kind : "partial" or "semi-partial"
         Whether the controls are removed from models and brains, or from models only. The square
         of a semi-partial correlation is what a model adds to the R^2 of the controls.
-    model_names, control_names : sequences of str, optional
+    model_names, brain_names, control_names : sequences of str, optional
         What errors call them; their numbers if not given.
 
     Returns
@@ -104,7 +105,8 @@ def partial_prepare(
     names = _named(control_names, len(controls), "control")
     basis = _orthonormal(prepare(controls, name), names)
     model_names = _named(model_names, len(models), "model")
-    sides = [(models, model_names), (brains, _named(None, len(brains), "brain RDM"))]
+    brain_names = _named(brain_names, len(brains), "brain RDM")
+    sides = [(models, model_names), (brains, brain_names)]
     return tuple(
         _residuals(prepare(vectors, name), basis, labels, names)
         if remove
@@ -247,11 +249,7 @@ def partition_variance(
     model_places, targets = dot_products(prepared, basis), prepare(brains, name)
     brain_places = dot_products(targets, basis)
     lengths = np.einsum("ij,ij->i", targets, targets, dtype=np.float64)
-    sets = [
-        chosen
-        for size in range(1, n_models + 1)
-        for chosen in itertools.combinations(range(n_models), size)
-    ]
+    sets = _sets(n_models)
     shares, adjusted = {(): np.zeros(len(brains))}, {(): np.zeros(len(brains))}
     for chosen in sets:
         axes, _ = np.linalg.qr(model_places[list(chosen)].T)
@@ -267,10 +265,55 @@ def partition_variance(
     )
 
 
+def correlation_shares(among: np.ndarray, across: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return R^2 and components of every set of models, from correlations alone.
+
+    For resamples, of which the correlations are known and the RDMs are not.
+
+    Parameters
+    ----------
+    among : float array (..., n_models, n_models)
+        Correlations of the models with one another.
+    across : float array (..., n_models, n_brains)
+        Correlations of the models with brain RDMs.
+
+    Returns
+    -------
+    r_squared, components : float64 arrays (..., n_sets, n_brains)
+        Sets and components as in `partition_variance`. NaN where a correlation is, or where models
+        explain one another.
+
+    Notes
+    -----
+    R^2 of a set with correlations C among its models and c with a brain RDM is c' C^-1 c.
+    """
+    sets = _sets(among.shape[-1])
+    shares = {(): np.zeros((*across.shape[:-2], across.shape[-1]))}
+    for chosen in sets:
+        rows = list(chosen)
+        within, to_brains = among[..., rows, :][..., rows], across[..., rows, :]
+        with np.errstate(invalid="ignore"):
+            solvable = np.linalg.det(within) > COLLINEAR**2
+        safe = np.where(solvable[..., np.newaxis, np.newaxis], within, np.eye(len(rows)))
+        share = (to_brains * np.linalg.solve(safe, to_brains)).sum(axis=-2)
+        shares[chosen] = np.where(solvable[..., np.newaxis], share, np.nan)
+    r_squared = np.stack([shares[chosen] for chosen in sets], axis=-2)
+    return r_squared, np.moveaxis(_components(shares, sets), 0, -2)
+
+
+def _sets(n_models: int) -> list[tuple[int, ...]]:
+    """Return every choice of one or more models, smaller ones first."""
+    return [
+        chosen
+        for size in range(1, n_models + 1)
+        for chosen in itertools.combinations(range(n_models), size)
+    ]
+
+
 def _components(
     shares: dict[tuple[int, ...], np.ndarray], sets: Sequence[tuple[int, ...]]
 ) -> np.ndarray:
-    """Return what just the models of each set share, (n_sets, n_brains)."""
+    """Return what just the models of each set share, (n_sets, ..., n_brains)."""
     everything = sets[-1]
     return np.stack(
         [

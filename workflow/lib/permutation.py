@@ -56,6 +56,19 @@ class PermutationTest:
         """
         return np.mean(self.null >= self.similarity - self.tolerance, axis=0)
 
+    @property
+    def can_change(self) -> np.ndarray:
+        """Whether any order changes a cell, bool (n_models, n_brains).
+
+        Where none does, p means nothing: within groups, no order changes a model of these groups.
+        """
+        return np.ptp(self.null, axis=0) > self.tolerance
+
+    @property
+    def n_permutations(self) -> int:
+        """Number of orders: all, the images' own among them, or the random ones beside it."""
+        return len(self.null) - (not self.complete)
+
     def family_wise_p(self, families: Sequence | None = None) -> np.ndarray:
         """Return p-values corrected for the number of cells, by the largest of them.
 

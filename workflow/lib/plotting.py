@@ -96,8 +96,9 @@ def similarity_label(comparator: str) -> str:
 
 
 def wrapped(labels: Sequence[str], width: int = 13) -> list[str]:
-    """Return labels broken into lines."""
-    return ["\n".join(textwrap.wrap(label, width)) or label for label in labels]
+    """Return labels broken into lines, at spaces and after underscores."""
+    lines = (textwrap.wrap(label.replace("_", "_ "), width) for label in labels)
+    return ["\n".join(broken).replace("_ ", "_") for broken in lines]
 
 
 def layer_colours(n_layers: int) -> list[tuple]:

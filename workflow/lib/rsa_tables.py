@@ -18,10 +18,30 @@ def model_rows(table: pd.DataFrame, model: str) -> pd.DataFrame:
     return table[table["model"] == model]
 
 
+def rows_of_layers(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of models with several layers, or all rows where no model has several.
+
+    For figures that draw layers as steps of a way: a control model beside a network is none.
+    """
+    several = _n_layers(table) > 1
+    return table[several] if several.any() else table
+
+
+def layer_names(table: pd.DataFrame) -> pd.Series:
+    """Return what each row's layer is called within its model; an only one as the model is."""
+    return table["layer"].where(_n_layers(table) > 1, table["model"])
+
+
 def column_labels(table: pd.DataFrame) -> pd.Series:
-    """Return what each row's layer is called: with its model, where two models share its name."""
-    models_per_layer = table.groupby("layer")["model"].transform("nunique")
-    return table["layer"].where(models_per_layer == 1, table["model"] + " " + table["layer"])
+    """Return what each row's layer is called: with its model, where another model shares a name."""
+    names = layer_names(table)
+    models_per_name = table.groupby(names)["model"].transform("nunique")
+    return names.where(models_per_name == 1, table["model"] + " " + table["layer"])
+
+
+def _n_layers(table: pd.DataFrame) -> pd.Series:
+    """Return how many layers the model of each row has."""
+    return table.groupby("model")["layer"].transform("nunique")
 
 
 def similarity_matrix(table: pd.DataFrame, values: str = "similarity") -> pd.DataFrame:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from workflow.lib.config import MODEL_KINDS, complete_config
+from workflow.lib.config import MODEL_KINDS, PARTIAL_COMPARATORS, complete_config
 from workflow.lib.datasets import download_plan, find_file, load_datasets, small_families
 from workflow.lib.digest import code_digest
 from workflow.lib.errors import InputError

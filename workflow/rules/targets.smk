@@ -82,6 +82,11 @@ def first_comparator(wildcards):
     return config["rsa"][wildcards.study]["comparators"][0]
 
 
+def first_partial_comparator(wildcards):
+    comparators = config["rsa"][wildcards.study]["comparators"]
+    return next(name for name in comparators if name in PARTIAL_COMPARATORS)
+
+
 def subject_files(path, joint=True):
     """Return an input function for a file of every subject, with or without the joint RDM."""
 
@@ -106,6 +111,18 @@ def of_several_subjects(path):
         return f"<results>/{wildcards.study}/{path}" if several else []
 
     return file
+
+
+def partitioned_rdms(wildcards):
+    """Return the RDM files of the models among which variance is shared out, each once."""
+    entries = config["rsa"][wildcards.study]["partition"]
+    models = dict.fromkeys(entry.partition("/")[0] for entry in entries)
+    return [f"<results>/{wildcards.study}/rdms/model_{model}.h5" for model in models]
+
+
+def studies_that_set(key):
+    """Return a regular expression for the studies of which a key is not empty."""
+    return one_of(name for name, entry in config["rsa"].items() if entry[key])
 
 
 def ordered_models(study):
@@ -157,6 +174,8 @@ def figure_targets():
             figures = [figure for figure in figures if figure != "noise_ceiling"]
         if not config["rsa"][study]["roi_groups"]:
             figures = [figure for figure in figures if figure != "roi_groups"]
+        if not config["rsa"][study]["partition"]:
+            figures = [figure for figure in figures if figure != "variance_partition"]
         if not ordered_models(study):
             figures = [figure for figure in figures if figure != "layer_preference"]
         names = [figure for figure in figures if figure != "heatmap"]
@@ -178,6 +197,12 @@ def summary_targets():
             wanted.append(f"{folder}/tables/rsa_group.csv")
         if ordered_models(study):
             wanted += [f"{folder}/tables/layers_{subject}.csv" for subject in study_subjects(study)]
+        if config["rsa"][study]["controls"]:
+            wanted += [
+                f"{folder}/tables/partial_{subject}.csv" for subject in study_subjects(study)
+            ]
+        if config["rsa"][study]["partition"]:
+            wanted.append(f"{folder}/tables/variance_partition.csv")
         if config["rsa"][study]["inference"]["cross_validation"]:
             wanted += [f"{folder}/tables/held_out_{subject}.csv" for subject in subjects]
     return wanted

@@ -84,6 +84,32 @@ rule plot_layer_preference:
         "../../../scripts/figures/plot_layer_preference.py"
 
 
+rule plot_variance_partition:
+    """Draw what models explain of each ROI: each alone, and what several have in common."""
+    input:
+        "<results>/{study}/tables/variance_partition.csv",
+    output:
+        **figure_files("variance_partition", "Layer x ROI", figure="variance partitioning"),
+    log:
+        "<logs>/{study}/figures/variance_partition.log",
+    wildcard_constraints:
+        study=studies_that_set("partition"),
+    conda:
+        "../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        caption=caption_of,
+        comparator=first_partial_comparator,
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("figures/plot_variance_partition.py"),
+    script:
+        "../../../scripts/figures/plot_variance_partition.py"
+
+
 rule plot_roi_groups:
     """Draw the mean similarity over groups of ROIs, such as both hemispheres of an area."""
     input:

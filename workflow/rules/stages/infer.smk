@@ -5,7 +5,9 @@
 # for all of them; <results>/<study>/tables/ with layers_<subject>.csv (a row per ROI and layer:
 # its chance of being the best, its distance from the ceiling, the interaction with the ROI),
 # layer_differences_<subject>.csv, layer_centre_<subject>.csv, held_out_<subject>.csv (best layer
-# and mixture of layers, on images that did not choose them), and rsa_group.csv (over subjects).
+# and mixture of layers, on images that did not choose them), rsa_group.csv (over subjects); where
+# the config names `controls`, partial_<subject>.csv (similarities with these models taken out), and
+# where it names a `partition`, variance_partition.csv (what models explain alone and in common).
 
 
 rule resample_images:
@@ -117,3 +119,76 @@ rule cross_validate_layers:
         code=script_digest("infer/cross_validate_layers.py"),
     script:
         "../../../scripts/infer/cross_validate_layers.py"
+
+
+rule control_models:
+    """Compare layers and ROIs of one subject with the RDMs of control models taken out."""
+    input:
+        brain="<results>/{study}/rdms/brain_{subject}.h5",
+        models=model_rdms,
+    output:
+        report(
+            "<results>/{study}/tables/partial_{subject}.csv",
+            caption="../../report/partial_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "controls taken out", "subject": "{subject}"},
+        ),
+    log:
+        "<logs>/{study}/tables/partial_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/partial_{subject}.tsv"
+    wildcard_constraints:
+        study=studies_that_set("controls"),
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(7),
+        runtime=120,
+    params:
+        controls=setting("controls"),
+        comparators=setting("comparators"),
+        n_permutations=setting("inference", "n_permutations"),
+        within_groups=setting("inference", "within_groups"),
+        seed=config["seed"],
+        code=script_digest("infer/control_models.py"),
+    script:
+        "../../../scripts/infer/control_models.py"
+
+
+rule partition_variance:
+    """Share out the variance that models explain of each ROI: what each alone, what in common."""
+    input:
+        brains=subject_files("rdms/brain_{subject}.h5"),
+        models=partitioned_rdms,
+    output:
+        report(
+            "<results>/{study}/tables/variance_partition.csv",
+            caption="../../report/partition_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "variance partitioning"},
+        ),
+    log:
+        "<logs>/{study}/tables/variance_partition.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/variance_partition.tsv"
+    wildcard_constraints:
+        study=studies_that_set("partition"),
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 2
+    resources:
+        mem_mb=size_mb(4),
+        runtime=120,
+    params:
+        partition=setting("partition"),
+        comparators=setting("comparators"),
+        n_resamples=setting("inference", "n_bootstrap"),
+        n_exact_ranks=setting("inference", "n_exact_ranks"),
+        resample=setting("inference", "resample"),
+        seed=config["seed"],
+        code=script_digest("infer/partition_variance.py"),
+    script:
+        "../../../scripts/infer/partition_variance.py"

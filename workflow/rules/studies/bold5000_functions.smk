@@ -25,13 +25,14 @@ def bold5000_targets():
 
 
 def published_studies(study):
-    """Return the study and the selected ones that extend it with real data of the same models."""
+    """Return the study and the selected ones that compare the same models on other images of it."""
     return [
         other
         for other in STUDIES
         if other == study
         or (
             config["rsa"][other].get("extends") == study
+            and config["rsa"][other]["images"] != config["rsa"][study]["images"]
             and config["rsa"][other]["source"] == config["rsa"][study]["source"]
             and "pearson" in config["rsa"][other]["comparators"]
         )
