@@ -67,6 +67,38 @@ rsa:
 The results are in `results/mine/my_study/`: aligned RDMs (rsatoolbox HDF5), tables (CSV), figures
 with captions.
 
+## Searchlight maps of your own NIfTI images
+
+Betas or volumes of the whole brain, a table that says which volume shows what, and models.
+
+```yaml
+run: mine
+studies: [my_maps]
+rsa:
+  my_maps:
+    title: My maps
+    source: path
+    path: /data/my_maps
+    brain:
+      data: patterns
+      files: "{subject}_betas.nii.gz"       # 4D; all subjects on one grid for a group test
+      subjects: {names: [s1, s2, s3, s4, s5, s6], from: file_name}
+      rois: {names: {V1: V1.nii.gz, IT: IT.nii.gz}, from: mask}
+      observations: {file: "{subject}_betas.tsv", condition: image, run: run}  # a row per volume
+    models:
+      my_model: {files: my_model.csv}       # a square table with names in its first row
+    searchlight: {radius: 8, mask: brain.nii.gz}
+```
+
+Without masks of ROIs write `rois: {names: [brain], from: constant}`. In `results/mine/my_maps/` are
+`maps/similarity_s1.nii.gz` (a volume per layer; `tables/searchlight_s1.csv` says which is which)
+with its p-values `p_s1` (of each voxel by itself), `p_max_s1` and `p_tfce_s1` (corrected), the same
+of the group (`mean_z_group`, `t_group`, `p_tfce_group`, ...), `tables/searchlight_clusters.csv`,
+and a figure per subject and model. A voxel is NaN where its sphere holds too few voxels with
+data; spheres end at the border of the mask, and nothing is resampled. Each subject is tested over
+permutations of the conditions, as a single case; the group over sign flips of the subjects, from
+six subjects on: fewer get their mean map, and no p-values.
+
 ## Every key
 """
 

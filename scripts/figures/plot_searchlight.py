@@ -1,15 +1,20 @@
-"""Draw searchlight maps: slices and glass brain of every layer, the significant part outlined."""
+"""Draw searchlight maps: slices of the brain for every layer, the significant part outlined."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import nibabel
 import numpy as np
 import pandas as pd
-from nilearn.plotting import plot_glass_brain, plot_stat_map
-from nilearn.plotting.displays import BaseSlicer
+from matplotlib.collections import LineCollection
+from nilearn.plotting import plot_glass_brain
 
 from workflow.lib.brain_maps import BrainMaps, check_same_grid, read_maps
 from workflow.lib.jobs import script_job
+from workflow.lib.map_statistics import INFERENTIAL, SINGLE_CASE
 from workflow.lib.plotting import (
+    COLUMN_WIDTH,
     PAGE_WIDTH,
     SEQUENTIAL,
     save_figure,
@@ -17,168 +22,302 @@ from workflow.lib.plotting import (
     subject_label,
     titled,
     use_style,
+    wrapped,
 )
 from workflow.lib.tables import read_table
 
 N_SLICES = 6
-ROW_HEIGHT = 1.0
-TITLE_HEIGHT = 0.35
 # A map of more layers than these would not fit on a page.
 MAX_ROWS = 8
-# How each corrected p-value is called in captions.
-CORRECTIONS = {
-    "p_tfce": "threshold-free cluster enhancement, largest value",
-    "p_max": "largest similarity",
-}
+# Inches: of a slice at most, of what stands beside the slices, and of the title above them.
+SLICE_SIDE = 1.7
+LABELS_WIDTH, SCALE_WIDTH, GLASS_WIDTH = 0.55, 0.75, 1.9
+TITLE_HEIGHT = 0.62
+# Inside the brain, where a map is not above zero.
+NOT_SIMILAR = "0.9"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the config says of the searchlight, for captions.
+
+    Attributes
+    ----------
+    radius, unit : of the spheres
+    controls : models that are taken out of the maps
+    tfce : whether what is outlined is significant by TFCE
+    across_models : whether p-values are corrected over all maps together
+    within_groups : whether conditions were permuted within their group only
+    """
+
+    radius: float
+    unit: str
+    controls: Sequence[str]
+    tfce: bool
+    across_models: bool
+    within_groups: bool
 
 
 def plot_searchlight(
-    similarity: BrainMaps,
+    values: BrainMaps,
     p: BrainMaps,
     table: pd.DataFrame,
+    settings: Settings,
     *,
     title: str,
     simulated: bool,
-    correction: str,
-    radius: float,
-    unit: str,
-    within_groups: bool,
     standard_space: bool,
 ) -> tuple[plt.Figure, str]:
-    """Draw the maps of one subject and model, and return the figure and caption.
+    """Draw the maps of one subject, or of the group, and one model; return figure and caption.
 
     Parameters
     ----------
-    similarity, p : maps on one grid; of p the corrected p-values
-    table : DataFrame, the rows of the model in `searchlight_<subject>.csv`
+    values, p : maps on one grid: similarity, or mean z of the group; corrected p-values
+    table : DataFrame, the rows of the model in `searchlight_<subject>.csv` or of the group
+    settings : Settings
     title : name of the study
     simulated : whether the data is simulated
-    correction : "p_tfce" or "p_max"
-        Which p-values are given.
-    radius, unit : of the spheres
-    within_groups : whether conditions were permuted within their group only
-    standard_space : whether the grid is that of MNI, so that outlines of its brain are true
+    standard_space : whether the grid is that of MNI, so that a glass brain of it is true
     """
-    check_same_grid([similarity, p])
+    check_same_grid([values, p])
     rows = table.iloc[np.linspace(0, len(table) - 1, min(len(table), MAX_ROWS)).round().astype(int)]
-    volumes = rows["volume"].tolist()
-    largest = max(float(np.nanmax(similarity.values[volumes])), 1e-3)
+    maps = [_oriented(values, volume, values.mask) for volume in rows["volume"]]
+    found = [
+        _oriented(p, volume, values.mask).data <= alpha
+        for volume, alpha in zip(rows["volume"], rows["alpha"], strict=True)
+    ]
+    slices = shown_slices(np.any([np.isfinite(one.data) for one in maps], axis=0), np.any(found, 0))
+    largest = max(float(np.nanmax([np.nanmax(one.data) for one in maps])), 1e-3)
     use_style()
-    figure = plt.figure(figsize=(PAGE_WIDTH, TITLE_HEIGHT + ROW_HEIGHT * len(rows)))
-    slices = _slices(similarity)
-    for number, (_, row) in enumerate(rows.iterrows()):
-        _draw_row(
-            figure,
-            _row_frame(number, len(rows), figure.get_figheight()),
-            similarity.image(row["volume"]),
-            p.values[row["volume"]] <= row["alpha"],
-            label=row["layer"],
-            slices=slices,
-            largest=largest,
-            standard_space=standard_space,
+    figure, panels, glass = _frame(maps[0], len(rows), len(slices), glass=standard_space)
+    for number, (one, significant) in enumerate(zip(maps, found, strict=True)):
+        for panel, z in zip(panels[number], slices, strict=True):
+            _draw_slice(panel, one, significant, z, largest)
+        label = "\n".join(wrapped([str(rows["layer"].iloc[number])]))
+        panels[number][0].set_ylabel(label, labelpad=8)
+        if standard_space:
+            _draw_glass(figure, glass[number], one, largest)
+    for panel, z in zip(panels[0], slices, strict=True):
+        panel.set_title(f"z = {maps[0].height(z):.0f} mm", fontsize=7.5, pad=3)
+    for side, place in (("L", 0.0), ("R", 1.0)):
+        panels[-1][0].text(
+            *(place, -0.02, side),
+            **{"transform": panels[-1][0].transAxes, "fontsize": 7, "ha": "center", "va": "top"},
         )
-    comparator, who = table["comparator"].iloc[0], subject_label(table["subject"].iloc[0])
-    _draw_scale(figure, largest, similarity_label(comparator))
-    model = table["model"].iloc[0]
-    figure.suptitle(f"{titled(title, simulated=simulated)}: {model}, {who}", y=0.995)
-    left_out = "" if len(rows) == len(table) else f" {len(rows)} of {len(table)} layers are shown."
-    caption = (
-        f"Searchlight similarity ({comparator}) of {model} with {who}: spheres of radius "
-        f"{radius:g} {unit}, {int(table['n_computed'].iloc[0]):,} of "
-        f"{int(table['n_centres'].iloc[0]):,} centres, {int(table['n_images'].iloc[0])} conditions "
-        f"({int(table['n_pairs'].iloc[0])} pairs). {_test_note(table, correction, within_groups)} "
-        f"Similarities below zero are not drawn.{left_out} One subject: nothing is claimed about "
-        "others."
+    _draw_scale(figure, largest, _value_label(table))
+    heading = f"{titled(title, simulated=simulated)}: {table['model'].iloc[0]}"
+    figure.suptitle(f"{heading}\n{_who(table)}", y=1 - 0.06 / figure.get_figheight(), va="top")
+    return figure, _caption(table, len(rows), settings)
+
+
+# Maps.
+
+
+@dataclass(frozen=True, eq=False)
+class _Oriented:
+    """A map whose axes run to the right, to the front and upwards."""
+
+    data: np.ndarray
+    affine: np.ndarray
+
+    def height(self, z: int) -> float:
+        """Return the height of the middle of a slice, in mm."""
+        x, y = (np.array(self.data.shape[:2]) - 1) / 2
+        return float(nibabel.affines.apply_affine(self.affine, [x, y, z])[2])
+
+    @property
+    def sides(self) -> np.ndarray:
+        """Length of a slice along x and y, in mm."""
+        return nibabel.affines.voxel_sizes(self.affine)[:2] * self.data.shape[:2]
+
+
+def _oriented(maps: BrainMaps, volume: int, mask: np.ndarray) -> _Oriented:
+    """Return a map in that orientation, cut to the box around a mask of its grid."""
+    image = nibabel.as_closest_canonical(nibabel.Nifti1Image(maps.values[volume], maps.affine))
+    whole = nibabel.Nifti1Image(mask.astype(np.uint8), maps.affine)
+    held = np.argwhere(np.asarray(nibabel.as_closest_canonical(whole).dataobj))
+    low, high = held.min(axis=0), held.max(axis=0) + 1
+    box = tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))
+    affine = image.affine.copy()
+    affine[:3, 3] = nibabel.affines.apply_affine(image.affine, low)
+    return _Oriented(np.asarray(image.dataobj)[box], affine)
+
+
+def shown_slices(inside: np.ndarray, significant: np.ndarray) -> list[int]:
+    """Return up to `N_SLICES` slices, evenly over those that hold something significant, if any.
+
+    Parameters
+    ----------
+    inside, significant : bool arrays (x, y, z)
+    """
+    for voxels in (significant, inside):
+        heights = np.flatnonzero(voxels.any(axis=(0, 1)))
+        if heights.size:
+            chosen = np.linspace(0, heights.size - 1, min(heights.size, N_SLICES)).round()
+            return heights[chosen.astype(int)].tolist()
+    return []
+
+
+def outline(voxels: np.ndarray) -> np.ndarray:
+    """Return the edges between a set of voxels and the others, (n_edges, 2, 2): ends, x and y.
+
+    Parameters
+    ----------
+    voxels : bool array (x, y)
+        The voxel (i, j) is the square around i, j.
+    """
+    inside = np.pad(voxels, 1)
+    x, y = np.nonzero(inside[1:] != inside[:-1])
+    vertical = np.stack([np.stack([x, y - 1], axis=1), np.stack([x, y], axis=1)], axis=1)
+    x, y = np.nonzero(inside[:, 1:] != inside[:, :-1])
+    horizontal = np.stack([np.stack([x - 1, y], axis=1), np.stack([x, y], axis=1)], axis=1)
+    # A padded index of k is the voxel k - 1, whose upper edge lies at k - 1 / 2.
+    return np.concatenate([vertical, horizontal]) - 0.5
+
+
+# Drawing.
+
+
+def _frame(
+    one: _Oriented, n_rows: int, n_slices: int, *, glass: bool
+) -> tuple[plt.Figure, np.ndarray, list[plt.Axes]]:
+    """Return a figure with a panel per layer and slice, and one for the glass brain of each row."""
+    beside = LABELS_WIDTH + SCALE_WIDTH + (GLASS_WIDTH if glass else 0)
+    width = min(SLICE_SIDE, (PAGE_WIDTH - beside) / n_slices)
+    height = min(width * one.sides[1] / one.sides[0], SLICE_SIDE) + 0.12
+    size = (max(beside + width * n_slices, COLUMN_WIDTH), TITLE_HEIGHT + height * n_rows + 0.15)
+    figure = plt.figure(figsize=size)
+    right = 1 - (beside - LABELS_WIDTH) / size[0]
+    panels = figure.subplots(
+        n_rows,
+        n_slices,
+        squeeze=False,
+        gridspec_kw={
+            **{"left": LABELS_WIDTH / size[0], "right": right, "wspace": 0.04, "hspace": 0.06},
+            **{"top": 1 - TITLE_HEIGHT / size[1], "bottom": 0.15 / size[1]},
+        },
     )
-    return figure, caption
+    for panel in panels.flat:
+        panel.set(xticks=[], yticks=[])
+        for spine in panel.spines.values():
+            spine.set_visible(False)
+    glasses = []
+    for row in panels if glass else ():
+        place = row[-1].get_position()
+        glasses.append(
+            figure.add_axes((right, place.y0, GLASS_WIDTH / size[0], place.height), frameon=False)
+        )
+    return figure, panels, glasses
 
 
-def _test_note(table: pd.DataFrame, correction: str, within_groups: bool) -> str:
-    n_permutations = int(table["n_permutations"].iloc[0])
-    if not n_permutations:
-        return "No test was run."
-    found = ", ".join(
-        f"{layer}: {int(n)}"
-        for layer, n in zip(table["layer"], table[f"n_{correction}"], strict=True)
-    )
-    return (
-        f"Outlined: p ≤ {table['alpha'].iloc[0]:g}, corrected over the map "
-        f"({CORRECTIONS[correction]} of {n_permutations:,} permutations of the conditions"
-        f"{' within their group' if within_groups else ''}); voxels found: {found}."
-    )
-
-
-def _slices(maps: BrainMaps) -> list[float]:
-    """Return heights in mm at which the maps are cut, evenly over where there are any."""
-    heights = nibabel.affines.apply_affine(maps.affine, np.argwhere(maps.mask))[:, 2]
-    low, high = np.quantile(heights, [0.08, 0.92])
-    step = np.linalg.norm(maps.affine[:3, 2])
-    n = int(np.clip((high - low) // step + 1, 1, N_SLICES))
-    return np.linspace(low, high, n).tolist()
-
-
-def _row_frame(number: int, n_rows: int, height: float) -> tuple[float, float]:
-    """Return bottom and height of a row, as parts of the figure."""
-    usable = (height - TITLE_HEIGHT) / height
-    return usable * (1 - (number + 1) / n_rows), usable / n_rows
-
-
-def _draw_row(
-    figure: plt.Figure,
-    frame: tuple[float, float],
-    image: nibabel.Nifti1Image,
-    significant: np.ndarray,
-    *,
-    label: str,
-    slices: list[float],
-    largest: float,
-    standard_space: bool,
+def _draw_slice(
+    panel: plt.Axes, one: _Oriented, significant: np.ndarray, z: int, largest: float
 ) -> None:
-    bottom, height = frame
-    values = np.asarray(image.dataobj)
-    outline = nibabel.Nifti1Image(significant.astype(np.float32), image.affine)
-    brain = nibabel.Nifti1Image(np.isfinite(values).astype(np.float32), image.affine)
-    shown = nibabel.Nifti1Image(np.nan_to_num(np.maximum(values, 0)), image.affine)
-    options = {
-        **{"cmap": SEQUENTIAL, "vmin": 0, "vmax": largest, "colorbar": False},
-        **{"threshold": 1e-6, "annotate": False, "figure": figure},
-    }
-    cut = plot_stat_map(
-        shown,
-        bg_img=brain,
-        display_mode="z",
-        cut_coords=slices,
-        axes=(0.08, bottom, 0.58, height * 0.95),
-        black_bg=False,
-        **options,
-    )
-    # Without a brain of the template's shape its outlines would be those of another head.
-    glass = plot_glass_brain(
+    values = one.data[:, :, z]
+    inside = np.isfinite(values)
+    ratio = np.divide(*nibabel.affines.voxel_sizes(one.affine)[1::-1])
+    options = {"origin": "lower", "interpolation": "nearest", "aspect": ratio}
+    grey = np.where(inside, 0.0, np.nan)
+    panel.imshow(grey.T, cmap=plt.matplotlib.colors.ListedColormap([NOT_SIMILAR]), **options)
+    shown = np.where(inside & (values > 0), values, np.nan)
+    panel.imshow(shown.T, cmap=SEQUENTIAL, vmin=0, vmax=largest, **options)
+    panel.add_collection(LineCollection(outline(inside), colors="0.5", linewidths=0.5))
+    if significant[:, :, z].any():
+        edges = outline(significant[:, :, z])
+        # White below black: seen on dark and on light colours.
+        for colour, width in (("white", 2.0), ("black", 1.0)):
+            panel.add_collection(LineCollection(edges, colors=colour, linewidths=width))
+    panel.set(xlim=(-1, values.shape[0]), ylim=(-1, values.shape[1]))
+
+
+def _draw_glass(figure: plt.Figure, axes: plt.Axes, one: _Oriented, largest: float) -> None:
+    shown = nibabel.Nifti1Image(np.nan_to_num(np.maximum(one.data, 0)), one.affine)
+    display = plot_glass_brain(
         shown,
         display_mode="xz",
-        axes=(0.67, bottom, 0.24, height * 0.95),
-        alpha=0.7 if standard_space else 0.0,
-        **options,
+        axes=axes,
+        figure=figure,
+        **{"cmap": SEQUENTIAL, "vmin": 0, "vmax": largest, "colorbar": False},
+        **{"threshold": 1e-6, "annotate": False, "alpha": 0.7},
     )
-    # Parts of the brain that are not similar at all are white: an outline shows where it ends.
-    for display in (cut,) if standard_space else (cut, glass):
-        display.add_contours(brain, levels=[0.5], colors="0.6", linewidths=0.6)
-    if significant.any():
-        for display in (cut, glass):
-            _outline(display, outline)
-    cut.annotate(left_right=False, size=6)
-    glass.annotate(positions=False, size=6)
-    figure.text(0.01, bottom + height / 2, label, rotation=90, va="center", fontsize=7.5)
-
-
-def _outline(display: BaseSlicer, outline: nibabel.Nifti1Image) -> None:
-    display.add_contours(outline, levels=[0.5], colors="black", linewidths=0.9)
+    display.annotate(positions=False, size=6)
 
 
 def _draw_scale(figure: plt.Figure, largest: float, label: str) -> None:
-    axes = figure.add_axes((0.925, 0.12, 0.012, 0.68))
+    width, height = figure.get_size_inches()
+    place = (1 - 0.62 / width, 0.2 / height, 0.1 / width, 1 - (TITLE_HEIGHT + 0.25) / height)
     scale = plt.cm.ScalarMappable(plt.Normalize(0, largest), SEQUENTIAL)
-    figure.colorbar(scale, cax=axes, label=label)
+    bar = figure.colorbar(scale, cax=figure.add_axes(place), label=label)
+    bar.locator = plt.MaxNLocator(4)
+    bar.update_ticks()
+
+
+# Words.
+
+
+def _value_label(table: pd.DataFrame) -> str:
+    label = similarity_label(table["comparator"].iloc[0])
+    return f"mean $z$ of {label}" if _is_group(table) else label
+
+
+def _is_group(table: pd.DataFrame) -> bool:
+    return "n_subjects" in table
+
+
+def _who(table: pd.DataFrame) -> str:
+    status = table["status"].iloc[0]
+    if status == SINGLE_CASE:
+        return f"{subject_label(str(table['subject'].iloc[0]))}, a {status}"
+    test = "" if status == INFERENTIAL else f" ({status})"
+    return f"{int(table['n_subjects'].iloc[0])} subjects{test}"
+
+
+def _caption(table: pd.DataFrame, n_rows: int, settings: Settings) -> str:
+    first = table.iloc[0]
+    left_out = "" if n_rows == len(table) else f" {n_rows} of {len(table)} layers are shown."
+    what = "Mean Fisher z of searchlight similarities" if _is_group(table) else "Searchlight"
+    partial = f", {', '.join(settings.controls)} partialled out" if settings.controls else ""
+    centres = (
+        f"{int(first['n_voxels']):,} voxels that all subjects have"
+        if _is_group(table)
+        else f"{int(first['n_computed']):,} of {int(first['n_centres']):,} centres"
+    )
+    scope = _group_note if _is_group(table) else _subject_note
+    return (
+        f"{what} ({first['comparator']}{partial}) of {first['model']}, {_who(table)}: spheres of "
+        f"radius {settings.radius:g} {settings.unit}, {centres}; n = {int(first['n_images'])} "
+        f"images ({int(first['n_pairs'])} pairs). {scope(table, settings)} Grey: not above zero."
+        f"{left_out}"
+    )
+
+
+def _subject_note(table: pd.DataFrame, settings: Settings) -> str:
+    n_permutations = int(table["n_permutations"].iloc[0])
+    within = " within their group" if settings.within_groups else ""
+    draws = f"{n_permutations:,} permutations of the conditions{within}"
+    tested = _found_note(table, settings, draws, "similarity") if n_permutations else "No test."
+    return f"{tested} One subject: nothing is claimed about others."
+
+
+def _group_note(table: pd.DataFrame, settings: Settings) -> str:
+    if table["status"].iloc[0] != INFERENTIAL:
+        return "Not tested: a sign-flip test over subjects needs six of them."
+    n_flips = int(table["n_flips"].iloc[0])
+    return _found_note(table, settings, f"{n_flips:,} sign flips of the subjects", "t")
+
+
+def _found_note(table: pd.DataFrame, settings: Settings, draws: str, statistic: str) -> str:
+    """Return what is outlined, by which test, and how many voxels of each layer it holds."""
+    enhanced = "threshold-free cluster enhancement, " if settings.tfce else ""
+    column = "n_p_tfce" if settings.tfce else "n_p_max"
+    found = ", ".join(
+        f"{layer}: {int(n):,}" for layer, n in zip(table["layer"], table[column], strict=True)
+    )
+    over = "all maps together" if settings.across_models else "the voxels of each map"
+    return (
+        f"Outlined: p ≤ {table['alpha'].iloc[0]:g}, one-sided, corrected over {over} ({enhanced}"
+        f"largest {statistic} of {draws}); voxels found: {found}."
+    )
 
 
 if __name__ == "__main__":
@@ -186,15 +325,19 @@ if __name__ == "__main__":
         params = snakemake.params
         table = read_table(snakemake.input.table)
         figure, caption = plot_searchlight(
-            read_maps(snakemake.input.similarity),
+            read_maps(snakemake.input.maps),
             read_maps(snakemake.input.p),
             table[table["model"] == snakemake.wildcards.model],
+            Settings(
+                radius=params.radius,
+                unit=params.unit,
+                controls=params.controls,
+                tfce=params.tfce,
+                across_models=params.across_models,
+                within_groups=params.within_groups,
+            ),
             title=params.title,
             simulated=params.simulated,
-            correction=params.correction,
-            radius=params.radius,
-            unit=params.unit,
-            within_groups=params.within_groups,
             standard_space=params.standard_space,
         )
         save_figure(figure, caption, simulated=params.simulated, **dict(snakemake.output.items()))

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.alignment import positions
-from workflow.lib.brain_maps import read_mask, write_maps
+from workflow.lib.brain_maps import grid_of, read_mask, write_maps
 from workflow.lib.distances import CROSSNOBIS, noise_normalised
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
-from workflow.lib.map_statistics import MapTest, label_permutation_test
+from workflow.lib.map_statistics import FACES, SINGLE_CASE, MapTest, label_permutation_test
 from workflow.lib.model_layers import ModelLayers
 from workflow.lib.pattern_preparation import condition_means, noise_residuals, run_means
 from workflow.lib.pattern_store import PatternStore
@@ -25,6 +25,7 @@ from workflow.lib.searchlight import (
     without_controls,
 )
 from workflow.lib.seeds import generator
+from workflow.lib.sources import WHOLE_BRAIN
 from workflow.lib.tables import write_table
 
 # Statistics of a map, in the order of the output files.
@@ -33,11 +34,11 @@ STATISTICS = ("similarity", "p", "p_max", "p_tfce")
 
 def subject_searchlight(
     store: PatternStore,
-    roi: str,
     names: Sequence[str],
-    mask: np.ndarray,
-    affine: np.ndarray,
     *,
+    grid: tuple[int, ...],
+    affine: np.ndarray,
+    mask: np.ndarray | None,
     match: str,
     noise_normalisation: str,
     metric: str,
@@ -50,9 +51,9 @@ def subject_searchlight(
     Parameters
     ----------
     store : the subject's patterns, with the voxel indices x, y and z of every channel
-    roi : ROI of the file that holds the brain
     names : matched names of the conditions in the common order
-    mask : bool array (x, y, z), affine : float array (4, 4)
+    grid, affine : voxels along x, y and z, and float array (4, 4)
+    mask : bool array (x, y, z), or None for the voxels that have channels
     match : "exact" or "normalised"
     noise_normalisation : "none" or "diagonal"
     metric, radius, unit, min_voxels : see `workflow.lib.searchlight.Searchlight`
@@ -60,27 +61,19 @@ def subject_searchlight(
     Raises
     ------
     InputError
-        An ROI that is not there, channels without a place, or runs of unequal numbers of
-        observations for crossnobis.
+        Runs of unequal numbers of observations for crossnobis, or no sphere of enough voxels.
     """
-    if roi not in store.rois:
-        raise InputError(
-            f"{store.path.name}: found no ROI {roi!r}, expected one of {', '.join(store.rois)}; "
-            "correct searchlight.roi"
-        )
-    patterns = store.patterns(roi)
-    missing = [axis for axis in "xyz" if axis not in patterns.channels]
-    if missing:
-        raise InputError(
-            f"{store.path.name}, {roi}: found no voxel indices {', '.join(missing)}, expected "
-            "those of every channel; a searchlight needs NIfTI images, not tables"
-        )
+    patterns = store.patterns(WHOLE_BRAIN)
+    voxels = np.stack([patterns.channels[axis] for axis in "xyz"], axis=1)
+    if mask is None:
+        mask = np.zeros(grid, dtype=bool)
+        mask[tuple(voxels.T)] = True
     stored = list(dict.fromkeys(store.conditions))
     ordered = [stored[i] for i in positions(names, stored, match=match, what=store.path.name)]
     try:
         return Searchlight(
             sphere_patterns(patterns, ordered, metric, noise_normalisation),
-            np.stack([patterns.channels[axis] for axis in "xyz"], axis=1),
+            voxels,
             mask=mask,
             affine=affine,
             radius=radius,
@@ -89,7 +82,7 @@ def subject_searchlight(
             min_voxels=min_voxels,
         )
     except InputError as error:
-        raise InputError(f"{store.path.name}, {roi}: {error}") from None
+        raise InputError(f"{store.path.name}: {error}") from None
 
 
 def sphere_patterns(
@@ -216,6 +209,7 @@ def summary_table(
     return pd.DataFrame(
         {
             "volume": np.arange(len(similarity)),
+            "status": SINGLE_CASE,
             "mean": np.nanmean(similarity, axis=1),
             "peak": similarity[np.arange(len(similarity)), peaks],
             **{f"peak_{axis}_mm": place for axis, place in zip("xyz", places.T, strict=True)},
@@ -237,13 +231,13 @@ if __name__ == "__main__":
         params, wildcards = snakemake.params, snakemake.wildcards
         numba.set_num_threads(min(snakemake.threads, numba.config.NUMBA_NUM_THREADS))
         models = [RDMStore(path) for path in snakemake.input.models]
-        mask, affine = read_mask(snakemake.input.mask)
+        grid, affine = grid_of(snakemake.input.images)
         searchlight = subject_searchlight(
             PatternStore(snakemake.input.patterns),
-            params.roi,
             models[0].names,
-            mask,
-            affine,
+            grid=grid,
+            affine=affine,
+            mask=read_mask(snakemake.input.mask)[0] if snakemake.input.mask else None,
             match=params.match,
             noise_normalisation=params.noise_normalisation,
             metric=params.metric,
@@ -258,14 +252,14 @@ if __name__ == "__main__":
             controls=params.controls,
             n_permutations=params.n_permutations,
             within_groups=params.within_groups,
-            connectivity=params.connectivity,
+            connectivity=FACES if params.tfce else None,
             across_models=params.across_models,
             alpha=params.alpha,
             # Every subject sees the same permutations.
             rng=generator(params.seed, "searchlight", wildcards.study),
         )
         for name in STATISTICS:
-            write_maps(snakemake.output[name], maps[name], mask, affine)
+            write_maps(snakemake.output[name], maps[name], searchlight.spheres.mask, affine)
         table.insert(0, "study", wildcards.study)
         table.insert(1, "subject", wildcards.subject)
         write_table(table, snakemake.output.table)

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.brain_maps import BrainMaps, check_same_grid, read_maps, write_maps
-from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
 from workflow.lib.map_statistics import (
     CLUSTER_COLUMNS,
+    FACES,
     GroupTest,
     cluster_table,
     fisher_z,
@@ -21,13 +21,10 @@ from workflow.lib.tables import read_table, write_table
 
 # Statistics of a group's map, in the order of the output files.
 STATISTICS = ("mean_z", "t", "p", "p_max", "p_tfce")
-# Without the mean taken off, unrelated RDMs are similar as well: zero means nothing.
-NOT_AROUND_ZERO = ("cosine",)
 
 
 def infer_group(
     subjects: Sequence[BrainMaps],
-    comparator: str,
     *,
     n_flips: int,
     connectivity: int | None,
@@ -40,8 +37,7 @@ def infer_group(
     Parameters
     ----------
     subjects : similarity maps of each subject, on one grid
-    comparator : comparator of the maps
-    n_flips : sign flips, all of them if there are no more
+    n_flips : sign flips, all of them if there are no more; 0 for no test
     connectivity : of clusters in TFCE; None for no TFCE
     across_models : whether corrected p-values hold for all maps together
     rng : numpy Generator
@@ -56,14 +52,9 @@ def infer_group(
     Raises
     ------
     InputError
-        Subjects on different grids, or a comparator whose null does not lie around zero.
+        Subjects on different grids, or without a common voxel.
     """
     check_same_grid(subjects)
-    if comparator in NOT_AROUND_ZERO:
-        raise InputError(
-            f"found maps of the comparator {comparator}, expected one that is zero for unrelated "
-            "RDMs, so that signs can be flipped; choose spearman or pearson"
-        )
     mask = np.any([maps.mask for maps in subjects], axis=0)
     z = fisher_z(np.stack([maps.values[:, mask] for maps in subjects]))
     found = sign_flip_test(
@@ -107,11 +98,10 @@ def clusters_of(
     affine: np.ndarray,
     *,
     alpha: float,
-    connectivity: int | None,
-    min_voxels: int,
+    tfce: bool,
 ) -> pd.DataFrame:
     """Return the clusters of every map: voxels significant by TFCE, or by the largest t without."""
-    p = maps["p_max"] if connectivity is None else maps["p_tfce"]
+    p = maps["p_tfce"] if tfce else maps["p_max"]
     tables = [
         cluster_table(
             maps["t"][number],
@@ -119,8 +109,6 @@ def clusters_of(
             mask,
             affine,
             alpha=alpha,
-            connectivity=connectivity or 6,
-            min_voxels=min_voxels,
         ).assign(model=layers["model"].iloc[number], layer=layers["layer"].iloc[number])
         for number in range(len(layers))
     ]
@@ -132,13 +120,12 @@ if __name__ == "__main__":
         params = snakemake.params
         numba.set_num_threads(min(snakemake.threads, numba.config.NUMBA_NUM_THREADS))
         tables = [read_table(path) for path in snakemake.input.tables]
-        layers = tables[0][["model", "layer", "volume", "comparator"]]
+        layers = tables[0][["model", "layer", "volume", "comparator", "n_images", "n_pairs"]]
         subjects = [read_maps(path) for path in snakemake.input.maps]
         found, maps, mask = infer_group(
             subjects,
-            layers["comparator"].iloc[0],
             n_flips=params.n_flips,
-            connectivity=params.connectivity,
+            connectivity=FACES if params.tfce else None,
             across_models=params.across_models,
             rng=generator(params.seed, "searchlight group", snakemake.wildcards.study),
         )
@@ -151,8 +138,7 @@ if __name__ == "__main__":
             mask,
             subjects[0].affine,
             alpha=params.alpha,
-            connectivity=params.connectivity,
-            min_voxels=params.min_cluster,
+            tfce=params.tfce,
         )
         write_table(group_table(layers, found, maps, params.alpha), snakemake.output.table)
         write_table(clusters, snakemake.output.clusters)

@@ -54,6 +54,12 @@ def read_mask(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     return mask, maps.affine
 
 
+def grid_of(path: str | Path) -> tuple[tuple[int, ...], np.ndarray]:
+    """Return the voxels of an image along x, y and z, and its affine (4, 4); reads no values."""
+    image = nibabel.load(path)
+    return (*image.shape, 1, 1)[:3], image.affine
+
+
 def read_maps(path: str | Path) -> BrainMaps:
     """Return the maps of an image.
 

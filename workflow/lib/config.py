@@ -16,7 +16,14 @@ from jsonschema.exceptions import ValidationError
 
 from workflow.lib.errors import InputError
 from workflow.lib.layout import file_sources
-from workflow.lib.sources import JOINT_SUBJECT, MEAN_SESSION, Axis, axes_of, check_placeholders
+from workflow.lib.sources import (
+    IMAGE_SUFFIXES,
+    JOINT_SUBJECT,
+    MEAN_SESSION,
+    Axis,
+    axes_of,
+    check_placeholders,
+)
 
 # What each source of raw files cannot do without.
 SOURCE_KEYS = {
@@ -296,6 +303,8 @@ def _check_study(where: str, study: Mapping) -> None:
             )
     _check_controls(f"{where}.controls", study)
     _check_partition(f"{where}.partition", study)
+    if "searchlight" in study:
+        _check_searchlight(f"{where}.searchlight", study)
 
 
 def _check_controls(where: str, study: Mapping) -> None:
@@ -335,6 +344,57 @@ def _check_partition(where: str, study: Mapping) -> None:
         raise InputError(
             f"{where}: found {study['partition'][0]!r} alone, expected two to four models that "
             "share the variance; add one"
+        )
+
+
+def _check_searchlight(where: str, study: Mapping) -> None:
+    settings, brain = study["searchlight"], study["brain"]
+    _check_whole_images(where, brain)
+    for key in ("models", "controls"):
+        for name in settings[key]:
+            _check_model(f"{where}.{key}", name, study["models"])
+    controls = settings["controls"]
+    if controls and settings["comparator"] not in PARTIAL_COMPARATORS:
+        raise InputError(
+            f"{where}.controls: found them with the comparator {settings['comparator']}, expected "
+            f"{' or '.join(PARTIAL_COMPARATORS)}; choose one of these, or leave the controls out"
+        )
+    mapped = settings["models"] or list(study["models"])
+    if set(mapped) <= set(controls):
+        raise InputError(
+            f"{where}.controls: found all models to be mapped ({_listed(mapped)}), expected one "
+            "that is no control; leave one out"
+        )
+    if brain["noise_normalisation"] == "shrinkage":
+        raise InputError(
+            f"{where}: found brain.noise_normalisation shrinkage, expected none or diagonal, "
+            "because the covariance of a whole brain has no useful inverse; choose one of these"
+        )
+    unknown = set(re.findall(r"{\w*}", settings["mask"] or "")) - {"{subject}"}
+    if unknown:
+        raise InputError(
+            f"{where}.mask: found {min(unknown)} in {settings['mask']!r}, expected no placeholder "
+            "but {subject}; correct it"
+        )
+
+
+def _check_whole_images(where: str, brain: Mapping) -> None:
+    """Check that the responses are images of a whole brain, or what was scanned of it."""
+    if brain["data"] != "patterns":
+        raise InputError(
+            f"{where}: found brain RDMs, expected response patterns (`brain: {{data: patterns}}`), "
+            "of which the RDMs of spheres can be computed; leave the searchlight out"
+        )
+    if not brain["files"].lower().endswith(IMAGE_SUFFIXES):
+        raise InputError(
+            f"{where}: found the responses {brain['files']!r}, expected NIfTI images "
+            f"({' or '.join(IMAGE_SUFFIXES)}), which say where each voxel lies; leave the "
+            "searchlight out"
+        )
+    if "{roi}" in brain["files"]:
+        raise InputError(
+            f"{where}: found a file per ROI, {brain['files']!r}, expected images of the whole "
+            "brain; give these, and the ROIs as masks (`from: mask`)"
         )
 
 

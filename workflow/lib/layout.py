@@ -9,7 +9,7 @@ from pathlib import Path
 
 from workflow.lib.datasets import Dataset
 from workflow.lib.errors import InputError
-from workflow.lib.sources import files_of, pattern_files
+from workflow.lib.sources import files_of, pattern_files, searchlight_source
 
 RESOURCES = "resources"
 
@@ -95,7 +95,10 @@ def weight_files(study: Mapping) -> list[str]:
 def study_raw_files(study: Mapping, datasets: Mapping[str, Dataset], run: str) -> list[str]:
     """Return all raw files of a study, relative to their folder, each once."""
     folder = raw_folder(study, run)
-    files = [file for source in file_sources(study).values() for file in raw_files(source, folder)]
+    sources = [*file_sources(study).values()]
+    if "searchlight" in study:
+        sources.append(searchlight_source(study))
+    files = [file for source in sources for file in raw_files(source, folder)]
     return list(dict.fromkeys(files + stimulus_files(study, datasets, run)))
 
 

@@ -29,7 +29,10 @@ MAPS_BYTES = 1 << 27
 PRODUCT_COLUMNS = 1024
 # Steps between voxels that share a face; a face or an edge; a face, an edge or a corner.
 CONNECTIVITIES = {6: 1, 18: 2, 26: 3}
+FACES = 6
 EXTENT, HEIGHT = 0.5, 2.0
+# What the number of subjects carries.
+SINGLE_CASE, DESCRIPTIVE, INFERENTIAL = "single case", "descriptive", "inferential"
 # A subject's correlation with itself has no z; this one has 9.
 LARGEST_CORRELATION = 1 - 1e-8
 TOLERANCE = TIE_TOLERANCE[np.dtype(np.float64)]
@@ -64,7 +67,7 @@ class MapTest:
 # Threshold-free cluster enhancement.
 
 
-def neighbour_table(mask: np.ndarray, connectivity: int = 6) -> np.ndarray:
+def neighbour_table(mask: np.ndarray, connectivity: int = FACES) -> np.ndarray:
     """Return the neighbours of each voxel of a mask.
 
     Parameters
@@ -280,7 +283,7 @@ def label_permutation_test(
     rng: np.random.Generator,
     groups: Sequence[str] | None = None,
     basis: np.ndarray | None = None,
-    connectivity: int | None = 6,
+    connectivity: int | None = FACES,
     across_models: bool = False,
     progress: str | None = None,
 ) -> MapTest:
@@ -419,7 +422,7 @@ def sign_flip_test(
     *,
     n_flips: int,
     rng: np.random.Generator,
-    connectivity: int | None = 6,
+    connectivity: int | None = FACES,
     across_maps: bool = False,
     progress: str | None = None,
 ) -> GroupTest:
@@ -434,7 +437,7 @@ def sign_flip_test(
     mask : bool array (x, y, z)
         Its voxels are the centres.
     n_flips : int
-        If there are no more than these in all, 2^n_subjects, each is taken once.
+        If there are no more than these in all, 2^n_subjects, each is taken once; 0 for no test.
     rng : numpy Generator
     connectivity, across_maps, progress : as in `label_permutation_test`
 
@@ -461,12 +464,12 @@ def sign_flip_test(
     tested = np.ascontiguousarray(maps[:, :, where], dtype=np.float64)
     mean, t = _spread(tested.mean(axis=0), where), np.full((n_maps, n_centres), np.nan)
     if n_subjects == 1:
-        return GroupTest("single case", 1, mean, t, None)
+        return GroupTest(SINGLE_CASE, 1, mean, t, None)
     observed = t_statistics(np.ones((1, n_subjects)), tested.reshape(n_subjects, -1))
     observed = observed.reshape(n_maps, -1)
     t[:, where] = observed
-    if n_subjects < MIN_SUBJECTS:
-        return GroupTest("descriptive", n_subjects, mean, t, None)
+    if n_subjects < MIN_SUBJECTS or not n_flips:
+        return GroupTest(DESCRIPTIVE, n_subjects, mean, t, None)
     signs, complete = sign_flips(n_subjects, n_flips, rng)
     volume = mask.astype(bool)
     volume[volume] = where
@@ -478,7 +481,7 @@ def sign_flip_test(
         tally.add(draws, slice(None), null.reshape(-1, *observed.shape))
         tally.add_whole(draws, null.reshape(-1, observed.shape[1]))
     result = tally.result(where, complete=complete, across_maps=across_maps)
-    return GroupTest("inferential", n_subjects, mean, t, result)
+    return GroupTest(INFERENTIAL, n_subjects, mean, t, result)
 
 
 def sign_flips(n_subjects: int, n_flips: int, rng: np.random.Generator) -> tuple[np.ndarray, bool]:
@@ -522,7 +525,7 @@ def cluster_table(
     affine: np.ndarray,
     *,
     alpha: float = 0.05,
-    connectivity: int = 6,
+    connectivity: int = FACES,
     min_voxels: int = 1,
 ) -> pd.DataFrame:
     """Return the clusters of significant voxels of a map, from the largest to the smallest.

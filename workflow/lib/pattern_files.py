@@ -16,7 +16,7 @@ import scipy.io
 
 from workflow.lib.errors import InputError
 from workflow.lib.pattern_observations import SEPARATORS, column_of, read_columns
-from workflow.lib.pattern_session import IMAGE_SUFFIXES, axis_of, the_same
+from workflow.lib.pattern_session import axis_of, the_same
 from workflow.lib.rdm_files import (
     HDF5RDMFile,
     MatlabRDMFile,
@@ -27,7 +27,7 @@ from workflow.lib.rdm_files import (
     is_number,
     one_of,
 )
-from workflow.lib.sources import Axis, axes_of, items_of
+from workflow.lib.sources import IMAGE_SUFFIXES, Axis, axes_of, items_of
 
 # What observation descriptors and columns with the run are called, where the config does not say.
 RUN_NAMES = ("run", "runs")

@@ -12,9 +12,6 @@ import numpy as np
 from workflow.lib.errors import InputError
 from workflow.lib.sources import Axis, axes_of
 
-# Files with these suffixes are images, all others arrays.
-IMAGE_SUFFIXES = (".nii", ".nii.gz")
-
 
 class Session(Protocol):
     """The files of one session of one subject, opened but not read.

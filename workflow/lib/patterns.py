@@ -27,7 +27,8 @@ from workflow.lib.errors import InputError
 from workflow.lib.pattern_files import ArraySession
 from workflow.lib.pattern_images import ImageSession, check_grid
 from workflow.lib.pattern_observations import Observations, observations_of
-from workflow.lib.pattern_session import IMAGE_SUFFIXES, Session, axis_of
+from workflow.lib.pattern_session import Session, axis_of
+from workflow.lib.sources import IMAGE_SUFFIXES
 
 log = logging.getLogger("workflow")
 

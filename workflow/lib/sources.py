@@ -27,6 +27,11 @@ MODEL_AXES = {"layers": "layer", "average": "member"}
 MEAN_SESSION = "mean"
 JOINT_SUBJECT = "joint"
 
+# What the only ROI of a searchlight's patterns is called.
+WHOLE_BRAIN = "brain"
+# Patterns in files with these suffixes are images, all others arrays.
+IMAGE_SUFFIXES = (".nii", ".nii.gz")
+
 # The keys of a block that say where its RDMs lie; others (such as how figures draw a model) must
 # not make anything be read again.
 SOURCE_KEYS = (
@@ -82,6 +87,20 @@ class Item:
 def source_keys(block: Mapping) -> dict:
     """Return the keys of a config block that say where its RDMs lie."""
     return {key: block[key] for key in SOURCE_KEYS if key in block}
+
+
+def searchlight_source(study: Mapping) -> dict:
+    """Return the block of a study's brain in which its only ROI holds all voxels of a searchlight.
+
+    Parameters
+    ----------
+    study : a study of the completed config, with a searchlight
+    """
+    mask = study["searchlight"]["mask"]
+    rois = {"names": {WHOLE_BRAIN: mask}, "from": "mask"}
+    return source_keys(study["brain"]) | {
+        "rois": rois if mask else {"names": [WHOLE_BRAIN], "from": "constant"}
+    }
 
 
 def axes_of(source: Mapping) -> list[Axis]:

@@ -1,70 +1,60 @@
 # Stage searchlight: patterns on a grid, model RDMs -> maps of similarity, their tests, figures.
 #
-# In: <results>/<study>/patterns/ and rdms/, and the mask of the brain.
-# Out: <results>/<study>/maps/ with similarity_<subject>.nii.gz and its p-values, a volume per layer
-# (of each voxel, by the largest similarity, by TFCE), and the same of the group;
-# <results>/<study>/tables/ with searchlight_<subject>.csv and searchlight_group.csv (a row per
-# layer) and searchlight_clusters.csv (of the group); a figure per subject and model.
-
-from workflow.lib.sources import filled
-
-
-def searchlight_mask(wildcards):
-    """Return the image whose voxels are the centres: that of the ROI, unless another is given."""
-    entry = config["rsa"][wildcards.study]
-    settings, rois = entry["searchlight"], entry["brain"]["rois"]
-    mask = settings["mask"]
-    if mask is None:
-        if rois["from"] != "mask":
-            raise WorkflowError(
-                f"config, rsa.{wildcards.study}.searchlight.mask: found none and ROIs that are no "
-                "masks, expected an image of the brain; give one"
-            )
-        mask = rois["names"][settings["roi"]]
-    folder = raw_folder(entry, config["run"])
-    return f"{folder}/{filled(mask, entry['brain'], {'subject': wildcards.subject})}"
+# In: the images of the brain, and <results>/<study>/rdms/ of the models.
+# Out: <results>/<study>/patterns/searchlight_<subject>.h5, the responses of all voxels;
+# <results>/<study>/maps/ with similarity_<subject>.nii.gz and its p-values, a volume per layer
+# (p, of each voxel by itself; p_max and p_tfce, corrected by the largest similarity and by TFCE),
+# and mean_z_group.nii.gz with t and the same p-values; <results>/<study>/tables/ with
+# searchlight_<subject>.csv and searchlight_group.csv (a row per layer) and
+# searchlight_clusters.csv (of the group); a figure per subject and model.
 
 
-def searchlight_models(wildcards):
-    """Return the RDMs of the models to be mapped, and of those to be partialled out."""
-    entry = config["rsa"][wildcards.study]
-    settings = entry["searchlight"]
-    chosen = [*(settings["models"] or entry["models"]), *settings["controls"]]
-    return [f"<results>/{wildcards.study}/rdms/model_{model}.h5" for model in dict.fromkeys(chosen)]
+include: "searchlight_functions.smk"
 
 
-def searchlight_p(wildcards):
-    """Return the p-values that figures outline: by TFCE, if it is computed."""
-    enhanced = config["rsa"][wildcards.study]["searchlight"]["connectivity"]
-    kind = "p_tfce" if enhanced else "p_max"
-    return f"<results>/{wildcards.study}/maps/{kind}_{wildcards.subject}.nii.gz"
-
-
-SEARCHLIGHT_STUDIES = one_of(
-    name
-    for name, entry in config["rsa"].items()
-    if "searchlight" in entry and entry["brain"]["data"] == "patterns"
-)
+use rule extract_patterns as extract_searchlight_patterns with:
+    input:
+        searchlight_raw_files,
+    output:
+        "<results>/{study}/patterns/searchlight_{subject}.h5",
+    log:
+        "<logs>/{study}/patterns/searchlight_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/patterns/searchlight_{subject}.tsv"
+    wildcard_constraints:
+        study=SEARCHLIGHT_STUDIES,
+        subject=one_of(SUBJECTS),
+    params:
+        source=searchlight_brain,
 
 
 rule compute_searchlight:
     """Compare the RDM of a sphere around every voxel of one subject with every layer, and test it."""
     input:
-        patterns="<results>/{study}/patterns/brain_{subject}.h5",
+        patterns="<results>/{study}/patterns/searchlight_{subject}.h5",
         models=searchlight_models,
+        # Any image of the subject gives the grid.
+        images=lambda wildcards: searchlight_raw_files(wildcards)[0],
         mask=searchlight_mask,
     output:
         similarity="<results>/{study}/maps/similarity_{subject}.nii.gz",
         p="<results>/{study}/maps/p_{subject}.nii.gz",
         p_max="<results>/{study}/maps/p_max_{subject}.nii.gz",
         p_tfce="<results>/{study}/maps/p_tfce_{subject}.nii.gz",
-        table="<results>/{study}/tables/searchlight_{subject}.csv",
+        table=report(
+            "<results>/{study}/tables/searchlight_{subject}.csv",
+            caption="../../report/searchlight_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "searchlight of {subject}"},
+        ),
     log:
         "<logs>/{study}/maps/searchlight_{subject}.log",
     benchmark:
         "<benchmarks>/{study}/maps/searchlight_{subject}.tsv"
     wildcard_constraints:
         study=SEARCHLIGHT_STUDIES,
+        subject=one_of(SUBJECTS),
     conda:
         "../../../envs/neuro.yaml"
     threads: 2
@@ -72,14 +62,13 @@ rule compute_searchlight:
         mem_mb=size_mb(8, at_least=2000),
         runtime=120,
     params:
-        roi=setting("searchlight", "roi"),
         radius=setting("searchlight", "radius"),
         unit=setting("searchlight", "unit"),
         min_voxels=setting("searchlight", "min_voxels"),
         comparator=setting("searchlight", "comparator"),
         controls=setting("searchlight", "controls"),
         n_permutations=setting("searchlight", "n_permutations"),
-        connectivity=setting("searchlight", "connectivity"),
+        tfce=setting("searchlight", "tfce"),
         across_models=setting("searchlight", "across_models"),
         alpha=setting("searchlight", "alpha"),
         within_groups=setting("inference", "within_groups"),
@@ -98,13 +87,25 @@ rule infer_searchlight_group:
         maps=subject_files("maps/similarity_{subject}.nii.gz", joint=False),
         tables=subject_files("tables/searchlight_{subject}.csv", joint=False),
     output:
-        mean_z="<results>/{study}/maps/group_mean_z.nii.gz",
-        t="<results>/{study}/maps/group_t.nii.gz",
-        p="<results>/{study}/maps/group_p.nii.gz",
-        p_max="<results>/{study}/maps/group_p_max.nii.gz",
-        p_tfce="<results>/{study}/maps/group_p_tfce.nii.gz",
-        table="<results>/{study}/tables/searchlight_group.csv",
-        clusters="<results>/{study}/tables/searchlight_clusters.csv",
+        mean_z="<results>/{study}/maps/mean_z_group.nii.gz",
+        t="<results>/{study}/maps/t_group.nii.gz",
+        p="<results>/{study}/maps/p_group.nii.gz",
+        p_max="<results>/{study}/maps/p_max_group.nii.gz",
+        p_tfce="<results>/{study}/maps/p_tfce_group.nii.gz",
+        table=report(
+            "<results>/{study}/tables/searchlight_group.csv",
+            caption="../../report/searchlight_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "searchlight of the group"},
+        ),
+        clusters=report(
+            "<results>/{study}/tables/searchlight_clusters.csv",
+            caption="../../report/searchlight_clusters.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "searchlight, clusters of the group"},
+        ),
     log:
         "<logs>/{study}/maps/searchlight_group.log",
     benchmark:
@@ -118,11 +119,10 @@ rule infer_searchlight_group:
         mem_mb=size_mb(30, at_least=2000),
         runtime=120,
     params:
-        n_flips=setting("searchlight", "n_flips"),
-        connectivity=setting("searchlight", "connectivity"),
+        n_flips=setting("searchlight", "n_permutations"),
+        tfce=setting("searchlight", "tfce"),
         across_models=setting("searchlight", "across_models"),
         alpha=setting("searchlight", "alpha"),
-        min_cluster=setting("searchlight", "min_cluster"),
         seed=config["seed"],
         code=script_digest("searchlight/infer_searchlight_group.py"),
     script:
@@ -130,9 +130,9 @@ rule infer_searchlight_group:
 
 
 rule plot_searchlight:
-    """Draw searchlight maps: slices and glass brain of every layer, the significant part outlined."""
+    """Draw a subject's searchlight maps of every layer of a model, the significant part outlined."""
     input:
-        similarity="<results>/{study}/maps/similarity_{subject}.nii.gz",
+        maps="<results>/{study}/maps/similarity_{subject}.nii.gz",
         p=searchlight_p,
         table="<results>/{study}/tables/searchlight_{subject}.csv",
     output:
@@ -147,6 +147,7 @@ rule plot_searchlight:
         "<logs>/{study}/figures/searchlight_{subject}_{model}.log",
     wildcard_constraints:
         study=SEARCHLIGHT_STUDIES,
+        subject=one_of(SUBJECTS),
     conda:
         "../../../envs/neuro.yaml"
     threads: 1
@@ -159,11 +160,30 @@ rule plot_searchlight:
         simulated=is_simulated,
         radius=setting("searchlight", "radius"),
         unit=setting("searchlight", "unit"),
-        correction=lambda wildcards, input: Path(input.p).name.removesuffix(
-            f"_{wildcards.subject}.nii.gz"
-        ),
+        controls=setting("searchlight", "controls"),
+        tfce=setting("searchlight", "tfce"),
+        across_models=setting("searchlight", "across_models"),
         within_groups=setting("inference", "within_groups"),
         standard_space=setting("searchlight", "standard_space"),
         code=script_digest("figures/plot_searchlight.py"),
     script:
         "../../../scripts/figures/plot_searchlight.py"
+
+
+use rule plot_searchlight as plot_searchlight_group with:
+    input:
+        maps=f"<results>/{{study}}/maps/mean_z_{GROUP}.nii.gz",
+        p=searchlight_p,
+        table=f"<results>/{{study}}/tables/searchlight_{GROUP}.csv",
+    output:
+        **figure_files(
+            f"searchlight_{GROUP}_{{model}}",
+            "Searchlight",
+            figure="searchlight",
+            subject=GROUP,
+            model="{model}",
+        ),
+    log:
+        f"<logs>/{{study}}/figures/searchlight_{GROUP}_{{model}}.log",
+    wildcard_constraints:
+        study=SEARCHLIGHT_STUDIES,

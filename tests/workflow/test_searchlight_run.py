@@ -1,0 +1,45 @@
+"""Searchlight maps of a user's own NIfTI betas, from the config to the figures."""
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from tests.simulated_volumes import BEYOND_MASK, distance_from_region, study_block, write_study
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
+
+RESULTS = "results/mine/maps"
+CLUSTERS = f"{RESULTS}/tables/searchlight_clusters.csv"
+SUBJECT_FIGURE = f"{RESULTS}/figures/searchlight_s1_planted.png"
+GROUP_FIGURE = f"{RESULTS}/figures/searchlight_group_planted.png"
+
+
+def test_betas_become_maps_and_figures_of_subjects_and_group(fresh):
+    subjects = [f"s{i}" for i in range(1, 7)]
+    raw = fresh.folder / "raw"
+    raw.mkdir()
+    write_study(raw, subjects, seed=1)
+    study = study_block(raw, subjects, n_permutations=99)
+    config = {"run": "mine", "studies": ["maps"], "rsa": {"maps": study}}
+    fresh.write("config/mine.yaml", yaml.safe_dump(config))
+    targets = (CLUSTERS, SUBJECT_FIGURE, GROUP_FIGURE)
+    planned = fresh.planned_jobs("--configfile", "config/mine.yaml")
+    assert planned["compute_searchlight"] == planned["extract_searchlight_patterns"] == 6
+    assert planned["infer_searchlight_group"] == 1
+    assert (planned["plot_searchlight"], planned["plot_searchlight_group"]) == (12, 2)
+
+    fresh.snakemake(*targets, "--configfile", "config/mine.yaml")
+    similarity = nibabel.load(fresh.folder / f"{RESULTS}/maps/similarity_s1.nii.gz").get_fdata()
+    assert similarity.shape == (*BEYOND_MASK.shape, 2)
+    assert np.isnan(similarity[BEYOND_MASK]).all()
+    table = pd.read_csv(fresh.folder / f"{RESULTS}/tables/searchlight_s1.csv")
+    assert table["status"].tolist() == ["single case"] * 2
+    clusters = pd.read_csv(fresh.folder / CLUSTERS)
+    peak = tuple(clusters[clusters["model"] == "planted"].iloc[0][["i", "j", "k"]].astype(int))
+    assert distance_from_region()[peak] <= 2
+    caption = (fresh.folder / GROUP_FIGURE).with_suffix(".rst").read_text()
+    assert "6 subjects" in caption
+    assert "64 sign flips" in caption
+    assert fresh.planned_jobs(*targets, "--configfile", "config/mine.yaml") == {}
