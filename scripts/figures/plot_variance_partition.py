@@ -16,6 +16,7 @@ from workflow.lib.plotting import (
     subject_label,
     titled,
     use_style,
+    wrapped,
 )
 from workflow.lib.sources import JOINT_SUBJECT
 from workflow.lib.tables import read_table
@@ -64,7 +65,7 @@ def plot_variance_partition(
     for panel in axes.flat[len(rois) :]:
         panel.set_visible(False)
     for panel in axes[:, 0]:
-        panel.set_yticks(np.arange(len(sets)), [_set_name(models) for models in sets])
+        panel.set_yticks(np.arange(len(sets)), wrapped(list(map(_set_name, sets)), 30))
     axes[0, 0].set_ylim(len(sets) - 0.5, -0.5)
     figure.supxlabel("share of the variance of the RDM (%)", fontsize=8)
     figure.suptitle(

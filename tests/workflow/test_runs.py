@@ -20,11 +20,26 @@ HEATMAP = "results/tiny/bold5000/figures/heatmap_CSI1.png"
 def test_tables_hold_one_row_per_cell(tiny_run):
     table = pd.read_csv(tiny_run.folder / "results/tiny/bold5000/tables/rsa_CSI1.csv")
     cells = table.groupby(["comparator", "roi", "layer"]).size()
-    assert len(table) == 2 * 10 * 5
+    # Five layers, and the source of the images.
+    assert len(table) == 2 * 10 * 6
     assert (cells == 1).all()
     assert table["similarity"].between(-1, 1).all()
     assert table["p"].between(1 / 100, 1).all()
     assert (table["q"] >= table["p"] - 1e-12).all()
+
+
+def test_controls_and_partition_of_the_simulated_truth(tiny_run):
+    """Pixels drive the early region and categories the late one, see simulate_objects."""
+    tables = tiny_run.folder / "results/tiny/objects/tables"
+    partial = pd.read_csv(tables / "partial_joint.csv").query("comparator == 'pearson'")
+    assert "pixel" not in set(partial["model"])
+    category = partial.query("model == 'category' and roi == 'late' and kind == 'partial'")
+    assert category["q"].item() < 0.05
+    shares = pd.read_csv(tables / "variance_partition.csv").query(
+        "comparator == 'pearson' and subject == 'joint'"
+    )
+    largest = shares.loc[shares.groupby("roi")["share"].idxmax()].set_index("roi")["models"]
+    assert largest.to_dict() == {"early": "pixel", "late": "category"}
 
 
 def test_rdms_open_in_rsatoolbox(tiny_run):
@@ -98,6 +113,8 @@ def test_one_figure_needs_its_subject_only(fresh):
         "align_images": 1,
         "import_brain_rdms": 1,
         "import_model_rdms": 1,
+        "compute_groups": 1,
+        "resample_images": 1,
         "compare_rdms": 1,
         "plot_heatmap": 1,
     }
