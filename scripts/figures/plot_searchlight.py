@@ -29,10 +29,13 @@ from workflow.lib.tables import read_table
 N_SLICES = 6
 # A map of more layers than these would not fit on a page.
 MAX_ROWS = 8
-# Inches: of a slice at most, of what stands beside the slices, and of the title above them.
+# Inches: of a slice, of all rows and of the scale at most; of what stands beside the slices, and
+# of the title above them.
 SLICE_SIDE = 1.7
+PAGE_HEIGHT = 9.0
+SCALE_HEIGHT = 2.5
 LABELS_WIDTH, SCALE_WIDTH, GLASS_WIDTH = 0.55, 0.75, 1.9
-TITLE_HEIGHT = 0.62
+TITLE_HEIGHT, GAP = 0.62, 0.12
 # Inside the brain, where a map is not above zero.
 NOT_SIMILAR = "0.9"
 
@@ -89,16 +92,18 @@ def plot_searchlight(
     slices = shown_slices(np.any([np.isfinite(one.data) for one in maps], axis=0), np.any(found, 0))
     largest = max(float(np.nanmax([np.nanmax(one.data) for one in maps])), 1e-3)
     use_style()
-    figure, panels, glass = _frame(maps[0], len(rows), len(slices), glass=standard_space)
+    # A glass brain shows the significant voxels alone.
+    with_glass = standard_space and bool(np.isfinite(p.values).any())
+    figure, panels, glass = _frame(maps[0], len(rows), len(slices), glass=with_glass)
     for number, (one, significant) in enumerate(zip(maps, found, strict=True)):
         for panel, z in zip(panels[number], slices, strict=True):
             _draw_slice(panel, one, significant, z, largest)
         label = "\n".join(wrapped([str(rows["layer"].iloc[number])]))
         panels[number][0].set_ylabel(label, labelpad=8)
-        if standard_space:
-            _draw_glass(figure, glass[number], one, largest)
+        if with_glass:
+            _draw_glass(figure, glass[number], one, significant, largest)
     for panel, z in zip(panels[0], slices, strict=True):
-        panel.set_title(f"z = {maps[0].height(z):.0f} mm", fontsize=7.5, pad=3)
+        panel.set_title(f"z = {round(maps[0].height(z))} mm", fontsize=7.5, pad=3)
     for side, place in (("L", 0.0), ("R", 1.0)):
         panels[-1][0].text(
             *(place, -0.02, side),
@@ -107,7 +112,8 @@ def plot_searchlight(
     _draw_scale(figure, largest, _value_label(table))
     heading = f"{titled(title, simulated=simulated)}: {table['model'].iloc[0]}"
     figure.suptitle(f"{heading}\n{_who(table)}", y=1 - 0.06 / figure.get_figheight(), va="top")
-    return figure, _caption(table, len(rows), settings)
+    note = " Glass brain: the outlined voxels." if with_glass else ""
+    return figure, _caption(table, len(rows), settings) + note
 
 
 # Maps.
@@ -184,7 +190,8 @@ def _frame(
     """Return a figure with a panel per layer and slice, and one for the glass brain of each row."""
     beside = LABELS_WIDTH + SCALE_WIDTH + (GLASS_WIDTH if glass else 0)
     width = min(SLICE_SIDE, (PAGE_WIDTH - beside) / n_slices)
-    height = min(width * one.sides[1] / one.sides[0], SLICE_SIDE) + 0.12
+    height = min(width * one.sides[1] / one.sides[0], SLICE_SIDE, PAGE_HEIGHT / n_rows - GAP) + GAP
+    width = min(width, (height - GAP) * one.sides[0] / one.sides[1])
     size = (max(beside + width * n_slices, COLUMN_WIDTH), TITLE_HEIGHT + height * n_rows + 0.15)
     figure = plt.figure(figsize=size)
     right = 1 - (beside - LABELS_WIDTH) / size[0]
@@ -230,10 +237,13 @@ def _draw_slice(
     panel.set(xlim=(-1, values.shape[0]), ylim=(-1, values.shape[1]))
 
 
-def _draw_glass(figure: plt.Figure, axes: plt.Axes, one: _Oriented, largest: float) -> None:
-    shown = nibabel.Nifti1Image(np.nan_to_num(np.maximum(one.data, 0)), one.affine)
+def _draw_glass(
+    figure: plt.Figure, axes: plt.Axes, one: _Oriented, significant: np.ndarray, largest: float
+) -> None:
+    """Draw the significant voxels only: of a whole brain the noise would hide them."""
+    shown = np.where(significant, np.nan_to_num(one.data), 0)
     display = plot_glass_brain(
-        shown,
+        nibabel.Nifti1Image(shown, one.affine) if significant.any() else None,
         display_mode="xz",
         axes=axes,
         figure=figure,
@@ -245,7 +255,9 @@ def _draw_glass(figure: plt.Figure, axes: plt.Axes, one: _Oriented, largest: flo
 
 def _draw_scale(figure: plt.Figure, largest: float, label: str) -> None:
     width, height = figure.get_size_inches()
-    place = (1 - 0.62 / width, 0.2 / height, 0.1 / width, 1 - (TITLE_HEIGHT + 0.25) / height)
+    length = min(SCALE_HEIGHT, height - TITLE_HEIGHT - 0.25)
+    bottom = height - TITLE_HEIGHT - 0.05 - length
+    place = (1 - 0.62 / width, bottom / height, 0.1 / width, length / height)
     scale = plt.cm.ScalarMappable(plt.Normalize(0, largest), SEQUENTIAL)
     bar = figure.colorbar(scale, cax=figure.add_axes(place), label=label)
     bar.locator = plt.MaxNLocator(4)
@@ -257,7 +269,7 @@ def _draw_scale(figure: plt.Figure, largest: float, label: str) -> None:
 
 def _value_label(table: pd.DataFrame) -> str:
     label = similarity_label(table["comparator"].iloc[0])
-    return f"mean $z$ of {label}" if _is_group(table) else label
+    return f"mean $z$ of\n{label}" if _is_group(table) else label
 
 
 def _is_group(table: pd.DataFrame) -> bool:

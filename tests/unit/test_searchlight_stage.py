@@ -309,6 +309,7 @@ def test_a_subject_is_called_a_single_case_in_title_and_caption(planted, standar
     assert "n = 16 images (120 pairs)" in caption
     assert "99 permutations" in caption
     assert f"voxels found: planted: {table['n_p_tfce'].iloc[0]}." in caption
+    assert ("Glass brain" in caption) == standard_space
 
 
 def test_a_group_without_a_test_says_so(group, tmp_path):
