@@ -31,6 +31,7 @@ from workflow.lib.layout import (
 )
 from workflow.lib.pattern_rdms import brain_rdms, extract_patterns
 from workflow.lib.pattern_store import PatternStore, write_patterns
+from workflow.lib.patterns import Patterns
 from workflow.lib.prediction import (
     CHANNELS,
     OPERATIONS_PER_SECOND,
@@ -40,7 +41,7 @@ from workflow.lib.prediction import (
     study_size,
 )
 from workflow.lib.rdm_source import read_aligned
-from workflow.lib.sources import axes_of
+from workflow.lib.sources import WHOLE_BRAIN, axes_of, searchlight_source
 from workflow.lib.stimuli import open_stimuli
 
 REPOSITORY = Path(__file__).parents[2]
@@ -99,6 +100,8 @@ def check_raw_files(study: Mapping, folder: Path) -> None:
     check_rdms(study, folder, common)
     if study["brain"]["data"] == "patterns":
         check_patterns(study, folder, common)
+    if "searchlight" in study:
+        check_searchlight(study, folder)
     if any("files" not in model for model in study["models"].values()):
         check_stimuli(study, folder)
 
@@ -115,16 +118,7 @@ def check_patterns(study: Mapping, folder: Path, images: Sequence[str]) -> None:
     brain, match = study["brain"], study["images"]["match"]
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary, "patterns.h5")
-        for subject in next(a.names for a in axes_of(brain) if a.placeholder == "subject"):
-            patterns = extract_patterns(
-                brain,
-                folder,
-                subject,
-                match=match,
-                detrend=brain["detrend"],
-                standardise=brain["standardise"],
-                remove_mean_pattern=brain["remove_mean_pattern"],
-            )
+        for subject, patterns in _patterns(study, brain, folder):
             write_patterns(file, patterns)
             rdms = brain_rdms(
                 PatternStore(file),
@@ -136,6 +130,33 @@ def check_patterns(study: Mapping, folder: Path, images: Sequence[str]) -> None:
             with _naming_subject(subject, file):
                 for _ in rdms:
                     pass
+
+
+def check_searchlight(study: Mapping, folder: Path) -> None:
+    """Read every subject's responses over the mask of the searchlight once."""
+    for subject, patterns in _patterns(study, searchlight_source(study), folder):
+        n_voxels = patterns[WHOLE_BRAIN].measurements.shape[1]
+        print(f"  searchlight of {subject}: {n_voxels:,} voxels with data")
+
+
+def _patterns(
+    study: Mapping, source: Mapping, folder: Path
+) -> Iterator[tuple[str, dict[str, Patterns]]]:
+    """Yield every subject with the patterns of a source, prepared as the study says."""
+    brain = study["brain"]
+    for subject in next(a.names for a in axes_of(brain) if a.placeholder == "subject"):
+        yield (
+            subject,
+            extract_patterns(
+                source,
+                folder,
+                subject,
+                match=study["images"]["match"],
+                detrend=brain["detrend"],
+                standardise=brain["standardise"],
+                remove_mean_pattern=brain["remove_mean_pattern"],
+            ),
+        )
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
+from scripts.check.check_config import check_searchlight
 from scripts.figures.plot_searchlight import Settings, outline, plot_searchlight, shown_slices
 from scripts.searchlight.compute_searchlight import compute_searchlight, subject_searchlight
 from scripts.searchlight.infer_searchlight_group import clusters_of, group_table, infer_group
@@ -406,5 +407,15 @@ def test_mistakes_get_one_clear_sentence(tmp_path, changes, searchlight, message
 def test_a_mask_on_another_grid_is_refused_with_what_to_do(tmp_path):
     write_study(tmp_path, ["s1"], seed=1)
     nibabel.save(nibabel.Nifti1Image(np.ones(GRID, np.uint8), np.eye(4)), tmp_path / "mask.nii")
-    with pytest.raises(InputError, match=r"mask.nii: found the affine .* as in s1_betas.nii.gz"):
-        searchlight_of(tmp_path, completed(tmp_path, ["s1"]), "s1")
+    message = r"mask.nii: found the affine .* as in s1_betas.nii.gz"
+    study = completed(tmp_path, ["s1"])
+    with pytest.raises(InputError, match=message):
+        searchlight_of(tmp_path, study, "s1")
+    with pytest.raises(InputError, match=message):
+        check_searchlight(study, tmp_path)
+
+
+def test_make_check_counts_the_voxels_with_data(tmp_path, capsys):
+    write_study(tmp_path, ["s1"], seed=1)
+    check_searchlight(completed(tmp_path, ["s1"]), tmp_path)
+    assert f"s1: {(~BEYOND_MASK).sum() - 17} voxels with data" in capsys.readouterr().out
