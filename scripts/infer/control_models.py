@@ -1,21 +1,20 @@
 """Compare layers and ROIs of one subject with the RDMs of control models taken out."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from workflow.lib.comparators import compare, mean_of_members, prepare
+from workflow.lib.comparators import compare, mean_of_members
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
 from workflow.lib.model_layers import ModelLayers
-from workflow.lib.partial_rsa import PARTIAL_COMPARATORS, partial_prepare
+from workflow.lib.partial_rsa import KINDS, PARTIAL_COMPARATORS, partial_prepare
 from workflow.lib.permutation import false_discovery_rate, permute_prepared
 from workflow.lib.rdm_store import RDMStore, check_same_images
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
-
-KINDS = ("partial", "semi-partial")
 
 
 def control_models(
@@ -69,20 +68,20 @@ def control_models(
     layers = ModelLayers([store for name, store in known.items() if name not in controls])
     cells = pd.DataFrame(brain.rows()).merge(layers.table, how="cross")
     tables = []
-    for name in [name for name in PARTIAL_COMPARATORS if name in comparators]:
+    chosen = [name for name in PARTIAL_COMPARATORS if name in comparators]
+    for name, kind in itertools.product(chosen, KINDS):
         columns = controlled_columns(
             layers,
             brain,
             taken_out,
             name,
+            kind=kind,
             n_permutations=n_permutations,
             groups=brain.groups if within_groups else None,
             # The permutations of the comparison without controls.
             rng=generator(seed, "mantel", brain.descriptors["study"]),
         )
-        tables += [
-            cells.assign(comparator=name, kind=kind, **found) for kind, found in columns.items()
-        ]
+        tables.append(cells.assign(comparator=name, kind=kind, **columns))
     table = pd.concat(tables, ignore_index=True)
     families = table.groupby(["comparator", "kind", "session"])["p"]
     table["q"] = families.transform(lambda family: false_discovery_rate(family.to_numpy()))
@@ -100,20 +99,22 @@ def controlled_columns(
     controls: Sequence[RDMStore],
     comparator: str,
     *,
+    kind: str,
     n_permutations: int,
     groups: Sequence[str] | None,
     rng: np.random.Generator,
-) -> Mapping[str, dict[str, np.ndarray | int]]:
-    """Return the columns of each kind, those of cells (n_cells,)."""
+) -> dict[str, np.ndarray | int]:
+    """Return the columns of one comparator and kind, those of cells (n_cells,)."""
     vectors, brains = layers.vectors(), brain.vectors()
     members = layers.layer_of_member
     similarity = mean_of_members(compare(vectors, brains, comparator), members)
     try:
-        left, residuals = partial_prepare(
+        left, right = partial_prepare(
             vectors,
             brains,
             np.concatenate([store.vectors() for store in controls]),
             comparator,
+            kind=kind,
             model_names=["/".join(layers.table.iloc[member]) for member in members],
             brain_names=[" ".join(labels.values()) for labels in brain.rows()],
             control_names=[
@@ -124,27 +125,19 @@ def controlled_columns(
         )
     except InputError as error:
         raise InputError(f"rsa.{brain.descriptors['study']}.controls: {error}") from None
-    # Both kinds take the controls out of the models: permuted once, for both.
     test = permute_prepared(
         mean_of_members(left, members),
-        np.concatenate([residuals, prepare(brains, comparator)]),
+        right,
         n_images=brain.n_images,
         n_permutations=n_permutations,
         rng=rng,
         groups=groups,
     )
-    p = np.where(test.can_change, test.p, np.nan)
-    halves = zip(
-        KINDS, *(np.split(values, 2, axis=1) for values in (test.similarity, p)), strict=True
-    )
     return {
-        kind: {
-            "similarity": similarity.T.ravel(),
-            "controlled": controlled.T.ravel(),
-            "p": p_of_kind.T.ravel(),
-            "n_permutations": test.n_permutations if n_permutations else 0,
-        }
-        for kind, controlled, p_of_kind in halves
+        "similarity": similarity.T.ravel(),
+        "controlled": test.similarity.T.ravel(),
+        "p": np.where(test.can_change, test.p, np.nan).T.ravel(),
+        "n_permutations": test.n_permutations if n_permutations else 0,
     }
 
 

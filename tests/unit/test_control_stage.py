@@ -21,6 +21,7 @@ from workflow.lib.bootstrap import image_counts
 from workflow.lib.config import complete_config
 from workflow.lib.errors import InputError
 from workflow.lib.partial_rsa import correlation_shares, partition_variance
+from workflow.lib.plotting import test_note as note_on_tests
 from workflow.lib.rdm_store import RDMStore, write_rdms
 from workflow.lib.rsa_tables import column_labels, rows_of_layers
 from workflow.lib.study_resamples import study_counts
@@ -402,7 +403,15 @@ def test_labels_of_layers_are_distinct_and_only_layers_are_called_as_their_model
     assert len(rows_of_layers(table[4:])) == 2
 
 
-def test_figure_draws_every_share_with_its_sign(tmp_path):
+def test_note_counts_the_cells_that_were_tested():
+    """A model of groups has no p where images are permuted within groups."""
+    table = pd.DataFrame({"n_permutations": 99, "q": [0.01, 0.2, np.nan]})
+    note = note_on_tests(table, 0.05, within_groups=True)
+    assert "99 permutations of the images within their group" in note
+    assert "over the subject's 2 cells" in note
+
+
+def test_figure_draws_every_share_with_its_sign():
     sets = ["a", "b", "a + b"]
     table = pd.DataFrame(
         {

@@ -34,7 +34,7 @@ def test_controls_and_partition_of_the_simulated_truth(tiny_run):
     partial = pd.read_csv(tables / "partial_joint.csv").query("comparator == 'pearson'")
     assert "pixel" not in set(partial["model"])
     category = partial.query("model == 'category' and roi == 'late' and kind == 'partial'")
-    assert category["q"].item() < 0.05
+    assert category["p"].item() < 0.05
     shares = pd.read_csv(tables / "variance_partition.csv").query(
         "comparator == 'pearson' and subject == 'joint'"
     )

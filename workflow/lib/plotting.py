@@ -120,7 +120,7 @@ def test_note(table: pd.DataFrame, alpha: float, within_groups: bool) -> str:
     return (
         f"One-sided Mantel test, {n_permutations:,} permutations of the images"
         f"{' within their group' if within_groups else ''}; "
-        f"Benjamini-Hochberg q < {alpha:g} over the subject's {len(table)} cells."
+        f"Benjamini-Hochberg q < {alpha:g} over the subject's {table['q'].count()} cells."
     )
 
 
