@@ -31,7 +31,7 @@ import pandas as pd
 from benchmarks.suite.inputs import INPUTS, QUICK, Sizes
 from benchmarks.suite.report import machine, markdown, missed_targets, write_report
 from benchmarks.suite.rows import ROWS, Row, Side
-from workflow.lib.rdm import working_dtype
+from workflow.lib.rdms.vectors import working_dtype
 
 ROOT = Path(__file__).resolve().parents[1]
 # mne-rsa and what it needs are installed beside this project, not in it.

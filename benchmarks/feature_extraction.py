@@ -5,17 +5,18 @@
 Runs an untrained network on the same images, ready as tensors, in the same batches, in turns:
 
 - bare: the network as torchvision gives it (operations in place), up to its logits, and no more;
-- extraction: `workflow.lib.features.extract_features`: the network (nothing in place) up to the
-  last layer, pooling, the check for NaN, the copy into blocks of units, and the writing of all
-  layers to temporary files;
+- extraction: `workflow.lib.features.extraction.extract_features`: the network (nothing in place) up
+  to the last layer, pooling, the check for NaN, the copy into blocks of units, and the writing of
+  all layers to temporary files;
 - plain writing: as many bytes, one after the other, to a file in the same folder, which is what
   the disk (or rather the system's cache before it) takes in any case.
 
-Bare and extraction keep freed memory (`workflow.lib.devices.reused_memory`); a last line shows what
-the network takes without. Times are medians over rounds, by the clock and of the processor (all
-threads, and what the system does for them), the latter of which hardly depends on what else the
-machine does. Writes a report to benchmarks/results/feature_extraction.md, and ends with an error if
-extraction takes 15 % more of the processor than the bare network and plain writing do.
+Bare and extraction keep freed memory (`workflow.lib.features.devices.reused_memory`); a last line
+shows what the network takes without. Times are medians over rounds, by the clock and of the
+processor (all threads, and what the system does for them), the latter of which hardly depends on
+what else the machine does. Writes a report to benchmarks/results/feature_extraction.md, and ends
+with an error if extraction takes 15 % more of the processor than the bare network and plain writing
+do.
 
 A virtual machine may give freed memory back to its host within seconds, and then pays ten times as
 much to write a file as when the memory is at hand. A pause before every run makes all of them pay;
@@ -40,11 +41,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.real_size import cpu_model  # noqa: E402
-from workflow.lib.devices import choose_device, reused_memory  # noqa: E402
-from workflow.lib.features import extract_features, image_batches  # noqa: E402
-from workflow.lib.networks import layer_extractor, load_network  # noqa: E402
+from workflow.lib.features.devices import choose_device, reused_memory  # noqa: E402
+from workflow.lib.features.extraction import extract_features, image_batches  # noqa: E402
+from workflow.lib.features.networks import layer_extractor, load_network  # noqa: E402
+from workflow.lib.features.stimuli import Stimuli  # noqa: E402
 from workflow.lib.seeds import generator  # noqa: E402
-from workflow.lib.stimuli import Stimuli  # noqa: E402
 
 RESNET = {layer: layer for layer in ("conv1", "layer1", "layer2", "layer3", "layer4")}
 VGG = {f"pool{i + 1}": f"features.{node}" for i, node in enumerate((4, 9, 16, 23, 30))}

@@ -3,15 +3,15 @@
 import numpy as np
 
 from benchmarks.suite.inputs import RADIUS, SEED
-from workflow.lib.bootstrap import bootstrap_ceilings, bootstrap_similarities
-from workflow.lib.comparators import compare
-from workflow.lib.distances import crossnobis_distances, pattern_distances
-from workflow.lib.jackknife import image_influence, linearised_draws
-from workflow.lib.map_statistics import label_permutation_test
-from workflow.lib.noise_ceiling import noise_ceiling as ceiling
-from workflow.lib.permutation import mantel_test
-from workflow.lib.rdm import n_conditions
-from workflow.lib.searchlight import Searchlight, prepared_models, similarity_maps
+from workflow.lib.inference.bootstrap import bootstrap_ceilings, bootstrap_similarities
+from workflow.lib.inference.jackknife import image_influence, linearised_draws
+from workflow.lib.inference.permutation import mantel_test
+from workflow.lib.rdms.distances import crossnobis_distances, pattern_distances
+from workflow.lib.rdms.vectors import n_conditions
+from workflow.lib.rsa.comparators import compare
+from workflow.lib.rsa.noise_ceiling import noise_ceiling as ceiling
+from workflow.lib.searchlight.spheres import Searchlight, prepared_models, similarity_maps
+from workflow.lib.searchlight.statistics import label_permutation_test
 
 Arrays = dict[str, np.ndarray]
 

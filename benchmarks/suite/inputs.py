@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from workflow.lib.distances import pattern_distances
+from workflow.lib.rdms.distances import pattern_distances
 
 SEED = 1
 # Rank of the patterns behind an RDM; the share of what all layers have in common in the patterns of

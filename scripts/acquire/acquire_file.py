@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow.lib.acquire import acquire_files
-from workflow.lib.datasets import find_file, load_datasets
+from workflow.lib.acquire.datasets import find_file, load_datasets
+from workflow.lib.acquire.fetch import acquire_files
 from workflow.lib.jobs import script_job
 
 

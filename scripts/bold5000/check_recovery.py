@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from workflow.lib.jobs import script_job
-from workflow.lib.rsa_tables import mean_session_rows, model_rows
+from workflow.lib.rsa.tables import mean_session_rows, model_rows
 from workflow.lib.tables import read_table, write_html, write_table
 
 NO_LAYER = "none"

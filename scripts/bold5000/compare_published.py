@@ -4,7 +4,7 @@ import pandas as pd
 
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
-from workflow.lib.rsa_tables import mean_session_rows
+from workflow.lib.rsa.tables import mean_session_rows
 from workflow.lib.tables import read_table, write_table
 
 CELL = ["subject", "roi", "layer"]

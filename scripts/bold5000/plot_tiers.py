@@ -15,7 +15,7 @@ from workflow.lib.plotting import (
     titled,
     use_style,
 )
-from workflow.lib.rsa_tables import group_means, mean_session_rows, model_rows, similarity_matrix
+from workflow.lib.rsa.tables import group_means, mean_session_rows, model_rows, similarity_matrix
 from workflow.lib.tables import read_table
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from workflow.lib.jobs import script_job
-from workflow.lib.rsa_tables import (
+from workflow.lib.rsa.tables import (
     group_means,
     layer_centre_of_mass,
     mean_session_rows,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from workflow.lib.calibration import Design, calibrate
+from workflow.lib.calibration.scenarios import Design, calibrate
 from workflow.lib.jobs import script_job
 from workflow.lib.tables import write_table
 
@@ -16,7 +16,7 @@ def calibrate_tests(
 
     Parameters
     ----------
-    geometries : keys of `workflow.lib.geometries.GEOMETRIES`
+    geometries : keys of `workflow.lib.calibration.geometries.GEOMETRIES`
     design : size of a data set, and of the resampling in it
     n_simulations : data sets per geometry and scenario
     seed : seed of the run

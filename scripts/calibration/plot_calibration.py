@@ -8,9 +8,7 @@ import pandas as pd
 import scipy.stats
 import seaborn as sns
 
-from workflow.lib.jobs import script_job
-from workflow.lib.plotting import MUTED, PAGE_WIDTH, save_figure, use_style
-from workflow.lib.procedures import (
+from workflow.lib.calibration.procedures import (
     APPROXIMATE,
     BINOMIAL_LEVEL,
     COVERAGE,
@@ -19,6 +17,8 @@ from workflow.lib.procedures import (
     MISUSE,
     NOT_USED,
 )
+from workflow.lib.jobs import script_job
+from workflow.lib.plotting import MUTED, PAGE_WIDTH, save_figure, use_style
 from workflow.lib.tables import read_table
 
 MARKERS = ("o", "s", "^", "D", "v")

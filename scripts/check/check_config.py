@@ -16,11 +16,10 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from workflow.lib.alignment import Alignment, align
+from workflow.lib.acquire.datasets import find_file, load_datasets, size_text
 from workflow.lib.config import complete_config, merged
-from workflow.lib.datasets import find_file, load_datasets, size_text
 from workflow.lib.errors import InputError
-from workflow.lib.image_names import STIMULI, check_ordered, study_names
+from workflow.lib.features.stimuli import open_stimuli
 from workflow.lib.layout import (
     find_raw_file,
     find_weights,
@@ -29,9 +28,9 @@ from workflow.lib.layout import (
     study_raw_files,
     weight_files,
 )
-from workflow.lib.pattern_rdms import brain_rdms, extract_patterns
-from workflow.lib.pattern_store import PatternStore, write_patterns
-from workflow.lib.patterns import Patterns
+from workflow.lib.patterns.rdms import brain_rdms, extract_patterns
+from workflow.lib.patterns.reading import Patterns
+from workflow.lib.patterns.store import PatternStore, write_patterns
 from workflow.lib.prediction import (
     CHANNELS,
     OPERATIONS_PER_SECOND,
@@ -40,9 +39,10 @@ from workflow.lib.prediction import (
     network_cost,
     study_size,
 )
-from workflow.lib.rdm_source import read_aligned
+from workflow.lib.rdms.alignment import Alignment, align
+from workflow.lib.rdms.image_names import STIMULI, check_ordered, study_names
+from workflow.lib.rdms.source import read_aligned
 from workflow.lib.sources import WHOLE_BRAIN, axes_of, searchlight_source
-from workflow.lib.stimuli import open_stimuli
 
 REPOSITORY = Path(__file__).parents[2]
 DEFAULT_CONFIG = REPOSITORY / "config" / "config.yaml"

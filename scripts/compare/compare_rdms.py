@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from workflow.lib.draw_store import Draws, DrawStore
+from workflow.lib.inference.draw_store import Draws, DrawStore
+from workflow.lib.inference.permutation import false_discovery_rate, permute_images
+from workflow.lib.inference.variance import interval
 from workflow.lib.jobs import script_job
-from workflow.lib.model_layers import ModelLayers
-from workflow.lib.permutation import false_discovery_rate, permute_images
-from workflow.lib.rdm_store import RDMStore, check_same_images
+from workflow.lib.rdms.store import RDMStore, check_same_images
+from workflow.lib.rsa.model_layers import ModelLayers
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
-from workflow.lib.variance import interval
 
 
 def compare_rdms(

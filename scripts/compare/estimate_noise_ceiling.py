@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from workflow.lib.bootstrap import bootstrap_ceilings
-from workflow.lib.draw_store import CeilingDraws, write_ceiling_draws
-from workflow.lib.engines import ENGINES
+from workflow.lib.inference.bootstrap import bootstrap_ceilings
+from workflow.lib.inference.draw_store import CeilingDraws, write_ceiling_draws
+from workflow.lib.inference.study_resamples import n_exact_resamples, study_counts
 from workflow.lib.jobs import script_job
-from workflow.lib.rdm_store import RDMStore, check_same_images, check_same_rows
+from workflow.lib.rdms.store import RDMStore, check_same_images, check_same_rows
+from workflow.lib.rsa.engines import ENGINES
 from workflow.lib.sources import MEAN_SESSION
-from workflow.lib.study_resamples import n_exact_resamples, study_counts
 from workflow.lib.tables import write_table
 
 
@@ -29,9 +29,9 @@ def estimate_noise_ceiling(
     ----------
     subjects : the subjects' RDMs
     counts : int array (n_resamples, n_images), the resamples of the study
-    comparators : names of `workflow.lib.comparators.COMPARATORS`
+    comparators : names of `workflow.lib.rsa.comparators.COMPARATORS`
     n_exact_ranks : resamples for which ranks are computed anew
-    engine : a key of `workflow.lib.engines.ENGINES`
+    engine : a key of `workflow.lib.rsa.engines.ENGINES`
 
     Returns
     -------

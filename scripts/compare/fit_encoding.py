@@ -5,21 +5,21 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from workflow.lib.alignment import positions
-from workflow.lib.encoding import (
+from workflow.lib.errors import InputError
+from workflow.lib.inference.permutation import false_discovery_rate
+from workflow.lib.jobs import script_job
+from workflow.lib.patterns.preparation import condition_means
+from workflow.lib.patterns.reading import Patterns
+from workflow.lib.patterns.store import PatternStore
+from workflow.lib.rdms.alignment import positions
+from workflow.lib.rdms.gram_store import GramStore
+from workflow.lib.rsa.encoding import (
     fold_correlations,
     held_out_predictions,
     image_folds,
     permuted_scores,
     reliability_ceiling,
 )
-from workflow.lib.errors import InputError
-from workflow.lib.gram_store import GramStore
-from workflow.lib.jobs import script_job
-from workflow.lib.pattern_preparation import condition_means
-from workflow.lib.pattern_store import PatternStore
-from workflow.lib.patterns import Patterns
-from workflow.lib.permutation import false_discovery_rate
 from workflow.lib.seeds import generator
 from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import read_table, write_table

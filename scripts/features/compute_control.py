@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from workflow.lib.controls import control_features
-from workflow.lib.gram_store import gram_writer, standardised_gram
+from workflow.lib.features.controls import control_features
+from workflow.lib.features.stimuli import shown_stimuli
 from workflow.lib.jobs import script_job
-from workflow.lib.rdm_store import write_rdms
-from workflow.lib.stimuli import shown_stimuli
-from workflow.lib.stimulus_rdms import feature_distances
+from workflow.lib.rdms.gram_store import gram_writer, standardised_gram
+from workflow.lib.rdms.stimulus_rdms import feature_distances
+from workflow.lib.rdms.store import write_rdms
 
 if __name__ == "__main__":
     with script_job(snakemake):

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workflow.lib.distances import pattern_distances
 from workflow.lib.errors import InputError
-from workflow.lib.gram_store import gram_writer, standardised_gram
 from workflow.lib.jobs import script_job
-from workflow.lib.rdm_store import write_rdms
+from workflow.lib.rdms.distances import pattern_distances
+from workflow.lib.rdms.gram_store import gram_writer, standardised_gram
+from workflow.lib.rdms.store import write_rdms
 from workflow.lib.tables import read_table
 
 LAYER = "groups"

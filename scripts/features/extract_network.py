@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow.lib.devices import choose_device
-from workflow.lib.features import extract_features, feature_gram, feature_rdm
-from workflow.lib.gram_store import gram_writer
+from workflow.lib.features.devices import choose_device
+from workflow.lib.features.extraction import extract_features, feature_gram, feature_rdm
+from workflow.lib.features.networks import layer_extractor, load_network
+from workflow.lib.features.stimuli import Stimuli, shown_stimuli
 from workflow.lib.jobs import script_job
-from workflow.lib.networks import layer_extractor, load_network
-from workflow.lib.rdm_store import write_rdms
-from workflow.lib.stimuli import Stimuli, shown_stimuli
+from workflow.lib.rdms.gram_store import gram_writer
+from workflow.lib.rdms.store import write_rdms
 
 
 def extract_network(

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from workflow.lib.alignment import positions
 from workflow.lib.jobs import script_job
-from workflow.lib.rdm_store import RDMStore, write_rdms
-from workflow.lib.stimulus_rdms import selected_images
+from workflow.lib.rdms.alignment import positions
+from workflow.lib.rdms.stimulus_rdms import selected_images
+from workflow.lib.rdms.store import RDMStore, write_rdms
 from workflow.lib.tables import read_table
 
 

@@ -15,7 +15,7 @@ from workflow.lib.plotting import (
     use_style,
     wrapped,
 )
-from workflow.lib.rsa_tables import mean_session_rows, similarity_matrix
+from workflow.lib.rsa.tables import mean_session_rows, similarity_matrix
 from workflow.lib.tables import read_table
 
 

@@ -22,7 +22,7 @@ from workflow.lib.plotting import (
     use_style,
     wrapped,
 )
-from workflow.lib.rsa_tables import column_labels
+from workflow.lib.rsa.tables import column_labels
 from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import read_table
 

@@ -17,7 +17,7 @@ from workflow.lib.plotting import (
     titled,
     use_style,
 )
-from workflow.lib.rsa_tables import layer_names, mean_session_rows, similarity_matrix
+from workflow.lib.rsa.tables import layer_names, mean_session_rows, similarity_matrix
 from workflow.lib.tables import read_table
 
 

@@ -14,7 +14,7 @@ from workflow.lib.plotting import (
     titled,
     use_style,
 )
-from workflow.lib.rsa_tables import mean_session_rows, rows_of_layers, similarity_matrix
+from workflow.lib.rsa.tables import mean_session_rows, rows_of_layers, similarity_matrix
 from workflow.lib.tables import read_table
 
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from workflow.lib.comparators import rank
 from workflow.lib.jobs import script_job
-from workflow.lib.model_layers import ModelLayers
 from workflow.lib.plotting import save_figure, subject_label, titled, use_style, wrapped
-from workflow.lib.rdm import to_square
-from workflow.lib.rdm_store import RDMStore, check_same_images
-from workflow.lib.rsa_tables import column_labels
+from workflow.lib.rdms.store import RDMStore, check_same_images
+from workflow.lib.rdms.vectors import to_square
+from workflow.lib.rsa.comparators import rank
+from workflow.lib.rsa.model_layers import ModelLayers
+from workflow.lib.rsa.tables import column_labels
 from workflow.lib.sources import MEAN_SESSION
 
 # More rows than this cannot be told apart in a panel of one inch.

@@ -18,7 +18,7 @@ from workflow.lib.plotting import (
     use_style,
     wrapped,
 )
-from workflow.lib.rsa_tables import group_means, mean_session_rows
+from workflow.lib.rsa.tables import group_means, mean_session_rows
 from workflow.lib.tables import read_table
 
 

@@ -10,9 +10,7 @@ import pandas as pd
 from matplotlib.collections import LineCollection
 from nilearn.plotting import plot_glass_brain
 
-from workflow.lib.brain_maps import BrainMaps, check_same_grid, read_maps
 from workflow.lib.jobs import script_job
-from workflow.lib.map_statistics import INFERENTIAL, SINGLE_CASE
 from workflow.lib.plotting import (
     COLUMN_WIDTH,
     PAGE_WIDTH,
@@ -24,6 +22,8 @@ from workflow.lib.plotting import (
     use_style,
     wrapped,
 )
+from workflow.lib.searchlight.maps import BrainMaps, check_same_grid, read_maps
+from workflow.lib.searchlight.statistics import INFERENTIAL, SINGLE_CASE
 from workflow.lib.tables import read_table
 
 N_SLICES = 6

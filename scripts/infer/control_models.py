@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from workflow.lib.comparators import compare, mean_of_members
 from workflow.lib.errors import InputError
+from workflow.lib.inference.permutation import false_discovery_rate, permute_prepared
 from workflow.lib.jobs import script_job
-from workflow.lib.model_layers import ModelLayers
-from workflow.lib.partial_rsa import KINDS, PARTIAL_COMPARATORS, partial_prepare
-from workflow.lib.permutation import false_discovery_rate, permute_prepared
-from workflow.lib.rdm_store import RDMStore, check_same_images
+from workflow.lib.rdms.store import RDMStore, check_same_images
+from workflow.lib.rsa.comparators import compare, mean_of_members
+from workflow.lib.rsa.model_layers import ModelLayers
+from workflow.lib.rsa.partial import KINDS, PARTIAL_COMPARATORS, partial_prepare
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
 

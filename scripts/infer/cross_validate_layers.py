@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from workflow.lib.folds import MIN_IMAGES_PER_FOLD, rdm_folds
-from workflow.lib.held_out_layer import held_out_layers
+from workflow.lib.inference.folds import MIN_IMAGES_PER_FOLD, rdm_folds
+from workflow.lib.inference.held_out_layer import held_out_layers
+from workflow.lib.inference.reweighting import reweighted_similarities
 from workflow.lib.jobs import script_job
-from workflow.lib.model_layers import ModelLayers
-from workflow.lib.rdm_store import RDMStore, check_same_images
-from workflow.lib.reweighting import reweighted_similarities
+from workflow.lib.rdms.store import RDMStore, check_same_images
+from workflow.lib.rsa.model_layers import ModelLayers
 from workflow.lib.seeds import generator
 from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import write_table
@@ -29,7 +29,7 @@ def cross_validate_layers(
     ----------
     brain : the subject's RDMs
     models : RDMs of each model over the same images
-    comparator : name of `workflow.lib.comparators.COMPARATORS`
+    comparator : name of `workflow.lib.rsa.comparators.COMPARATORS`
     n_folds : folds over images
     seed : seed of the run
 

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from workflow.lib.bootstrap import subject_counts
-from workflow.lib.draw_store import CeilingDraws, CeilingStore, Draws, DrawStore
+from workflow.lib.inference.bootstrap import subject_counts
+from workflow.lib.inference.draw_store import CeilingDraws, CeilingStore, Draws, DrawStore
+from workflow.lib.inference.layers import ceiling_differences
+from workflow.lib.inference.sign_flip import sign_flip_test
+from workflow.lib.inference.variance import interval, one_factor_variance, two_factor_variance
 from workflow.lib.jobs import script_job
-from workflow.lib.layer_inference import ceiling_differences
 from workflow.lib.seeds import generator
-from workflow.lib.sign_flip import sign_flip_test
 from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import write_table
-from workflow.lib.variance import interval, one_factor_variance, two_factor_variance
 
 
 def infer_group(stores: Sequence[DrawStore], ceiling: CeilingStore, *, seed: int) -> pd.DataFrame:

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from workflow.lib.draw_store import CeilingStore, Draws, DrawStore
-from workflow.lib.jobs import script_job
-from workflow.lib.layer_inference import (
+from workflow.lib.inference.draw_store import CeilingStore, Draws, DrawStore
+from workflow.lib.inference.layers import (
     best_layer_probability,
     ceiling_differences,
     interaction_test,
     layer_centres,
     layer_differences,
 )
+from workflow.lib.jobs import script_job
 from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import write_table
 

@@ -5,22 +5,22 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from workflow.lib.bootstrap import bootstrap_similarities
-from workflow.lib.comparators import COMPARATORS, compare
 from workflow.lib.errors import InputError
-from workflow.lib.jackknife import image_influence, linearised_draws
+from workflow.lib.inference.bootstrap import bootstrap_similarities
+from workflow.lib.inference.jackknife import image_influence, linearised_draws
+from workflow.lib.inference.study_resamples import n_drawn, n_exact_resamples, study_counts
+from workflow.lib.inference.variance import interval, one_factor_variance
 from workflow.lib.jobs import script_job
-from workflow.lib.partial_rsa import (
+from workflow.lib.rdms.store import RDMStore, check_same_images
+from workflow.lib.rsa.comparators import COMPARATORS, compare
+from workflow.lib.rsa.partial import (
     PARTIAL_COMPARATORS,
     VariancePartition,
     correlation_shares,
     partition_variance,
 )
-from workflow.lib.rdm_store import RDMStore, check_same_images
 from workflow.lib.sources import MEAN_SESSION
-from workflow.lib.study_resamples import n_drawn, n_exact_resamples, study_counts
 from workflow.lib.tables import write_table
-from workflow.lib.variance import interval, one_factor_variance
 
 
 def partition_subject(
@@ -42,7 +42,7 @@ def partition_subject(
     counts : int array (n_resamples, n_images), from `study_counts`
     partition : two to four models, or model/layer
     comparators : names of comparators, of which those of PARTIAL_COMPARATORS are used
-    resample : what the counts draw, a key of `workflow.lib.study_resamples.RESAMPLING`
+    resample : what the counts draw, a key of `workflow.lib.inference.study_resamples.RESAMPLING`
     n_exact_ranks : resamples for which ranks are computed anew, as in `n_exact_resamples`
 
     Returns

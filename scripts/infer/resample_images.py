@@ -4,19 +4,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workflow.lib.draw_store import Draws, write_draws
-from workflow.lib.engines import ENGINES
-from workflow.lib.jackknife import image_influence, linearised_draws
-from workflow.lib.jobs import script_job
-from workflow.lib.model_layers import ModelLayers
-from workflow.lib.rdm_store import RDMStore, check_same_images
-from workflow.lib.study_resamples import (
+from workflow.lib.inference.draw_store import Draws, write_draws
+from workflow.lib.inference.jackknife import image_influence, linearised_draws
+from workflow.lib.inference.study_resamples import (
     jackknife_error,
     n_drawn,
     n_exact_resamples,
     study_counts,
 )
-from workflow.lib.variance import one_factor_variance
+from workflow.lib.inference.variance import one_factor_variance
+from workflow.lib.jobs import script_job
+from workflow.lib.rdms.store import RDMStore, check_same_images
+from workflow.lib.rsa.engines import ENGINES
+from workflow.lib.rsa.model_layers import ModelLayers
 
 
 def resample_images(
@@ -36,11 +36,11 @@ def resample_images(
     brain : the subject's RDMs
     models : RDMs of each model over the same images
     counts : int array (n_resamples, n_images), from `study_counts`
-    resample : what the counts draw, a key of `workflow.lib.study_resamples.RESAMPLING`
-    comparators : names of `workflow.lib.comparators.COMPARATORS`
+    resample : what the counts draw, a key of `workflow.lib.inference.study_resamples.RESAMPLING`
+    comparators : names of `workflow.lib.rsa.comparators.COMPARATORS`
     n_exact_ranks : resamples of rank comparators that are recomputed exactly, as a check of the
         infinitesimal jackknife, from which their draws come
-    engine : a key of `workflow.lib.engines.ENGINES`
+    engine : a key of `workflow.lib.rsa.engines.ENGINES`
     """
     check_same_images([brain, *models])
     layers = ModelLayers(models)

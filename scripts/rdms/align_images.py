@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow.lib.alignment import align, positions
 from workflow.lib.errors import InputError
-from workflow.lib.image_names import check_ordered, study_names
 from workflow.lib.jobs import script_job
+from workflow.lib.rdms.alignment import align, positions
+from workflow.lib.rdms.image_names import check_ordered, study_names
 from workflow.lib.tables import write_table
 
 NO_GROUP = "other"

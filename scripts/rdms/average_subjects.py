@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from workflow.lib.jobs import script_job
-from workflow.lib.rdm_store import RDMStore, check_same_images, check_same_rows, write_rdms
+from workflow.lib.rdms.store import RDMStore, check_same_images, check_same_rows, write_rdms
 from workflow.lib.sources import JOINT_SUBJECT
 
 

@@ -1,9 +1,9 @@
 """Compute one subject's RDMs from response patterns, in the common order of images."""
 
 from workflow.lib.jobs import script_job
-from workflow.lib.pattern_rdms import brain_rdms
-from workflow.lib.pattern_store import PatternStore
-from workflow.lib.rdm_store import write_rdms
+from workflow.lib.patterns.rdms import brain_rdms
+from workflow.lib.patterns.store import PatternStore
+from workflow.lib.rdms.store import write_rdms
 from workflow.lib.tables import read_table
 
 if __name__ == "__main__":

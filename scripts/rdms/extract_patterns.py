@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from workflow.lib.jobs import script_job
-from workflow.lib.pattern_rdms import extract_patterns
-from workflow.lib.pattern_store import write_patterns
+from workflow.lib.patterns.rdms import extract_patterns
+from workflow.lib.patterns.store import write_patterns
 
 if __name__ == "__main__":
     with script_job(snakemake) as log:

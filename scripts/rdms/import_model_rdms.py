@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.jobs import script_job
-from workflow.lib.rdm_source import averaged, read_aligned
-from workflow.lib.rdm_store import write_rdms
+from workflow.lib.rdms.source import averaged, read_aligned
+from workflow.lib.rdms.store import write_rdms
 from workflow.lib.tables import read_table
 
 

@@ -12,13 +12,13 @@ import pandas as pd
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
+from workflow.lib.features.stimuli import Stimuli, common_stimuli
 from workflow.lib.files import written_whole
 from workflow.lib.jobs import script_job
-from workflow.lib.rdm import take_conditions
-from workflow.lib.rdm_store import RDMStore, check_same_images
-from workflow.lib.rsa_tables import mean_session_rows, similarity_matrix
+from workflow.lib.rdms.store import RDMStore, check_same_images
+from workflow.lib.rdms.vectors import take_conditions
+from workflow.lib.rsa.tables import mean_session_rows, similarity_matrix
 from workflow.lib.sources import MEAN_SESSION
-from workflow.lib.stimuli import Stimuli, common_stimuli
 from workflow.lib.tables import read_table
 
 # More images than this make a page that browsers redraw slowly.

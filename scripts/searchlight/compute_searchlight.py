@@ -6,24 +6,24 @@ import numba
 import numpy as np
 import pandas as pd
 
-from workflow.lib.alignment import positions
-from workflow.lib.brain_maps import grid_of, read_mask, write_maps
-from workflow.lib.distances import CROSSNOBIS, noise_normalised
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
-from workflow.lib.map_statistics import FACES, SINGLE_CASE, MapTest, label_permutation_test
-from workflow.lib.model_layers import ModelLayers
-from workflow.lib.pattern_preparation import condition_means, noise_residuals, run_means
-from workflow.lib.pattern_store import PatternStore
-from workflow.lib.patterns import Patterns
-from workflow.lib.rdm_store import RDMStore, check_same_images
-from workflow.lib.searchlight import (
+from workflow.lib.patterns.preparation import condition_means, noise_residuals, run_means
+from workflow.lib.patterns.reading import Patterns
+from workflow.lib.patterns.store import PatternStore
+from workflow.lib.rdms.alignment import positions
+from workflow.lib.rdms.distances import CROSSNOBIS, noise_normalised
+from workflow.lib.rdms.store import RDMStore, check_same_images
+from workflow.lib.rsa.model_layers import ModelLayers
+from workflow.lib.searchlight.maps import grid_of, read_mask, write_maps
+from workflow.lib.searchlight.spheres import (
     Searchlight,
     control_basis,
     prepared_models,
     similarity_maps,
     without_controls,
 )
+from workflow.lib.searchlight.statistics import FACES, SINGLE_CASE, MapTest, label_permutation_test
 from workflow.lib.seeds import generator
 from workflow.lib.sources import WHOLE_BRAIN
 from workflow.lib.tables import write_table
@@ -56,7 +56,7 @@ def subject_searchlight(
     mask : bool array (x, y, z), or None for the voxels that have channels
     match : "exact" or "normalised"
     noise_normalisation : "none" or "diagonal"
-    metric, radius, unit, min_voxels : see `workflow.lib.searchlight.Searchlight`
+    metric, radius, unit, min_voxels : see `workflow.lib.searchlight.spheres.Searchlight`
 
     Raises
     ------
@@ -130,7 +130,7 @@ def compute_searchlight(
     ----------
     searchlight : Searchlight
     models : RDMs of each model over the same conditions
-    comparator : one of `workflow.lib.searchlight.COMPARATORS`
+    comparator : one of `workflow.lib.searchlight.spheres.COMPARATORS`
     controls : names of models whose layers are partialled out of brain and models
     n_permutations : permutations of the conditions; 0 for no test
     within_groups : whether conditions change places only within their group

@@ -6,9 +6,9 @@ import numba
 import numpy as np
 import pandas as pd
 
-from workflow.lib.brain_maps import BrainMaps, check_same_grid, read_maps, write_maps
 from workflow.lib.jobs import script_job
-from workflow.lib.map_statistics import (
+from workflow.lib.searchlight.maps import BrainMaps, check_same_grid, read_maps, write_maps
+from workflow.lib.searchlight.statistics import (
     CLUSTER_COLUMNS,
     FACES,
     GroupTest,

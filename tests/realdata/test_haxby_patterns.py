@@ -11,11 +11,11 @@ from rsatoolbox.rdm import calc_rdm
 from scipy.spatial.distance import squareform
 from scipy.stats import spearmanr
 
-from workflow.lib.distances import pattern_distances
-from workflow.lib.pattern_preparation import noise_residuals, run_means
-from workflow.lib.pattern_rdms import brain_rdms, extract_patterns
-from workflow.lib.pattern_store import PatternStore, write_patterns
-from workflow.lib.patterns import condition_names
+from workflow.lib.patterns.preparation import noise_residuals, run_means
+from workflow.lib.patterns.rdms import brain_rdms, extract_patterns
+from workflow.lib.patterns.reading import condition_names
+from workflow.lib.patterns.store import PatternStore, write_patterns
+from workflow.lib.rdms.distances import pattern_distances
 
 pytestmark = pytest.mark.realdata
 

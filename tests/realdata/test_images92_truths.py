@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import yaml
 
-from workflow.lib.comparators import compare
 from workflow.lib.config import complete_config
-from workflow.lib.noise_ceiling import noise_ceiling
-from workflow.lib.rdm_source import averaged, names_by_file, read_aligned
+from workflow.lib.rdms.source import averaged, names_by_file, read_aligned
+from workflow.lib.rsa.comparators import compare
+from workflow.lib.rsa.noise_ceiling import noise_ceiling
 
 pytestmark = pytest.mark.realdata
 

@@ -13,11 +13,11 @@ from urllib.parse import quote
 import pytest
 
 from scripts.acquire.acquire_file import acquire_registered_files
-from workflow.lib import acquire
-from workflow.lib.acquire import acquire_files, fetch_file
-from workflow.lib.datasets import Dataset, RawFile
+from workflow.lib.acquire import fetch as acquire
+from workflow.lib.acquire.datasets import Dataset, RawFile
+from workflow.lib.acquire.fetch import acquire_files, fetch_file
+from workflow.lib.acquire.kept_files import keep_files, kept_path, release_files
 from workflow.lib.errors import InputError
-from workflow.lib.kept_files import keep_files, kept_path, release_files
 
 CONTENT = b"beta,1\nbeta,2\n"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

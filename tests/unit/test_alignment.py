@@ -16,10 +16,16 @@ from tests.unit.raw_files import (
     shortest_brain,
     write_rsatoolbox,
 )
-from workflow.lib.alignment import align, match_keys, merged_repeats, normalised_name, positions
 from workflow.lib.errors import InputError
-from workflow.lib.rdm import take_conditions
-from workflow.lib.rdm_source import read_aligned
+from workflow.lib.rdms.alignment import (
+    align,
+    match_keys,
+    merged_repeats,
+    normalised_name,
+    positions,
+)
+from workflow.lib.rdms.source import read_aligned
+from workflow.lib.rdms.vectors import take_conditions
 from workflow.lib.tables import read_table, write_table
 
 N = 12

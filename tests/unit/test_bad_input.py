@@ -26,8 +26,8 @@ from tests.unit.raw_files import (
 from workflow.lib.config import complete_config
 from workflow.lib.errors import InputError
 from workflow.lib.files import sha256_of, written_whole
-from workflow.lib.rdm_files import open_rdm_file
-from workflow.lib.rdm_source import names_by_file, read_aligned
+from workflow.lib.rdms.files import open_rdm_file
+from workflow.lib.rdms.source import names_by_file, read_aligned
 
 ROOT = Path(__file__).parents[2]
 N = 8

@@ -9,17 +9,17 @@ from rsatoolbox.rdm import RDMs
 from rsatoolbox.rdm import compare as rsatoolbox_compare
 from scipy.spatial.distance import pdist
 
-from workflow.lib import bootstrap
-from workflow.lib.bootstrap import (
+from workflow.lib.errors import InputError
+from workflow.lib.inference import bootstrap
+from workflow.lib.inference.bootstrap import (
     bootstrap_ceilings,
     bootstrap_similarities,
     group_counts,
     image_counts,
     subject_counts,
 )
-from workflow.lib.comparators import compare
-from workflow.lib.errors import InputError
-from workflow.lib.noise_ceiling import noise_ceiling
+from workflow.lib.rsa.comparators import compare
+from workflow.lib.rsa.noise_ceiling import noise_ceiling
 
 METHODS = {"pearson": "corr", "cosine": "cosine", "spearman": "spearman", "rho-a": "rho-a"}
 TIGHT = 1e-10

@@ -10,19 +10,20 @@ from statsmodels.stats.proportion import proportion_confint
 
 from scripts.calibration.calibrate_tests import calibrate_tests
 from scripts.calibration.plot_calibration import plot_calibration
-from workflow.lib import calibration, geometries
-from workflow.lib.calibration import Design, calibrate, truth_of
-from workflow.lib.comparators import prepare
-from workflow.lib.errors import InputError
-from workflow.lib.geometries import (
+from workflow.lib.calibration import geometries
+from workflow.lib.calibration import scenarios as calibration
+from workflow.lib.calibration.geometries import (
     GEOMETRIES,
     features,
     geometry,
     noisy,
     population_similarity,
 )
+from workflow.lib.calibration.procedures import COVERAGE, EXACT, MISUSE, PROCEDURES, tabulate
+from workflow.lib.calibration.scenarios import Design, calibrate, truth_of
+from workflow.lib.errors import InputError
 from workflow.lib.plotting import save_figure
-from workflow.lib.procedures import COVERAGE, EXACT, MISUSE, PROCEDURES, tabulate
+from workflow.lib.rsa.comparators import prepare
 
 SMALL = Design(n_images=20, n_subjects=6, n_permutations=19, n_resamples=50)
 NOMINAL = Design().nominal

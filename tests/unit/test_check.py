@@ -8,10 +8,10 @@ from PIL import Image
 
 from scripts.check.check_config import check_study
 from tests.unit.raw_files import completed_config, random_rdms, shortest_brain
-from workflow.lib.datasets import load_datasets
-from workflow.lib.networks import layer_extractor, load_network
+from workflow.lib.acquire.datasets import load_datasets
+from workflow.lib.features.networks import layer_extractor, load_network
 from workflow.lib.prediction import encoding_cost, network_cost, study_size
-from workflow.lib.rdm import FLOAT64_LIMIT
+from workflow.lib.rdms.vectors import FLOAT64_LIMIT
 
 N = 10
 NAMES = [f"image_{i}.png" for i in range(N)]

@@ -13,8 +13,12 @@ from rsatoolbox.rdm import compare as rsatoolbox_compare
 from rsatoolbox.util.inference_util import pool_rdm
 from scipy.spatial.distance import pdist
 
-from workflow.lib import comparators
-from workflow.lib.comparators import (
+from workflow.lib.errors import InputError
+from workflow.lib.plotting import SIMILARITY_LABELS
+from workflow.lib.rdms.store import write_rdms
+from workflow.lib.rdms.vectors import take_conditions
+from workflow.lib.rsa import comparators
+from workflow.lib.rsa.comparators import (
     COMPARATORS,
     compare,
     dot_products,
@@ -22,10 +26,6 @@ from workflow.lib.comparators import (
     prepare,
     rank,
 )
-from workflow.lib.errors import InputError
-from workflow.lib.plotting import SIMILARITY_LABELS
-from workflow.lib.rdm import take_conditions
-from workflow.lib.rdm_store import write_rdms
 
 # Our name -> rsatoolbox's.
 METHODS = {

@@ -17,14 +17,14 @@ from scripts.figures.plot_variance_partition import plot_variance_partition
 from scripts.infer.control_models import control_models
 from scripts.infer.partition_variance import partition_subject, share_draws
 from tests.unit.test_config import config_of, default_config
-from workflow.lib.bootstrap import image_counts
 from workflow.lib.config import complete_config
 from workflow.lib.errors import InputError
-from workflow.lib.partial_rsa import correlation_shares, partition_variance
+from workflow.lib.inference.bootstrap import image_counts
+from workflow.lib.inference.study_resamples import study_counts
 from workflow.lib.plotting import test_note as note_on_tests
-from workflow.lib.rdm_store import RDMStore, write_rdms
-from workflow.lib.rsa_tables import column_labels, rows_of_layers
-from workflow.lib.study_resamples import study_counts
+from workflow.lib.rdms.store import RDMStore, write_rdms
+from workflow.lib.rsa.partial import correlation_shares, partition_variance
+from workflow.lib.rsa.tables import column_labels, rows_of_layers
 
 N_IMAGES = 24
 N_PAIRS = N_IMAGES * (N_IMAGES - 1) // 2

@@ -7,9 +7,9 @@ from PIL import Image
 from skimage.color import rgb2lab
 from skimage.filters import gabor_kernel
 
-from workflow.lib.controls import CONTROLS, control_features, zero_mean_gabor
 from workflow.lib.errors import InputError
-from workflow.lib.stimuli import Stimuli
+from workflow.lib.features.controls import CONTROLS, control_features, zero_mean_gabor
+from workflow.lib.features.stimuli import Stimuli
 
 SIDE = 32
 

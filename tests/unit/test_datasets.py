@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from workflow.lib.datasets import (
+from workflow.lib.acquire.datasets import (
     SCHEMA,
     Dataset,
     RawFile,

@@ -16,8 +16,8 @@ from workflow.lib.digest import code_digest, imported_modules
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted(str(file.relative_to(ROOT)) for file in (ROOT / "scripts").rglob("*.py"))
 MODULES = sorted(
-    f"workflow.lib.{file.stem}"
-    for file in (ROOT / "workflow" / "lib").glob("*.py")
+    ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    for file in (ROOT / "workflow" / "lib").rglob("*.py")
     if file.stem != "__init__"
 )
 
@@ -38,7 +38,11 @@ for script in sys.argv[1:]:
     except Exception as error:
         imported[script] = repr(error)
     else:
-        imported[script] = [name for name in own() if name.startswith("workflow.lib.")]
+        imported[script] = [
+            name
+            for name in own()
+            if name.startswith("workflow.lib.") and not hasattr(sys.modules[name], "__path__")
+        ]
 print(json.dumps(imported))
 """
 

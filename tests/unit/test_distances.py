@@ -10,8 +10,9 @@ from rsatoolbox.data.noise import cov_from_residuals, prec_from_residuals
 from rsatoolbox.rdm import calc_rdm
 from scipy.spatial.distance import pdist
 
-from workflow.lib import distances
-from workflow.lib.distances import (
+from workflow.lib.errors import InputError
+from workflow.lib.rdms import distances
+from workflow.lib.rdms.distances import (
     METRICS,
     crossnobis_distances,
     distances_from_gram,
@@ -20,7 +21,6 @@ from workflow.lib.distances import (
     noise_normalised,
     pattern_distances,
 )
-from workflow.lib.errors import InputError
 
 SCIPY_NAMES = {"sq_euclidean": "sqeuclidean"}
 seeds = st.integers(0, 2**32 - 1)

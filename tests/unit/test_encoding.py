@@ -5,15 +5,15 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.linear_model import Ridge
 
-from workflow.lib import encoding
-from workflow.lib.encoding import (
+from workflow.lib.errors import InputError
+from workflow.lib.rsa import encoding
+from workflow.lib.rsa.encoding import (
     fold_correlations,
     held_out_predictions,
     image_folds,
     permuted_scores,
     reliability_ceiling,
 )
-from workflow.lib.errors import InputError
 from workflow.lib.seeds import generator
 
 N_IMAGES, N_FEATURES, N_CHANNELS = 60, 25, 8

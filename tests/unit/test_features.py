@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 from scipy.spatial.distance import pdist, squareform
 
-from workflow.lib import features, unit_blocks
 from workflow.lib.errors import InputError
-from workflow.lib.features import (
+from workflow.lib.features import extraction as features
+from workflow.lib.features import unit_blocks
+from workflow.lib.features.extraction import (
     extract_features,
     feature_gram,
     feature_rdm,
@@ -20,9 +21,9 @@ from workflow.lib.features import (
     pooled,
     products_on,
 )
-from workflow.lib.networks import layer_extractor, load_network
-from workflow.lib.stimuli import Stimuli
-from workflow.lib.unit_blocks import UnitBlocks, check_free_disk
+from workflow.lib.features.networks import layer_extractor, load_network
+from workflow.lib.features.stimuli import Stimuli
+from workflow.lib.features.unit_blocks import UnitBlocks, check_free_disk
 
 CPU = torch.device("cpu")
 

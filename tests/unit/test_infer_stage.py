@@ -12,11 +12,16 @@ from scripts.infer.cross_validate_layers import cross_validate_layers
 from scripts.infer.infer_group import infer_group
 from scripts.infer.infer_layers import infer_layers
 from scripts.infer.resample_images import resample_images
-from workflow.lib.comparators import COMPARATORS
-from workflow.lib.draw_store import CeilingStore, DrawStore, write_ceiling_draws, write_draws
-from workflow.lib.model_layers import ModelLayers
-from workflow.lib.rdm_store import RDMStore, write_rdms
-from workflow.lib.study_resamples import n_exact_resamples, study_counts
+from workflow.lib.inference.draw_store import (
+    CeilingStore,
+    DrawStore,
+    write_ceiling_draws,
+    write_draws,
+)
+from workflow.lib.inference.study_resamples import n_exact_resamples, study_counts
+from workflow.lib.rdms.store import RDMStore, write_rdms
+from workflow.lib.rsa.comparators import COMPARATORS
+from workflow.lib.rsa.model_layers import ModelLayers
 
 N_IMAGES = 20
 N_PAIRS = N_IMAGES * (N_IMAGES - 1) // 2

@@ -6,10 +6,10 @@ from rsatoolbox.rdm import RDMs
 from rsatoolbox.rdm import compare as rsatoolbox_compare
 from scipy.spatial.distance import pdist
 
-from workflow.lib.bootstrap import bootstrap_similarities, group_counts, image_counts
-from workflow.lib.comparators import COMPARATORS, compare
 from workflow.lib.errors import InputError
-from workflow.lib.jackknife import image_influence, linearised_draws, standard_error
+from workflow.lib.inference.bootstrap import bootstrap_similarities, group_counts, image_counts
+from workflow.lib.inference.jackknife import image_influence, linearised_draws, standard_error
+from workflow.lib.rsa.comparators import COMPARATORS, compare
 
 METHODS = {
     "pearson": "corr",

@@ -12,8 +12,8 @@ from rsatoolbox.rdm import RDMs
 from rsatoolbox.rdm import compare as rsatoolbox_compare
 
 from workflow.lib.errors import InputError
-from workflow.lib.kendall import RankedRDM, SortedRDM, kendall_table, tau_a, tau_b
-from workflow.lib.ranking import midranks
+from workflow.lib.rsa.kendall import RankedRDM, SortedRDM, kendall_table, tau_a, tau_b
+from workflow.lib.rsa.ranking import midranks
 
 TIGHT = 1e-12
 # The first example waits for the compiler.

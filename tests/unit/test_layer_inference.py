@@ -9,9 +9,9 @@ from scipy.spatial.distance import pdist, squareform
 from statsmodels.stats.multitest import multipletests
 
 from workflow.lib.errors import InputError
-from workflow.lib.folds import rdm_folds
-from workflow.lib.held_out_layer import held_out_layers
-from workflow.lib.layer_inference import (
+from workflow.lib.inference.folds import rdm_folds
+from workflow.lib.inference.held_out_layer import held_out_layers
+from workflow.lib.inference.layers import (
     best_layer_probability,
     ceiling_differences,
     centre_differences,

@@ -16,10 +16,18 @@ from rsatoolbox.rdm import RDMs
 from rsatoolbox.rdm import compare as rsatoolbox_compare
 from scipy.spatial.distance import pdist, squareform
 
-from workflow.lib import map_statistics as module
-from workflow.lib import searchlight as searchlight_module
 from workflow.lib.errors import InputError
-from workflow.lib.map_statistics import (
+from workflow.lib.inference.permutation import permutations
+from workflow.lib.searchlight import spheres as searchlight_module
+from workflow.lib.searchlight import statistics as module
+from workflow.lib.searchlight.spheres import (
+    Searchlight,
+    control_basis,
+    prepared_models,
+    similarity_maps,
+    without_controls,
+)
+from workflow.lib.searchlight.statistics import (
     cluster_table,
     fisher_z,
     label_permutation_test,
@@ -29,14 +37,6 @@ from workflow.lib.map_statistics import (
     sign_flips,
     t_statistics,
     tfce,
-)
-from workflow.lib.permutation import permutations
-from workflow.lib.searchlight import (
-    Searchlight,
-    control_basis,
-    prepared_models,
-    similarity_maps,
-    without_controls,
 )
 
 AFFINE = np.array([[-3.0, 0, 0, 20], [0, 3, 0, -30], [0, 0, 3, 10], [0, 0, 0, 1]])

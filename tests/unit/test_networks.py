@@ -10,17 +10,17 @@ import pytest
 import safetensors.torch
 import torch
 
-from workflow.lib import devices
-from workflow.lib.devices import autocast, choose_device
 from workflow.lib.errors import InputError
-from workflow.lib.networks import (
+from workflow.lib.features import devices
+from workflow.lib.features.devices import autocast, choose_device
+from workflow.lib.features.networks import (
     layer_extractor,
     layer_nodes,
     load_network,
     network_names,
     torchvision,
 )
-from workflow.lib.stimuli import open_stimuli
+from workflow.lib.features.stimuli import open_stimuli
 
 
 @pytest.fixture(scope="module", autouse=True)

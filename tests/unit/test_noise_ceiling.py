@@ -7,9 +7,9 @@ from rsatoolbox.inference import boot_noise_ceiling
 from rsatoolbox.rdm import RDMs
 from scipy.spatial.distance import pdist
 
-from workflow.lib.comparators import COMPARATORS, compare
 from workflow.lib.errors import InputError
-from workflow.lib.noise_ceiling import noise_ceiling
+from workflow.lib.rsa.comparators import COMPARATORS, compare
+from workflow.lib.rsa.noise_ceiling import noise_ceiling
 
 METHODS = {
     "pearson": "corr",

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 
 from workflow.lib.errors import InputError
-from workflow.lib.partial_rsa import partial_compare, partial_prepare, partition_variance
-from workflow.lib.permutation import permute_prepared
+from workflow.lib.inference.permutation import permute_prepared
+from workflow.lib.rsa.partial import partial_compare, partial_prepare, partition_variance
 
 NAMES = ["pearson", "spearman"]
 seeds = st.integers(0, 2**32 - 1)

@@ -8,11 +8,11 @@ from rsatoolbox.rdm import calc_rdm
 from scipy.spatial.distance import pdist
 
 from workflow.lib.errors import InputError
-from workflow.lib.pattern_preparation import noise_residuals
-from workflow.lib.pattern_rdms import brain_rdms, extract_patterns
-from workflow.lib.pattern_store import PatternStore, write_patterns
-from workflow.lib.patterns import Patterns
-from workflow.lib.rdm_store import RDMStore, write_rdms
+from workflow.lib.patterns.preparation import noise_residuals
+from workflow.lib.patterns.rdms import brain_rdms, extract_patterns
+from workflow.lib.patterns.reading import Patterns
+from workflow.lib.patterns.store import PatternStore, write_patterns
+from workflow.lib.rdms.store import RDMStore, write_rdms
 from workflow.lib.sources import MEAN_SESSION
 
 CONDITIONS = ["face", "house", "café"] * 4

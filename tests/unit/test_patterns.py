@@ -19,15 +19,15 @@ from rsatoolbox.data import Dataset
 from rsatoolbox.data.noise import cov_from_unbalanced
 
 from tests.unit.raw_files import cells, write_matlab73_variables
-from workflow.lib import pattern_images
 from workflow.lib.errors import InputError
-from workflow.lib.pattern_preparation import (
+from workflow.lib.patterns import images as pattern_images
+from workflow.lib.patterns.preparation import (
     condition_means,
     noise_residuals,
     prepare_patterns,
     run_means,
 )
-from workflow.lib.patterns import Patterns, condition_names, read_patterns
+from workflow.lib.patterns.reading import Patterns, condition_names, read_patterns
 from workflow.lib.sources import pattern_files
 
 AFFINE = np.diag([-3.0, 3.0, 3.5, 1.0]) + np.array([[0, 0, 0, 60], [0] * 4, [0] * 4, [0] * 4])

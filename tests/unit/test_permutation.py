@@ -13,9 +13,8 @@ from rsatoolbox.rdm import compare as rsatoolbox_compare
 from scipy.spatial.distance import pdist, squareform
 from statsmodels.stats.multitest import multipletests
 
-from workflow.lib import permutation, rdm
-from workflow.lib.comparators import COMPARATORS, compare, mean_of_members, prepare, rank
-from workflow.lib.permutation import (
+from workflow.lib.inference import permutation
+from workflow.lib.inference.permutation import (
     PermutationTest,
     false_discovery_rate,
     mantel_test,
@@ -24,6 +23,8 @@ from workflow.lib.permutation import (
     permute_images,
     permute_prepared,
 )
+from workflow.lib.rdms import vectors as rdm
+from workflow.lib.rsa.comparators import COMPARATORS, compare, mean_of_members, prepare, rank
 
 # Our name -> rsatoolbox's.
 METHODS = {name: name for name in COMPARATORS} | {"pearson": "corr"}

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import pdist, squareform
 
 from workflow.lib.errors import InputError
-from workflow.lib.rdm import (
+from workflow.lib.rdms.vectors import (
     check_dissimilarities,
     condensed_index,
     n_conditions,

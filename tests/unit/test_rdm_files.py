@@ -17,8 +17,8 @@ from tests.unit.raw_files import (
     write_rsatoolbox,
 )
 from workflow.lib.errors import InputError
-from workflow.lib.rdm_files import FORMATS, open_rdm_file
-from workflow.lib.rdm_store import RDMStore, check_same_images, write_rdms
+from workflow.lib.rdms.files import FORMATS, open_rdm_file
+from workflow.lib.rdms.store import RDMStore, check_same_images, write_rdms
 
 N = 9
 NAMES = [f"image {i}.jpg" for i in (3, 1, 2, 9, 8, 7, 4, 5, 6)]

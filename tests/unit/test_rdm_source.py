@@ -19,7 +19,7 @@ from tests.unit.raw_files import (
     write_matlab73_variables,
     write_rsatoolbox,
 )
-from workflow.lib.rdm_source import names_by_file, read_aligned
+from workflow.lib.rdms.source import names_by_file, read_aligned
 from workflow.lib.sources import files_of, items_of
 
 N = 7

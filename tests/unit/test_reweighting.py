@@ -11,8 +11,8 @@ from rsatoolbox.rdm import RDMs
 from scipy.spatial.distance import pdist, squareform
 
 from workflow.lib.errors import InputError
-from workflow.lib.folds import pairs_among, pairs_between, rdm_folds
-from workflow.lib.reweighting import nonnegative_weights, reweighted_similarities
+from workflow.lib.inference.folds import pairs_among, pairs_between, rdm_folds
+from workflow.lib.inference.reweighting import nonnegative_weights, reweighted_similarities
 
 N_IMAGES = 20
 

@@ -17,11 +17,12 @@ from rsatoolbox.util.searchlight import get_volume_searchlight
 from scipy.spatial.distance import pdist
 from scipy.stats import rankdata
 
-from workflow.lib import searchlight as module
-from workflow.lib.comparators import prepare
-from workflow.lib.distances import crossnobis_distances, pattern_distances
 from workflow.lib.errors import InputError
-from workflow.lib.searchlight import (
+from workflow.lib.rdms.distances import crossnobis_distances, pattern_distances
+from workflow.lib.rsa.comparators import prepare
+from workflow.lib.searchlight import spheres as module
+from workflow.lib.searchlight.kernels import value_order
+from workflow.lib.searchlight.spheres import (
     COMPARATORS,
     METRICS,
     Searchlight,
@@ -32,7 +33,6 @@ from workflow.lib.searchlight import (
     sphere_offsets,
     without_controls,
 )
-from workflow.lib.sphere_kernels import value_order
 
 RSATOOLBOX_COMPARATORS = {
     "pearson": "corr",

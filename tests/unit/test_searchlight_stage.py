@@ -24,13 +24,13 @@ from tests.simulated_volumes import (
     study_block,
     write_study,
 )
-from workflow.lib.brain_maps import grid_of, read_maps, read_mask, write_maps
 from workflow.lib.config import complete_config
 from workflow.lib.errors import InputError
 from workflow.lib.layout import study_raw_files
-from workflow.lib.pattern_rdms import extract_patterns
-from workflow.lib.pattern_store import PatternStore, write_patterns
-from workflow.lib.rdm_store import RDMStore, write_rdms
+from workflow.lib.patterns.rdms import extract_patterns
+from workflow.lib.patterns.store import PatternStore, write_patterns
+from workflow.lib.rdms.store import RDMStore, write_rdms
+from workflow.lib.searchlight.maps import grid_of, read_maps, read_mask, write_maps
 from workflow.lib.sources import searchlight_source
 
 SUBJECTS = [f"s{i}" for i in range(1, 7)]

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from workflow.lib.errors import InputError
-from workflow.lib.sign_flip import all_signs, sign_flip_test
+from workflow.lib.inference.sign_flip import all_signs, sign_flip_test
 
 TAILS = {"greater": lambda t: t, "less": lambda t: -t, "two-sided": abs}
 RNG = np.random.default_rng(0)

@@ -5,12 +5,12 @@ import pytest
 
 from scripts.features.compute_groups import group_rdm
 from scripts.objects.simulate_objects import PLANTED_MODEL, SUBJECTS, simulate
-from workflow.lib.comparators import compare
-from workflow.lib.controls import control_features
-from workflow.lib.distances import pattern_distances
-from workflow.lib.permutation import mantel_test
-from workflow.lib.stimuli import open_stimuli
-from workflow.lib.stimulus_rdms import feature_distances
+from workflow.lib.features.controls import control_features
+from workflow.lib.features.stimuli import open_stimuli
+from workflow.lib.inference.permutation import mantel_test
+from workflow.lib.rdms.distances import pattern_distances
+from workflow.lib.rdms.stimulus_rdms import feature_distances
+from workflow.lib.rsa.comparators import compare
 
 N_IMAGES = 48
 STIMULI = {

@@ -12,11 +12,11 @@ import yaml
 from rsatoolbox.rdm import load_rdm
 
 from scripts.bold5000.simulate_bold5000 import simulate
-from workflow.lib.alignment import align
-from workflow.lib.comparators import compare
 from workflow.lib.config import complete_config
-from workflow.lib.permutation import false_discovery_rate, mantel_test
-from workflow.lib.rdm_source import names_by_file, read_aligned
+from workflow.lib.inference.permutation import false_discovery_rate, mantel_test
+from workflow.lib.rdms.alignment import align
+from workflow.lib.rdms.source import names_by_file, read_aligned
+from workflow.lib.rsa.comparators import compare
 
 N_IMAGES = 240
 # 1,000 Scene, 2,000 COCO and 1,916 ImageNet images of 4,916.

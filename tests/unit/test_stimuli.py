@@ -11,9 +11,9 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from workflow.lib import stimuli as stimuli_module
 from workflow.lib.errors import InputError
-from workflow.lib.stimuli import open_stimuli
+from workflow.lib.features import stimuli as stimuli_module
+from workflow.lib.features.stimuli import open_stimuli
 
 N, SIDE = 3, 5
 ORDER = {"from": "order", "pattern": "image_{:04d}"}

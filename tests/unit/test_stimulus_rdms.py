@@ -6,9 +6,9 @@ from scipy.spatial.distance import pdist
 
 from scripts.features.select_images import common_rdms
 from workflow.lib.errors import InputError
-from workflow.lib.gram_store import GramStore, gram_writer, standardised_gram
-from workflow.lib.rdm_store import RDMStore, write_rdms
-from workflow.lib.stimulus_rdms import feature_distances
+from workflow.lib.rdms.gram_store import GramStore, gram_writer, standardised_gram
+from workflow.lib.rdms.stimulus_rdms import feature_distances
+from workflow.lib.rdms.store import RDMStore, write_rdms
 
 N_STIMULI, N_FEATURES = 14, 40
 NAMES = [f"images/b{i:02d}.png" for i in range(N_STIMULI)]

@@ -10,16 +10,16 @@ from rsatoolbox.rdm import compare as rsatoolbox_compare
 from rsatoolbox.util.inference_util import extract_variances
 from scipy.spatial.distance import pdist
 
-from workflow.lib.bootstrap import bootstrap_similarities, image_counts, subject_counts
-from workflow.lib.comparators import compare
 from workflow.lib.errors import InputError
-from workflow.lib.variance import (
+from workflow.lib.inference.bootstrap import bootstrap_similarities, image_counts, subject_counts
+from workflow.lib.inference.variance import (
     combined_variance,
     draw_variance,
     interval,
     one_factor_variance,
     two_factor_variance,
 )
+from workflow.lib.rsa.comparators import compare
 
 TIGHT = 1e-10
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import rankdata
 
-from workflow.lib import weighted_ranks
 from workflow.lib.errors import InputError
-from workflow.lib.weighted_ranks import (
+from workflow.lib.inference import weighted_ranks
+from workflow.lib.inference.weighted_ranks import (
     MAX_IMAGES,
     drawn_pairs,
     pooled_ranks,

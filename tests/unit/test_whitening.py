@@ -9,9 +9,9 @@ from rsatoolbox.rdm import compare as rsatoolbox_compare
 from rsatoolbox.util.matrix import pairwise_contrast
 from scipy.spatial.distance import pdist, squareform
 
-from workflow.lib.comparators import compare, prepare
 from workflow.lib.errors import InputError
-from workflow.lib.whitening import row_sums, whitened
+from workflow.lib.rsa.comparators import compare, prepare
+from workflow.lib.rsa.whitening import row_sums, whitened
 
 NAMES = ["cosine_cov", "corr_cov"]
 seeds = st.integers(0, 2**32 - 1)

@@ -38,7 +38,7 @@ FILE_NAME = re.compile(r"[\w-][\w.+-]*")
 
 MODEL_KINDS = ("files", "network", "control")
 
-# Comparators under which other RDMs can be taken out of an RDM (workflow.lib.partial_rsa).
+# Comparators under which other RDMs can be taken out of an RDM (workflow.lib.rsa.partial).
 PARTIAL_COMPARATORS = ("pearson", "spearman")
 
 # What a value must be, by the rule of the schema that it breaks.

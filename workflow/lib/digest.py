@@ -40,8 +40,13 @@ def imported_modules(file: Path) -> list[str]:
 
 
 def module_file(module: str) -> Path:
-    """Return the file of a module such as `workflow.lib.rdm`."""
+    """Return the file of a module such as `workflow.lib.rdms.vectors`."""
     return ROOT.joinpath(*module.split(".")).with_suffix(".py")
+
+
+def _is_package(module: str) -> bool:
+    inside = module == "workflow.lib" or module.startswith("workflow.lib.")
+    return inside and not module_file(module).exists()
 
 
 @functools.cache
@@ -50,7 +55,7 @@ def _direct_imports(file: Path) -> tuple[str, ...]:
     for node in ast.walk(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):
             named += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module == "workflow.lib":
+        elif isinstance(node, ast.ImportFrom) and _is_package(node.module or ""):
             named += [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             named.append(node.module or "")

@@ -7,7 +7,7 @@ import fnmatch
 from collections.abc import Mapping
 from pathlib import Path
 
-from workflow.lib.datasets import Dataset
+from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.errors import InputError
 from workflow.lib.sources import files_of, pattern_files, searchlight_source
 

@@ -23,7 +23,7 @@ SEQUENTIAL = "viridis"
 DIVERGING = "RdBu_r"
 MUTED = "0.55"
 
-# What axes call each of workflow.lib.comparators.COMPARATORS, which figures need not import: it
+# What axes call each of workflow.lib.rsa.comparators.COMPARATORS, which figures need not import: it
 # compiles code.
 SIMILARITY_LABELS = {
     "pearson": "Pearson $r$",

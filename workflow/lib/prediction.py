@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from workflow.lib.networks import layer_extractor, load_network
-from workflow.lib.rdm import working_dtype
+from workflow.lib.features.networks import layer_extractor, load_network
+from workflow.lib.features.unit_blocks import BLOCK_UNITS
+from workflow.lib.rdms.vectors import working_dtype
 from workflow.lib.sources import axes_of
-from workflow.lib.unit_blocks import BLOCK_UNITS
 
 SECONDS_PER_JOB = 2.0
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from workflow.lib.config import MODEL_KINDS, PARTIAL_COMPARATORS, complete_config
-from workflow.lib.datasets import download_plan, find_file, load_datasets, small_families
+from workflow.lib.acquire.datasets import download_plan, find_file, load_datasets, small_families
 from workflow.lib.digest import code_digest
 from workflow.lib.errors import InputError
-from workflow.lib.kept_files import keep_files, release_files
+from workflow.lib.acquire.kept_files import keep_files, release_files
 from workflow.lib.layout import (
     RESOURCES,
     find_raw_file,

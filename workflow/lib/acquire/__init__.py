@@ -1,0 +1,1 @@
+"""Raw files: the registry, fetching, and what is here already."""

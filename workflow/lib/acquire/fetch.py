@@ -1,0 +1,330 @@
+"""Bringing raw files in, from a mirror folder or over the network, and proving they are right.
+
+A file is verified before it gets its name, so that whatever lies under resources/ is whole. Its
+sha256 is written beside it; where the publisher gives no checksum, that is the only record of
+what was fetched.
+"""
+
+import dataclasses
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import quote, urljoin, urlsplit
+
+import pooch
+import requests
+from tqdm import tqdm
+
+from workflow.lib.acquire.datasets import Dataset, RawFile, mirrored_path, size_text
+from workflow.lib.acquire.kept_files import kept_path
+from workflow.lib.errors import InputError
+from workflow.lib.files import sha256_of, written_whole
+
+DRYAD = "https://datadryad.org"
+DRYAD_TOKEN = "DRYAD_TOKEN"
+USER_AGENT = f"deepnet-fmri-rsa pooch/{pooch.__version__} {requests.utils.default_user_agent()}"
+TIMEOUT_SECONDS = 60
+CHUNK_BYTES = 2**20
+
+# How files of a format begin. It tells a log-in page or an error message that came with status
+# 200 from the file itself where no checksum does.
+SIGNATURES = {
+    ".gz": b"\x1f\x8b",
+    ".h5": b"\x89HDF\r\n\x1a\n",
+    ".npy": b"\x93NUMPY",
+    ".npz": b"PK",
+    ".zip": b"PK",
+}
+
+log = logging.getLogger(__name__)
+
+
+def acquire_files(
+    dataset: Dataset,
+    raw_files: Sequence[RawFile],
+    resources: str | Path,
+    *,
+    mirror: str | Path | None = None,
+    may_download: bool = True,
+) -> dict[str, str]:
+    """Bring files of a dataset in, all or none; an attempt that fails keeps what it fetched.
+
+    Parameters
+    ----------
+    dataset, raw_files
+        What to bring, from the registry.
+    resources : str or Path
+        Files go to `<resources>/<dataset>/<path>`. What `workflow.lib.acquire.kept_files` keeps
+        there, and is what the registry describes, is not fetched again.
+    mirror : str or Path, optional
+        Folder that is searched before anything is downloaded.
+    may_download : bool
+        False where every study of the run takes the dataset from the mirror alone.
+
+    Returns
+    -------
+    dict, path -> sha256
+
+    Raises
+    ------
+    InputError
+        A file cannot be had, or is not the file that the registry describes. None of those that
+        were missing is in place then.
+    """
+    digests: dict[str, str] = {}
+    for raw_file in raw_files:
+        kept = kept_path(resources, dataset.name, raw_file.path)
+        digest = _digest_if_right(kept, raw_file)
+        if digest is None:
+            if not may_download and mirrored_path(dataset, raw_file, mirror) is None:
+                raise InputError(
+                    f"{dataset.name}/{raw_file.path}: found no such file in the mirror folder "
+                    f"{mirror}, expected it there because the config says `source: mirror`; put it "
+                    "there, or say `source: download`"
+                )
+            digest = fetch_file(dataset, raw_file, kept, mirror=mirror)
+        digests[raw_file.path] = digest
+    for path, digest in digests.items():
+        destination = Path(resources, dataset.name, path)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(kept_path(resources, dataset.name, path), destination)
+        write_checksum(destination, digest)
+    return digests
+
+
+def _digest_if_right(path: Path, raw_file: RawFile) -> str | None:
+    """Return the sha256 of a file that is here and is what the registry describes, else None."""
+    if not path.is_file():
+        return None
+    digest = sha256_of(path)
+    if _defect(path, digest, raw_file):
+        return None
+    log.info("%s is here already", raw_file.path)
+    return digest
+
+
+def write_checksum(path: Path, digest: str) -> None:
+    """Write the sha256 of a file beside it, in the form of sha256sum."""
+    with written_whole(path.with_name(f"{path.name}.sha256")) as partial:
+        partial.write_text(f"{digest}  {path.name}\n", encoding="utf-8")
+
+
+def fetch_file(
+    dataset: Dataset,
+    raw_file: RawFile,
+    destination: str | Path,
+    *,
+    mirror: str | Path | None = None,
+    progress: bool = True,
+    dryad: str = DRYAD,
+) -> str:
+    """Copy one raw file from the mirror, or download it.
+
+    Parameters
+    ----------
+    dataset, raw_file
+        What to bring, from the registry.
+    destination : str or Path
+        Where the file shall lie.
+    mirror : str or Path, optional
+        Folder that is searched first, for `<mirror>/<dataset>/<path>`.
+    progress : bool
+        Draw a progress bar while downloading, if there is a terminal to draw it on.
+    dryad : str
+        Address of the Dryad server.
+
+    Returns
+    -------
+    str
+        The sha256 of the file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be had, or is not the file that the registry describes. Nothing is
+        left at `destination` then.
+    """
+    mirrored = mirrored_path(dataset, raw_file, mirror)
+    if mirrored is None and raw_file.url is None:
+        raise InputError(_why_unavailable(dataset, raw_file, mirror))
+    with written_whole(destination) as partial:
+        if mirrored:
+            source, remedy = mirrored, "replace it in the mirror folder"
+            log.info("copying %s", mirrored)
+            shutil.copyfile(mirrored, partial)
+        else:
+            by_hand = _by_hand(dataset, raw_file, mirror)
+            raw_file = _download(dataset, raw_file, partial, by_hand, progress, dryad)
+            source, remedy = raw_file.url, f"start again, or {by_hand}"
+        digest = sha256_of(partial)
+        if defect := _defect(partial, digest, raw_file):
+            raise InputError(f"{dataset.name}/{raw_file.path} from {source} {defect}: {remedy}.")
+    if raw_file.sha256 is None and raw_file.md5 is None:
+        log.info("no checksum of %s is published; its sha256 is %s", raw_file.path, digest)
+    return digest
+
+
+def _download(
+    dataset: Dataset, raw_file: RawFile, partial: Path, by_hand: str, progress: bool, dryad: str
+) -> RawFile:
+    """Download to `partial`; return the file's entry with what the server said of it."""
+    try:
+        if raw_file.url.startswith("dryad:"):
+            raw_file = _resolved_on_dryad(raw_file, dryad)
+        _fetch(raw_file, partial, _headers(raw_file.url, dryad), progress)
+    except requests.HTTPError as error:
+        answer = f"{error.response.status_code} {error.response.reason}"
+        advice = f" ({dataset.how_to_get})" if dataset.how_to_get else ""
+        raise InputError(
+            f"{error.response.url} answered {answer} where {dataset.name}/{raw_file.path} was "
+            f"expected: see {dataset.homepage}{advice}, or {by_hand}."
+        ) from error
+    except requests.RequestException as error:
+        log.info("%s", error)
+        raise InputError(
+            f"downloading {raw_file.url} failed ({type(error).__name__}): check the network (nodes "
+            f"of a cluster often have none) and start again, or {by_hand}."
+        ) from error
+    return raw_file
+
+
+def _fetch(raw_file: RawFile, partial: Path, headers: dict[str, str], progress: bool) -> None:
+    """Transfer one address to one local file; the only place that moves the bytes of a download.
+
+    Raises
+    ------
+    requests.RequestException
+        If the server cannot be reached, answers with an error, or breaks off.
+    """
+    expected = raw_file.bytes or raw_file.approx_bytes
+    log.info(
+        "downloading %s (%s)", raw_file.url, size_text(expected) if expected else "size unknown"
+    )
+    # A bar without a total has no truth value, which pooch asks for before it sets the real one.
+    with tqdm(
+        total=expected or 1,
+        desc=Path(raw_file.path).name,
+        unit="B",
+        unit_scale=True,
+        disable=None if progress else True,
+    ) as bar:
+        download = pooch.HTTPDownloader(
+            progressbar=bar, chunk_size=CHUNK_BYTES, headers=headers, timeout=TIMEOUT_SECONDS
+        )
+        download(raw_file.url, str(partial), None)
+
+
+def _headers(url: str, dryad: str) -> dict[str, str]:
+    # Without `identity` a server may compress on the way, and some label a .gz file as if they
+    # had: either way the bytes on the disk would not be the published ones.
+    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+    token = os.environ.get(DRYAD_TOKEN)
+    # The token is for Dryad alone; requests drops it when Dryad redirects to its storage.
+    if token and urlsplit(url).netloc == urlsplit(dryad).netloc:
+        headers["Authorization"] = f"Bearer {token}"
+    return headers
+
+
+def _resolved_on_dryad(raw_file: RawFile, dryad: str) -> RawFile:
+    """Find a file by its name in the newest version of a Dryad dataset (API v2).
+
+    Returns
+    -------
+    RawFile
+        With the download link, and the size and checksum that Dryad keeps, unless the registry
+        has its own.
+    """
+    doi = raw_file.url.removeprefix("dryad:")
+    name = Path(raw_file.path).name
+    names = []
+    try:
+        for entry in _dryad_listing(doi, dryad):
+            if entry["path"] == name:
+                return dataclasses.replace(
+                    raw_file,
+                    url=urljoin(dryad, entry["_links"]["stash:download"]["href"]),
+                    bytes=raw_file.bytes or entry.get("size"),
+                    **_dryad_checksum(raw_file, entry),
+                )
+            names.append(entry["path"])
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"Dryad described doi:{doi} in a form that this workflow does not know (no {error}): "
+            f"download {name} from https://doi.org/{doi} in a browser and put it in the mirror "
+            "folder."
+        ) from error
+    raise InputError(
+        f"the Dryad dataset doi:{doi} holds no file {name!r}, only {', '.join(names) or 'none'}: "
+        "correct `path` in the registry."
+    )
+
+
+def _dryad_listing(doi: str, dryad: str) -> Iterator[dict]:
+    """Yield the entries of all files of a Dryad dataset, page after page."""
+    dataset = _dryad_json(f"/api/v2/datasets/{quote(f'doi:{doi}', safe='')}", dryad)
+    page_link = f"{dataset['_links']['stash:version']['href']}/files"
+    while page_link:
+        page = _dryad_json(page_link, dryad)
+        yield from page["_embedded"]["stash:files"]
+        page_link = page.get("_links", {}).get("next", {}).get("href")
+
+
+def _dryad_json(link: str, dryad: str) -> dict:
+    url = urljoin(dryad, link)
+    response = requests.get(url, headers=_headers(url, dryad), timeout=TIMEOUT_SECONDS)
+    response.raise_for_status()
+    return response.json()
+
+
+def _dryad_checksum(raw_file: RawFile, entry: dict) -> dict[str, str]:
+    """Return the checksum that Dryad keeps of a file, under the registry's name for its kind."""
+    if raw_file.sha256 or raw_file.md5:
+        return {}
+    kind = {"sha-256": "sha256", "md5": "md5"}.get(entry.get("digestType"))
+    return {kind: entry["digest"].lower()} if kind and entry.get("digest") else {}
+
+
+def _defect(path: Path, digest: str, raw_file: RawFile) -> str | None:
+    """Say how a fetched file differs from what the registry knows of it; None if in nothing."""
+    size, suffix = path.stat().st_size, Path(raw_file.path).suffix
+    with open(path, "rb") as handle:
+        start = handle.read(512)
+        handle.seek(0)
+        md5 = hashlib.file_digest(handle, "md5").hexdigest() if raw_file.md5 else None
+    if start.lstrip().lower().startswith((b"<!doctype html", b"<html")) and suffix != ".html":
+        return "is a web page, a log-in or an error perhaps, and not the file itself"
+    if raw_file.bytes is not None and size != raw_file.bytes:
+        return f"has {size} bytes, expected {raw_file.bytes}"
+    about = raw_file.approx_bytes
+    if about is not None and not about / 2 <= size <= about * 2:
+        return f"has {size} bytes, expected about {about}"
+    if size == 0 and raw_file.bytes is None:
+        return "is empty"
+    if not start.startswith(SIGNATURES.get(suffix, b"")):
+        return f"begins with {start[:8]!r}, not as a {suffix} file does"
+    if raw_file.sha256 and digest != raw_file.sha256:
+        return f"has the sha256 {digest}, expected {raw_file.sha256}"
+    if md5 != raw_file.md5:
+        return f"has the md5 {md5}, expected {raw_file.md5}"
+    return None
+
+
+def _why_unavailable(dataset: Dataset, raw_file: RawFile, mirror: str | Path | None) -> str:
+    terms = {
+        "open": "has no address to download it from",
+        "registration": "is given only after registration",
+        "request": "is given only on request",
+    }
+    searched = f"is not in the mirror folder {mirror}" if mirror else "no mirror folder is given"
+    return (
+        f"{dataset.name}/{raw_file.path} {terms[dataset.access]} and {searched}: "
+        f"{dataset.how_to_get} Or {_by_hand(dataset, raw_file, mirror)}."
+    )
+
+
+def _by_hand(dataset: Dataset, raw_file: RawFile, mirror: str | Path | None) -> str:
+    place = f"{mirror or '<mirror>'}/{dataset.name}/{raw_file.path}"
+    return f"put the file in the mirror folder as {place}"

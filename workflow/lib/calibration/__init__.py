@@ -1,0 +1,1 @@
+"""Simulated data sets on which tests and intervals are tried out."""

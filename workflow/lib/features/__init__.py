@@ -1,0 +1,1 @@
+"""What networks and control models make of the stimuli."""

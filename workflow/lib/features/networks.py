@@ -1,0 +1,394 @@
+"""Networks of torchvision.models: weights, the preprocessing that goes with them, and layers.
+
+    python -m workflow.lib.features.networks               names of all networks
+    python -m workflow.lib.features.networks resnet50      names of the layers of one
+
+The networks are those that classify images. Each is traced to a graph (torch.fx), so that any
+intermediate result can be a layer, and nothing is computed after the last one wanted.
+"""
+
+import contextlib
+import difflib
+import importlib.util
+import pickle
+import re
+import sys
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from workflow.lib.errors import InputError
+
+
+def _declare_missing_operators() -> None:
+    """Declare torchvision's compiled operators nms and qnms where its compiled half is missing.
+
+    PyPI's torchvision beside a PyTorch for CPUs cannot load its compiled half, and its import then
+    ends with "operator torchvision::nms does not exist". Only object detectors call these two, and
+    the import asks for no more than their declaration. Where the compiled half does load, it has
+    to come first: it declares them itself, and cannot do so a second time.
+    """
+    package = importlib.util.find_spec("torchvision")
+    for folder in (package.submodule_search_locations or []) if package else []:
+        for library in Path(folder).glob("_C.*"):
+            with contextlib.suppress(OSError):
+                torch.ops.load_library(library)
+    for operator in ("nms", "qnms"):
+        if not hasattr(torch.ops.torchvision, operator):
+            torch.library.define(
+                f"torchvision::{operator}",
+                "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+            )
+
+
+_declare_missing_operators()
+
+import torchvision.models  # noqa: E402
+from torchvision.models.feature_extraction import (  # noqa: E402
+    create_feature_extractor,
+    get_graph_node_names,
+)
+
+# What torchvision itself asks for when it loads its weights: their inputs were scaled otherwise
+# than ImageNet's usual way, and their auxiliary classifiers are for training only.
+_INCEPTION = {"transform_input": True, "aux_logits": False}
+BUILD_OPTIONS: dict[str, dict] = {"googlenet": _INCEPTION, "inception_v3": _INCEPTION}
+TRAINING_ONLY = ("aux1.", "aux2.", "AuxLogits.")
+N_IMAGENET_CLASSES = 1000
+
+# Under what names training scripts nest a state dict, and what wrappers put before its keys.
+NESTED_UNDER = ("state_dict", "model_state_dict", "model")
+WRAPPER_PREFIXES = ("module.", "_orig_mod.", "model.")
+# The DenseNets that torchvision publishes still have keys of 2017: "norm.1" for "norm1".
+_OLD_DENSENET_KEY = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+
+LIST_COMMAND = "python -m workflow.lib.features.networks"
+
+
+def network_names() -> list[str]:
+    """Return the names of all networks."""
+    return torchvision.models.list_models(module=torchvision.models)
+
+
+def load_network(
+    name: str, weights: str | Path, seed: int = 0
+) -> tuple[nn.Module, Callable[..., torch.Tensor]]:
+    """Return a network in evaluation mode, on the CPU, and its preprocessing.
+
+    Parameters
+    ----------
+    name : str
+        Any of `network_names`.
+    weights : "torchvision", "untrained", or path
+        The default weights of torchvision, downloaded unless they were before; the network's own
+        random initialisation; or a state dict (.pth, .pt, .safetensors), which may lie in a
+        training checkpoint and have its own number of classes.
+    seed : int
+        Of the random initialisation. The global random state neither matters nor changes.
+
+    Returns
+    -------
+    network : torch.nn.Module
+    transforms : callable, PIL image -> float32 tensor (3, height, width)
+        Those of torchvision's default weights (resize, crop, normalise), or the usual ones of
+        ImageNet for a network without.
+
+    Raises
+    ------
+    InputError
+        No such network; weights that cannot be had, read, or fitted into it.
+    """
+    if name not in network_names():
+        raise InputError(
+            f"found the network {name!r}, expected one of torchvision.models"
+            f"{_near(name, network_names())}; `{LIST_COMMAND}` lists all"
+        )
+    transforms = _transforms(name)
+    if weights == "untrained":
+        return _build(name, transforms, seed=seed, init_weights=True), transforms
+    if weights == "torchvision":
+        what, state = f"torchvision's weights of {name}", _downloaded(name)
+    else:
+        what, state = Path(weights).name, _read_state(Path(weights))
+    return _fitted(name, transforms, state, what), transforms
+
+
+def _transforms(name: str) -> Callable[..., torch.Tensor]:
+    usual = torchvision.models.ResNet50_Weights.IMAGENET1K_V1
+    return getattr(torchvision.models.get_model_weights(name), "DEFAULT", usual).transforms()
+
+
+def _build(
+    name: str, transforms: Callable, *, seed: int, init_weights: bool, **options: int
+) -> nn.Module:
+    """Return a randomly initialised network, with the global random state left as it was."""
+    options = BUILD_OPTIONS.get(name, {}) | options
+    if name in BUILD_OPTIONS:
+        options["init_weights"] = init_weights  # slow, and a waste where weights are loaded
+    if name.startswith("vit_"):
+        options["image_size"] = transforms.crop_size[0]
+    state = torch.get_rng_state()
+    # Not torch.manual_seed, which also seeds every GPU.
+    torch.default_generator.manual_seed(seed)
+    try:
+        return torchvision.models.get_model(name, weights=None, **options).eval()
+    finally:
+        torch.set_rng_state(state)
+
+
+def _downloaded(name: str) -> Mapping[str, torch.Tensor]:
+    default = torchvision.models.get_model_weights(name).DEFAULT
+    try:
+        return default.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            f"torchvision's weights of {name}: found no way to download {default.url} "
+            f"({_one_line(error)}), expected a connection to it or the file in "
+            f"{torch.hub.get_dir()}/checkpoints; download it elsewhere, and give its path as "
+            "`weights`"
+        ) from error
+
+
+# Weights from a file.
+
+
+def _read_state(path: Path) -> Mapping[str, torch.Tensor]:
+    """Return the state dict of a file, whatever it is nested in."""
+    if not path.is_file():
+        raise InputError(
+            f"{path}: found no such file, expected the weights of a network; correct `weights`, "
+            "or say torchvision or untrained"
+        )
+    readers = {".pth": _read_torch, ".pt": _read_torch, ".safetensors": safetensors.torch.load_file}
+    if path.suffix not in readers:
+        raise InputError(
+            f"{path.name}: found the suffix {path.suffix!r}, expected one of {', '.join(readers)}; "
+            "save the network's state dict in one of these formats"
+        )
+    try:
+        found = readers[path.suffix](path)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path.name}: found more than tensors, which could run code when it is read, expected "
+            "a state dict; save it again by torch.save(network.state_dict(), ...)"
+        ) from error
+    except (RuntimeError, OSError, EOFError, zipfile.BadZipFile, safetensors.SafetensorError) as e:
+        raise InputError(
+            f"{path.name}: found {path.stat().st_size} bytes that are no readable weights "
+            f"({_one_line(e)}), expected a whole file; download or copy it again"
+        ) from e
+    return _unwrapped(_unnested(found, path.name))
+
+
+def _read_torch(path: Path) -> object:
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _unnested(found: object, what: str) -> Mapping[str, torch.Tensor]:
+    for key in NESTED_UNDER:
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+    is_state = isinstance(found, Mapping) and all(torch.is_tensor(v) for v in found.values())
+    if not is_state or not found:
+        held = (
+            f"a mapping with the keys {', '.join(map(repr, list(found)[:5]))}"
+            if isinstance(found, Mapping)
+            else type(found).__name__
+        )
+        raise InputError(
+            f"{what}: found {held}, expected a state dict (names to tensors), by itself or under "
+            f"{' or '.join(NESTED_UNDER)}; save it by torch.save(network.state_dict(), ...)"
+        )
+    return found
+
+
+def _unwrapped(state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    """Return a state dict without what DataParallel and other wrappers put before its keys."""
+    for prefix in WRAPPER_PREFIXES:
+        if all(key.startswith(prefix) for key in state):
+            state = _renamed(state, lambda key, prefix=prefix: key.removeprefix(prefix))
+    return state
+
+
+def _renamed(
+    state: Mapping[str, torch.Tensor], rename: Callable[[str], str]
+) -> Mapping[str, torch.Tensor]:
+    """Return a state dict with other keys, and the versions of its modules under theirs."""
+    renamed = type(state)((rename(key), value) for key, value in state.items())
+    if hasattr(state, "_metadata"):
+        # The name of a module is its keys' prefix without the dot.
+        renamed._metadata = {
+            rename(f"{module}.").removesuffix("."): versions
+            for module, versions in state._metadata.items()
+        }
+    return renamed
+
+
+def _fitted(
+    name: str, transforms: Callable, state: Mapping[str, torch.Tensor], what: str
+) -> nn.Module:
+    """Return the network with the weights of a state dict."""
+    if name.startswith("densenet"):
+        state = _renamed(state, lambda key: _OLD_DENSENET_KEY.sub(r"\1\2", key))
+    network = _build(name, transforms, seed=0, init_weights=False)
+    classes = _other_number_of_classes(network.state_dict(), state)
+    if classes:
+        network = _build(name, transforms, seed=0, init_weights=False, num_classes=classes)
+    reference = network.state_dict()
+    kept = type(reference)(
+        (key, value) for key, value in state.items() if not key.startswith(TRAINING_ONLY)
+    )
+    # .safetensors have no versions of modules, without which MNASNet refuses its weights.
+    kept._metadata = getattr(state, "_metadata", reference._metadata)
+    _load_or_explain(network, kept, name, what)
+    return network
+
+
+def _load_or_explain(
+    network: nn.Module, state: Mapping[str, torch.Tensor], name: str, what: str
+) -> None:
+    reference = network.state_dict()
+    misshapen = [
+        f"{key!r}, {tuple(state[key].shape)} in place of {tuple(reference[key].shape)}"
+        for key in reference
+        if key in state and state[key].shape != reference[key].shape
+    ]
+    # Modules rename keys of older versions while they load, so that only this tells what is amiss.
+    missing, unknown = (
+        (reference.keys() - state.keys(), state.keys() - reference.keys())
+        if misshapen
+        else network.load_state_dict(state, strict=False)
+    )
+    # Early PyTorch did not keep this count of training batches, and nothing here uses it.
+    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+    faults = {"missing": missing, "unknown": unknown, "of another shape": misshapen}
+    described = [
+        f"{len(keys)} {fault}, for example {min(keys)}" for fault, keys in faults.items() if keys
+    ]
+    if described:
+        raise InputError(
+            f"{what}: found weights that do not fit {name} (keys: {'; '.join(described)}), "
+            f"expected those of {name}; give the network that they belong to, or other weights"
+        )
+
+
+def _other_number_of_classes(
+    reference: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]
+) -> int | None:
+    """Return the number of classes of weights that differ from a network's in nothing else."""
+    pairs = [(reference[key].shape, state[key].shape) for key in reference if key in state]
+    differing = [(ours, theirs) for ours, theirs in pairs if ours != theirs]
+    only_rows = all(
+        ours[:1] == (N_IMAGENET_CLASSES,) and ours[1:] == theirs[1:] for ours, theirs in differing
+    )
+    numbers = {theirs[:1] for _, theirs in differing}
+    return numbers.pop()[0] if only_rows and len(numbers) == 1 else None
+
+
+# Layers.
+
+
+class LayerExtractor(nn.Module):
+    """A network that returns the outputs of some of its layers, and computes no further.
+
+    Attributes
+    ----------
+    nodes : dict, label -> name of the node of the graph
+    """
+
+    def __init__(self, graph: nn.Module, nodes: Mapping[str, str]) -> None:
+        super().__init__()
+        self.graph, self.nodes = graph, dict(nodes)
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return {label: output}; the images are (n, 3, height, width)."""
+        outputs = self.graph(images)
+        return {label: outputs[node] for label, node in self.nodes.items()}
+
+
+def layer_extractor(network: nn.Module, nodes: Mapping[str, str]) -> LayerExtractor:
+    """Return a module that gives the outputs of layers of a network.
+
+    An operation that would overwrite a layer's output (a ReLU in place) is made not to: the layer
+    `features.0` is what the convolution gives, not what the ReLU after it makes of it. That holds
+    for the network itself from then on, and changes none of its results.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        As from `load_network`; the extractor shares its weights.
+    nodes : mapping, label -> layer
+        Names of nodes as in `layer_nodes`. A prefix such as "layer1" is its last node.
+
+    Raises
+    ------
+    InputError
+        A layer that the network does not have.
+    """
+    available = _evaluation_nodes(network)
+    found = {label: _resolved(node, available) for label, node in nodes.items()}
+    graph = create_feature_extractor(
+        network, {node: node for node in found.values()}, suppress_diff_warning=True
+    ).eval()
+    _overwrite_nothing(graph)
+    return LayerExtractor(graph, found).eval()
+
+
+def layer_nodes(name: str) -> list[str]:
+    """Return the names of all layers of a network, in the order in which they are computed."""
+    network, _ = load_network(name, "untrained")
+    return _evaluation_nodes(network)
+
+
+def _evaluation_nodes(network: nn.Module) -> list[str]:
+    return get_graph_node_names(network, suppress_diff_warning=True)[1]
+
+
+def _resolved(layer: str, available: Sequence[str]) -> str:
+    within = [node for node in available if node == layer or node.startswith(f"{layer}.")]
+    if not within:
+        raise InputError(
+            f"found the layer {layer!r}, expected one of the network's"
+            f"{_near(layer, _with_prefixes(available))}; `{LIST_COMMAND} <network>` lists all"
+        )
+    return within[-1]
+
+
+def _with_prefixes(nodes: Sequence[str]) -> list[str]:
+    """Return the names of nodes and of the modules that hold them."""
+    parts = [node.split(".") for node in nodes]
+    names = (".".join(part[: i + 1]) for part in parts for i in range(len(part)))
+    return list(dict.fromkeys(names))
+
+
+def _overwrite_nothing(graph: nn.Module) -> None:
+    """Turn off the operations that write their result over their input."""
+    for module in graph.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False
+    for node in graph.graph.nodes:
+        if node.kwargs.get("inplace"):
+            node.kwargs = {**node.kwargs, "inplace": False}
+    graph.recompile()
+
+
+def _near(name: str, names: Sequence[str]) -> str:
+    found = difflib.get_close_matches(name, names, n=5, cutoff=0.4)
+    return f" (near it: {', '.join(found)})" if found else ""
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+if __name__ == "__main__":
+    try:
+        listed = layer_nodes(sys.argv[1]) if len(sys.argv) > 1 else network_names()
+    except InputError as error:
+        sys.exit(str(error))
+    print("\n".join(listed))

@@ -1,0 +1,1 @@
+"""Tests, intervals and cross-validation of layer x ROI similarities."""

@@ -1,0 +1,105 @@
+"""Parts of the images that are held out in turn."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from workflow.lib.errors import InputError
+from workflow.lib.rdms.vectors import condensed_index
+from workflow.lib.rsa.comparators import compare
+
+# Three images have three dissimilarities, the fewest that a correlation can be taken of.
+MIN_IMAGES_PER_FOLD = 3
+
+
+def rdm_folds(
+    n_images: int,
+    n_folds: int,
+    rng: np.random.Generator,
+    groups: Sequence[str] | None = None,
+) -> list[np.ndarray]:
+    """Return the images of each fold, every image in exactly one.
+
+    Parameters
+    ----------
+    n_images, n_folds : int
+    rng : numpy Generator
+    groups : sequence of n_images labels, optional
+        Each group is spread evenly over the folds.
+
+    Returns
+    -------
+    list of int arrays, sorted
+
+    Raises
+    ------
+    InputError
+        Fewer than two folds, or too few images in each.
+    """
+    if n_folds < 2 or n_images < MIN_IMAGES_PER_FOLD * n_folds:
+        raise InputError(
+            f"found {n_images} images for {n_folds} folds, expected at least 2 folds of "
+            f"{MIN_IMAGES_PER_FOLD} images; change the number of folds, or leave "
+            "cross-validation out"
+        )
+    labels = np.zeros(n_images) if groups is None else np.asarray(groups)
+    order = rng.permutation(n_images)
+    # Shuffled images, group after group, are dealt out like cards.
+    dealt = order[np.argsort(labels[order], kind="stable")]
+    return [np.sort(dealt[fold::n_folds]) for fold in range(n_folds)]
+
+
+def pairs_among(images: np.ndarray, n_images: int) -> np.ndarray:
+    """Return the positions in a condensed RDM of all pairs among some images.
+
+    Parameters
+    ----------
+    images : int array (m,), distinct
+    n_images : int
+        Images of the whole RDM.
+
+    Returns
+    -------
+    int array (m(m-1)/2,), in the order of the condensed RDM of these images
+    """
+    first, second = np.triu_indices(len(images), 1)
+    return condensed_index(images[first], images[second], n_images)
+
+
+def pairs_between(left: np.ndarray, right: np.ndarray, n_images: int) -> np.ndarray:
+    """Return the positions in a condensed RDM of all pairs of a left and a right image.
+
+    Parameters
+    ----------
+    left, right : int arrays without a common image
+    n_images : int
+        Images of the whole RDM.
+
+    Returns
+    -------
+    int array (len(left) * len(right),)
+    """
+    first, second = np.meshgrid(left, right, indexing="ij")
+    return condensed_index(first.ravel(), second.ravel(), n_images)
+
+
+def compare_varying(models: np.ndarray, brains: np.ndarray, name: str) -> np.ndarray:
+    """Return similarities, 0 for a model RDM that is constant over the pairs of a few images.
+
+    Parameters
+    ----------
+    models : float array (n_models, n_pairs)
+        A model of categories can be constant over a fold, and then tells no pair from another.
+    brains : float array (n_brains, n_pairs)
+    name : str
+        A comparator.
+
+    Returns
+    -------
+    float64 array (n_models, n_brains)
+    """
+    similarities = np.zeros((len(models), len(brains)))
+    varying = models.min(axis=1) < models.max(axis=1)
+    if varying.any():
+        similarities[varying] = compare(models[varying], brains, name)
+    return similarities

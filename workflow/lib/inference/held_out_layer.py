@@ -1,0 +1,116 @@
+"""The best layer's similarity on images that did not choose it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from workflow.lib.errors import InputError
+from workflow.lib.inference.folds import compare_varying, rdm_folds
+from workflow.lib.rdms.vectors import take_conditions
+
+
+@dataclass(frozen=True)
+class HeldOutLayers:
+    """The layer chosen on training images, and its similarity on the others.
+
+    Attributes
+    ----------
+    chosen : int array (n_splits, n_brains)
+        Layer with the largest similarity among the training images of each split.
+    held_out : float64 array (n_splits, n_brains)
+        Its similarity over pairs of test images.
+    frequency : float64 array (n_brains, n_layers)
+        Share of the splits that chose each layer.
+    similarity : float64 array (n_brains,)
+        Mean of `held_out`.
+    optimistic : float64 array (n_brains,)
+        Largest similarity over the same test pairs, averaged: what choosing the layer on the very
+        images that score it would report.
+    """
+
+    chosen: np.ndarray
+    held_out: np.ndarray
+    frequency: np.ndarray
+    similarity: np.ndarray
+    optimistic: np.ndarray
+
+
+def held_out_layers(
+    models: np.ndarray,
+    brains: np.ndarray,
+    name: str,
+    *,
+    n_images: int,
+    n_folds: int,
+    rng: np.random.Generator,
+    n_repeats: int = 1,
+    groups: Sequence[str] | None = None,
+    averaged: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> HeldOutLayers:
+    """Choose each ROI's best layer on some images and score it on the rest, fold by fold.
+
+    Parameters
+    ----------
+    models : float array (n_models, n_pairs)
+    brains : float array (n_brains, n_pairs)
+    name : str
+        A comparator.
+    n_images : int
+    n_folds : int
+        Parts of the images, each the test images once; 2 scores on halves.
+    rng : numpy Generator
+    n_repeats : int
+        Repetitions with other folds.
+    groups : sequence of n_images labels, optional
+        Groups that every fold holds in equal shares.
+    averaged : callable (n_models, n_brains) -> (n_layers, n_brains), optional
+        Mean over the members of a layer, see `workflow.lib.rsa.model_layers`.
+
+    Notes
+    -----
+    Training pairs are those among training images, test pairs those among test images; pairs
+    between the two are used by neither. Splits overlap: their spread is no standard error.
+
+    References
+    ----------
+    Kriegeskorte et al. 2009, Circular analysis in systems neuroscience, Nat Neurosci 12:535;
+    Storrs et al. 2021, J Cogn Neurosci 33:2044.
+    """
+    if n_repeats < 1:
+        raise InputError(f"found {n_repeats} repetitions of the folds, expected at least 1")
+    chosen, held_out, largest = [], [], []
+    for _ in range(n_repeats):
+        for test in rdm_folds(n_images, n_folds, rng, groups):
+            train = np.setdiff1d(np.arange(n_images), test)
+            scores, test_scores = (
+                _similarities(models, brains, name, images, averaged) for images in (train, test)
+            )
+            best = scores.argmax(axis=0)
+            chosen.append(best)
+            held_out.append(test_scores[best, np.arange(len(best))])
+            largest.append(test_scores.max(axis=0))
+    layers = np.arange(len(scores))
+    return HeldOutLayers(
+        chosen=np.stack(chosen),
+        held_out=np.stack(held_out),
+        frequency=(np.stack(chosen)[..., np.newaxis] == layers).mean(axis=0),
+        similarity=np.mean(held_out, axis=0),
+        optimistic=np.mean(largest, axis=0),
+    )
+
+
+def _similarities(
+    models: np.ndarray,
+    brains: np.ndarray,
+    name: str,
+    images: np.ndarray,
+    averaged: Callable[[np.ndarray], np.ndarray] | None,
+) -> np.ndarray:
+    """Return the similarities of every layer over pairs of some images, (n_layers, n_brains)."""
+    left, right = (
+        np.stack([take_conditions(vector, images) for vector in vectors])
+        for vectors in (models, brains)
+    )
+    similarities = compare_varying(left, right, name)
+    return similarities if averaged is None else averaged(similarities)

@@ -1,0 +1,514 @@
+"""What a table of layer x ROI similarities says about layers, judged by resampled images.
+
+Everything here works on one subject's `estimate` (n_rois, n_layers) and on `draws` of it
+(n_draws, n_rois, n_layers): the same table for resampled images, exact or linearised, see
+`workflow.lib.inference.bootstrap` and `workflow.lib.inference.jackknife`. Draws of one resample
+belong together, so that differences between cells, layers and ceilings are differences draw by
+draw; a resample in which one similarity is undefined (too few distinct images) is left out of all.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.stats
+
+from workflow.lib.errors import InputError
+from workflow.lib.inference.permutation import false_discovery_rate
+from workflow.lib.inference.variance import interval, one_factor_variance
+from workflow.lib.rsa.tables import layer_centre_of_mass
+
+# Statistics, or similarities, that differ by less than this are the same up to rounding.
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Estimates with their uncertainty; arrays of one shape.
+
+    Attributes
+    ----------
+    estimate, se, lower, upper : float64 arrays
+        `se` is that of new images: the standard deviation of the draws, times sqrt(n / (n - 1)).
+    """
+
+    estimate: np.ndarray
+    se: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """Which cells depart from a table in which every ROI prefers layers alike.
+
+    Attributes
+    ----------
+    residual, se, t, p : float64 arrays (n_rois, n_layers)
+        Doubly centred similarity, its standard error, their ratio, and p-values that hold
+        family-wise over all cells. NaN where there is nothing to centre: one ROI or one layer.
+    omnibus_p : float
+        Of the null that no cell departs: the smallest p.
+    """
+
+    residual: np.ndarray
+    se: np.ndarray
+    t: np.ndarray
+    p: np.ndarray
+    omnibus_p: float
+
+
+@dataclass(frozen=True)
+class LayerDifferences:
+    """Similarity of one layer minus that of another, for all pairs of layers.
+
+    Attributes
+    ----------
+    first, second : int arrays (n_pairs,)
+        Layers of each pair; the difference is first minus second.
+    intervals : Intervals (n_rois, n_pairs)
+    p, p_corrected : float64 arrays (n_rois, n_pairs)
+        Two-sided; `p_corrected` over the pairs of a ROI.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    intervals: Intervals
+    p: np.ndarray
+    p_corrected: np.ndarray
+
+
+@dataclass(frozen=True)
+class CeilingDifferences:
+    """How far layers stay below the noise ceiling.
+
+    Attributes
+    ----------
+    intervals : Intervals (n_rois, n_layers)
+        Ceiling minus similarity: positive where there is something left to explain.
+    p : float64 array (n_rois, n_layers)
+        One-sided, of the null that the layer reaches the ceiling.
+    """
+
+    intervals: Intervals
+    p: np.ndarray
+
+
+@dataclass(frozen=True)
+class LayerCentres:
+    """Where along the layers the similarity of each ROI is concentrated.
+
+    Attributes
+    ----------
+    centre, lower, upper : float64 arrays (n_rois,)
+        In layer numbers, 1 for the first; interval by percentile of the draws.
+    n_undefined : int array (n_rois,)
+        Draws left out because no layer was above zero.
+    """
+
+    centre: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    n_undefined: np.ndarray
+
+
+@dataclass(frozen=True)
+class CentreDifferences:
+    """Layer centre of one ROI minus that of another, for all pairs of ROIs.
+
+    Attributes
+    ----------
+    first, second : int arrays (n_pairs,)
+    difference, lower, upper, p, q : float64 arrays (n_pairs,)
+        p is two-sided, q its Benjamini-Hochberg correction over the pairs.
+    n_undefined : int array (n_pairs,)
+        Draws left out because one of the two ROIs had no centre.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    difference: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    p: np.ndarray
+    q: np.ndarray
+    n_undefined: np.ndarray
+
+
+def t_intervals(
+    estimate: np.ndarray, se: np.ndarray, *, dof: float, level: float = 0.95
+) -> Intervals:
+    """Return estimate +- t * se.
+
+    Parameters
+    ----------
+    estimate, se : float arrays of one shape
+    dof : degrees of freedom; number of images - 1 for a variance over images
+    level : coverage
+
+    References
+    ----------
+    Schütt et al. 2023, eLife 12:e82566.
+    """
+    return Intervals(estimate, se, *interval(estimate, se**2, dof, level))
+
+
+def _t_from_draws(
+    estimate: np.ndarray, draws: np.ndarray, *, n_images: int, level: float
+) -> Intervals:
+    return t_intervals(estimate, _standard_error(draws, n_images), dof=n_images - 1, level=level)
+
+
+def _percentiles_of_draws(
+    estimate: np.ndarray, draws: np.ndarray, *, n_images: int, level: float
+) -> Intervals:
+    lower, upper = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return Intervals(estimate, _standard_error(draws, n_images), lower, upper)
+
+
+def _standard_error(draws: np.ndarray, n_images: int) -> np.ndarray:
+    return np.sqrt(one_factor_variance(draws, n_images))
+
+
+INTERVALS: dict[str, Callable[..., Intervals]] = {
+    "t": _t_from_draws,
+    "percentile": _percentiles_of_draws,
+}
+
+
+def draw_intervals(
+    estimate: np.ndarray,
+    draws: np.ndarray,
+    *,
+    n_images: int,
+    level: float = 0.95,
+    kind: str = "t",
+) -> Intervals:
+    """Return an interval of each estimate from its draws.
+
+    Parameters
+    ----------
+    estimate : float array (...)
+    draws : float array (n_draws, ...)
+    n_images : int
+    level : coverage
+    kind : a key of `INTERVALS`
+        "t": estimate +- t(n_images - 1) times the standard deviation of the draws; "percentile":
+        quantiles of the draws, which inherit the bias of draws that repeat images.
+
+    Raises
+    ------
+    InputError
+        As `defined_draws`.
+
+    References
+    ----------
+    Efron & Tibshirani 1993, An Introduction to the Bootstrap, ch. 12-13; Schütt et al. 2023,
+    eLife 12:e82566.
+    """
+    draws = defined_draws(estimate, draws)
+    return INTERVALS[kind](estimate, draws, n_images=n_images, level=level)
+
+
+def defined_draws(estimate: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Return the draws (n_draws, ...) in which nothing is undefined.
+
+    Raises
+    ------
+    InputError
+        Draws of another table, or fewer than two left.
+    """
+    if draws.shape[1:] != estimate.shape:
+        raise InputError(
+            f"found draws of shape {draws.shape} for estimates of shape {estimate.shape}, "
+            "expected draws of the same table; resample the same layers and ROIs"
+        )
+    defined = np.isfinite(draws).reshape(len(draws), -1).all(axis=1)
+    if defined.sum() < 2:
+        raise InputError(
+            f"found {defined.sum()} of {len(draws)} resamples in which every similarity is "
+            "defined, expected at least two; more images are needed, or an RDM with few distinct "
+            "values left out"
+        )
+    return draws if defined.all() else draws[defined]
+
+
+def two_sided_p(intervals: Intervals, *, dof: float) -> np.ndarray:
+    """Return the p-values of estimates against zero by the t distribution."""
+    return 2 * scipy.stats.t.sf(np.abs(_ratio(intervals.estimate, intervals.se)), dof)
+
+
+def _ratio(estimate: np.ndarray, se: np.ndarray) -> np.ndarray:
+    """Return estimate / se; 0 where both vanish up to rounding (a layer given twice)."""
+    vanishing = (se < TOLERANCE) & (np.abs(estimate) < TOLERANCE)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(vanishing, 0.0, estimate / se)
+
+
+def max_statistic_p(statistic: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """Return p-values that hold family-wise over the last axis.
+
+    Parameters
+    ----------
+    statistic : float array (..., n_tests)
+        Large values speak against the null.
+    null : float array (n_draws, ..., n_tests)
+        The statistics in draws from the null.
+
+    Returns
+    -------
+    float64 array (..., n_tests)
+        p = (k + 1) / (n_draws + 1), k draws of which the largest statistic reaches this one.
+
+    References
+    ----------
+    Nichols & Holmes 2002, Hum Brain Mapp 15:1; Westfall & Young 1993, Resampling-Based Multiple
+    Testing.
+    """
+    largest = np.sort(null.max(axis=-1), axis=0)
+    flat = largest.reshape(len(null), -1)
+    cells = statistic.reshape(flat.shape[1], -1)
+    reached = np.stack(
+        [
+            len(null) - np.searchsorted(ordered, values - TOLERANCE)
+            for ordered, values in zip(flat.T, cells, strict=True)
+        ]
+    )
+    return ((reached + 1) / (len(null) + 1)).reshape(statistic.shape)
+
+
+def _studentised(
+    estimate: np.ndarray, draws: np.ndarray, n_images: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return standard errors, |t|, and |t| of the draws about their mean.
+
+    The draws' own mean is taken off, not the estimate: resamples that repeat images are biased,
+    which must not count as variance of the null.
+    """
+    se = _standard_error(draws, n_images)
+    null = _ratio(draws - draws.mean(axis=0), draws.std(axis=0, ddof=1))
+    return se, np.abs(_ratio(estimate, se)), np.abs(null)
+
+
+def double_centred(table: np.ndarray) -> np.ndarray:
+    """Return a table (..., n_rois, n_layers) without the means of its rows and columns."""
+    by_row = table - table.mean(axis=-1, keepdims=True)
+    return by_row - by_row.mean(axis=-2, keepdims=True)
+
+
+def interaction_test(estimate: np.ndarray, draws: np.ndarray, *, n_images: int) -> Interaction:
+    """Test whether ROIs prefer different layers: the layer x ROI interaction.
+
+    Parameters
+    ----------
+    estimate : float array (n_rois, n_layers)
+    draws : float array (n_draws, n_rois, n_layers)
+    n_images : int
+
+    Notes
+    -----
+    The doubly centred table is zero if similarities are a sum of an effect of the ROI (its
+    signal-to-noise ratio, say) and one of the layer. Each cell is divided by its standard error;
+    the null distribution of the largest |t| comes from the draws about their mean. The test is
+    approximate: it is as good as the bootstrap at the number of images.
+
+    References
+    ----------
+    Nichols & Holmes 2002, Hum Brain Mapp 15:1; Romano & Wolf 2005, Econometrica 73:1237.
+    """
+    draws = defined_draws(estimate, draws)
+    residual, null = double_centred(estimate), double_centred(draws)
+    if min(estimate.shape) < 2:
+        undefined = np.full(estimate.shape, np.nan)
+        return Interaction(residual, undefined, undefined, undefined, np.nan)
+    se, t, null_t = _studentised(residual, null, n_images)
+    p = max_statistic_p(t.ravel(), null_t.reshape(len(draws), -1)).reshape(estimate.shape)
+    return Interaction(residual, se, np.copysign(t, residual), p, float(p.min()))
+
+
+def _corrected_over_pairs(
+    p: np.ndarray, difference: np.ndarray, draws: np.ndarray, n_images: int
+) -> np.ndarray:
+    return np.stack([false_discovery_rate(roi) for roi in p])
+
+
+def _largest_over_pairs(
+    p: np.ndarray, difference: np.ndarray, draws: np.ndarray, n_images: int
+) -> np.ndarray:
+    _, t, null_t = _studentised(difference, draws, n_images)
+    return max_statistic_p(t, null_t)
+
+
+CORRECTIONS: dict[str, Callable[..., np.ndarray]] = {
+    "fdr": _corrected_over_pairs,
+    "max": _largest_over_pairs,
+}
+
+
+def all_pairs(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return first and second member of all n(n-1)/2 pairs, first < second."""
+    pairs = np.array(list(itertools.combinations(range(n), 2)), dtype=int).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def layer_differences(
+    estimate: np.ndarray,
+    draws: np.ndarray,
+    *,
+    n_images: int,
+    level: float = 0.95,
+    correction: str = "fdr",
+) -> LayerDifferences:
+    """Compare all pairs of layers within each ROI.
+
+    Parameters
+    ----------
+    estimate : float array (n_rois, n_layers), at least two layers
+    draws : float array (n_draws, n_rois, n_layers)
+    n_images : int
+    level : coverage of each interval, not corrected for their number
+    correction : a key of `CORRECTIONS`
+        Over the pairs of a ROI: "fdr", Benjamini-Hochberg; "max", family-wise by the largest |t|.
+
+    References
+    ----------
+    Schütt et al. 2023, eLife 12:e82566 (model comparison by t-test with bootstrapped variance);
+    Benjamini & Hochberg 1995, J R Stat Soc B 57:289.
+    """
+    first, second = all_pairs(estimate.shape[-1])
+    if not first.size:
+        raise InputError("found one layer, expected at least two to compare; leave this out")
+    difference = estimate[..., first] - estimate[..., second]
+    draws = defined_draws(estimate, draws)
+    of_draws = draws[..., first] - draws[..., second]
+    intervals = draw_intervals(difference, of_draws, n_images=n_images, level=level)
+    p = two_sided_p(intervals, dof=n_images - 1)
+    corrected = CORRECTIONS[correction](p, difference, of_draws, n_images)
+    return LayerDifferences(first, second, intervals, p, corrected)
+
+
+def ceiling_differences(
+    estimate: np.ndarray,
+    draws: np.ndarray,
+    *,
+    ceiling: np.ndarray,
+    ceiling_draws: np.ndarray,
+    n_images: int,
+    level: float = 0.95,
+) -> CeilingDifferences:
+    """Compare each layer with the lower noise ceiling of the ROI.
+
+    Parameters
+    ----------
+    estimate : float array (n_rois, n_layers)
+    draws : float array (n_draws, n_rois, n_layers)
+    ceiling : float array (n_rois,)
+        Lower ceiling: of this subject, or the mean of subjects if `estimate` is one too.
+    ceiling_draws : float array (n_draws, n_rois)
+        The ceiling in the same resamples.
+    n_images : int
+    level : coverage
+
+    References
+    ----------
+    Nili et al. 2014, PLoS Comput Biol 10:e1003553; Schütt et al. 2023, eLife 12:e82566.
+    """
+    if len(ceiling_draws) != len(draws):
+        raise InputError(
+            f"found {len(ceiling_draws)} draws of the ceiling and {len(draws)} of the "
+            "similarities, expected the same resamples; take the first of the longer ones"
+        )
+    missing = ceiling[:, np.newaxis] - estimate
+    of_draws = ceiling_draws[..., np.newaxis] - draws
+    intervals = draw_intervals(missing, of_draws, n_images=n_images, level=level)
+    p = scipy.stats.t.sf(_ratio(intervals.estimate, intervals.se), n_images - 1)
+    return CeilingDifferences(intervals, p)
+
+
+def layer_centres(estimate: np.ndarray, draws: np.ndarray, *, level: float = 0.95) -> LayerCentres:
+    """Return the layer centre of mass of each ROI with its interval.
+
+    Parameters
+    ----------
+    estimate : float array (n_rois, n_layers)
+        Layers in their order within one network.
+    draws : float array (n_draws, n_rois, n_layers)
+    level : coverage
+
+    Notes
+    -----
+    The centre is a ratio, of which the draws are skewed: intervals are percentiles. Where most
+    layers are near zero max(r, 0) pulls the centre towards the middle, draws more than the
+    estimate.
+    """
+    draws = defined_draws(estimate, draws)
+    lower, upper, n_undefined = _percentiles(layer_centre_of_mass(draws), level)
+    return LayerCentres(layer_centre_of_mass(estimate), lower, upper, n_undefined)
+
+
+def _percentiles(draws: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return bounds over the draws that are defined, and how many are not; draws (n_draws, m)."""
+    undefined = np.isnan(draws).sum(axis=0)
+    bounds = np.full((2, draws.shape[1]), np.nan)
+    some = undefined < len(draws)
+    quantiles = [(1 - level) / 2, (1 + level) / 2]
+    bounds[:, some] = np.nanquantile(draws[:, some], quantiles, axis=0)
+    return bounds[0], bounds[1], undefined
+
+
+def centre_differences(
+    estimate: np.ndarray, draws: np.ndarray, *, level: float = 0.95
+) -> CentreDifferences:
+    """Compare the layer centres of all pairs of ROIs.
+
+    Parameters
+    ----------
+    estimate : float array (n_rois, n_layers)
+    draws : float array (n_draws, n_rois, n_layers)
+    level : coverage
+
+    Notes
+    -----
+    p = 2 (k + 1) / (N + 1) inverts the percentile interval: k of N draws lie on the less frequent
+    side of zero. NaN where no draw has both centres.
+    """
+    draws = defined_draws(estimate, draws)
+    first, second = all_pairs(len(estimate))
+    centre, of_draws = layer_centre_of_mass(estimate), layer_centre_of_mass(draws)
+    difference, differences = (
+        centre[first] - centre[second],
+        of_draws[:, first] - of_draws[:, second],
+    )
+    lower, upper, n_undefined = _percentiles(differences, level)
+    rarer = np.minimum(
+        (differences <= TOLERANCE).sum(axis=0), (differences >= -TOLERANCE).sum(axis=0)
+    )
+    n_defined = len(draws) - n_undefined
+    p = np.where(n_defined > 0, np.minimum(1.0, 2 * (rarer + 1) / (n_defined + 1)), np.nan)
+    q = np.full(p.shape, np.nan)
+    tested = ~np.isnan(p)
+    q[tested] = false_discovery_rate(p[tested])
+    return CentreDifferences(first, second, difference, lower, upper, p, q, n_undefined)
+
+
+def best_layer_probability(draws: np.ndarray) -> np.ndarray:
+    """Return in what share of the draws each layer is the ROI's best.
+
+    Parameters
+    ----------
+    draws : float array (n_draws, n_rois, n_layers)
+
+    Returns
+    -------
+    float64 array (n_rois, n_layers)
+        Rows sum to one; layers that tie share the draw. This is how often the ranking survives
+        other images, not a p-value.
+
+    References
+    ----------
+    Efron & Tibshirani 1998, The problem of regions, Ann Stat 26:1687.
+    """
+    draws = defined_draws(draws[0], draws)
+    best = draws >= draws.max(axis=-1, keepdims=True) - TOLERANCE
+    return (best / best.sum(axis=-1, keepdims=True)).mean(axis=0)

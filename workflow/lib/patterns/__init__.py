@@ -1,0 +1,1 @@
+"""Response patterns of the brain, from raw files to prepared observations."""

@@ -1,0 +1,1 @@
+"""Representational dissimilarity matrices: reading, computing, aligning, storing."""

@@ -1,0 +1,335 @@
+"""Distances between patterns from matrix products, with noise normalisation and across runs."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from workflow.lib.errors import InputError
+
+# Rows of the matrix of products computed at a time.
+ROWS = 256
+
+# Crossvalidated, from patterns per run: see `crossnobis_distances`.
+CROSSNOBIS = "crossnobis"
+
+NOISE_NORMALISATIONS = ("none", "diagonal", "shrinkage")
+
+
+def _one_minus_cosine(products: np.ndarray, own: float, others: np.ndarray) -> np.ndarray:
+    return 1 - products / (np.sqrt(own) * np.sqrt(others))
+
+
+def _squared(products: np.ndarray, own: float, others: np.ndarray) -> np.ndarray:
+    return np.maximum(own + others - 2 * products, 0)
+
+
+def _root_of_squared(products: np.ndarray, own: float, others: np.ndarray) -> np.ndarray:
+    return np.sqrt(_squared(products, own, others))
+
+
+# Distances of one pattern from others, from its products with them, and the products of each with
+# itself. Names as in scipy.spatial.distance.
+FROM_PRODUCTS = {
+    "correlation": _one_minus_cosine,
+    "cosine": _one_minus_cosine,
+    "euclidean": _root_of_squared,
+    "sq_euclidean": _squared,
+}
+METRICS = tuple(FROM_PRODUCTS)
+
+
+def pattern_distances(
+    patterns: np.ndarray,
+    metric: str,
+    *,
+    dtype: type = np.float64,
+    products: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
+    """Return the distances between all pairs of patterns.
+
+    Parameters
+    ----------
+    patterns : float array (n_conditions, n_channels)
+    metric : one of `METRICS`
+    dtype : numpy.float64 or numpy.float32
+        Of the products and the distances; means are taken off in float64 before. float32 is right
+        to 1e-6 of the largest distance, not of the smallest.
+    products : callable, (n_conditions, n_channels) -> (n_conditions, n_conditions), optional
+        Multiplies patterns with their transpose, as `workflow.lib.features.extraction.products_on`
+        does on a device, in float32. If not given, products are taken block by block of rows, above
+        the diagonal only, and the square matrix is never held.
+
+    Returns
+    -------
+    array (n_pairs,) of `dtype`, condensed
+
+    Raises
+    ------
+    InputError
+        A pattern that does not vary has no correlation with any other (or, being zero, no angle).
+
+    Notes
+    -----
+    `euclidean` is that of scipy, the root of the summed squared differences, and `sq_euclidean`
+    its square, sum_p (x_p - y_p)^2. What rsatoolbox calls "euclidean" is their mean over channels,
+    `sq_euclidean` / n_channels; likewise its "mahalanobis" and "crossnobis".
+    """
+    centred = centred_for(patterns.astype(np.float64), metric).astype(dtype, copy=False)
+    if products is not None:
+        return distances_from_gram(products(centred), metric)
+    n = len(centred)
+    squares = np.einsum("ij,ij->i", centred, centred)
+    _check_metric(metric, squares)
+    distances = np.empty(n * (n - 1) // 2, dtype)
+    for start in range(0, n, ROWS):
+        block = centred[start : start + ROWS] @ centred[start:].T
+        _write_rows(distances, block, squares, first=start, metric=metric)
+    return distances
+
+
+def centred_for(patterns: np.ndarray, metric: str) -> np.ndarray:
+    """Return patterns whose Gram matrix gives the metric, as exactly as can be.
+
+    The correlation is the cosine of patterns centred over channels. Distances do not change when
+    a channel's mean over conditions is taken off, but the numbers that cancel become smaller.
+    """
+    if metric == "correlation":
+        return patterns - patterns.mean(axis=1, keepdims=True)
+    if metric in ("euclidean", "sq_euclidean"):
+        return patterns - patterns.mean(axis=0)
+    return patterns
+
+
+def distances_from_gram(gram: np.ndarray, metric: str) -> np.ndarray:
+    """Return condensed distances from the Gram matrix of patterns prepared by `centred_for`.
+
+    Parameters
+    ----------
+    gram : float array (n_conditions, n_conditions)
+    metric : one of `METRICS`
+
+    Returns
+    -------
+    array (n_pairs,), dtype of `gram`
+    """
+    squares = np.diagonal(gram)
+    _check_metric(metric, squares)
+    distances = np.empty(len(gram) * (len(gram) - 1) // 2, gram.dtype)
+    _write_rows(distances, gram, squares, first=0, metric=metric)
+    return distances
+
+
+def _check_metric(metric: str, squares: np.ndarray) -> None:
+    if metric not in METRICS:
+        raise InputError(f"found the metric {metric!r}, expected one of {', '.join(METRICS)}")
+    if metric in ("correlation", "cosine") and not (squares > 0).all():
+        raise InputError(
+            f"found {int((squares <= 0).sum())} of {len(squares)} patterns that do not vary "
+            f"over channels, expected none for the {metric} distance; drop those conditions"
+        )
+
+
+def _write_rows(
+    distances: np.ndarray, products: np.ndarray, squares: np.ndarray, *, first: int, metric: str
+) -> None:
+    """Write the distances of patterns from those after them.
+
+    Parameters
+    ----------
+    distances : array (n_pairs,)
+        Is written to.
+    products : array (k, n_conditions - first)
+        Of the patterns `first` to `first` + k with all from `first` on.
+    squares : array (n_conditions,)
+        Products of the patterns with themselves.
+    """
+    start = first * (2 * len(squares) - first - 1) // 2
+    for i, row in enumerate(products, first):
+        others = row[i - first + 1 :]
+        stop = start + others.size
+        distances[start:stop] = FROM_PRODUCTS[metric](others, squares[i], squares[i + 1 :])
+        start = stop
+
+
+def mahalanobis_distances(
+    patterns: np.ndarray, residuals: np.ndarray, *, dof: int, method: str = "shrinkage"
+) -> np.ndarray:
+    """Return the Mahalanobis distances between all pairs of patterns.
+
+    Parameters
+    ----------
+    patterns : float array (n_conditions, n_channels)
+    residuals : float array (n_observations, n_channels)
+        Noise, as in `noise_normalised`.
+    dof : int
+        Degrees of freedom of the residuals.
+    method : "shrinkage" or "diagonal"
+
+    Returns
+    -------
+    float64 array (n_pairs,), condensed
+
+    Notes
+    -----
+    sqrt((x - y)' S^-1 (x - y)) with S the covariance of `noise_covariance`, or its diagonal, as in
+    scipy.spatial.distance. Their squares over the number of channels are the "mahalanobis" of
+    rsatoolbox.rdm.calc_rdm. The Euclidean distances of noise-normalised patterns are the same.
+
+    References
+    ----------
+    Walther et al. 2016, Reliability of dissimilarity measures for multi-voxel pattern analysis,
+    NeuroImage 137:188.
+    """
+    normalised = noise_normalised(patterns, residuals, dof=dof, method=method)
+    return pattern_distances(normalised, "euclidean")
+
+
+def crossnobis_distances(means: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
+    """Return crossvalidated squared distances between all pairs of patterns.
+
+    Parameters
+    ----------
+    means : float array (n_runs, n_conditions, n_channels)
+        Mean pattern of each condition in each run; noise-normalised for the crossvalidated
+        Mahalanobis distance, see `noise_normalised`.
+    counts : array (n_runs, n_conditions), optional
+        Observations behind each mean; equal numbers if not given.
+
+    Returns
+    -------
+    float64 array (n_pairs,), condensed
+        Negative where noise outweighs the difference: the expectation is zero for equal patterns.
+
+    Raises
+    ------
+    InputError
+        Fewer than two runs.
+
+    Notes
+    -----
+    d_ij = mean over runs r of (x_ri - x_rj) . (y_ri - y_rj) / n_channels, where x_r is the pattern
+    in run r and y_r that over the observations of all other runs. The division by the number of
+    channels is the convention of rsatoolbox.rdm.calc_rdm_crossnobis, whose numbers these are;
+    `sq_euclidean` is not divided, so the two differ by that factor on data without noise.
+
+    References
+    ----------
+    Walther et al. 2016, Reliability of dissimilarity measures for multi-voxel pattern analysis,
+    NeuroImage 137:188.
+    """
+    n_runs, n_conditions, n_channels = means.shape
+    if n_runs < 2:
+        raise InputError(
+            f"found {n_runs} run(s), expected at least 2 for the crossnobis distance; name the "
+            "run of each observation, or choose another metric"
+        )
+    # Differences between conditions lose a common offset; without it, less cancels.
+    centred = means.astype(np.float64) - means.mean(axis=(0, 1), dtype=np.float64)
+    weights = np.ones((n_runs, n_conditions)) if counts is None else np.asarray(counts, np.float64)
+    total = np.einsum("rc,rcp->cp", weights, centred)
+    kernel = np.zeros((n_conditions, n_conditions))
+    for run, weight in zip(centred, weights[:, :, np.newaxis], strict=True):
+        others = (total - weight * run) / (weights.sum(axis=0)[:, np.newaxis] - weight)
+        kernel += run @ others.T
+    first, second = np.triu_indices(n_conditions, 1)
+    squares = np.diagonal(kernel)
+    products = kernel[first, second] + kernel[second, first]
+    return (squares[first] + squares[second] - products) / (n_runs * n_channels)
+
+
+def noise_normalised(
+    patterns: np.ndarray, residuals: np.ndarray, *, dof: int, method: str
+) -> np.ndarray:
+    """Return patterns in which the noise of all channels has variance one.
+
+    Parameters
+    ----------
+    patterns : float array (..., n_channels)
+    residuals : float array (n_observations, n_channels)
+        What is left of the observations without the mean of their condition and run.
+    dof : int
+        Degrees of freedom of the residuals: observations minus means taken off.
+    method : one of `NOISE_NORMALISATIONS`
+        "diagonal" divides each channel by its standard deviation (univariate); "shrinkage"
+        multiplies by the inverse square root of the covariance (multivariate, after which
+        squared distances are Mahalanobis distances and noise is uncorrelated between channels).
+
+    Returns
+    -------
+    float64 array (..., n_channels)
+
+    Raises
+    ------
+    InputError
+        No degrees of freedom, or a channel without noise.
+    """
+    if method == "none":
+        return patterns.astype(np.float64)
+    if dof < 1:
+        raise InputError(
+            "found one observation per condition and run, expected repeats to estimate noise "
+            "from; set noise_normalisation to none"
+        )
+    variances = np.einsum("op,op->p", residuals, residuals, dtype=np.float64) / dof
+    if not (variances > 0).all():
+        raise InputError(
+            f"found {int((variances <= 0).sum())} of {len(variances)} channels that never vary "
+            "within a condition and run, expected noise in all; leave them out of the ROI, or set "
+            "noise_normalisation to none"
+        )
+    if method == "diagonal":
+        return patterns / np.sqrt(variances)
+    return patterns @ _inverse_square_root(noise_covariance(residuals, dof=dof))
+
+
+def noise_covariance(residuals: np.ndarray, *, dof: int) -> np.ndarray:
+    """Return the covariance of noise between channels, shrunk towards its diagonal.
+
+    Parameters
+    ----------
+    residuals : float array (n_observations, n_channels), of mean zero
+    dof : int
+        Degrees of freedom of the residuals.
+
+    Returns
+    -------
+    float64 array (n_channels, n_channels)
+
+    Notes
+    -----
+    With few observations the sample covariance S of many channels has no inverse. Correlations
+    are multiplied by 1 - lambda, lambda = sum_ij var(r_ij) / sum_ij r_ij^2 over channels i != j,
+    limited to 0 to 1. Equal to rsatoolbox.data.noise.cov_from_residuals(method="shrinkage_diag").
+
+    References
+    ----------
+    Schäfer and Strimmer 2005, A shrinkage approach to large-scale covariance matrix estimation and
+    implications for functional genomics. Stat Appl Genet Mol Biol 4:32.
+    """
+    residuals = residuals.astype(np.float64)
+    n = len(residuals)
+    covariance = residuals.T @ residuals / dof
+    deviations = np.sqrt(np.diagonal(covariance))
+    scaled = residuals / deviations
+    correlations = covariance * (dof / (n - 1)) / deviations / deviations[:, np.newaxis]
+    # The sum over pairs of channels of products of squares is the square of their sum.
+    fourth = ((scaled**2).sum(axis=1) ** 2).sum() - (scaled**4).sum()
+    squared = (correlations**2).sum() - (np.diagonal(correlations) ** 2).sum()
+    variance = n / dof**2 * (fourth / (n - 1) - squared)
+    shrinkage = float(np.clip(variance / squared, 0, 1)) if squared > 0 else 0.0
+    shrunk = (1 - shrinkage) * covariance
+    np.fill_diagonal(shrunk, np.diagonal(covariance))
+    return shrunk
+
+
+def _inverse_square_root(covariance: np.ndarray) -> np.ndarray:
+    """Return the symmetric W with W @ W the inverse: it turns channels as little as can be."""
+    values, vectors = np.linalg.eigh(covariance)
+    smallest = np.finfo(np.float64).eps * len(values) * values[-1]
+    if values[0] <= smallest:
+        raise InputError(
+            f"found {int((values <= smallest).sum())} of {len(values)} dimensions of the channels "
+            "without noise, expected noise in all; leave out copies of a channel, or set "
+            "noise_normalisation to diagonal"
+        )
+    return (vectors / np.sqrt(values)) @ vectors.T

@@ -1,0 +1,67 @@
+"""Which images every part of a study knows: brain files, model files and stimuli."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from workflow.lib.errors import InputError
+from workflow.lib.features.stimuli import open_stimuli
+from workflow.lib.patterns.reading import condition_names
+from workflow.lib.rdms.source import names_by_file
+from workflow.lib.sources import axes_of
+
+STIMULI = "stimuli"
+
+
+def study_names(
+    brain: Mapping,
+    models: Mapping[str, Mapping],
+    stimuli: Mapping | None,
+    folder: Path,
+    *,
+    match: str,
+) -> dict[str, list[str]]:
+    """Return the names of the images of every file of a study, without reading its data.
+
+    Parameters
+    ----------
+    brain : the study's block of that name
+    models : blocks of the models that are given as RDM files
+    stimuli : the study's block of that name, if it has one
+    folder : folder of the raw files
+    match : "exact" or "normalised"; of patterns, normalised names of one image are repeats
+
+    Returns
+    -------
+    dict, file (or "patterns of <subject>", or "stimuli") -> names in its own order
+    """
+    if brain["data"] == "patterns":
+        subjects = next(axis for axis in axes_of(brain) if axis.placeholder == "subject")
+        names = {
+            f"patterns of {subject}": condition_names(brain, folder, subject, match)
+            for subject in subjects.names
+        }
+    else:
+        names = names_by_file(brain, folder)
+    for model in models.values():
+        names |= names_by_file(model, folder)
+    if stimuli:
+        names[STIMULI] = open_stimuli(folder, stimuli).names
+    return names
+
+
+def check_ordered(names: Mapping[str, Sequence[str]], sources: Iterable[Mapping]) -> None:
+    """Raise InputError where images are matched by their order but files differ in number.
+
+    Parameters
+    ----------
+    names : as `study_names` returns them
+    sources : all blocks of the study that name conditions
+    """
+    lengths = {file: len(own) for file, own in names.items()}
+    ordered = all(source["conditions"]["from"] == "order" for source in sources)
+    if ordered and len(set(lengths.values())) > 1:
+        counts = ", ".join(f"{file} has {n}" for file, n in lengths.items())
+        raise InputError(
+            f"found files of different numbers of images ({counts}) that are matched by order, "
+            "expected the same number in each; give names by `conditions: {from: list}`"
+        )

@@ -1,0 +1,1 @@
+"""Comparing RDMs, and what goes with a comparison: ceilings, partial correlation, encoding."""

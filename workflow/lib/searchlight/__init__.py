@@ -1,0 +1,1 @@
+"""Searchlights over the brain, and tests of the maps."""
