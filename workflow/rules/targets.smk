@@ -195,8 +195,6 @@ def summary_targets():
         wanted += [f"{folder}/tables/summary.html", f"{folder}/explorer.html"]
         if len(subjects) > 1:
             wanted.append(f"{folder}/tables/rsa_group.csv")
-        if ordered_models(study):
-            wanted += [f"{folder}/tables/layers_{subject}.csv" for subject in study_subjects(study)]
         if config["rsa"][study]["controls"]:
             wanted += [
                 f"{folder}/tables/partial_{subject}.csv" for subject in study_subjects(study)
