@@ -1,1 +1,1 @@
-"""Shared, tested code, a package per stage. `from workflow.lib.<package>.<module> import <name>`."""
+"""Shared, tested code, a package per stage: `from workflow.lib.rsa.comparators import compare`."""
