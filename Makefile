@@ -97,5 +97,7 @@ format: .venv/installed-dev
 
 docs: .venv/installed-dev
 	$(BIN)/python -m scripts.docs.write_config_readme
-	$(SNAKEMAKE) results/demo/bold5000/figures/heatmap_joint.png
+	$(SNAKEMAKE) results/demo/bold5000/figures/heatmap_joint.png \
+	  results/demo/calibration/figures/calibration.png
 	cp results/demo/bold5000/figures/heatmap_joint.png docs/bold5000_simulated.png
+	cp results/demo/calibration/figures/calibration.png docs/calibration_simulated.png

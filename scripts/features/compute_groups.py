@@ -6,7 +6,6 @@ import numpy as np
 
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
-from workflow.lib.rdms.distances import pattern_distances
 from workflow.lib.rdms.gram_store import gram_writer, standardised_gram
 from workflow.lib.rdms.store import write_rdms
 from workflow.lib.tables import read_table
@@ -15,25 +14,34 @@ LAYER = "groups"
 
 
 def group_features(groups: Sequence[str]) -> np.ndarray:
-    """Return one column per group, 1 for its images: (n_images, n_groups).
+    """Return one column per group, 1 for its images: (n_images, n_groups)."""
+    codes = _group_codes(groups)
+    return np.eye(codes.max() + 1, dtype=np.float32)[codes]
+
+
+def group_rdm(groups: Sequence[str]) -> np.ndarray:
+    """Return the RDM that is 0 within and 1 between groups, condensed float64 (n_pairs,).
+
+    Labels are compared, not features: rounding of a distance would break ties.
 
     Raises
     ------
     InputError
         All images are of one group.
     """
-    labels = list(dict.fromkeys(groups))
+    codes = _group_codes(groups)
+    first, second = np.triu_indices(len(codes), k=1)
+    return (codes[first] != codes[second]).astype(np.float64)
+
+
+def _group_codes(groups: Sequence[str]) -> np.ndarray:
+    labels, codes = np.unique(groups, return_inverse=True)
     if len(labels) < 2:
         raise InputError(
             f"images.groups: found all images in the group {labels[0]!r}, expected at least two "
             "groups for the control model `groups`; give images.groups or images.group_table"
         )
-    return (np.asarray(groups)[:, None] == np.array(labels)).astype(np.float32)
-
-
-def group_rdm(groups: Sequence[str]) -> np.ndarray:
-    """Return the RDM that is 0 within and 1 between groups, condensed float64 (n_pairs,)."""
-    return pattern_distances(group_features(groups), "sq_euclidean") / 2
+    return codes
 
 
 if __name__ == "__main__":

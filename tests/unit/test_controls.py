@@ -1,5 +1,7 @@
 """Control models against values worked out by hand and against plain convolution."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -7,6 +9,7 @@ from PIL import Image
 from skimage.color import rgb2lab
 from skimage.filters import gabor_kernel
 
+from scripts.features.compute_groups import group_rdm
 from workflow.lib.errors import InputError
 from workflow.lib.features.controls import CONTROLS, control_features, zero_mean_gabor
 from workflow.lib.features.stimuli import Stimuli
@@ -155,3 +158,18 @@ def test_unknown_controls_and_options():
         control_features("gabour", stimuli_of(noise()))
     with pytest.raises(InputError, match=r"pixel: found the option 'size', .* of side, colour"):
         control_features("pixel", stimuli_of(noise()), size=3)
+
+
+@pytest.mark.parametrize("n_groups", range(2, 9))
+def test_groups_are_zero_within_and_one_between(n_groups):
+    """Ties must be exact: ranks of images in any order are then those of scipy."""
+    rng = np.random.default_rng(n_groups)
+    labels = rng.permutation(np.repeat([f"group {i}" for i in range(n_groups)], 7))
+    found = group_rdm(labels)
+    expected = [a != b for a, b in itertools.combinations(labels, 2)]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_one_group_is_no_model():
+    with pytest.raises(InputError, match="all images in the group 'face'"):
+        group_rdm(["face"] * 5)

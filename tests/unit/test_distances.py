@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rsatoolbox.data import Dataset
 from rsatoolbox.data.noise import cov_from_residuals, prec_from_residuals
 from rsatoolbox.rdm import calc_rdm
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import pdist, squareform
 
 from workflow.lib.errors import InputError
 from workflow.lib.rdms import distances
@@ -333,3 +333,15 @@ def test_copies_of_a_channel_have_no_inverse():
     noise = np.tile([[1.0, 1.0], [-1.0, -1.0]], (500, 1))
     with pytest.raises(InputError, match=r"found 1 of 2 dimensions.*expected noise in all"):
         noise_normalised(np.ones((2, 2)), noise, dof=999, method="shrinkage")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("metric", METRICS)
+def test_equal_patterns_are_at_distance_zero(metric, dtype):
+    """A rounding of 1e-16 would rank the pairs of equal patterns among themselves."""
+    rng = np.random.default_rng(12)
+    patterns = np.repeat(rng.standard_normal((6, 50)), 4, axis=0) + 3
+    distances = squareform(pattern_distances(patterns, metric, dtype=dtype))
+    same = np.arange(24) // 4 == (np.arange(24) // 4)[:, None]
+    assert (distances[same] == 0).all()
+    assert (distances[~same] > 0.01).all()

@@ -127,12 +127,12 @@ def studies_that_set(key):
 
 def ordered_models(study):
     """Return the models whose layers follow one another, of those with several."""
-
-    def n_layers(model):
-        return len(model["layers"] if "network" in model else axis_names(model, "layer"))
-
     models = config["rsa"][study]["models"]
-    return [name for name, model in models.items() if model["ordered"] and n_layers(model) > 1]
+    return [
+        name
+        for name, model in models.items()
+        if model["ordered"] and len(model["layers"]["names"]) > 1
+    ]
 
 
 def summary_subject(study):

@@ -13,14 +13,26 @@ ROWS = 256
 CROSSNOBIS = "crossnobis"
 
 NOISE_NORMALISATIONS = ("none", "diagonal", "shrinkage")
+# Last places within which a distance is zero, as it is among equal patterns.
+ROUNDING = 8
 
 
 def _one_minus_cosine(products: np.ndarray, own: float, others: np.ndarray) -> np.ndarray:
-    return 1 - products / (np.sqrt(own) * np.sqrt(others))
+    return _without_rounding(1 - products / (np.sqrt(own) * np.sqrt(others)), 1.0)
 
 
 def _squared(products: np.ndarray, own: float, others: np.ndarray) -> np.ndarray:
-    return np.maximum(own + others - 2 * products, 0)
+    lengths = own + others
+    return _without_rounding(lengths - 2 * products, lengths)
+
+
+def _without_rounding(distances: np.ndarray, terms: np.ndarray | float) -> np.ndarray:
+    """Set differences of two terms to zero that are no larger than their rounding.
+
+    Equal patterns then have equal distances, zero, and ties among ranks are kept.
+    """
+    distances[distances <= ROUNDING * np.finfo(distances.dtype).eps * terms] = 0
+    return distances
 
 
 def _root_of_squared(products: np.ndarray, own: float, others: np.ndarray) -> np.ndarray:
