@@ -1,0 +1,124 @@
+"""The training loop: learns, can be interrupted anywhere, and says what it did."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from workflow.lib.errors import InputError
+from workflow.lib.training.loop import TRAINING, VALIDATION, fit
+
+N, N_FEATURES, BATCH = 96, 6, 16
+
+
+class KilledError(Exception):
+    """What a kill is to the loop: it ends there, and nothing after it happens."""
+
+
+class Classifier:
+    """Two clouds, a network with dropout, Adam with a schedule, noise as augmentation."""
+
+    def __init__(self, fail_at=None, scale=1.0):
+        torch.manual_seed(0)
+        rng = np.random.default_rng(0)
+        self.labels = torch.tensor(np.arange(N) % 2)
+        signal = np.outer(np.arange(N) % 2 - 0.5, np.ones(N_FEATURES)) * 2
+        self.inputs = torch.tensor(signal + rng.standard_normal((N, N_FEATURES))).float() * scale
+        self.network = nn.Sequential(
+            nn.Linear(N_FEATURES, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 2)
+        )
+        optimiser = torch.optim.Adam(self.network.parameters(), lr=0.02)
+        schedule = torch.optim.lr_scheduler.StepLR(optimiser, step_size=5, gamma=0.9)
+        self.parts = {"network": self.network, "optimiser": optimiser, "schedule": schedule}
+        self.fail_at, self.taken = fail_at, []
+
+    def n_steps(self, epoch):
+        return N // BATCH
+
+    def step(self, epoch, step, rng):
+        if (epoch, step) == self.fail_at:
+            raise KilledError
+        self.taken.append((epoch, step))
+        order = np.random.default_rng(epoch).permutation(N)
+        rows = order[step * BATCH : (step + 1) * BATCH]
+        noise = torch.tensor(rng.standard_normal((BATCH, N_FEATURES))).float()
+        self.network.train()
+        loss = nn.functional.cross_entropy(
+            self.network(self.inputs[rows] + 0.3 * noise), self.labels[rows]
+        )
+        self.parts["optimiser"].zero_grad()
+        loss.backward()
+        self.parts["optimiser"].step()
+        self.parts["schedule"].step()
+        return {"loss": loss.item()}
+
+    def evaluate(self, epoch):
+        self.network.eval()
+        with torch.inference_mode():
+            predicted = self.network(self.inputs).argmax(1)
+        return {"accuracy": float((predicted == self.labels).float().mean())}
+
+
+def train(task, folder, *, n_epochs=6, settings=None, save_every=0.0):
+    return fit(
+        task,
+        n_epochs=n_epochs,
+        seed=1,
+        purpose="test",
+        checkpoint=folder / "net.checkpoint",
+        settings=settings or {},
+        save_every=save_every,
+    )
+
+
+def weights(task):
+    return torch.cat([p.flatten() for p in task.network.parameters()]).detach()
+
+
+def test_learns_and_tells_the_history(tmp_path):
+    task = Classifier()
+    before = task.evaluate(0)["accuracy"]
+    history = train(task, tmp_path, n_epochs=12)
+    values = history.set_index(["part", "measure", "epoch"])["value"].unstack()
+    assert list(values.columns) == list(range(1, 13))
+    assert values.loc[(VALIDATION, "accuracy"), 12] > max(0.85, before)
+    assert values.loc[(TRAINING, "loss"), 12] < 0.6 * values.loc[(TRAINING, "loss"), 1]
+    assert len(task.taken) == 12 * (N // BATCH)
+
+
+@pytest.mark.parametrize("fail_at", [(0, 0), (0, 3), (2, 0), (3, 5), (5, 5)])
+@pytest.mark.parametrize("save_every", [0.0, 1e9], ids=["saved each step", "saved each epoch"])
+def test_interrupted_run_ends_with_the_same_network(tmp_path, fail_at, save_every):
+    whole = Classifier()
+    expected = train(whole, tmp_path / "whole", save_every=save_every)
+    with pytest.raises(KilledError):
+        train(Classifier(fail_at=fail_at), tmp_path / "cut", save_every=save_every)
+    resumed = Classifier()
+    history = train(resumed, tmp_path / "cut", save_every=save_every)
+    assert torch.equal(weights(resumed), weights(whole))
+    assert history.equals(expected)
+    # Only what was not saved is done again.
+    first = fail_at if save_every == 0 else (fail_at[0], 0)
+    assert resumed.taken[0] == first
+
+
+def test_checkpoint_of_other_settings_is_not_taken_up(tmp_path, caplog):
+    train(Classifier(), tmp_path, settings={"learning_rate": 0.1})
+    task = Classifier()
+    train(task, tmp_path, settings={"learning_rate": 0.2})
+    assert task.taken[0] == (0, 0)
+    assert "of other settings" in caplog.text
+
+
+def test_finished_training_is_not_repeated(tmp_path):
+    first = Classifier()
+    expected = train(first, tmp_path)
+    again = Classifier()
+    assert train(again, tmp_path).equals(expected)
+    assert again.taken == []
+    assert torch.equal(weights(again), weights(first))
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
+    with pytest.raises(InputError, match=r"found loss (nan|inf) at epoch 1, step 0"):
+        train(Classifier(scale=np.inf), tmp_path)

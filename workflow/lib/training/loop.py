@@ -1,0 +1,206 @@
+"""A training loop that can be interrupted at any step, and then ends with the same network.
+
+All randomness of a step (augmentation, dropout, noise) follows from the seed and the number of the
+step, never from what ran before it. What has to be kept is then only the state of networks and
+optimisers; an interrupted run that takes up its checkpoint goes through the same steps as one that
+was never interrupted.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from workflow.lib.errors import InputError
+from workflow.lib.files import written_whole
+from workflow.lib.seeds import generator
+
+log = logging.getLogger(__name__)
+
+TRAINING, VALIDATION = "training", "validation"
+
+
+class Stateful(Protocol):
+    """A network, an optimiser, a schedule or a gradient scaler."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+
+
+class Task(Protocol):
+    """What is trained: one network or several, with optimisers of their own.
+
+    Attributes
+    ----------
+    parts : mapping of str to Stateful
+        All that changes while training: networks, optimisers, schedules, scalers.
+    """
+
+    parts: Mapping[str, Stateful]
+
+    def n_steps(self, epoch: int) -> int:
+        """Return the number of steps of an epoch."""
+        ...
+
+    def step(self, epoch: int, step: int, rng: np.random.Generator) -> Mapping[str, float]:
+        """Take one step of optimisation, and return its measures (loss, accuracy, ...).
+
+        `rng` is the step's own; PyTorch's global one has been seeded from it.
+        """
+        ...
+
+    def evaluate(self, epoch: int) -> Mapping[str, float]:
+        """Return measures on data that is not trained on, with networks in evaluation mode."""
+        ...
+
+
+@dataclass
+class Progress:
+    """Where training stands.
+
+    Attributes
+    ----------
+    epoch, step : int
+        The next step to take.
+    sums : dict, measure -> sum over the steps of the epoch so far
+    history : list of dict
+        A row per epoch, part and measure: epoch, part, measure, value.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def fit(
+    task: Task,
+    *,
+    n_epochs: int,
+    seed: int,
+    purpose: str,
+    checkpoint: Path,
+    settings: Mapping[str, Any],
+    save_every: float = 60.0,
+) -> pd.DataFrame:
+    """Train, going on from the checkpoint if there is one of the same settings.
+
+    Parameters
+    ----------
+    task : Task
+        Its parts hold the trained state afterwards.
+    n_epochs : int
+    seed : int
+        Of the run.
+    purpose : str
+        What is trained, such as "digits/vgg16"; trainings of other purposes draw otherwise.
+    checkpoint : path
+        Written now and then; the caller removes it once the result is safe.
+    settings : mapping that json can write
+        What the result depends on. A checkpoint of others is left alone and overwritten.
+    save_every : float
+        Seconds between checkpoints.
+
+    Returns
+    -------
+    DataFrame, a row per epoch, part (training or validation) and measure
+        epoch (from 1), part, measure, value. Training measures are means over the epoch's steps,
+        taken while the network changes.
+
+    Raises
+    ------
+    InputError
+        A measure is no longer finite; the step is named.
+    """
+    written = json.dumps(
+        {**settings, "n_epochs": n_epochs, "seed": seed, "purpose": purpose}, sort_keys=True
+    )
+    progress = _resumed(task, checkpoint, written)
+    saved = time.monotonic()
+    total = sum(task.n_steps(epoch) for epoch in range(n_epochs))
+    done = sum(task.n_steps(epoch) for epoch in range(progress.epoch)) + progress.step
+    with tqdm(total=total, initial=done, desc=purpose, unit="step", mininterval=1) as bar:
+        while progress.epoch < n_epochs:
+            epoch = progress.epoch
+            for step in range(progress.step, task.n_steps(epoch)):
+                rng = generator(seed, "training", purpose, str(epoch), str(step))
+                torch.manual_seed(int(rng.integers(2**63)))
+                _add(progress.sums, task.step(epoch, step, rng), f"epoch {epoch + 1}, step {step}")
+                progress.step = step + 1
+                bar.update()
+                if time.monotonic() - saved > save_every:
+                    _save(task, checkpoint, progress, written)
+                    saved = time.monotonic()
+            _end_epoch(task, progress)
+            bar.set_postfix({row["measure"]: row["value"] for row in _last_epoch(progress)})
+            _save(task, checkpoint, progress, written)
+            saved = time.monotonic()
+    return pd.DataFrame(progress.history, columns=["epoch", "part", "measure", "value"])
+
+
+def _add(sums: dict[str, float], measures: Mapping[str, float], where: str) -> None:
+    for name, value in measures.items():
+        if not np.isfinite(value):
+            raise InputError(
+                f"training: found {name} {value} at {where}, expected a finite number; lower the "
+                "learning rate, or use float32 or bfloat16"
+            )
+        sums[name] = sums.get(name, 0.0) + float(value)
+
+
+def _end_epoch(task: Task, progress: Progress) -> None:
+    """Write the measures of an epoch into the history, and turn to the next."""
+    means = {name: total / progress.step for name, total in progress.sums.items()}
+    for part, measures in (
+        (TRAINING, means),
+        (VALIDATION, task.evaluate(progress.epoch)),
+    ):
+        progress.history += [
+            {"epoch": progress.epoch + 1, "part": part, "measure": name, "value": float(value)}
+            for name, value in measures.items()
+        ]
+    progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, {}
+
+
+def _last_epoch(progress: Progress) -> list[dict[str, Any]]:
+    """Return the validation rows of the last epoch."""
+    return [
+        row
+        for row in progress.history
+        if row["epoch"] == progress.epoch and row["part"] == VALIDATION
+    ]
+
+
+def _save(task: Task, checkpoint: Path, progress: Progress, settings: str) -> None:
+    state = {
+        "settings": settings,
+        "progress": vars(progress),
+        "parts": {name: part.state_dict() for name, part in task.parts.items()},
+    }
+    with written_whole(checkpoint) as temporary:
+        torch.save(state, temporary)
+
+
+def _resumed(task: Task, checkpoint: Path, settings: str) -> Progress:
+    """Return where a checkpoint stands, after loading it; the beginning if there is none."""
+    if not checkpoint.exists():
+        return Progress()
+    # Written by ourselves and whole or not at all, but nothing is unpickled all the same.
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    if state["settings"] != settings:
+        log.warning("%s is of other settings: training starts anew", checkpoint.name)
+        return Progress()
+    for name, part in task.parts.items():
+        part.load_state_dict(state["parts"][name])
+    progress = Progress(**state["progress"])
+    log.info("going on at epoch %d, step %d", progress.epoch + 1, progress.step)
+    return progress
