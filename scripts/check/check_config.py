@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from workflow.lib.acquire.datasets import find_file, load_datasets, size_text
-from workflow.lib.config import complete_config, merged
+from workflow.lib.config import complete_config, laid_over
 from workflow.lib.errors import InputError
 from workflow.lib.features.stimuli import open_stimuli
 from workflow.lib.layout import (
@@ -315,8 +315,7 @@ def read_config(path: Path, mirror: str | None) -> dict:
         over = yaml.safe_load(path.read_text()) or {}
     except yaml.YAMLError as error:
         raise InputError(f"{path}: found no valid YAML ({error}); correct it there") from error
-    config = merged(config, over)
-    return complete_config(config | ({"mirror": mirror} if mirror else {}))
+    return complete_config(laid_over(config, over, {"mirror": mirror} if mirror else {}))
 
 
 def main() -> int:

@@ -39,6 +39,19 @@ the allowed ones named. Try a config before you run it:
     make check CONFIG=config/my.yaml
     snakemake --cores all --configfile config/my.yaml
 
+Where one study is laid over another, or extends it,
+
+- a block of keys, such as `brain` or `inference`, is taken key by key;
+- `models` stay that are not named, and so do the studies of `rsa`;
+- a list, and labels that are mapped to something (`names`, `layers`, `groups`, `roi_groups`,
+  `tiers`), are taken whole: an ROI that the new names lack is gone;
+- a model of another kind (`files`, `network`, ...) is taken whole, and `group_table` in place of
+  `groups`.
+
+By `--configfile`, a study with its own `title`, `source`, `brain` and `models` takes the place of
+the one of its name, of which nothing is left; other `brain.files` without these are refused: give
+such a study a name of its own, with `extends` to keep the rest.
+
 ## Your own RDMs
 
 Two files are enough: brain RDMs and model RDMs, in any of the formats under `files`.

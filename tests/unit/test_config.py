@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from tests.unit.raw_files import completed_config, shortest_brain
-from workflow.lib.config import complete_config, load_schema, merged, resolve
+from workflow.lib.config import complete_config, laid_over, load_schema, merged, resolve
+from workflow.lib.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 CONFIG_FILES = sorted((ROOT / "config").glob("*.yaml"))
@@ -89,6 +90,148 @@ def test_laying_over_twice_is_laying_over_once(base, over):
 @given(MAPPINGS)
 def test_nothing_is_neutral(tree):
     assert merged(tree, {}) == merged({}, tree) == merged(tree, tree) == tree
+
+
+# Labels, and studies, are one value.
+
+
+def with_masks():
+    """Return a config with a study whose labels a second one, `child`, can give anew."""
+    config = config_of({})
+    lab = config["rsa"]["lab"]
+    lab["brain"] |= {"data": "patterns", "files": "{subject}.nii"}
+    lab["brain"]["subjects"] = {"names": ["s1", "s2"], "from": "file_name"}
+    lab["brain"]["rois"] = {"names": {"V1": "v1.nii", "IT": "it.nii"}, "from": "mask"}
+    lab["roi_groups"] = {"early": ["V1"]}
+    lab["images"] = {"groups": {"face": "face", "house": "house"}, "match": "normalised"}
+    lab["stimuli"] = {"files": "*.png"}
+    lab["models"]["deep"] = {
+        "network": "alexnet",
+        "weights": "untrained",
+        "layers": {"early": "features.0", "late": "features.12"},
+    }
+    return config
+
+
+LABELS = {
+    "names": (
+        {
+            "brain": {
+                "rois": {"names": {"V1": 1, "rest": [2, 7]}, "from": "atlas", "atlas": "a.nii"}
+            }
+        },
+        "brain.rois.names",
+        {"V1": 1, "rest": [2, 7]},
+    ),
+    "layers": (
+        {"models": {"deep": {"layers": {"last": "classifier.1"}}}},
+        "models.deep.layers",
+        {"names": {"last": "classifier.1"}, "from": "node"},
+    ),
+    "names of layers": (
+        {"models": {"net": {"layers": {"names": ["conv"]}}}},
+        "models.net.layers",
+        {"names": ["conv"], "from": "constant"},
+    ),
+    "groups": (
+        {"images": {"groups": {"animate": "face|cat", "thing": "."}}},
+        "images.groups",
+        {"animate": "face|cat", "thing": "."},
+    ),
+    "roi_groups": ({"roi_groups": {"late": ["IT"]}}, "roi_groups", {"late": ["IT"]}),
+    "model of another kind": (
+        {"models": {"deep": {"control": "pixel"}}},
+        "models.deep.weights",
+        "torchvision",  # the default, not the parent's
+    ),
+    "block beside": ({"images": {"groups": {"all": "."}}}, "images.match", "normalised"),
+    "model beside": (
+        {"models": {"deep": {"seeds": 3}}},
+        "models.deep.layers.names",
+        {"early": "features.0", "late": "features.12"},
+    ),
+}
+
+
+@pytest.mark.parametrize("how", ["extends", "laid over"])
+@pytest.mark.parametrize(("changes", "place", "expected"), LABELS.values(), ids=LABELS)
+def test_labels_given_anew_are_all_there_are(how, changes, place, expected):
+    config = with_masks()
+    if "roi_groups" not in changes:
+        del config["rsa"]["lab"]["roi_groups"]
+    if how == "extends":
+        config["rsa"]["child"] = {"extends": "lab", "title": "Child", **changes}
+        study = complete_config(config)["rsa"]["child"]
+    else:
+        study = complete_config(laid_over(config, {"rsa": {"lab": changes}}))["rsa"]["lab"]
+    found = at(study, place)
+    assert found == expected
+    assert list(found) == list(expected)  # the first group that matches counts
+
+
+def test_tiers_given_anew_are_all_there_are():
+    over = {"bold5000": {"tiers": {"Low": ["EarlyVis"]}}}
+    assert laid_over(default_config(), over)["bold5000"]["tiers"] == {"Low": ["EarlyVis"]}
+
+
+def test_groups_of_a_study_win_over_its_parents_table():
+    config = with_masks()
+    table = {"file": "g.csv", "column": "g"}
+    over = {"rsa": {"lab": {"images": {"group_table": table}}}}
+    images = laid_over(config, over)["rsa"]["lab"]["images"]
+    assert images == {"group_table": table, "match": "normalised"}
+    back = laid_over(config, over, {"rsa": {"lab": {"images": {"groups": {"a": "a"}}}}})
+    assert back["rsa"]["lab"]["images"] == {"groups": {"a": "a"}, "match": "normalised"}
+
+
+def test_model_may_be_called_like_a_key():
+    models = {"groups": {"control": "gabor"}, "names": {"control": "pixel"}}
+    config = with_masks()
+    config["rsa"]["lab"]["models"] |= models
+    over = {"rsa": {"lab": {"models": {"groups": {"metric": "euclidean"}}}}}
+    found = laid_over(config, over)["rsa"]["lab"]["models"]
+    assert found["groups"] == {"control": "gabor", "metric": "euclidean"}
+    assert found["names"] == {"control": "pixel"}
+
+
+def test_whole_study_takes_the_place_of_the_one_of_its_name():
+    own = config_of({})["rsa"]["lab"]
+    found = complete_config(laid_over(default_config(), {"rsa": {"objects": own}}))["rsa"]
+    assert found["objects"] == complete_config(config_of({}))["rsa"]["lab"]
+    assert found["bold5000"] == complete_config(default_config())["rsa"]["bold5000"]
+
+
+def test_study_that_extends_another_takes_the_place_of_the_one_of_its_name():
+    over = {"rsa": {"objects": {"extends": "images92", "title": "Mine"}}}
+    found = complete_config(laid_over(default_config(), over))["rsa"]
+    assert found["objects"] == {**found["images92"], "extends": "images92", "title": "Mine"}
+
+
+def test_study_keeps_what_another_source_of_its_files_leaves_alone():
+    over = {"rsa": {"bold5000": {"source": "path", "path": "raw"}}}
+    found = laid_over(default_config(), over)["rsa"]["bold5000"]
+    assert found == {**default_config()["rsa"]["bold5000"], "source": "path", "path": "raw"}
+
+
+def test_part_of_a_study_with_other_files_is_refused():
+    over = {"rsa": {"objects": {"source": "path", "path": "raw", "brain": shortest_brain()}}}
+    with pytest.raises(InputError) as stopped:
+        laid_over(default_config(), over)
+    assert str(stopped.value) == (
+        "config, rsa.objects.brain.files: found 'brain.npy' laid over a study that has that name "
+        "already, without title, models, expected a study of its own, or one that keeps its files; "
+        "give it another name (with `extends: objects`, to keep the rest), or give title, models "
+        "as well"
+    )
+
+
+def test_last_config_wins():
+    configs = [{"run": run, "seed": number} for number, run in enumerate(["a", "b"])]
+    assert laid_over({"run": "z", "mirror": "m"}, *configs) == {
+        "run": "b",
+        "seed": 1,
+        "mirror": "m",
+    }
 
 
 # Inheritance between studies.
@@ -254,7 +397,7 @@ def test_schema_is_one():
 )
 def test_config_file_is_valid(file):
     # A config given by --configfile is laid over the default one.
-    complete_config(merged(default_config(), read_yaml(file)))
+    complete_config(laid_over(default_config(), read_yaml(file)))
 
 
 def test_default_config_needs_no_data():

@@ -38,6 +38,9 @@ FILE_NAME = re.compile(r"[\w-][\w.+-]*")
 
 MODEL_KINDS = ("files", "network", "control")
 
+# Keys of a block of which one says in another way what the other says.
+ALTERNATIVES = (("groups", "group_table"),)
+
 # Comparators under which other RDMs can be taken out of an RDM (workflow.lib.rsa.partial).
 PARTIAL_COMPARATORS = ("pearson", "spearman")
 
@@ -81,7 +84,8 @@ def complete_config(config: Mapping) -> dict:
     schema = load_schema()
     completed = _unshared(config)
     if isinstance(completed.get("rsa"), dict):
-        completed["rsa"] = {name: _inherit(name, completed["rsa"], ()) for name in completed["rsa"]}
+        entries = completed["rsa"]
+        completed["rsa"] = {name: _inherit(name, entries, (), schema) for name in entries}
     _validate(completed, schema)
     for name, study in completed["rsa"].items():
         for model in study["models"]:
@@ -102,16 +106,111 @@ def load_schema() -> dict:
     return yaml.safe_load(SCHEMA_FILE.read_text())
 
 
-def merged(base: Mapping, over: Mapping) -> dict:
-    """Return `base` with `over` laid over it, mappings key by key, all else whole."""
-    result = copy.deepcopy(dict(base))
-    for key, value in over.items():
-        both_mappings = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-        result[key] = merged(result[key], value) if both_mappings else copy.deepcopy(value)
+def laid_over(default: Mapping, *configs: Mapping) -> dict:
+    """Return a config with others laid over it, each over all before it.
+
+    A study that gives everything that a study needs, or another `extends`, takes the place of the
+    one of its name: nothing of another data set shall hold in it.
+
+    Parameters
+    ----------
+    default : mapping
+    configs : mappings
+        Files of `--configfile` and what `--config` gives, in this order.
+
+    Raises
+    ------
+    InputError
+        A study is given other files of brain responses, but is no study by itself.
+    """
+    schema = load_schema()
+    result = copy.deepcopy(dict(default))
+    for config in configs:
+        known, given = result.get("rsa"), config.get("rsa")
+        if isinstance(known, Mapping) and isinstance(given, Mapping):
+            kept = [name for name in known if not _stands_alone(name, known, given, schema)]
+            result["rsa"] = {name: known[name] for name in kept}
+        result = merged(result, config, schema, schema)
     return result
 
 
-def _inherit(name: str, entries: Mapping, heirs: tuple[str, ...]) -> dict:
+def _stands_alone(name: str, known: Mapping, given: Mapping, schema: Mapping) -> bool:
+    """Return whether a study takes the place of the one of its name, in place of changing it."""
+    old, new = known[name], given.get(name)
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return False
+    if "extends" in new:
+        return bool(new["extends"] != old.get("extends"))
+    needed = schema["$defs"]["rsa_study"]["required"]
+    if set(needed) <= set(new):
+        return True
+    brain = new.get("brain")
+    if isinstance(brain, Mapping) and "files" in brain and brain != old.get("brain"):
+        missing = _listed(key for key in needed if key not in new)
+        raise InputError(
+            f"config, rsa.{name}.brain.files: found {brain['files']!r} laid over a study that has "
+            f"that name already, without {missing}, expected a study of its own, or one that keeps "
+            f"its files; give it another name (with `extends: {name}`, to keep the rest), or give "
+            f"{missing} as well"
+        )
+    return False
+
+
+def merged(
+    base: Mapping, over: Mapping, block: Mapping | None = None, schema: Mapping | None = None
+) -> dict:
+    """Return `base` with `over` laid over it: blocks of keys key by key, all else whole.
+
+    Parameters
+    ----------
+    base, over : mappings
+    block : mapping, optional
+        The node of the schema that describes both. A mapping of labels (ROIs to masks, layers to
+        nodes, groups to expressions) is one value: of two, the one of `over` holds. A model of
+        another kind, or groups given in another way, take the place of what was there.
+    schema : mapping, optional
+        The whole schema, which the node may refer to.
+    """
+    node = resolve(block or {}, schema or {})
+    properties = node.get("properties", {})
+    result = {
+        key: copy.deepcopy(value)
+        for key, value in base.items()
+        if key in over or not _is_given_otherwise(key, over, properties)
+    }
+    if "network" in properties and any(kind in over and kind not in base for kind in MODEL_KINDS):
+        result = {}
+    for key, value in over.items():
+        inner = properties.get(key, node.get("additionalProperties"))
+        inner = inner if isinstance(inner, Mapping) else {}
+        if _are_blocks(result.get(key), value, resolve(inner, schema or {})):
+            result[key] = merged(result[key], value, inner, schema)
+        else:
+            result[key] = copy.deepcopy(value)
+    return result
+
+
+def _is_given_otherwise(key: str, over: Mapping, properties: Mapping) -> bool:
+    """Return whether `over` says in another way what a key of a block says."""
+    return any(
+        key in ways and key in properties and any(way in over for way in ways)
+        for ways in ALTERNATIVES
+    )
+
+
+def _are_blocks(base: object, over: object, node: Mapping) -> bool:
+    """Return whether two values are to be merged: mappings of keys, not of labels."""
+    if not isinstance(base, Mapping) or not isinstance(over, Mapping):
+        return False
+    if "anyOf" in node:  # layers: an axis, or a mapping of labels
+        return all({"names", "from"} & set(value) for value in (base, over))
+    if "oneOf" in node:  # names
+        return False
+    labelled = node.get("additionalProperties")
+    return not isinstance(labelled, Mapping) or "$ref" in labelled or "properties" in labelled
+
+
+def _inherit(name: str, entries: Mapping, heirs: tuple[str, ...], schema: Mapping) -> dict:
     entry = entries[name]
     if not isinstance(entry, Mapping) or "extends" not in entry:
         return entry
@@ -126,8 +225,10 @@ def _inherit(name: str, entries: Mapping, heirs: tuple[str, ...]) -> dict:
             f"config, rsa.{name}.extends: found {parent!r}, expected one of {_listed(entries)}"
             f"{_near(parent, entries)}"
         )
-    base = _inherit(parent, entries, (*heirs, name))
-    return merged(base, entry) if isinstance(base, Mapping) else entry
+    base = _inherit(parent, entries, (*heirs, name), schema)
+    if not isinstance(base, Mapping):
+        return entry
+    return merged(base, entry, schema["$defs"]["rsa_study"], schema)
 
 
 def _validate(config: dict, schema: dict) -> None:

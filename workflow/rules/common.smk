@@ -5,9 +5,10 @@
 import re
 from pathlib import Path
 
+from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 
-from workflow.lib.config import MODEL_KINDS, PARTIAL_COMPARATORS, complete_config
+from workflow.lib.config import MODEL_KINDS, PARTIAL_COMPARATORS, complete_config, laid_over
 from workflow.lib.acquire.datasets import download_plan, find_file, load_datasets, small_families
 from workflow.lib.digest import code_digest
 from workflow.lib.errors import InputError
@@ -28,8 +29,20 @@ from workflow.lib.sources import JOINT_SUBJECT, axes_of, source_keys
 REPOSITORY = Path(workflow.basedir)
 DATASETS_FILE = REPOSITORY / "config" / "datasets.yaml"
 
+
+def given_config():
+    """Return the default config, with all others of the command line laid over it.
+
+    Snakemake has done so for `config`, but key by key down to the names of ROIs and layers.
+    """
+    settings = workflow.config_settings
+    *_, default = workflow.configfiles
+    files = [load_configfile(file) for file in (default, *settings.configfiles)]
+    return laid_over(*files, settings.config)
+
+
 try:
-    config = complete_config(config)
+    config = complete_config(given_config())
     DATASETS = load_datasets(DATASETS_FILE)
 except InputError as error:
     raise WorkflowError(str(error)) from None
