@@ -6,27 +6,31 @@ Exits with status 1 if a study could not run.
 """
 
 import argparse
+import collections
 import contextlib
-import itertools
 import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import yaml
 
-from workflow.lib.acquire.datasets import find_file, load_datasets, size_text
+from scripts.features.compute_groups import group_rdm
+from scripts.rdms.align_images import groups_of, read_group_table
+from workflow.lib.acquire.datasets import RawFile, find_file, load_datasets, size_text
 from workflow.lib.config import complete_config, laid_over
 from workflow.lib.errors import InputError
+from workflow.lib.features.networks import default_weights, load_network
 from workflow.lib.features.stimuli import open_stimuli
 from workflow.lib.layout import (
+    RESOURCES,
     find_raw_file,
     find_weights,
     raw_folder,
     rdm_sources,
     study_raw_files,
-    weight_files,
 )
 from workflow.lib.patterns.rdms import brain_rdms, extract_patterns
 from workflow.lib.patterns.reading import Patterns
@@ -37,18 +41,22 @@ from workflow.lib.prediction import (
     NetworkCost,
     encoding_cost,
     network_cost,
+    searchlight_cost,
     study_size,
 )
 from workflow.lib.rdms.alignment import Alignment, align
 from workflow.lib.rdms.image_names import STIMULI, check_ordered, study_names
 from workflow.lib.rdms.source import read_aligned
-from workflow.lib.sources import WHOLE_BRAIN, axes_of, searchlight_source
+from workflow.lib.rsa.encoding import image_folds
+from workflow.lib.searchlight.maps import grid_of
+from workflow.lib.searchlight.spheres import sphere_offsets
+from workflow.lib.sources import WHOLE_BRAIN, axes_of, pattern_files, searchlight_source
 
 REPOSITORY = Path(__file__).parents[2]
 DEFAULT_CONFIG = REPOSITORY / "config" / "config.yaml"
 DATASETS_FILE = REPOSITORY / "config" / "datasets.yaml"
 EXAMPLES = 3
-# Files of one folder are counted, not listed, where there are more.
+# Files of one kind are counted, not listed, where there are more.
 LISTED_FILES = 8
 
 
@@ -56,6 +64,9 @@ def check_study(name: str, study: Mapping, config: Mapping) -> list[str]:
     """Print what a study would do and return its problems, one sentence each."""
     print(f"\n{name}: {study['title']} (source: {study['source']})")
     try:
+        if "group_table" in study["images"]:
+            read_group_table(study["images"]["group_table"])
+        check_weights(study, config["mirror"])
         if study["source"] == "simulated":
             print("  raw files are simulated; there is nothing to compare by name")
             n_images = study["simulation"]["n_images"]
@@ -64,14 +75,45 @@ def check_study(name: str, study: Mapping, config: Mapping) -> list[str]:
         missing = print_files(study, config)
         if missing:
             return [] if study["source"] == "download" else [_missing(name, study, missing)]
-        for file in weight_files(study):
-            if not find_weights(file, config["mirror"]):
-                return [f"{name}: found no weights {file}, expected that file; correct `weights`"]
         with folder_now(study, config) as folder:
             check_raw_files(study, folder)
     except InputError as error:
         return [f"{name}: {error}"]
     return []
+
+
+def check_weights(study: Mapping, mirror: str | None) -> None:
+    """Say which weights are downloaded, and load those that lie in files.
+
+    Raises
+    ------
+    InputError
+        Weights that are nowhere, or do not fit their network.
+    """
+    for name, model in study["models"].items():
+        if "network" not in model or model["weights"] == "untrained":
+            continue
+        if model["weights"] == "torchvision":
+            weights = default_weights(model["network"])
+            here = weights.path.is_file()
+            action, place = ("found", weights.path) if here else ("download", weights.url)
+            print(f"  {action:8} {place}{_size_note([weights.bytes])}, weights of {name}")
+            continue
+        path = find_weights(model["weights"], mirror)
+        if path:
+            load_network(model["network"], path)
+        else:
+            size = _registered_weights(model["weights"]).bytes
+            print(f"  download {model['weights']}{_size_note([size])}, weights of {name}")
+
+
+def _registered_weights(file: str) -> RawFile:
+    """Return the raw file of weights that are not here; raise InputError if there is none."""
+    folder, *parts = PurePosixPath(file).parts
+    registry = load_datasets(DATASETS_FILE)
+    if folder != RESOURCES or len(parts) < 2 or parts[0] not in registry:
+        raise InputError(f"found no weights {file}, expected that file; correct `weights`")
+    return find_file(registry, parts[0], "/".join(parts[1:]))[1]
 
 
 def check_raw_files(study: Mapping, folder: Path) -> None:
@@ -95,13 +137,17 @@ def check_raw_files(study: Mapping, folder: Path) -> None:
     )
     print_names(names, alignment, images["match"])
     common = alignment.names
+    groups = groups_of(alignment, images)
+    if any(model.get("control") == "groups" for model in study["models"].values()):
+        group_rdm(groups)
+    if encoding_cost(study, len(common)):
+        image_folds(len(common), study["encoding"]["folds"], np.random.default_rng())
     shown = common if study.get("stimuli", {}).get("extract") == "common" else names.get(STIMULI)
-    print_prediction(study, len(common), len(shown or common))
+    spheres = searchlight_spheres(study, folder) if "searchlight" in study else {}
+    print_prediction(study, len(common), len(shown or common), spheres)
     check_rdms(study, folder, common)
     if study["brain"]["data"] == "patterns":
         check_patterns(study, folder, common)
-    if "searchlight" in study:
-        check_searchlight(study, folder)
     if any("files" not in model for model in study["models"].values()):
         check_stimuli(study, folder)
 
@@ -132,11 +178,23 @@ def check_patterns(study: Mapping, folder: Path, images: Sequence[str]) -> None:
                     pass
 
 
-def check_searchlight(study: Mapping, folder: Path) -> None:
-    """Read every subject's responses over the mask of the searchlight once."""
-    for subject, patterns in _patterns(study, searchlight_source(study), folder):
+def searchlight_spheres(study: Mapping, folder: Path) -> dict[str, tuple[int, int]]:
+    """Read every subject's responses over the mask of the searchlight once.
+
+    Returns
+    -------
+    dict, subject -> number of voxels with data, and of those of a whole sphere
+    """
+    source, settings = searchlight_source(study), study["searchlight"]
+    spheres = {}
+    for subject, patterns in _patterns(study, source, folder):
         n_voxels = patterns[WHOLE_BRAIN].measurements.shape[1]
-        print(f"  searchlight of {subject}: {n_voxels:,} voxels with data")
+        image = pattern_files(source, folder, {"subject": subject})[0]
+        _, affine = grid_of(folder / image)
+        per_sphere = len(sphere_offsets(affine, settings["radius"], settings["unit"]))
+        print(f"  searchlight of {subject}: {n_voxels:,} voxels with data, {per_sphere} per sphere")
+        spheres[subject] = n_voxels, per_sphere
+    return spheres
 
 
 def _patterns(
@@ -216,14 +274,15 @@ def print_files(study: Mapping, config: Mapping) -> list[str]:
 
 
 def _file_lines(action: str, sizes: Mapping[str, int | None]) -> Iterator[str]:
-    """Yield a line per file, or per folder and suffix where there are many."""
+    """Yield a line per file, or per folder and suffix where there are many with the suffix."""
 
-    def kind(file: str) -> tuple[PurePosixPath, str]:
-        return PurePosixPath(file).parent, PurePosixPath(file).suffix
-
-    for (folder, suffix), group in itertools.groupby(sizes, kind):
-        files = list(group)
-        if len(files) > LISTED_FILES:
+    kinds: dict[tuple[PurePosixPath, str], list[str]] = {}
+    for file in sizes:
+        path = PurePosixPath(file)
+        kinds.setdefault((path.parent, path.suffix.lower()), []).append(file)
+    counts = collections.Counter(PurePosixPath(file).suffix.lower() for file in sizes)
+    for (folder, suffix), files in kinds.items():
+        if counts[suffix] > LISTED_FILES and len(files) > 1:
             total = _size_note([sizes[file] for file in files])
             yield f"{action:8} {len(files)} {suffix} files in {folder}{total}"
         else:
@@ -256,7 +315,12 @@ def print_names(names: Mapping[str, list[str]], alignment: Alignment, match: str
         print(f"  {file}: {len(found)} images, {len(lost)} unmatched{examples}")
 
 
-def print_prediction(study: Mapping, n_images: int, n_shown: int) -> None:
+def print_prediction(
+    study: Mapping,
+    n_images: int,
+    n_shown: int,
+    spheres: Mapping[str, tuple[int, int]] | None = None,
+) -> None:
     """Print about how long the study takes and what it needs.
 
     Parameters
@@ -264,6 +328,7 @@ def print_prediction(study: Mapping, n_images: int, n_shown: int) -> None:
     study : a study of the completed config
     n_images : number of common images
     n_shown : number of images that networks see
+    spheres : of each subject with a searchlight, the voxels with data, and those of a sphere
     """
     cores = os.cpu_count() or 1
     size = study_size(study, n_images)
@@ -282,6 +347,10 @@ def print_prediction(study: Mapping, n_images: int, n_shown: int) -> None:
             "ROI)"
         )
         seconds += encoding.seconds(cores)
+    for subject, (n_voxels, per_sphere) in (spheres or {}).items():
+        duration = searchlight_cost(study, n_images, n_voxels, per_sphere).seconds(cores)
+        print(f"  searchlight of {subject}: about {_duration(duration)} on {cores} cores")
+        seconds += duration
     print(
         f"  predicted: {size.n_images:,} images ({size.n_pairs:,} pairs), "
         f"about {_duration(seconds)} on {cores} cores, "

@@ -38,8 +38,8 @@ def _group_codes(groups: Sequence[str]) -> np.ndarray:
     labels, codes = np.unique(groups, return_inverse=True)
     if len(labels) < 2:
         raise InputError(
-            f"images.groups: found all images in the group {labels[0]!r}, expected at least two "
-            "groups for the control model `groups`; give images.groups or images.group_table"
+            f"images.groups: found all images in the group {str(labels[0])!r}, expected at least "
+            "two groups for the control model `groups`; give images.groups or images.group_table"
         )
     return codes
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
-from workflow.lib.rdms.alignment import align, positions
+from workflow.lib.rdms.alignment import Alignment, align, positions
 from workflow.lib.rdms.image_names import check_ordered, study_names
 from workflow.lib.tables import write_table
 
@@ -44,10 +44,7 @@ def align_images(
         min_common=images["min_common"],
     )
     common = pd.DataFrame({"name": alignment.names, "label": alignment.labels})
-    if "group_table" in images:
-        common["group"] = groups_from_table(common["name"], images["group_table"], images["match"])
-    else:
-        common["group"] = [group_of(label, images["groups"]) for label in common["label"]]
+    common["group"] = groups_of(alignment, images)
     unmatched = pd.DataFrame(
         [
             (file, label, group_of(label, images["groups"]))
@@ -59,13 +56,33 @@ def align_images(
     return common, unmatched
 
 
+def groups_of(alignment: Alignment, images: Mapping) -> list[str]:
+    """Return the group of each common image, as the study's block `images` gives it."""
+    if "group_table" in images:
+        return groups_from_table(alignment.names, images["group_table"], images["match"])
+    return [group_of(label, images["groups"]) for label in alignment.labels]
+
+
 def groups_from_table(names: Sequence[str], table: Mapping[str, str], match: str) -> list[str]:
     """Return the group of each image from a table with the columns `name` and `column`.
 
     Raises
     ------
     InputError
-        No such column, or an image that the table lacks.
+        No such table or column, or an image that the table lacks.
+    """
+    groups = read_group_table(table)
+    where = positions(names, list(groups["name"]), match=match, what=table["file"])
+    return list(groups[table["column"]].iloc[where])
+
+
+def read_group_table(table: Mapping[str, str]) -> pd.DataFrame:
+    """Return the columns `name` and `column` of a table of groups, as text.
+
+    Raises
+    ------
+    InputError
+        No such table, or no such column.
     """
     file, column = Path(table["file"]), table["column"]
     if not file.is_file():
@@ -78,8 +95,7 @@ def groups_from_table(names: Sequence[str], table: Mapping[str, str], match: str
                 f"{file}: found the columns {', '.join(groups.columns)}, expected {needed!r}; "
                 "correct images.group_table"
             )
-    where = positions(names, list(groups["name"]), match=match, what=str(file))
-    return list(groups[column].iloc[where])
+    return groups[["name", column]]
 
 
 def group_of(label: str, groups: Mapping[str, str]) -> str:

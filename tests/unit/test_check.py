@@ -7,10 +7,12 @@ import yaml
 from PIL import Image
 
 from scripts.check.check_config import check_study
+from tests.simulated_volumes import study_block, write_study
 from tests.unit.raw_files import completed_config, random_rdms, shortest_brain
 from workflow.lib.acquire.datasets import load_datasets
+from workflow.lib.config import complete_config
 from workflow.lib.features.networks import layer_extractor, load_network
-from workflow.lib.prediction import encoding_cost, network_cost, study_size
+from workflow.lib.prediction import encoding_cost, network_cost, searchlight_cost, study_size
 from workflow.lib.rdms.vectors import FLOAT64_LIMIT
 
 N = 10
@@ -119,7 +121,7 @@ def rdm_study(**keys):
     return config["rsa"]["lab"], config
 
 
-def pattern_study(folder):
+def pattern_study(folder, **keys):
     """Return a study of patterns and images, and its config."""
     brain = {
         **shortest_brain(),
@@ -131,8 +133,12 @@ def pattern_study(folder):
     config = completed_config(
         path=str(folder),
         brain=brain,
-        models={"pixel": {"control": "pixel"}},
-        stimuli={"files": "*.png"},
+        **{
+            "models": {"pixel": {"control": "pixel"}},
+            "stimuli": {"files": "*.png"},
+            "encoding": {"folds": 3},
+            **keys,
+        },
     )
     return config["rsa"]["lab"], config
 
@@ -164,6 +170,142 @@ def test_patterns_and_images_are_read(folder, capsys):
     assert f"found    {N} .png files in {folder}" in printed
     assert f"patterns of s1: {N} images, 0 unmatched" in printed
     assert "ridge encoding: 1 layers x ROIs per subject" in printed
+
+
+def test_files_of_one_kind_are_counted_whatever_their_order(folder, capsys):
+    for name in NAMES[::2]:
+        (folder / name).rename((folder / name).with_suffix(".JPG"))
+    study, config = pattern_study(folder, stimuli={"files": "*"}, images={"match": "normalised"})
+    # All files of the folder are stimuli then, the others no images.
+    check_study("lab", study, config)
+    printed = capsys.readouterr().out
+    for name in NAMES[1::2]:
+        assert f"found    {folder / name} (" in printed
+    for i in range(12):
+        place = folder / f"{i % 2}"
+        place.mkdir(exist_ok=True)
+        Image.new("RGB", (5, 5)).save(place / f"more_{i}.{'JPG' if i % 3 else 'jpg'}")
+    study["stimuli"]["files"] = "**/*"
+    check_study("lab", study, config)
+    printed = capsys.readouterr().out
+    for place, n in ((folder, 5), (folder / "0", 6), (folder / "1", 6)):
+        assert f"found    {n} .jpg files in {place} (" in printed
+    assert ".JPG" not in printed
+
+
+def image_groups(**images):
+    """Return keys of a study with the control model `groups` and these ways to group."""
+    return {"models": {"classes": {"control": "groups"}}, "images": images}
+
+
+def test_group_table_that_is_not_there_is_found_even_of_a_study_that_is_simulated(folder):
+    table = {"file": f"{folder}/no.csv", "column": "class"}
+    keys = image_groups(group_table=table)
+    expected = f"lab: {folder}/no.csv: found no such file; correct images.group_table"
+    simulated = {"source": "simulated"}
+    simulation = {"simulation": {"simulator": "objects", "folder": "x"}}
+    for more in ({}, simulated | simulation):
+        assert check_study("lab", *pattern_study(folder, **keys, **more)) == [expected]
+
+
+def test_group_table_without_the_column_or_an_image_is_found(folder):
+    file = folder / "classes.csv"
+    keys = image_groups(group_table={"file": str(file), "column": "klass"})
+    file.write_text("name,class\n" + "".join(f"{name},{i % 2}\n" for i, name in enumerate(NAMES)))
+    (problem,) = check_study("lab", *pattern_study(folder, **keys))
+    assert problem == (
+        f"lab: {file}: found the columns name, class, expected 'klass'; correct images.group_table"
+    )
+    keys = image_groups(group_table={"file": str(file), "column": "class"})
+    assert check_study("lab", *pattern_study(folder, **keys)) == []
+    file.write_text("name,class\n" + "".join(f"{name},a\n" for name in NAMES[1:]))
+    (problem,) = check_study("lab", *pattern_study(folder, **keys))
+    assert problem.startswith(f"lab: {file}: ")
+    assert repr(NAMES[0]) in problem
+
+
+def test_images_of_one_group_are_no_model(folder):
+    (problem,) = check_study("lab", *pattern_study(folder, **image_groups(groups={"all": "."})))
+    assert problem.startswith("lab: images.groups: found all images in the group 'all'")
+
+
+@pytest.mark.parametrize(("folds", "stops"), [(3, False), (4, True)])
+def test_more_folds_than_a_run_can_make_are_found(folder, folds, stops):
+    """Each fold needs three images for a correlation, and there are ten."""
+    problems = check_study("lab", *pattern_study(folder, encoding={"folds": folds}))
+    assert bool(problems) == stops
+    assert all("found 10 images for 4 folds" in problem for problem in problems)
+
+
+def networks(weights, name="squeezenet1_0", layer="features.0"):
+    """Return keys of a study with one network."""
+    return {"models": {"net": {"network": name, "layers": [layer], "weights": str(weights)}}}
+
+
+def test_weights_of_another_network_are_found(folder):
+    other, _ = load_network("squeezenet1_1", "untrained")
+    torch.save(other.state_dict(), folder / "weights.pth")
+    keys = networks(folder / "weights.pth", name="resnet18", layer="layer1")
+    (problem,) = check_study("lab", *pattern_study(folder, **keys))
+    assert problem.startswith("lab: weights.pth: found weights that do not fit resnet18")
+    keys = networks(folder / "weights.pth", name="squeezenet1_1")
+    assert check_study("lab", *pattern_study(folder, **keys)) == []
+
+
+def test_weights_that_are_nowhere_are_found(folder):
+    (problem,) = check_study("lab", *pattern_study(folder, **networks(folder / "no.pth")))
+    assert (
+        problem == f"lab: found no weights {folder}/no.pth, expected that file; correct `weights`"
+    )
+    (problem,) = check_study("lab", *pattern_study(folder, **networks("resources/none/no.pth")))
+    assert problem.startswith("lab: found no weights resources/none/no.pth")
+
+
+def test_weights_that_the_registry_has_are_downloaded(folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)  # where nothing is
+    file = "resources/squeezenet/squeezenet1_0_deepcompression_torchvision_state_dict.pth"
+    assert check_study("lab", *pattern_study(folder, **networks(file))) == []
+    assert f"download {file} (" in capsys.readouterr().out
+
+
+def test_weights_of_torchvision_are_announced_with_their_size(folder, capsys, monkeypatch):
+    """44.7 MiB, as torchvision's page on resnet18 has it; kept where torch keeps downloads."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(folder / "hub"))
+    keys = networks("torchvision", "resnet18", "layer1")
+    assert check_study("lab", *pattern_study(folder, **keys)) == []
+    url = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
+    assert f"download {url} (46.8 MB), weights of net" in capsys.readouterr().out
+    (folder / "hub/checkpoints").mkdir(parents=True)
+    (folder / "hub/checkpoints/resnet18-f37072fd.pth").touch()
+    assert check_study("lab", *pattern_study(folder, **keys)) == []
+    kept = folder / "hub/checkpoints/resnet18-f37072fd.pth"
+    assert f"found    {kept} (46.8 MB), weights of net" in capsys.readouterr().out
+
+
+def test_number_for_a_layer_stops_with_a_sentence(folder):
+    keys = {"models": {"net": {"network": "alexnet", "weights": "untrained", "layers": {"a": 3}}}}
+    (problem,) = check_study("lab", *pattern_study(folder, **keys))
+    assert problem == (
+        "lab: found the layer 3, expected one of the network's; `python -m "
+        "workflow.lib.features.networks <network>` lists all"
+    )
+
+
+def test_searchlights_count(tmp_path, capsys):
+    """Twice the permutations take about twice as long, and are part of the whole."""
+    subjects = ["s1", "s2"]
+    write_study(tmp_path, subjects, seed=1)
+    predicted = []
+    for n_permutations in (0, 100_000, 200_000):
+        block = study_block(tmp_path, subjects, n_permutations=n_permutations)
+        config = complete_config({"run": "t", "studies": ["lab"], "rsa": {"lab": block}})
+        assert check_study("lab", config["rsa"]["lab"], config) == []
+        printed = capsys.readouterr().out
+        assert "searchlight of s2: about" in printed
+        study = config["rsa"]["lab"]
+        predicted.append(searchlight_cost(study, 12, 1000, 33).seconds(2))
+    assert predicted[0] < predicted[1]
+    assert predicted[2] - predicted[0] == pytest.approx(2 * (predicted[1] - predicted[0]), rel=0.1)
 
 
 def test_image_that_does_not_decode_is_found(folder):

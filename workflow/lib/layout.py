@@ -110,13 +110,9 @@ def find_raw_file(study: Mapping, file: str, run: str, mirror: str | None) -> Pa
     return next((place / file for place in places if (place / file).is_file()), None)
 
 
-def find_weights(file: str, mirror: str | None) -> bool:
-    """Return whether a file of weights lies in place or, being raw data, in the mirror."""
-    path = Path(file)
-    if path.is_file():
-        return True
-    return (
-        bool(mirror)
-        and file.startswith(f"{RESOURCES}/")
-        and (Path(mirror, path.relative_to(RESOURCES)).is_file())
-    )
+def find_weights(file: str, mirror: str | None) -> Path | None:
+    """Return where a file of weights lies: in place or, being raw data, in the mirror."""
+    places = [Path(file)]
+    if mirror and file.startswith(f"{RESOURCES}/"):
+        places.append(Path(mirror, places[0].relative_to(RESOURCES)))
+    return next((place for place in places if place.is_file()), None)

@@ -4,6 +4,7 @@ Rates were measured on two cores of a server (AMD EPYC) by the scripts in benchm
 hold within a factor of about two there, and say the order of magnitude elsewhere.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from workflow.lib.features.networks import layer_extractor, load_network
 from workflow.lib.features.unit_blocks import BLOCK_UNITS
 from workflow.lib.rdms.vectors import working_dtype
+from workflow.lib.searchlight.statistics import MAPS_BYTES, PRODUCT_COLUMNS, ROWS_BYTES
 from workflow.lib.sources import axes_of
 
 SECONDS_PER_JOB = 2.0
@@ -45,6 +47,13 @@ INNER_FITS = 6
 SECONDS_PER_PERMUTED_RESPONSE = 1e-8
 SECONDS_PER_PERMUTATION = 1.5e-4
 CHANNELS = 200
+
+# Searchlights, for one core: a product of two responses in the RDM of a sphere, or of two
+# dissimilarities; a dissimilarity ranked; a voxel of a null map enhanced by its clusters.
+SECONDS_PER_PRODUCT = 2e-10
+SECONDS_PER_RANKED_PAIR = 1e-8
+SECONDS_PER_ENHANCED_VOXEL = 1e-7
+SEARCHLIGHT_CORES = 2
 
 
 @dataclass(frozen=True)
@@ -159,6 +168,64 @@ def encoding_cost(study: Mapping, n_images: int) -> EncodingCost | None:
         n_folds=study["encoding"]["folds"],
         n_permutations=study["inference"]["n_permutations"],
         n_subjects=len(names["subject"]),
+    )
+
+
+@dataclass(frozen=True)
+class SearchlightCost:
+    """What the searchlight of one subject takes.
+
+    Attributes
+    ----------
+    n_images, n_voxels, n_maps, n_permutations : int
+    per_sphere : int
+        Voxels of a whole sphere.
+    tfce : bool
+    """
+
+    n_images: int
+    n_voxels: int
+    per_sphere: int
+    n_maps: int
+    n_permutations: int
+    tfce: bool
+
+    def seconds(self, cores: int) -> float:
+        """Return the time of the job."""
+        n_pairs = self.n_images * (self.n_images - 1) // 2
+        rows = self.n_maps * self.n_permutations
+        # RDMs of spheres are not kept: each block of permuted models meets them anew.
+        held = ROWS_BYTES // (8 * max(n_pairs, PRODUCT_COLUMNS))
+        held = min(held, MAPS_BYTES // (8 * self.n_voxels)) if self.tfce else held
+        passes = 1 + math.ceil(rows / max(held, 1))
+        per_rdm = SECONDS_PER_PRODUCT * self.n_images**2 / 2 * self.per_sphere
+        per_rdm += SECONDS_PER_RANKED_PAIR * n_pairs
+        per_map = SECONDS_PER_PRODUCT * n_pairs + (SECONDS_PER_ENHANCED_VOXEL if self.tfce else 0)
+        total = self.n_voxels * (passes * per_rdm + rows * per_map)
+        return SECONDS_PER_JOB + total / min(cores, SEARCHLIGHT_CORES)
+
+
+def searchlight_cost(
+    study: Mapping, n_images: int, n_voxels: int, per_sphere: int
+) -> SearchlightCost:
+    """Return the cost of the searchlight of one subject.
+
+    Parameters
+    ----------
+    study : a study of the completed config, with a searchlight
+    n_images : number of common images
+    n_voxels : voxels that spheres are laid around
+    per_sphere : voxels of a whole sphere
+    """
+    settings = study["searchlight"]
+    mapped = settings["models"] or [m for m in study["models"] if m not in settings["controls"]]
+    return SearchlightCost(
+        n_images=n_images,
+        n_voxels=n_voxels,
+        per_sphere=per_sphere,
+        n_maps=sum(len(layers_of(study["models"][name])) for name in mapped),
+        n_permutations=settings["n_permutations"],
+        tfce=settings["tfce"],
     )
 
 

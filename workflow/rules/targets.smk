@@ -29,7 +29,27 @@ def download_notice():
     ]
     wanted |= {(path.parts[0], "/".join(path.parts[1:])) for path in weights}
     files = [find_file(DATASETS, dataset, name) for dataset, name in sorted(wanted)]
-    return str(download_plan(files, RESOURCES, config["mirror"])) if files else ""
+    plan = [str(download_plan(files, RESOURCES, config["mirror"]))] if files else []
+    return "\n".join(plan + weights_notice())
+
+
+def weights_notice():
+    """Return what PyTorch downloads by itself, in one line or none.
+
+    How large the files are, and whether they are here, only torchvision knows, which the process
+    that plans a run need not have.
+    """
+    networks = {
+        model["network"]
+        for study in STUDIES
+        for model in config["rsa"][study]["models"].values()
+        if "network" in model and model["weights"] == "torchvision"
+    }
+    listed = ", ".join(sorted(networks))
+    return [
+        f"torchvision's weights of {listed}: downloaded unless PyTorch has kept them; `make check` "
+        "says from where and how much"
+    ] * bool(networks)
 
 
 def failure_notice():

@@ -15,7 +15,8 @@ import re
 import sys
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 import safetensors
 import safetensors.torch
@@ -103,11 +104,7 @@ def load_network(
     InputError
         No such network; weights that cannot be had, read, or fitted into it.
     """
-    if name not in network_names():
-        raise InputError(
-            f"found the network {name!r}, expected one of torchvision.models"
-            f"{_near(name, network_names())}; `{LIST_COMMAND}` lists all"
-        )
+    _check_name(name)
     transforms = _transforms(name)
     if weights == "untrained":
         return _build(name, transforms, seed=seed, init_weights=True), transforms
@@ -116,6 +113,47 @@ def load_network(
     else:
         what, state = Path(weights).name, _read_state(Path(weights))
     return _fitted(name, transforms, state, what), transforms
+
+
+@dataclass(frozen=True)
+class DefaultWeights:
+    """The weights that torchvision has for a network.
+
+    Attributes
+    ----------
+    url : str
+        Where they are downloaded from.
+    bytes : int
+        Their size, within a few kilobytes.
+    path : Path
+        Where the download is kept, and not repeated while it is there.
+    """
+
+    url: str
+    bytes: int
+    path: Path
+
+
+def default_weights(name: str) -> DefaultWeights:
+    """Return the weights that `load_network` loads as "torchvision"; downloads nothing.
+
+    Raises
+    ------
+    InputError
+        No such network.
+    """
+    _check_name(name)
+    default = torchvision.models.get_model_weights(name).DEFAULT
+    path = Path(torch.hub.get_dir(), "checkpoints", PurePosixPath(default.url).name)
+    return DefaultWeights(default.url, round(default.meta["_file_size"] * 2**20), path)
+
+
+def _check_name(name: str) -> None:
+    if name not in network_names():
+        raise InputError(
+            f"found the network {name!r}, expected one of torchvision.models"
+            f"{_near(name, network_names())}; `{LIST_COMMAND}` lists all"
+        )
 
 
 def _transforms(name: str) -> Callable[..., torch.Tensor]:
@@ -377,8 +415,8 @@ def _overwrite_nothing(graph: nn.Module) -> None:
     graph.recompile()
 
 
-def _near(name: str, names: Sequence[str]) -> str:
-    found = difflib.get_close_matches(name, names, n=5, cutoff=0.4)
+def _near(name: object, names: Sequence[str]) -> str:
+    found = difflib.get_close_matches(str(name), names, n=5, cutoff=0.4)
     return f" (near it: {', '.join(found)})" if found else ""
 
 
