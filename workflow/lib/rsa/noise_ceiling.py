@@ -42,6 +42,25 @@ def noise_ceiling(subjects: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarr
             "ceiling out"
         )
     chosen = comparator(name)
+    if chosen.table is not None and not chosen.ranks:
+        return _from_similarities(chosen.table(subjects, subjects))
+    return _from_pooled(subjects, name)
+
+
+def _from_similarities(among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the shares in the ceilings of RDMs pooled at unit length.
+
+    Their sums are never built: their products with each RDM, and their lengths, follow from the
+    similarities among the RDMs, (n_subjects, n_subjects).
+    """
+    with_all, without = among.sum(axis=1), among.sum() - 2 * among.sum(axis=1) + np.diag(among)
+    lower = (with_all - np.diag(among)) / np.sqrt(without)
+    return lower, with_all / np.sqrt(among.sum())
+
+
+def _from_pooled(subjects: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the shares in the ceilings, with the pooled RDMs built."""
+    n_subjects, chosen = len(subjects), comparator(name)
     # Ranks are pooled as they are: their sums are exact, so that pairs with equal sums stay tied,
     # where sums of scaled ranks would be told apart by rounding.
     poolable = np.stack([chosen.pool(subject) for subject in subjects])
