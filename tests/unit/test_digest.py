@@ -41,7 +41,7 @@ for script in sys.argv[1:]:
         imported[script] = [
             name
             for name in own()
-            if name.startswith("workflow.lib.") and not hasattr(sys.modules[name], "__path__")
+            if not hasattr(sys.modules[name], "__path__")
         ]
 print(json.dumps(imported))
 """
@@ -52,7 +52,7 @@ THIRD_PARTY = re.compile(r"ModuleNotFoundError\(\"No module named '(?!workflow|s
 
 
 def really_imported(scripts):
-    """Return script -> modules of `workflow.lib` that are loaded once it is imported.
+    """Return script -> our own modules that are loaded once it is imported.
 
     For a script that cannot be imported, the error as text.
     """
@@ -142,12 +142,19 @@ SMALL_LIBRARY = {
         ("from workflow.lib.two import x", ["one", "two"]),
         ("import json\nfrom pathlib import Path", []),
         ("# from workflow.lib.three import x", []),
+        ("from scripts.study.shared import x", ["scripts.study.shared", "three"]),
+        ("from scripts.study import shared", ["scripts.study.shared", "three"]),
+        ("from scripts_of_others.study import shared", []),
     ],
 )
 def test_every_way_to_import(tmp_path, monkeypatch, line, expected):
     (tmp_path / "workflow" / "lib").mkdir(parents=True)
     for name, content in SMALL_LIBRARY.items():
         (tmp_path / "workflow" / "lib" / f"{name}.py").write_text(content)
+    (tmp_path / "scripts" / "study").mkdir(parents=True)
+    (tmp_path / "scripts" / "study" / "shared.py").write_text("import workflow.lib.three")
     (tmp_path / "script.py").write_text(f'"""Umlaut: ä."""\n{line}\n', encoding="utf-8")
     monkeypatch.setattr(digest, "ROOT", tmp_path)
-    assert imported_modules(tmp_path / "script.py") == [f"workflow.lib.{name}" for name in expected]
+    assert imported_modules(tmp_path / "script.py") == [
+        name if "." in name else f"workflow.lib.{name}" for name in expected
+    ]

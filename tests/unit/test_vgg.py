@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from workflow.lib.errors import InputError
-from workflow.lib.features.networks import load_network
-from workflow.lib.training.vgg import (
+from scripts.digits.vgg import (
     ANALYSED_LAYERS,
     SIZES,
     build_vgg,
     load_convolutions,
     node_of,
 )
+from workflow.lib.errors import InputError
+from workflow.lib.features.networks import load_network
 
 
 @pytest.fixture(scope="module")

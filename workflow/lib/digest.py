@@ -1,8 +1,9 @@
-"""Digest of the shared code behind a script.
+"""Digest of the code behind a script.
 
 Snakemake reruns a rule when its script changes but does not see the modules that the script
-imports. Rules carry this digest as a parameter, so that editing a module reruns exactly the
-rules that use it. Imported while the Snakefile is parsed: standard library only.
+imports: those of `workflow.lib`, and those that the scripts of one study share in their folder.
+Rules carry this digest as a parameter, so that editing a module reruns exactly the rules that use
+it. Imported while the Snakefile is parsed: standard library only.
 """
 
 import ast
@@ -11,10 +12,11 @@ import hashlib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+OURS = ("workflow.lib", "scripts")
 
 
 def code_digest(script: str | Path) -> str:
-    """Return a digest of the `workflow.lib` modules that a script imports, directly or not.
+    """Return a digest of our own modules that a script imports, directly or not.
 
     Parameters
     ----------
@@ -28,7 +30,7 @@ def code_digest(script: str | Path) -> str:
 
 
 def imported_modules(file: Path) -> list[str]:
-    """Return the names of the `workflow.lib` modules that a file needs, sorted."""
+    """Return the names of our own modules that a file needs, sorted."""
     found: set[str] = set()
     to_read = list(_direct_imports(file))
     while to_read:
@@ -44,9 +46,12 @@ def module_file(module: str) -> Path:
     return ROOT.joinpath(*module.split(".")).with_suffix(".py")
 
 
+def _is_ours(module: str) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in OURS)
+
+
 def _is_package(module: str) -> bool:
-    inside = module == "workflow.lib" or module.startswith("workflow.lib.")
-    return inside and not module_file(module).exists()
+    return _is_ours(module) and not module_file(module).exists()
 
 
 @functools.cache
@@ -59,7 +64,7 @@ def _direct_imports(file: Path) -> tuple[str, ...]:
             named += [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             named.append(node.module or "")
-    return tuple(module for module in named if module.startswith("workflow.lib."))
+    return tuple(module for module in named if _is_ours(module) and not _is_package(module))
 
 
 @functools.cache

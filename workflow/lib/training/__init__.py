@@ -1,1 +1,1 @@
-"""Training of networks: images, augmentation, architectures, a loop that can be interrupted."""
+"""Training of networks."""

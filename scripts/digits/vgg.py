@@ -1,6 +1,6 @@
 """VGG-16 as a fully convolutional classifier, and small networks of the same layers.
 
-    python -m workflow.lib.training.vgg        layers and parameters of the published size
+    python -m scripts.digits.vgg        layers and parameters of the published size
 
 Thirteen 3 x 3 convolutions in five blocks, then two convolutions in place of fully connected
 layers: fc6 over what is left of the image, fc8 of size 1 with a unit per class. The fifteen
