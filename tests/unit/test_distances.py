@@ -318,7 +318,7 @@ def test_one_channel_is_not_shrunk():
 
 
 def test_noise_needs_repeats():
-    with pytest.raises(InputError, match=r"one observation per condition and run.*to none"):
+    with pytest.raises(InputError, match=r"one observation of each condition.*to none"):
         noise_normalised(np.ones((2, 3)), np.zeros((6, 3)), dof=0, method="diagonal")
 
 

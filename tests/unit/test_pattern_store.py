@@ -212,7 +212,7 @@ def test_negative_distances_are_written(tmp_path):
 BAD_METRICS = {
     "one channel": ("correlation", "none", RUNS, "PPA", "patterns that do not vary"),
     "no runs": ("crossnobis", "none", None, "V1", "observations without runs"),
-    "no repeats": ("cosine", "diagonal", RUNS, "V1", "one observation per condition and run"),
+    "no repeats": ("cosine", "diagonal", list("abcdefghijkl"), "V1", "one observation of each"),
     "one run": ("crossnobis", "none", ["1"] * 12, "V1", "1 run"),
 }
 

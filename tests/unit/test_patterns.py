@@ -28,6 +28,7 @@ from workflow.lib.patterns.preparation import (
     run_means,
 )
 from workflow.lib.patterns.reading import Patterns, condition_names, read_patterns
+from workflow.lib.rdms.distances import noise_covariance, noise_normalised
 from workflow.lib.sources import pattern_files
 
 AFFINE = np.diag([-3.0, 3.0, 3.5, 1.0]) + np.array([[0, 0, 0, 60], [0] * 4, [0] * 4, [0] * 4])
@@ -595,6 +596,94 @@ def test_residuals_are_those_of_rsatoolbox():
     dataset = Dataset(patterns.measurements, obs_descriptors={"cell": cell})
     expected = cov_from_unbalanced(dataset, "cell", method="full")
     np.testing.assert_allclose(residuals.T @ residuals / dof, expected, rtol=1e-10, atol=1e-12)
+
+
+def one_beta_each(seed, n_runs=5, n_conditions=7, n_channels=4, missing=0):
+    """Return patterns with one beta per condition and run but for some, and a run's own mean."""
+    rng = np.random.default_rng(seed)
+    cells = [(f"c{c}", f"r{r}") for r in range(n_runs) for c in rng.permutation(n_conditions)]
+    cells = [cells[i] for i in sorted(rng.permutation(len(cells))[missing:])]
+    names, runs = map(list, zip(*cells, strict=True))
+    effects = {label: rng.standard_normal(n_channels) for label in {*names, *runs}}
+    noise = rng.standard_normal((len(cells), n_channels))
+    values = noise + [100 + effects[name] + 3 * effects[run] for name, run in cells]
+    return Patterns(values, names, runs, {}), noise
+
+
+@pytest.mark.parametrize("method", ["full", "diag", "shrinkage_diag"])
+def test_noise_of_one_beta_each_is_that_of_rsatoolbox_once_runs_lose_their_mean(method):
+    patterns, _ = one_beta_each(0)
+    residuals, dof = noise_residuals(patterns)
+    assert dof == (5 - 1) * (7 - 1)
+    table = pd.DataFrame(patterns.measurements)
+    centred = (table - table.groupby(np.array(patterns.runs)).transform("mean")).to_numpy()
+    dataset = Dataset(centred, obs_descriptors={"condition": patterns.conditions})
+    expected = cov_from_unbalanced(dataset, "condition", dof=dof, method=method)
+    shrunk = noise_covariance(residuals, dof=dof)
+    found = {
+        "full": residuals.T @ residuals / dof,
+        "diag": np.diag(np.diagonal(shrunk)),
+        "shrinkage_diag": shrunk,
+    }[method]
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
+@given(seed=st.integers(0, 1000), missing=st.integers(0, 12))
+def test_noise_of_one_beta_each_is_what_an_additive_model_leaves(seed, missing):
+    """Also where runs lack conditions, or fall into two halves without a condition in common."""
+    patterns, _ = one_beta_each(seed, missing=missing)
+    residuals, dof = noise_residuals(patterns)
+    design = np.hstack(
+        [pd.get_dummies(labels).to_numpy(float) for labels in (patterns.conditions, patterns.runs)]
+    )
+    fitted = design @ np.linalg.pinv(design) @ patterns.measurements
+    np.testing.assert_allclose(residuals, patterns.measurements - fitted, atol=1e-9)
+    assert dof == len(design) - np.linalg.matrix_rank(design)
+
+
+def test_variance_of_noise_is_found_without_bias():
+    """Wrong degrees of freedom would miss it by a fifth: 28 observations for 18."""
+    estimates = []
+    for seed in range(400):
+        patterns, _ = one_beta_each(seed, n_runs=4, n_conditions=7)
+        residuals, dof = noise_residuals(patterns)
+        estimates.append((residuals**2).sum(axis=0) / dof)
+    # A mean of 400 x 4 estimates, each of variance 2 / 18.
+    assert np.mean(estimates) == pytest.approx(1, abs=4 * np.sqrt(2 / 18 / 1600))
+
+
+def test_repeats_within_a_run_are_all_that_noise_is_estimated_from():
+    patterns, _ = one_beta_each(0)
+    doubled = Patterns(
+        np.vstack([patterns.measurements, patterns.measurements + 1]),
+        patterns.conditions * 2,
+        patterns.runs * 2,
+        {},
+    )
+    residuals, dof = noise_residuals(doubled)
+    assert dof == 35
+    np.testing.assert_allclose(np.abs(residuals), 0.5, atol=1e-12)
+
+
+@pytest.mark.parametrize("runs", [None, ["r1"] * 5])
+def test_without_repeats_there_is_no_noise(runs):
+    patterns = Patterns(np.random.default_rng(0).random((5, 3)), list("abcde"), runs, {})
+    residuals, dof = noise_residuals(patterns)
+    assert dof == 0
+    with pytest.raises(InputError, match="one observation of each condition, or one run"):
+        noise_normalised(patterns.measurements, residuals, dof=dof, method="diagonal")
+
+
+def test_channel_without_noise_is_found_whatever_rounding_leaves_of_it():
+    patterns, _ = one_beta_each(1)
+    values = patterns.measurements.copy()
+    values[:, 2] = [
+        0.1 * int(run[1:]) + 0.7 * int(name[1:])
+        for name, run in zip(patterns.conditions, patterns.runs, strict=True)
+    ]
+    residuals, dof = noise_residuals(Patterns(values, patterns.conditions, patterns.runs, {}))
+    with pytest.raises(InputError, match="found 1 of 4 channels that never vary between repeats"):
+        noise_normalised(values, residuals, dof=dof, method="diagonal")
 
 
 # Bad input: every case changes one thing of a good study.

@@ -172,20 +172,53 @@ def run_means(patterns: Patterns, names: Sequence[str]) -> tuple[np.ndarray, np.
 
 
 def noise_residuals(patterns: Patterns) -> tuple[np.ndarray, int]:
-    """Return what is left of the observations without the mean of their condition and run.
+    """Return the noise of the observations: what their condition and run do not explain.
 
     Returns
     -------
     residuals : float64 array (n_observations, n_channels)
     dof : int
-        Observations minus means taken off.
+        Their degrees of freedom: observations minus means taken off.
+
+    Notes
+    -----
+    Where a run repeats a condition, noise is what is left without the mean of condition and run.
+    Where none does (one beta per condition and run), it is what is left of the additive model
+    condition + run: of R runs of all C conditions, that is without the mean of the run and then
+    without the mean of the condition over runs, with (R - 1)(C - 1) degrees of freedom. A pattern
+    that changes from run to run in another way for each condition counts as noise, then.
     """
     cells = list(zip(patterns.conditions, patterns.runs or patterns.conditions, strict=True))
-    distinct = list(dict.fromkeys(cells))
-    codes = _codes(cells, distinct)
-    sums, counts = _sums(patterns.measurements, codes, len(distinct))
-    residuals = patterns.measurements - (sums / counts[:, np.newaxis])[codes]
-    return residuals, len(cells) - len(distinct)
+    residuals, n_cells = _without_means(patterns.measurements, cells)
+    dof = len(cells) - n_cells
+    if not dof and patterns.runs is not None:
+        residuals, dof = _additive_residuals(patterns)
+    # What rounding leaves of a channel that does not vary must not pass for noise.
+    varying = _varies(residuals, np.abs(patterns.measurements).max(axis=0))
+    return np.where(varying, residuals, 0), dof
+
+
+def _additive_residuals(patterns: Patterns) -> tuple[np.ndarray, int]:
+    """Return the residuals of the least squares fit of condition + run, and their dof.
+
+    What conditions explain is taken off responses and indicators of runs alike; what the latter
+    explain of the former is then all that runs explain besides (Frisch and Waugh 1933,
+    Econometrica 1:387). Conditions may be missing in some runs.
+    """
+    runs = np.array(patterns.runs)
+    indicators = (runs[:, np.newaxis] == np.unique(runs)).astype(np.float64)
+    responses, n_conditions = _without_means(patterns.measurements, patterns.conditions)
+    indicators, _ = _without_means(indicators, patterns.conditions)
+    weights, _, rank, _ = np.linalg.lstsq(indicators, responses, rcond=None)
+    return responses - indicators @ weights, len(runs) - n_conditions - int(rank)
+
+
+def _without_means(values: np.ndarray, labels: Sequence) -> tuple[np.ndarray, int]:
+    """Return the rows less the mean of the rows with the same label, and the number of labels."""
+    distinct = list(dict.fromkeys(labels))
+    codes = _codes(labels, distinct)
+    sums, counts = _sums(values, codes, len(distinct))
+    return values - (sums / counts[:, np.newaxis])[codes], len(distinct)
 
 
 def _codes(labels: Sequence, distinct: Sequence) -> np.ndarray:

@@ -258,7 +258,7 @@ def noise_normalised(
     ----------
     patterns : float array (..., n_channels)
     residuals : float array (n_observations, n_channels)
-        What is left of the observations without the mean of their condition and run.
+        Noise, see `workflow.lib.patterns.preparation.noise_residuals`.
     dof : int
         Degrees of freedom of the residuals: observations minus means taken off.
     method : one of `NOISE_NORMALISATIONS`
@@ -279,15 +279,16 @@ def noise_normalised(
         return patterns.astype(np.float64)
     if dof < 1:
         raise InputError(
-            "found one observation per condition and run, expected repeats to estimate noise "
-            "from; set noise_normalisation to none"
+            "found one observation of each condition, or one run, expected conditions repeated, "
+            "within runs or over them, to estimate noise from; name the runs by "
+            "`observations.run`, or set noise_normalisation to none"
         )
     variances = np.einsum("op,op->p", residuals, residuals, dtype=np.float64) / dof
     if not (variances > 0).all():
         raise InputError(
             f"found {int((variances <= 0).sum())} of {len(variances)} channels that never vary "
-            "within a condition and run, expected noise in all; leave them out of the ROI, or set "
-            "noise_normalisation to none"
+            "between repeats of a condition, expected noise in all; leave them out of the ROI, or "
+            "set noise_normalisation to none"
         )
     if method == "diagonal":
         return patterns / np.sqrt(variances)
