@@ -50,7 +50,7 @@ def compare_rdms(
     tables = []
     for name in draws.comparators:
         cells = rows.merge(layers.table, how="cross").assign(comparator=name)
-        cells = cells.assign(**similarity_columns(draws.draws(name), brain.n_images))
+        cells = cells.assign(**similarity_columns(draws.draws(name), draws.n_drawn))
         p = {"p": np.nan, "p_fwe": np.nan, "n_permutations": 0}
         if n_permutations:
             p = tested(layers, brain, name, n_permutations, within_groups=within_groups, seed=seed)
@@ -64,9 +64,9 @@ def compare_rdms(
     return table
 
 
-def similarity_columns(draws: Draws, n_images: int) -> dict[str, np.ndarray]:
+def similarity_columns(draws: Draws, n_drawn: int) -> dict[str, np.ndarray]:
     """Return similarity, standard errors and interval of every cell, each (n_cells,)."""
-    low, high = interval(draws.estimate, draws.standard_error**2, n_images - 1)
+    low, high = interval(draws.estimate, draws.standard_error**2, n_drawn - 1)
     return {
         "similarity": draws.estimate.ravel(),
         "se": draws.standard_error.ravel(),

@@ -1,17 +1,17 @@
 """Try the best layer, and a mixture of layers, on images that did not choose them."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from workflow.lib.inference.folds import MIN_IMAGES_PER_FOLD, rdm_folds
 from workflow.lib.inference.held_out_layer import held_out_layers
 from workflow.lib.inference.reweighting import reweighted_similarities
+from workflow.lib.inference.study_resamples import study_folds
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images
 from workflow.lib.rsa.model_layers import ModelLayers
-from workflow.lib.seeds import generator
 from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import write_table
 
@@ -21,7 +21,13 @@ COLUMNS = ("roi", "model", "chosen", "chosen_share", "held_out", "optimistic", "
 
 
 def cross_validate_layers(
-    brain: RDMStore, models: Sequence[RDMStore], *, comparator: str, n_folds: int, seed: int
+    brain: RDMStore,
+    models: Sequence[RDMStore],
+    *,
+    comparator: str,
+    n_folds: int,
+    resample: str,
+    seed: int,
 ) -> pd.DataFrame:
     """Return how each model's best layer, and mixture of layers, fare on held-out images.
 
@@ -31,6 +37,8 @@ def cross_validate_layers(
     models : RDMs of each model over the same images
     comparator : name of `workflow.lib.rsa.comparators.COMPARATORS`
     n_folds : folds over images
+    resample : a key of `workflow.lib.inference.study_resamples.RESAMPLING`, whether folds part
+        the image groups
     seed : seed of the run
 
     Returns
@@ -44,23 +52,21 @@ def cross_validate_layers(
     check_same_images([brain, *models])
     rows = [i for i, labels in enumerate(brain.rows()) if labels["session"] == MEAN_SESSION]
     rois = [brain.rows()[row]["roi"] for row in rows]
-    # A fold needs three images at least; with fewer than six there is nothing to hold out.
-    n_folds = min(n_folds, brain.n_images // MIN_IMAGES_PER_FOLD)
+    # All models see the same folds, so that they can be compared.
+    splits = study_folds(brain, n_folds=n_folds, n_repeats=REPEATS, resample=resample, seed=seed)
     several = [layers for layers in map(ModelLayers, zip(models)) if len(layers.table) > 1]
     tables = [pd.DataFrame(columns=COLUMNS)]
-    for layers in several if n_folds > 1 else ():
+    for layers in several if splits else ():
         found = held_out_columns(
-            layers,
-            brain.vectors(rows),
-            comparator,
-            n_images=brain.n_images,
-            n_folds=n_folds,
-            purpose=(seed, "cross_validation", brain.descriptors["study"]),
+            layers, brain.vectors(rows), comparator, n_images=brain.n_images, splits=splits
         )
         tables.append(pd.DataFrame({"roi": rois, "model": layers.table["model"].iloc[0]} | found))
     labels = {name: brain.descriptors[name] for name in ("study", "subject")}
     return pd.concat(tables, ignore_index=True).assign(
-        **labels, comparator=comparator, n_splits=REPEATS * n_folds, n_images=brain.n_images
+        **labels,
+        comparator=comparator,
+        n_splits=sum(map(len, splits)),
+        n_images=brain.n_images,
     )
 
 
@@ -70,8 +76,7 @@ def held_out_columns(
     comparator: str,
     *,
     n_images: int,
-    n_folds: int,
-    purpose: tuple[int, str, str],
+    splits: Sequence[Sequence[np.ndarray]],
 ) -> dict[str, np.ndarray]:
     """Return the columns of one model, each (n_rois,)."""
     models = layers.vectors()
@@ -80,18 +85,12 @@ def held_out_columns(
         vectors,
         comparator,
         n_images=n_images,
-        n_folds=n_folds,
-        n_repeats=REPEATS,
-        rng=generator(*purpose),
+        folds=list(itertools.chain.from_iterable(splits)),
         averaged=layers.averaged,
     )
-    # The same stream gives the same folds, so that the two can be compared.
-    rng = generator(*purpose)
     mixtures = [
-        reweighted_similarities(
-            models, vectors, comparator, n_images=n_images, folds=rdm_folds(n_images, n_folds, rng)
-        )
-        for _ in range(REPEATS)
+        reweighted_similarities(models, vectors, comparator, n_images=n_images, folds=folds)
+        for folds in splits
     ]
     names = layers.table["layer"].to_numpy()
     return {
@@ -111,6 +110,7 @@ if __name__ == "__main__":
                 [RDMStore(path) for path in snakemake.input.models],
                 comparator=snakemake.params.comparator,
                 n_folds=snakemake.params.n_folds,
+                resample=snakemake.params.resample,
                 seed=snakemake.params.seed,
             ),
             snakemake.output[0],

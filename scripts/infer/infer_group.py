@@ -38,28 +38,28 @@ def infer_group(stores: Sequence[DrawStore], ceiling: CeilingStore, *, seed: int
     rows = np.flatnonzero(first.rows["session"] == MEAN_SESSION)
     layers = np.arange(len(first.layers))
     cells = first.rows["roi"].iloc[rows].to_frame().merge(first.layers, how="cross")
-    n_images, study = int(first.descriptors["n_images"]), first.descriptors["study"]
+    n_drawn, study = first.n_drawn, first.descriptors["study"]
     tables = []
     for comparator in first.comparators:
         parts = [store.draws(comparator).of_cells(rows, layers) for store in stores]
         columns = group_columns(
             np.stack([part.estimate for part in parts]),
             np.stack([part.draws for part in parts], axis=1),
-            n_images=n_images,
+            n_drawn=n_drawn,
             seed=(seed, study),
         )
-        columns |= ceiling_columns(parts, ceiling.draws(comparator), n_images)
+        columns |= ceiling_columns(parts, ceiling.draws(comparator), n_drawn)
         values = {name: np.ravel(value) for name, value in columns.items()}
         tables.append(cells.assign(comparator=comparator, **values))
     table = pd.concat(tables, ignore_index=True).assign(
-        dof=min(len(stores), n_images) - 1, n_subjects=len(stores), n_images=n_images
+        dof=min(len(stores), n_drawn) - 1, n_subjects=len(stores), n_images=first.n_images
     )
     table.insert(0, "study", study)
     return table
 
 
 def group_columns(
-    estimate: np.ndarray, draws: np.ndarray, *, n_images: int, seed: tuple[int, str]
+    estimate: np.ndarray, draws: np.ndarray, *, n_drawn: int, seed: tuple[int, str]
 ) -> dict[str, np.ndarray]:
     """Return mean, standard errors, interval and sign-flip test, each (n_rois, n_layers).
 
@@ -67,21 +67,21 @@ def group_columns(
     ----------
     estimate : float array (n_subjects, n_rois, n_layers)
     draws : float array (n_resamples, n_subjects, n_rois, n_layers)
-    n_images : int
+    n_drawn : images, or groups of them, that a resample draws
     seed : seed of the run, and name of the study
     """
     n_subjects = len(estimate)
     counts = subject_counts(n_subjects, len(draws), generator(seed[0], "subjects", seed[1]))
-    variance = two_factor_variance(estimate, draws, counts, n_images=n_images)
+    variance = two_factor_variance(estimate, draws, counts, n_images=n_drawn)
     mean = estimate.mean(axis=0)
-    low, high = interval(mean, variance, min(n_subjects, n_images) - 1)
+    low, high = interval(mean, variance, min(n_subjects, n_drawn) - 1)
     flips = sign_flip_test(estimate, rng=generator(seed[0], "sign_flips", seed[1]))
     return {
         "similarity": mean,
         "se": np.sqrt(variance),
         "low": low,
         "high": high,
-        "se_images": np.sqrt(one_factor_variance(draws.mean(axis=1), n_images)),
+        "se_images": np.sqrt(one_factor_variance(draws.mean(axis=1), n_drawn)),
         "se_subjects": estimate.std(axis=0, ddof=1) / np.sqrt(n_subjects),
         "p_subjects": flips.p,
         "p_subjects_fwe": flips.p_max,
@@ -89,7 +89,7 @@ def group_columns(
 
 
 def ceiling_columns(
-    parts: Sequence[Draws], ceiling: CeilingDraws, n_images: int
+    parts: Sequence[Draws], ceiling: CeilingDraws, n_drawn: int
 ) -> dict[str, np.ndarray]:
     """Return the ceilings and how far below the lower one each cell lies, (n_rois, n_layers)."""
     shape = parts[0].estimate.shape
@@ -107,7 +107,7 @@ def ceiling_columns(
         np.mean([part.exact[:n_paired] for part in parts], axis=0),
         ceiling=ceiling.lower.mean(axis=1),
         ceiling_draws=ceiling.lower_draws[:n_paired].mean(axis=2),
-        n_images=n_images,
+        n_drawn=n_drawn,
     )
     values = (below.intervals.estimate, below.intervals.lower, below.intervals.upper, below.p)
     return columns | dict(zip(names, values, strict=True))

@@ -43,7 +43,7 @@ def infer_layers(
     """
     rows = np.flatnonzero(store.rows["session"] == MEAN_SESSION)
     rois = store.rows["roi"].iloc[rows].to_list()
-    n_images, subject = int(store.descriptors["n_images"]), store.descriptors["subject"]
+    n_drawn, subject = store.n_drawn, store.descriptors["subject"]
     tables: tuple[list, list, list] = ([], [], [])
     for comparator in store.comparators:
         draws = store.draws(comparator)
@@ -52,26 +52,27 @@ def infer_layers(
             part = draws.of_cells(rows, columns)
             names = store.layers["layer"].iloc[columns].to_list()
             found = (
-                layer_rows(part, rois, names, n_images).assign(
-                    **ceiling_columns(part, ceiling, subject, comparator, n_images)
+                layer_rows(part, rois, names, n_drawn).assign(
+                    **ceiling_columns(part, ceiling, subject, comparator, n_drawn)
                 ),
-                difference_rows(part, rois, names, n_images),
-                centre_rows(part, rois, n_images),
+                difference_rows(part, rois, names, n_drawn),
+                centre_rows(part, rois, n_drawn),
             )
             for table, piece in zip(tables, found, strict=True):
                 piece.insert(0, "model", model)
                 table.append(piece.assign(comparator=comparator, n_resamples=len(part.draws)))
     labels = {"study": store.descriptors["study"], "subject": subject}
     return tuple(
-        pd.concat(table, ignore_index=True).assign(**labels, n_images=n_images) for table in tables
+        pd.concat(table, ignore_index=True).assign(**labels, n_images=store.n_images)
+        for table in tables
     )
 
 
 def layer_rows(
-    draws: Draws, rois: Sequence[str], layers: Sequence[str], n_images: int
+    draws: Draws, rois: Sequence[str], layers: Sequence[str], n_drawn: int
 ) -> pd.DataFrame:
     """Return a row per ROI and layer."""
-    interaction = interaction_test(draws.estimate, draws.draws, n_images=n_images)
+    interaction = interaction_test(draws.estimate, draws.draws, n_drawn=n_drawn)
     cells = pd.MultiIndex.from_product([rois, layers], names=["roi", "layer"]).to_frame(index=False)
     return cells.assign(
         similarity=draws.estimate.ravel(),
@@ -83,7 +84,7 @@ def layer_rows(
 
 
 def ceiling_columns(
-    draws: Draws, ceiling: CeilingStore | None, subject: str, comparator: str, n_images: int
+    draws: Draws, ceiling: CeilingStore | None, subject: str, comparator: str, n_drawn: int
 ) -> dict[str, np.ndarray | float]:
     """Return how far each layer stays below the subject's lower ceiling.
 
@@ -101,17 +102,17 @@ def ceiling_columns(
         draws.exact[:n_paired],
         ceiling=bounds.lower[:, number],
         ceiling_draws=bounds.lower_draws[:n_paired, :, number],
-        n_images=n_images,
+        n_drawn=n_drawn,
     )
     values = (below.intervals.estimate, below.intervals.lower, below.intervals.upper, below.p)
     return {name: value.ravel() for name, value in zip(names, values, strict=True)}
 
 
 def difference_rows(
-    draws: Draws, rois: Sequence[str], layers: Sequence[str], n_images: int
+    draws: Draws, rois: Sequence[str], layers: Sequence[str], n_drawn: int
 ) -> pd.DataFrame:
     """Return a row per ROI and pair of layers."""
-    found = layer_differences(draws.estimate, draws.draws, n_images=n_images)
+    found = layer_differences(draws.estimate, draws.draws, n_drawn=n_drawn)
     names = np.asarray(layers)
     n_pairs = len(found.first)
     return pd.DataFrame(
@@ -129,7 +130,7 @@ def difference_rows(
     )
 
 
-def centre_rows(draws: Draws, rois: Sequence[str], n_images: int) -> pd.DataFrame:
+def centre_rows(draws: Draws, rois: Sequence[str], n_drawn: int) -> pd.DataFrame:
     """Return a row per ROI."""
     found = layer_centres(draws.estimate, draws.draws)
     return pd.DataFrame(
@@ -140,7 +141,7 @@ def centre_rows(draws: Draws, rois: Sequence[str], n_images: int) -> pd.DataFram
             "high": found.upper,
             "n_undefined": found.n_undefined,
             "interaction_p": interaction_test(
-                draws.estimate, draws.draws, n_images=n_images
+                draws.estimate, draws.draws, n_drawn=n_drawn
             ).omnibus_p,
         }
     )

@@ -72,6 +72,11 @@ def resample_images(
     return results
 
 
+def descriptors_of(brain: RDMStore, resample: str) -> dict[str, str | int]:
+    """Return what holds for all draws of a subject, with what their intervals are made from."""
+    return brain.descriptors | {"n_images": brain.n_images, "n_drawn": n_drawn(brain, resample)}
+
+
 if __name__ == "__main__":
     with script_job(snakemake):
         brain = RDMStore(snakemake.input.brain)
@@ -95,5 +100,5 @@ if __name__ == "__main__":
             ),
             rows=brain.rows(),
             layers=ModelLayers(models).table,
-            descriptors=brain.descriptors | {"n_images": brain.n_images},
+            descriptors=descriptors_of(brain, snakemake.params.resample),
         )

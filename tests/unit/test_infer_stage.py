@@ -5,20 +5,27 @@ import pandas as pd
 import pytest
 import rsatoolbox
 import scipy.stats
+from scipy.spatial.distance import pdist
 
-from scripts.compare.compare_rdms import compare_rdms
+from scripts.compare.compare_rdms import compare_rdms, similarity_columns
 from scripts.compare.estimate_noise_ceiling import ceiling_table, estimate_noise_ceiling
 from scripts.infer.cross_validate_layers import cross_validate_layers
 from scripts.infer.infer_group import infer_group
 from scripts.infer.infer_layers import infer_layers
-from scripts.infer.resample_images import resample_images
+from scripts.infer.resample_images import descriptors_of, resample_images
+from workflow.lib.errors import InputError
 from workflow.lib.inference.draw_store import (
     CeilingStore,
     DrawStore,
     write_ceiling_draws,
     write_draws,
 )
-from workflow.lib.inference.study_resamples import n_exact_resamples, study_counts
+from workflow.lib.inference.study_resamples import (
+    n_drawn,
+    n_exact_resamples,
+    study_counts,
+    study_folds,
+)
 from workflow.lib.rdms.store import RDMStore, write_rdms
 from workflow.lib.rsa.comparators import COMPARATORS
 from workflow.lib.rsa.model_layers import ModelLayers
@@ -91,7 +98,7 @@ def drawn(study, comparators, engine="fast", n_resamples=30, n_exact_ranks=30, r
             draws,
             rows=brain.rows(),
             layers=ModelLayers(models).table,
-            descriptors=brain.descriptors | {"n_images": N_IMAGES},
+            descriptors=descriptors_of(brain, resample),
         )
         stores.append(DrawStore(path))
     ceilings = estimate_noise_ceiling(brains, counts, **options)
@@ -162,6 +169,128 @@ def test_whole_groups_are_drawn_together(study):
     for label in set(GROUPS):
         members = counts[:, np.array(GROUPS) == label]
         assert (members == members[:, :1]).all()
+
+
+def test_one_group_cannot_be_drawn_from(tmp_path):
+    names = [f"image_{i}" for i in range(4)]
+    rdms = [({"roi": "early", "session": "mean"}, np.arange(6.0))]
+    labels = {"study": "lab", "subject": "s1"}
+    path = tmp_path / "brain.h5"
+    write_rdms(path, rdms, names=names, measure="correlation", descriptors=labels)
+    with pytest.raises(InputError, match=r"rsa\.lab\.inference\.resample: found 'groups'"):
+        study_counts(RDMStore(path), n_resamples=10, resample="groups", seed=1)
+
+
+@pytest.mark.parametrize("resample", ["within_groups", "groups"])
+def test_folds_follow_what_is_resampled(study, resample):
+    options = {"n_folds": 2, "n_repeats": 3, "resample": resample, "seed": 1}
+    repeats = study_folds(study[0][0], **options)
+    assert len(repeats) == 3
+    for folds in repeats:
+        np.testing.assert_array_equal(np.sort(np.concatenate(folds)), np.arange(N_IMAGES))
+        for label in set(GROUPS):
+            held = [sum(GROUPS[image] == label for image in fold) for fold in folds]
+            assert sorted(held) == ([2, 3] if resample == "within_groups" else [0, 5])
+
+
+# Over images as many degrees of freedom as images less one; over groups as groups less one.
+@pytest.mark.parametrize(("resample", "n_drawn"), [("images", N_IMAGES), ("groups", 4)])
+def test_intervals_count_what_is_drawn(study, resample, n_drawn):
+    brains, models, _ = study
+    stores, ceiling, _ = drawn(study, ["pearson"], n_resamples=300, resample=resample)
+    draws = stores[0].draws("pearson")
+    t = scipy.stats.t.ppf(0.975, n_drawn - 1)
+    new = np.sqrt(n_drawn / (n_drawn - 1))
+
+    table = compare_rdms(
+        brains[0], models, stores[0], n_permutations=0, within_groups=False, seed=1
+    )
+    np.testing.assert_allclose(table["se"], new * np.nanstd(draws.draws, axis=0, ddof=1).ravel())
+    np.testing.assert_allclose(table["high"] - table["similarity"], t * table["se"])
+
+    layers, differences, _ = infer_layers(stores[0], ceiling, ordered=["network"])
+    np.testing.assert_allclose(
+        differences["high"] - differences["difference"], t * differences["se"]
+    )
+    first_second = draws.draws[:, :, 0] - draws.draws[:, :, 1]
+    found = differences.query("first == 'first' and second == 'second'")
+    np.testing.assert_allclose(found["se"], new * first_second.std(axis=0, ddof=1))
+    two_sided = 2 * scipy.stats.t.sf(np.abs(found["difference"] / found["se"]), n_drawn - 1)
+    np.testing.assert_allclose(found["p"], two_sided)
+    below = ceiling.draws("pearson").lower_draws[:, :, :1] - draws.draws[:, :, :3]
+    np.testing.assert_allclose(
+        layers["below_ceiling_high"] - layers["below_ceiling"],
+        t * new * below.std(axis=0, ddof=1).ravel(),
+    )
+
+    group = infer_group(stores, ceiling, seed=1)
+    assert (group["dof"] == min(len(SUBJECTS), n_drawn) - 1).all()
+    mean = np.mean([store.draws("pearson").draws for store in stores], axis=0)
+    np.testing.assert_allclose(group["se_images"], new * np.nanstd(mean, axis=0, ddof=1).ravel())
+    of_ceiling = ceiling.draws("pearson").lower_draws.mean(axis=2)
+    below = of_ceiling[:, :, np.newaxis] - mean
+    # The model of groups is constant where one group alone is drawn: such resamples are left out.
+    below = below[np.isfinite(below).all(axis=(1, 2))]
+    np.testing.assert_allclose(
+        group["below_ceiling_high"] - group["below_ceiling"],
+        t * new * below.std(axis=0, ddof=1).ravel(),
+    )
+
+
+def test_intervals_over_groups_hold_the_truth(tmp_path):
+    """Images of a group are much alike, and so is their noise: there are six, not 48 of them.
+
+    The truth is the mean over many studies. Of intervals made as if 48 images had been drawn a
+    tenth misses it; of those that draw the images one by one more than a third.
+    """
+    rng = np.random.default_rng(5)
+    n_groups, n_each, n_studies = 6, 8, 300
+    groups = np.repeat(np.arange(n_groups), n_each)
+
+    def spread(scale):
+        return scale * rng.standard_normal((n_groups, 4))[groups]
+
+    def simulated():
+        signal = spread(1.0) + 0.3 * rng.standard_normal((groups.size, 4))
+        for name in ("model", "brain"):
+            view = signal + spread(0.5) + 0.5 * rng.standard_normal(signal.shape)
+            write_rdms(
+                tmp_path / f"{name}.h5",
+                [
+                    (
+                        {"roi": "r", "session": "mean"} if name == "brain" else {"layer": "l"},
+                        pdist(view),
+                    )
+                ],
+                names=[str(image) for image in range(groups.size)],
+                groups=[str(group) for group in groups],
+                measure="euclidean",
+                descriptors={"study": "test", "model": "m", "subject": "s"},
+            )
+        return RDMStore(tmp_path / "brain.h5"), RDMStore(tmp_path / "model.h5")
+
+    similarities, intervals = [], {"groups": [], "images": []}
+    for study_number in range(n_studies):
+        brain, model = simulated()
+        for resample, found in intervals.items():
+            counts = study_counts(brain, n_resamples=200, resample=resample, seed=study_number)
+            draws = resample_images(
+                *(brain, [model], counts),
+                resample=resample,
+                comparators=["pearson"],
+                n_exact_ranks=None,
+                engine="fast",
+            )
+            columns = similarity_columns(draws["pearson"], n_drawn(brain, resample))
+            found.append((columns["low"].item(), columns["high"].item()))
+        similarities.append(columns["similarity"].item())
+    truth = np.mean(similarities)
+    hold = {
+        resample: np.mean([low <= truth <= high for low, high in found])
+        for resample, found in intervals.items()
+    }
+    assert 0.93 < hold["groups"] < 0.99
+    assert hold["images"] < 0.75
 
 
 @pytest.mark.parametrize(
@@ -237,7 +366,9 @@ def test_group_table_by_hand(study):
 
 def test_held_out_layers_do_not_profit_from_the_choice(study):
     brains, models, _ = study
-    table = cross_validate_layers(brains[0], models, comparator="pearson", n_folds=4, seed=2)
+    table = cross_validate_layers(
+        brains[0], models, comparator="pearson", n_folds=4, resample="images", seed=2
+    )
     assert table["model"].tolist() == ["network"] * 2, "one layer leaves nothing to choose"
     assert (table["optimistic"] >= table["held_out"]).all()
     assert dict(zip(table["roi"], table["chosen"], strict=True)) == {
@@ -262,7 +393,12 @@ def test_too_few_images_to_hold_out_leave_an_empty_table(tmp_path):
             path, rdms, names=names, measure="correlation", descriptors={"study": "x"} | what
         )
     table = cross_validate_layers(
-        RDMStore(brain), [RDMStore(model)], comparator="pearson", n_folds=5, seed=1
+        RDMStore(brain),
+        [RDMStore(model)],
+        comparator="pearson",
+        n_folds=5,
+        resample="images",
+        seed=1,
     )
     assert isinstance(table, pd.DataFrame)
     assert table.empty

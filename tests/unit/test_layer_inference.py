@@ -54,7 +54,7 @@ def test_t_interval_by_hand():
 def test_t_interval_of_draws_equals_scipy():
     rng = np.random.default_rng(1)
     estimate, draws = rng.standard_normal((2, 3)), rng.standard_normal((50, 2, 3))
-    found = draw_intervals(estimate, draws, n_images=12, level=0.9)
+    found = draw_intervals(estimate, draws, n_drawn=12, level=0.9)
     se = draws.std(axis=0, ddof=1) * np.sqrt(12 / 11)
     low, high = scipy.stats.t.interval(0.9, 11, loc=estimate, scale=se)
     np.testing.assert_allclose(found.lower, low)
@@ -63,7 +63,7 @@ def test_t_interval_of_draws_equals_scipy():
 
 def test_percentile_interval_by_hand():
     draws = np.arange(101.0)[:, None]
-    found = draw_intervals(np.array([3.0]), draws, n_images=9, level=0.8, kind="percentile")
+    found = draw_intervals(np.array([3.0]), draws, n_drawn=9, level=0.8, kind="percentile")
     assert (found.lower[0], found.upper[0]) == pytest.approx((10, 90))
 
 
@@ -96,7 +96,7 @@ def test_interaction_of_an_additive_table_is_zero():
     rng = np.random.default_rng(3)
     additive = rng.random((3, 1)) + rng.random((1, 4))
     draws = additive + 0.01 * rng.standard_normal((99, 3, 4))
-    found = interaction_test(additive, draws, n_images=20)
+    found = interaction_test(additive, draws, n_drawn=20)
     np.testing.assert_allclose(found.t, 0, atol=1e-9)
     np.testing.assert_array_equal(found.p, 1)
 
@@ -104,7 +104,7 @@ def test_interaction_of_an_additive_table_is_zero():
 def test_interaction_equals_counting():
     rng = np.random.default_rng(4)
     estimate, draws = rng.random((3, 4)), rng.random((60, 3, 4))
-    found = interaction_test(estimate, draws, n_images=25)
+    found = interaction_test(estimate, draws, n_drawn=25)
     centred = np.stack([double_centred(draw) for draw in draws])
     se = centred.std(axis=0, ddof=1)
     null = np.abs((centred - centred.mean(axis=0)) / se).max(axis=(1, 2))
@@ -123,12 +123,12 @@ def test_interaction_null_is_kept_and_a_planted_one_is_found():
     n_tests, n = 400, 100
     found = [
         interaction_test(
-            *measured_means(rng, additive + np.zeros((3, 4)), n=n, n_draws=199), n_images=n
+            *measured_means(rng, additive + np.zeros((3, 4)), n=n, n_draws=199), n_drawn=n
         )
         for _ in range(n_tests)
     ]
     assert within_binomial(sum(result.omnibus_p <= 0.05 for result in found), n_tests, 0.05)
-    result = interaction_test(*measured_means(rng, planted, n=n), n_images=n)
+    result = interaction_test(*measured_means(rng, planted, n=n), n_drawn=n)
     assert np.unravel_index(np.abs(result.t).argmax(), (3, 4)) == (1, 2)
     assert result.t[1, 2] > 0
     assert result.omnibus_p == 1 / 401
@@ -137,7 +137,7 @@ def test_interaction_null_is_kept_and_a_planted_one_is_found():
 @pytest.mark.parametrize("shape", [(1, 4), (3, 1)])
 def test_one_roi_or_layer_has_no_interaction(shape):
     rng = np.random.default_rng(6)
-    found = interaction_test(rng.random(shape), rng.random((20, *shape)), n_images=20)
+    found = interaction_test(rng.random(shape), rng.random((20, *shape)), n_drawn=20)
     assert np.isnan(found.p).all()
     assert np.isnan(found.omnibus_p)
 
@@ -145,11 +145,11 @@ def test_one_roi_or_layer_has_no_interaction(shape):
 def test_a_layer_given_twice_does_not_differ_from_itself():
     rng = np.random.default_rng(7)
     estimate, draws = rng.random((2, 2)), rng.random((50, 2, 2))
-    twice = layer_differences(estimate[:, [0, 0, 1]], draws[..., [0, 0, 1]], n_images=20)
+    twice = layer_differences(estimate[:, [0, 0, 1]], draws[..., [0, 0, 1]], n_drawn=20)
     np.testing.assert_array_equal(twice.p[:, 0], 1)
     assert (twice.p[:, 1] < 1).all()
     maximum = layer_differences(
-        estimate[:, [0, 0, 1]], draws[..., [0, 0, 1]], n_images=20, correction="max"
+        estimate[:, [0, 0, 1]], draws[..., [0, 0, 1]], n_drawn=20, correction="max"
     )
     np.testing.assert_array_equal(maximum.p_corrected[:, 0], 1)
 
@@ -165,7 +165,7 @@ def test_layer_differences_equal_scipy_and_statsmodels():
     basis -= basis.mean(axis=0)
     white = basis @ np.linalg.inv(np.linalg.cholesky(np.cov(basis.T))).T
     draws = x.mean(axis=0) + np.sqrt((n - 1) / n) * white @ root.T
-    found = layer_differences(x.mean(axis=0)[None], draws[:, None], n_images=n)
+    found = layer_differences(x.mean(axis=0)[None], draws[:, None], n_drawn=n)
     assert list(zip(found.first, found.second, strict=True)) == [(0, 1), (0, 2), (1, 2)]
     reference = [scipy.stats.ttest_rel(x[:, a], x[:, b]) for a, b in [(0, 1), (0, 2), (1, 2)]]
     np.testing.assert_allclose(found.p[0], [result.pvalue for result in reference])
@@ -182,7 +182,7 @@ def test_largest_difference_keeps_the_family_of_pairs():
     found = [
         layer_differences(
             *measured_means(rng, np.zeros((1, 4)), n=100, n_draws=199),
-            n_images=100,
+            n_drawn=100,
             correction="max",
         )
         for _ in range(n_tests)
@@ -194,7 +194,7 @@ def test_largest_difference_keeps_the_family_of_pairs():
 
 def test_one_layer_has_nothing_to_be_compared_with():
     with pytest.raises(InputError, match="one layer"):
-        layer_differences(np.zeros((2, 1)), np.zeros((9, 2, 1)), n_images=9)
+        layer_differences(np.zeros((2, 1)), np.zeros((9, 2, 1)), n_drawn=9)
 
 
 def test_ceiling_differences_pair_the_resamples():
@@ -204,7 +204,7 @@ def test_ceiling_differences_pair_the_resamples():
     estimate, ceiling = np.array([[0.3, 0.6], [0.2, 0.5]]), np.array([0.6, 0.4])
     draws = estimate + shared[..., None] + 0.01 * rng.standard_normal((200, 2, 2))
     found = ceiling_differences(
-        estimate, draws, ceiling=ceiling, ceiling_draws=ceiling + shared, n_images=50
+        estimate, draws, ceiling=ceiling, ceiling_draws=ceiling + shared, n_drawn=50
     )
     np.testing.assert_allclose(found.intervals.estimate, [[0.3, 0.0], [0.2, -0.1]], atol=1e-12)
     np.testing.assert_allclose(found.intervals.se, 0.01, rtol=0.2)
@@ -220,7 +220,7 @@ def test_ceiling_of_other_resamples_is_refused():
             np.zeros((9, 1, 2)),
             ceiling=np.zeros(1),
             ceiling_draws=np.zeros((5, 1)),
-            n_images=20,
+            n_drawn=20,
         )
 
 
@@ -297,7 +297,7 @@ def test_best_layer_probability_equals_counting():
 )
 def test_draws_that_cannot_be_used_are_refused(draws, message):
     with pytest.raises(InputError, match=message):
-        draw_intervals(np.zeros((2, 3)), draws, n_images=9)
+        draw_intervals(np.zeros((2, 3)), draws, n_drawn=9)
 
 
 def test_resamples_with_an_undefined_similarity_are_left_out_of_all_cells():
@@ -306,8 +306,8 @@ def test_resamples_with_an_undefined_similarity_are_left_out_of_all_cells():
     holed = draws.copy()
     holed[:5, 1, 2] = np.nan
     for test in (interaction_test, layer_differences):
-        with_holes = test(estimate, holed, n_images=20)
-        np.testing.assert_array_equal(with_holes.p, test(estimate, draws[5:], n_images=20).p)
+        with_holes = test(estimate, holed, n_drawn=20)
+        np.testing.assert_array_equal(with_holes.p, test(estimate, draws[5:], n_drawn=20).p)
     np.testing.assert_array_equal(best_layer_probability(holed), best_layer_probability(draws[5:]))
     np.testing.assert_array_equal(
         layer_centres(estimate, holed).lower, layer_centres(estimate, draws[5:]).lower
@@ -336,8 +336,8 @@ def test_held_out_layers_equal_a_loop_over_folds(name, r):
     brains = np.concatenate(
         [related_rdms(rng, 1, n, 1)[1], models[:1] + rng.random(models.shape[1])]
     )
-    arguments = {"n_images": n, "n_folds": 3, "n_repeats": 2, "groups": groups}
-    found = held_out_layers(models, brains, name, rng=np.random.default_rng(5), **arguments)
+    folds = [fold for _ in range(2) for fold in rdm_folds(n, 3, rng, strata=groups)]
+    found = held_out_layers(models, brains, name, n_images=n, folds=folds)
 
     def score(model, brain, images):
         cells = np.ix_(images, images)
@@ -345,8 +345,6 @@ def test_held_out_layers_equal_a_loop_over_folds(name, r):
         left, right = squareform(model)[cells][among], squareform(brain)[cells][among]
         return getattr(scipy.stats, r)(left, right)[0]
 
-    folds_rng = np.random.default_rng(5)
-    folds = [fold for _ in range(2) for fold in rdm_folds(n, 3, folds_rng, groups)]
     for split, test in enumerate(folds):
         train = [image for image in range(n) if image not in test]
         for b, brain in enumerate(brains):
@@ -366,7 +364,8 @@ def test_held_out_similarity_is_unbiased_where_the_largest_is_not():
     for _ in range(250):
         models = np.stack([pdist(rng.standard_normal((n, 4))) for _ in range(12)])
         brain = pdist(rng.standard_normal((n, 4)))[None]
-        found.append(held_out_layers(models, brain, "pearson", n_images=n, n_folds=2, rng=rng))
+        folds = rdm_folds(n, 2, rng)
+        found.append(held_out_layers(models, brain, "pearson", n_images=n, folds=folds))
     held_out = np.array([result.similarity[0] for result in found])
     optimistic = np.array([result.optimistic[0] for result in found])
     error = held_out.std() / np.sqrt(len(held_out))
@@ -377,7 +376,8 @@ def test_held_out_similarity_is_unbiased_where_the_largest_is_not():
 def test_planted_best_layer_is_chosen():
     rng = np.random.default_rng(16)
     models, brain = related_rdms(rng, 4, 60, [3.0, 3.0, 0.3, 3.0])
-    found = held_out_layers(models, brain, "spearman", n_images=60, n_folds=5, rng=rng)
+    folds = rdm_folds(60, 5, rng)
+    found = held_out_layers(models, brain, "spearman", n_images=60, folds=folds)
     np.testing.assert_array_equal(found.frequency, [[0, 0, 1, 0]])
 
 
@@ -390,16 +390,9 @@ def test_members_of_a_layer_are_averaged_before_the_choice():
         brain,
         "pearson",
         n_images=60,
-        n_folds=2,
-        rng=rng,
+        folds=rdm_folds(60, 2, rng),
         averaged=lambda values: np.stack([values[:2].mean(axis=0), values[2]]),
     )
     np.testing.assert_array_equal(found.chosen, 1)
     assert found.frequency.shape == (1, 2)
 
-
-def test_no_repetition_is_refused():
-    rng = np.random.default_rng(18)
-    models, brain = related_rdms(rng, 2, 20, 1.0)
-    with pytest.raises(InputError, match="0 repetitions"):
-        held_out_layers(models, brain, "pearson", n_images=20, n_folds=2, rng=rng, n_repeats=0)

@@ -11,7 +11,7 @@ from rsatoolbox.rdm import RDMs
 from scipy.spatial.distance import pdist, squareform
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.folds import pairs_among, pairs_between, rdm_folds
+from workflow.lib.inference.folds import most_folds, pairs_among, pairs_between, rdm_folds
 from workflow.lib.inference.reweighting import nonnegative_weights, reweighted_similarities
 
 N_IMAGES = 20
@@ -194,10 +194,38 @@ def test_nonnegative_weights_of_models_that_never_vary():
 
 def test_folds_hold_every_image_once_and_groups_evenly():
     groups = ["a"] * 12 + ["b"] * 6
-    folds = rdm_folds(18, 3, np.random.default_rng(11), groups)
+    folds = rdm_folds(18, 3, np.random.default_rng(11), strata=groups)
     np.testing.assert_array_equal(np.sort(np.concatenate(folds)), np.arange(18))
     for fold in folds:
         assert [groups[image] for image in fold].count("a") == 4
+
+
+def test_folds_part_no_cluster():
+    clusters = np.repeat(list("dacb"), [1, 4, 5, 2])
+    folds = rdm_folds(12, 2, np.random.default_rng(12), clusters=clusters)
+    np.testing.assert_array_equal(np.sort(np.concatenate(folds)), np.arange(12))
+    assert set(clusters[folds[0]]).isdisjoint(clusters[folds[1]])
+
+
+@pytest.mark.parametrize(
+    ("clusters", "expected"),
+    [
+        (None, 4),
+        (list("aaabbbcccddd"), 4),
+        # Of groups of one and two images two may be needed for a fold of three.
+        (list("abbcccddddee"), 2),
+        (list("abcdefghhhhh"), 2),
+        (["all"] * 12, 1),
+    ],
+)
+def test_as_many_folds_as_have_three_images_each(clusters, expected):
+    assert most_folds(12, clusters) == expected
+    if expected > 1:
+        for seed in range(20):
+            folds = rdm_folds(12, expected, np.random.default_rng(seed), clusters=clusters)
+            assert min(map(len, folds)) >= 3
+    with pytest.raises(InputError, match="folds"):
+        rdm_folds(12, expected + 1, np.random.default_rng(0), clusters=clusters)
 
 
 def test_pairs_of_two_folds_make_up_the_rdm():

@@ -138,7 +138,7 @@ def unrelated(name: str, design: Design, truth: Truth, rng: np.random.Generator)
     test = _permuted(layers, rois, design, rng)
     draws = _resampled(layers[:1], rois[:1], design, rng)
     found = draw_intervals(
-        compare(layers[:1], rois[:1], COMPARATOR), draws, n_images=design.n_images
+        compare(layers[:1], rois[:1], COMPARATOR), draws, n_drawn=design.n_images
     )
     naive = scipy.stats.pearsonr(layers[0], rois[0], alternative="greater").pvalue
     return {
@@ -185,7 +185,7 @@ def related(name: str, design: Design, truth: Truth, rng: np.random.Generator) -
     rois = rdms_of([noisy(signal, ROI_NOISE, rng) for _ in range(N_ROIS)])
     estimate = compare(layers, rois, COMPARATOR).T
     draws = _resampled(layers, rois, design, rng).swapaxes(1, 2)
-    sizes = {"n_images": design.n_images}
+    sizes = {"n_drawn": design.n_images}
     level = 1 - design.alpha
     intervals = {
         "bootstrap_t": draw_intervals(estimate, draws, level=level, **sizes),

@@ -76,7 +76,8 @@ def write_draws(
     draws : mapping, comparator -> Draws
     rows : labels (roi, session) of the brain RDMs
     layers : DataFrame with model and layer
-    descriptors : what holds for the whole file (study, subject, n_images)
+    descriptors : what holds for the whole file: study, subject, n_images, and n_drawn, how many
+        images, or groups of them, a resample draws
     """
     with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs.update(descriptors)
@@ -98,7 +99,9 @@ class DrawStore:
         Labels of the brain RDMs (roi, session) and of the layers (model, layer).
     comparators : list of str
     descriptors : dict
-        What holds for the whole file: study, subject, n_images.
+        What holds for the whole file: study, subject.
+    n_images, n_drawn : int
+        Images, and how many images, or groups of them, a resample draws.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -107,6 +110,9 @@ class DrawStore:
             self.rows, self.layers = (_labels(file[group]) for group in ("rows", "layers"))
             self.comparators = list(file["comparators"])
             self.descriptors = dict(file.attrs)
+        self.n_images, self.n_drawn = (
+            int(self.descriptors.pop(name)) for name in ("n_images", "n_drawn")
+        )
 
     def draws(self, comparator: str) -> Draws:
         """Return the draws of one comparator."""

@@ -16,7 +16,9 @@ def rdm_folds(
     n_images: int,
     n_folds: int,
     rng: np.random.Generator,
-    groups: Sequence[str] | None = None,
+    *,
+    strata: Sequence[str] | None = None,
+    clusters: Sequence[str] | None = None,
 ) -> list[np.ndarray]:
     """Return the images of each fold, every image in exactly one.
 
@@ -24,8 +26,10 @@ def rdm_folds(
     ----------
     n_images, n_folds : int
     rng : numpy Generator
-    groups : sequence of n_images labels, optional
+    strata : sequence of n_images labels, optional
         Each group is spread evenly over the folds.
+    clusters : sequence of n_images labels, optional
+        Each group lies in one fold whole, so that no image is predicted from its own group.
 
     Returns
     -------
@@ -36,17 +40,36 @@ def rdm_folds(
     InputError
         Fewer than two folds, or too few images in each.
     """
-    if n_folds < 2 or n_images < MIN_IMAGES_PER_FOLD * n_folds:
+    if not 2 <= n_folds <= most_folds(n_images, clusters):
         raise InputError(
             f"found {n_images} images for {n_folds} folds, expected at least 2 folds of "
             f"{MIN_IMAGES_PER_FOLD} images; change the number of folds, or leave "
             "cross-validation out"
         )
-    labels = np.zeros(n_images) if groups is None else np.asarray(groups)
-    order = rng.permutation(n_images)
-    # Shuffled images, group after group, are dealt out like cards.
+    members = _dealt_together(n_images, clusters)
+    labels = np.zeros(len(members)) if strata is None else np.asarray(strata)
+    order = rng.permutation(len(members))
+    # Shuffled images, group after group, are dealt out like cards; clusters are cards themselves.
     dealt = order[np.argsort(labels[order], kind="stable")]
-    return [np.sort(dealt[fold::n_folds]) for fold in range(n_folds)]
+    return [
+        np.sort(np.concatenate([members[card] for card in dealt[fold::n_folds]]))
+        for fold in range(n_folds)
+    ]
+
+
+def most_folds(n_images: int, clusters: Sequence[str] | None = None) -> int:
+    """Return how many folds have `MIN_IMAGES_PER_FOLD` images each, however they are dealt out."""
+    sizes = np.sort([len(images) for images in _dealt_together(n_images, clusters)])
+    # The fewest groups a fold can get, were they the smallest ones.
+    enough = int(np.searchsorted(sizes.cumsum(), MIN_IMAGES_PER_FOLD)) + 1
+    return len(sizes) // enough
+
+
+def _dealt_together(n_images: int, clusters: Sequence[str] | None) -> list[np.ndarray]:
+    """Return the images that no fold may part: those of each group, or each by itself."""
+    labels = np.arange(n_images) if clusters is None else np.asarray(clusters)
+    sizes = np.unique(labels, return_counts=True)[1]
+    return np.split(np.argsort(labels, kind="stable"), np.cumsum(sizes)[:-1])
 
 
 def pairs_among(images: np.ndarray, n_images: int) -> np.ndarray:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workflow.lib.errors import InputError
-from workflow.lib.inference.folds import compare_varying, rdm_folds
+from workflow.lib.inference.folds import compare_varying
 from workflow.lib.rdms.vectors import take_conditions
 
 
@@ -42,10 +41,7 @@ def held_out_layers(
     name: str,
     *,
     n_images: int,
-    n_folds: int,
-    rng: np.random.Generator,
-    n_repeats: int = 1,
-    groups: Sequence[str] | None = None,
+    folds: Sequence[np.ndarray],
     averaged: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> HeldOutLayers:
     """Choose each ROI's best layer on some images and score it on the rest, fold by fold.
@@ -57,13 +53,8 @@ def held_out_layers(
     name : str
         A comparator.
     n_images : int
-    n_folds : int
-        Parts of the images, each the test images once; 2 scores on halves.
-    rng : numpy Generator
-    n_repeats : int
-        Repetitions with other folds.
-    groups : sequence of n_images labels, optional
-        Groups that every fold holds in equal shares.
+    folds : sequence of int arrays
+        Test images of each split, from `workflow.lib.inference.folds.rdm_folds`, once or more.
     averaged : callable (n_models, n_brains) -> (n_layers, n_brains), optional
         Mean over the members of a layer, see `workflow.lib.rsa.model_layers`.
 
@@ -77,19 +68,16 @@ def held_out_layers(
     Kriegeskorte et al. 2009, Circular analysis in systems neuroscience, Nat Neurosci 12:535;
     Storrs et al. 2021, J Cogn Neurosci 33:2044.
     """
-    if n_repeats < 1:
-        raise InputError(f"found {n_repeats} repetitions of the folds, expected at least 1")
     chosen, held_out, largest = [], [], []
-    for _ in range(n_repeats):
-        for test in rdm_folds(n_images, n_folds, rng, groups):
-            train = np.setdiff1d(np.arange(n_images), test)
-            scores, test_scores = (
-                _similarities(models, brains, name, images, averaged) for images in (train, test)
-            )
-            best = scores.argmax(axis=0)
-            chosen.append(best)
-            held_out.append(test_scores[best, np.arange(len(best))])
-            largest.append(test_scores.max(axis=0))
+    for test in folds:
+        train = np.setdiff1d(np.arange(n_images), test)
+        scores, test_scores = (
+            _similarities(models, brains, name, images, averaged) for images in (train, test)
+        )
+        best = scores.argmax(axis=0)
+        chosen.append(best)
+        held_out.append(test_scores[best, np.arange(len(best))])
+        largest.append(test_scores.max(axis=0))
     layers = np.arange(len(scores))
     return HeldOutLayers(
         chosen=np.stack(chosen),

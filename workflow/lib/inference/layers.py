@@ -5,6 +5,7 @@ Everything here works on one subject's `estimate` (n_rois, n_layers) and on `dra
 `workflow.lib.inference.bootstrap` and `workflow.lib.inference.jackknife`. Draws of one resample
 belong together, so that differences between cells, layers and ceilings are differences draw by
 draw; a resample in which one similarity is undefined (too few distinct images) is left out of all.
+`n_drawn` is how many images a resample draws, or groups of images where whole groups are drawn.
 """
 
 import itertools
@@ -144,7 +145,7 @@ def t_intervals(
     Parameters
     ----------
     estimate, se : float arrays of one shape
-    dof : degrees of freedom; number of images - 1 for a variance over images
+    dof : degrees of freedom; n_drawn - 1 for a variance over images
     level : coverage
 
     References
@@ -155,20 +156,20 @@ def t_intervals(
 
 
 def _t_from_draws(
-    estimate: np.ndarray, draws: np.ndarray, *, n_images: int, level: float
+    estimate: np.ndarray, draws: np.ndarray, *, n_drawn: int, level: float
 ) -> Intervals:
-    return t_intervals(estimate, _standard_error(draws, n_images), dof=n_images - 1, level=level)
+    return t_intervals(estimate, _standard_error(draws, n_drawn), dof=n_drawn - 1, level=level)
 
 
 def _percentiles_of_draws(
-    estimate: np.ndarray, draws: np.ndarray, *, n_images: int, level: float
+    estimate: np.ndarray, draws: np.ndarray, *, n_drawn: int, level: float
 ) -> Intervals:
     lower, upper = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return Intervals(estimate, _standard_error(draws, n_images), lower, upper)
+    return Intervals(estimate, _standard_error(draws, n_drawn), lower, upper)
 
 
-def _standard_error(draws: np.ndarray, n_images: int) -> np.ndarray:
-    return np.sqrt(one_factor_variance(draws, n_images))
+def _standard_error(draws: np.ndarray, n_drawn: int) -> np.ndarray:
+    return np.sqrt(one_factor_variance(draws, n_drawn))
 
 
 INTERVALS: dict[str, Callable[..., Intervals]] = {
@@ -181,7 +182,7 @@ def draw_intervals(
     estimate: np.ndarray,
     draws: np.ndarray,
     *,
-    n_images: int,
+    n_drawn: int,
     level: float = 0.95,
     kind: str = "t",
 ) -> Intervals:
@@ -191,10 +192,10 @@ def draw_intervals(
     ----------
     estimate : float array (...)
     draws : float array (n_draws, ...)
-    n_images : int
+    n_drawn : int
     level : coverage
     kind : a key of `INTERVALS`
-        "t": estimate +- t(n_images - 1) times the standard deviation of the draws; "percentile":
+        "t": estimate +- t(n_drawn - 1) times the standard deviation of the draws; "percentile":
         quantiles of the draws, which inherit the bias of draws that repeat images.
 
     Raises
@@ -208,7 +209,7 @@ def draw_intervals(
     eLife 12:e82566.
     """
     draws = defined_draws(estimate, draws)
-    return INTERVALS[kind](estimate, draws, n_images=n_images, level=level)
+    return INTERVALS[kind](estimate, draws, n_drawn=n_drawn, level=level)
 
 
 def defined_draws(estimate: np.ndarray, draws: np.ndarray) -> np.ndarray:
@@ -279,14 +280,14 @@ def max_statistic_p(statistic: np.ndarray, null: np.ndarray) -> np.ndarray:
 
 
 def _studentised(
-    estimate: np.ndarray, draws: np.ndarray, n_images: int
+    estimate: np.ndarray, draws: np.ndarray, n_drawn: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return standard errors, |t|, and |t| of the draws about their mean.
 
     The draws' own mean is taken off, not the estimate: resamples that repeat images are biased,
     which must not count as variance of the null.
     """
-    se = _standard_error(draws, n_images)
+    se = _standard_error(draws, n_drawn)
     null = _ratio(draws - draws.mean(axis=0), draws.std(axis=0, ddof=1))
     return se, np.abs(_ratio(estimate, se)), np.abs(null)
 
@@ -297,14 +298,14 @@ def double_centred(table: np.ndarray) -> np.ndarray:
     return by_row - by_row.mean(axis=-2, keepdims=True)
 
 
-def interaction_test(estimate: np.ndarray, draws: np.ndarray, *, n_images: int) -> Interaction:
+def interaction_test(estimate: np.ndarray, draws: np.ndarray, *, n_drawn: int) -> Interaction:
     """Test whether ROIs prefer different layers: the layer x ROI interaction.
 
     Parameters
     ----------
     estimate : float array (n_rois, n_layers)
     draws : float array (n_draws, n_rois, n_layers)
-    n_images : int
+    n_drawn : int
 
     Notes
     -----
@@ -322,21 +323,21 @@ def interaction_test(estimate: np.ndarray, draws: np.ndarray, *, n_images: int) 
     if min(estimate.shape) < 2:
         undefined = np.full(estimate.shape, np.nan)
         return Interaction(residual, undefined, undefined, undefined, np.nan)
-    se, t, null_t = _studentised(residual, null, n_images)
+    se, t, null_t = _studentised(residual, null, n_drawn)
     p = max_statistic_p(t.ravel(), null_t.reshape(len(draws), -1)).reshape(estimate.shape)
     return Interaction(residual, se, np.copysign(t, residual), p, float(p.min()))
 
 
 def _corrected_over_pairs(
-    p: np.ndarray, difference: np.ndarray, draws: np.ndarray, n_images: int
+    p: np.ndarray, difference: np.ndarray, draws: np.ndarray, n_drawn: int
 ) -> np.ndarray:
     return np.stack([false_discovery_rate(roi) for roi in p])
 
 
 def _largest_over_pairs(
-    p: np.ndarray, difference: np.ndarray, draws: np.ndarray, n_images: int
+    p: np.ndarray, difference: np.ndarray, draws: np.ndarray, n_drawn: int
 ) -> np.ndarray:
-    _, t, null_t = _studentised(difference, draws, n_images)
+    _, t, null_t = _studentised(difference, draws, n_drawn)
     return max_statistic_p(t, null_t)
 
 
@@ -356,7 +357,7 @@ def layer_differences(
     estimate: np.ndarray,
     draws: np.ndarray,
     *,
-    n_images: int,
+    n_drawn: int,
     level: float = 0.95,
     correction: str = "fdr",
 ) -> LayerDifferences:
@@ -366,7 +367,7 @@ def layer_differences(
     ----------
     estimate : float array (n_rois, n_layers), at least two layers
     draws : float array (n_draws, n_rois, n_layers)
-    n_images : int
+    n_drawn : int
     level : coverage of each interval, not corrected for their number
     correction : a key of `CORRECTIONS`
         Over the pairs of a ROI: "fdr", Benjamini-Hochberg; "max", family-wise by the largest |t|.
@@ -382,9 +383,9 @@ def layer_differences(
     difference = estimate[..., first] - estimate[..., second]
     draws = defined_draws(estimate, draws)
     of_draws = draws[..., first] - draws[..., second]
-    intervals = draw_intervals(difference, of_draws, n_images=n_images, level=level)
-    p = two_sided_p(intervals, dof=n_images - 1)
-    corrected = CORRECTIONS[correction](p, difference, of_draws, n_images)
+    intervals = draw_intervals(difference, of_draws, n_drawn=n_drawn, level=level)
+    p = two_sided_p(intervals, dof=n_drawn - 1)
+    corrected = CORRECTIONS[correction](p, difference, of_draws, n_drawn)
     return LayerDifferences(first, second, intervals, p, corrected)
 
 
@@ -394,7 +395,7 @@ def ceiling_differences(
     *,
     ceiling: np.ndarray,
     ceiling_draws: np.ndarray,
-    n_images: int,
+    n_drawn: int,
     level: float = 0.95,
 ) -> CeilingDifferences:
     """Compare each layer with the lower noise ceiling of the ROI.
@@ -407,7 +408,7 @@ def ceiling_differences(
         Lower ceiling: of this subject, or the mean of subjects if `estimate` is one too.
     ceiling_draws : float array (n_draws, n_rois)
         The ceiling in the same resamples.
-    n_images : int
+    n_drawn : int
     level : coverage
 
     References
@@ -421,8 +422,8 @@ def ceiling_differences(
         )
     missing = ceiling[:, np.newaxis] - estimate
     of_draws = ceiling_draws[..., np.newaxis] - draws
-    intervals = draw_intervals(missing, of_draws, n_images=n_images, level=level)
-    p = scipy.stats.t.sf(_ratio(intervals.estimate, intervals.se), n_images - 1)
+    intervals = draw_intervals(missing, of_draws, n_drawn=n_drawn, level=level)
+    p = scipy.stats.t.sf(_ratio(intervals.estimate, intervals.se), n_drawn - 1)
     return CeilingDifferences(intervals, p)
 
 

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import group_counts, image_counts
+from workflow.lib.inference.folds import most_folds, rdm_folds
 from workflow.lib.inference.jackknife import standard_error
 from workflow.lib.rdms.store import RDMStore
 from workflow.lib.rsa.comparators import COMPARATORS
@@ -19,6 +21,12 @@ RESAMPLING = {
     "within_groups": lambda brain, n, rng: image_counts(brain.n_images, n, rng, brain.groups),
     "groups": lambda brain, n, rng: group_counts(brain.groups, n, rng),
 }
+# What then holds for the jackknife, and for folds.
+GROUPING = {
+    "images": lambda brain: {},
+    "within_groups": lambda brain: {"strata": brain.groups},
+    "groups": lambda brain: {"clusters": brain.groups},
+}
 
 
 def study_counts(brain: RDMStore, *, n_resamples: int, resample: str, seed: int) -> np.ndarray:
@@ -34,8 +42,20 @@ def study_counts(brain: RDMStore, *, n_resamples: int, resample: str, seed: int)
     Returns
     -------
     int array (n_resamples, n_images)
+
+    Raises
+    ------
+    InputError
+        Whole groups are to be drawn, of which there is one.
     """
-    rng = generator(seed, "bootstrap", brain.descriptors["study"])
+    study = brain.descriptors["study"]
+    if n_drawn(brain, resample) < 2:
+        raise InputError(
+            f"rsa.{study}.inference.resample: found 'groups' and all images in the group "
+            f"{brain.groups[0]!r}, expected at least two groups to draw from; set images.groups, "
+            "or resample: images"
+        )
+    rng = generator(seed, "bootstrap", study)
     return RESAMPLING[resample](brain, n_resamples, rng)
 
 
@@ -48,15 +68,44 @@ def jackknife_error(influence: np.ndarray, brain: RDMStore, resample: str) -> np
         From `workflow.lib.inference.jackknife.image_influence`.
     brain : RDMs of any subject, which hold the groups of the images
     resample : a key of `RESAMPLING`
+
+    Notes
+    -----
+    A first-order approximation, which needs many of what is drawn: of intervals over six groups of
+    eight images 0.88 held the truth where those of the bootstrap did in 0.97, over twelve groups
+    of five 0.93 and 0.96.
     """
-    groups = {
-        "images": {},
-        "within_groups": {"strata": brain.groups},
-        "groups": {"clusters": brain.groups},
-    }
     # A resample of n images varies by (n - 1) / n of what n new ones would.
     n = n_drawn(brain, resample)
-    return standard_error(influence, **groups[resample]) * np.sqrt(n / (n - 1))
+    return standard_error(influence, **GROUPING[resample](brain)) * np.sqrt(n / (n - 1))
+
+
+def study_folds(
+    brain: RDMStore, *, n_folds: int, n_repeats: int, resample: str, seed: int
+) -> list[list[np.ndarray]]:
+    """Return the folds over the images of a study, repeated, as independent as its resamples.
+
+    Parameters
+    ----------
+    brain : RDMs of any subject, which hold the images and their groups
+    n_folds : folds over images; fewer where these would be too small
+    n_repeats : repetitions with other folds
+    resample : a key of `RESAMPLING`
+        Whole groups are held out where whole groups are drawn; where images are drawn within
+        their groups, these are spread evenly over the folds.
+    seed : seed of the run
+
+    Returns
+    -------
+    list of lists of int arrays, see `workflow.lib.inference.folds.rdm_folds`; empty where the
+    images, or groups of them, are too few for two folds
+    """
+    grouping = GROUPING[resample](brain)
+    n_folds = min(n_folds, most_folds(brain.n_images, grouping.get("clusters")))
+    if n_folds < 2:
+        return []
+    rng = generator(seed, "cross_validation", brain.descriptors["study"])
+    return [rdm_folds(brain.n_images, n_folds, rng, **grouping) for _ in range(n_repeats)]
 
 
 def n_drawn(brain: RDMStore, resample: str) -> int:

@@ -32,6 +32,7 @@ def two_factor_variance(
     subject_counts : int array (n_resamples, n_subjects)
         How often each subject is drawn; from `workflow.lib.inference.bootstrap.subject_counts`.
     n_images : int
+        Images that a resample draws, or groups of them where whole groups are drawn.
 
     Returns
     -------

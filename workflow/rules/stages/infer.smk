@@ -115,6 +115,7 @@ rule cross_validate_layers:
     params:
         comparator=first_comparator,
         n_folds=setting("inference", "cross_validation"),
+        resample=setting("inference", "resample"),
         seed=config["seed"],
         code=script_digest("infer/cross_validate_layers.py"),
     script:
