@@ -7,7 +7,8 @@ import pandas as pd
 
 from workflow.lib.inference.bootstrap import bootstrap_ceilings
 from workflow.lib.inference.draw_store import CeilingDraws, write_ceiling_draws
-from workflow.lib.inference.study_resamples import n_exact_resamples, study_counts
+from workflow.lib.inference.study_resamples import n_drawn, n_exact_resamples, study_counts
+from workflow.lib.inference.variance import one_factor_variance
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images, check_same_rows
 from workflow.lib.rsa.engines import ENGINES
@@ -57,21 +58,22 @@ def estimate_noise_ceiling(
 
 
 def ceiling_table(
-    ceilings: Mapping[str, CeilingDraws], subjects: Sequence[RDMStore]
+    ceilings: Mapping[str, CeilingDraws], subjects: Sequence[RDMStore], *, resample: str
 ) -> pd.DataFrame:
     """Return a row per comparator, ROI and subject.
 
     lower: similarity of the subject with the mean of the others; upper: with the mean of all. The
     ceilings are their means; lower_se and upper_se are the standard errors of these means over
-    images, NaN without exact resamples.
+    images, NaN without exact resamples. `resample` is what these drew, a key of
+    `workflow.lib.inference.study_resamples.RESAMPLING`.
     """
-    tables = []
+    n, tables = n_drawn(subjects[0], resample), []
     for name, part in ceilings.items():
-        errors = [draws.mean(axis=2) for draws in (part.lower_draws, part.upper_draws)]
+        lower_se, upper_se = (
+            np.sqrt(one_factor_variance(draws.mean(axis=2), n))
+            for draws in (part.lower_draws, part.upper_draws)
+        )
         for i, roi in enumerate(mean_session_rows_of(subjects[0])):
-            lower_se, upper_se = (
-                draws[:, i].std(ddof=1) if len(draws) > 1 else np.nan for draws in errors
-            )
             tables.append(
                 pd.DataFrame(
                     {
@@ -81,8 +83,8 @@ def ceiling_table(
                         "subject": [subject.descriptors["subject"] for subject in subjects],
                         "lower": part.lower[i],
                         "upper": part.upper[i],
-                        "lower_se": lower_se,
-                        "upper_se": upper_se,
+                        "lower_se": lower_se[i],
+                        "upper_se": upper_se[i],
                         "n_subjects": len(subjects),
                         "n_images": subjects[0].n_images,
                     }
@@ -115,7 +117,8 @@ if __name__ == "__main__":
             n_exact_ranks=snakemake.params.n_exact_ranks,
             engine=snakemake.params.engine,
         )
-        write_table(ceiling_table(ceilings, stores), snakemake.output.table)
+        table = ceiling_table(ceilings, stores, resample=snakemake.params.resample)
+        write_table(table, snakemake.output.table)
         write_ceiling_draws(
             snakemake.output.draws,
             ceilings,

@@ -15,6 +15,7 @@ from scripts.infer.infer_layers import infer_layers
 from scripts.infer.resample_images import descriptors_of, resample_images
 from workflow.lib.errors import InputError
 from workflow.lib.inference.draw_store import (
+    CeilingDraws,
     CeilingStore,
     DrawStore,
     write_ceiling_draws,
@@ -103,7 +104,11 @@ def drawn(study, comparators, engine="fast", n_resamples=30, n_exact_ranks=30, r
         stores.append(DrawStore(path))
     ceilings = estimate_noise_ceiling(brains, counts, **options)
     write_ceiling_draws(folder / "ceiling.h5", ceilings, rois=ROIS, subjects=SUBJECTS)
-    return stores, CeilingStore(folder / "ceiling.h5"), ceiling_table(ceilings, brains)
+    return (
+        stores,
+        CeilingStore(folder / "ceiling.h5"),
+        ceiling_table(ceilings, brains, resample=resample),
+    )
 
 
 def test_engines_agree_in_every_column(study):
@@ -197,7 +202,7 @@ def test_folds_follow_what_is_resampled(study, resample):
 @pytest.mark.parametrize(("resample", "n_drawn"), [("images", N_IMAGES), ("groups", 4)])
 def test_intervals_count_what_is_drawn(study, resample, n_drawn):
     brains, models, _ = study
-    stores, ceiling, _ = drawn(study, ["pearson"], n_resamples=300, resample=resample)
+    stores, ceiling, noise_ceiling = drawn(study, ["pearson"], n_resamples=300, resample=resample)
     draws = stores[0].draws("pearson")
     t = scipy.stats.t.ppf(0.975, n_drawn - 1)
     new = np.sqrt(n_drawn / (n_drawn - 1))
@@ -228,6 +233,8 @@ def test_intervals_count_what_is_drawn(study, resample, n_drawn):
     mean = np.mean([store.draws("pearson").draws for store in stores], axis=0)
     np.testing.assert_allclose(group["se_images"], new * np.nanstd(mean, axis=0, ddof=1).ravel())
     of_ceiling = ceiling.draws("pearson").lower_draws.mean(axis=2)
+    errors = noise_ceiling.groupby("roi")["lower_se"].first()[list(ROIS)]
+    np.testing.assert_allclose(errors, new * of_ceiling.std(axis=0, ddof=1))
     below = of_ceiling[:, :, np.newaxis] - mean
     # The model of groups is constant where one group alone is drawn: such resamples are left out.
     below = below[np.isfinite(below).all(axis=(1, 2))]
@@ -348,6 +355,21 @@ def test_subject_ceiling_is_that_of_the_ceiling_table(study):
     )
     no_ceiling, _, _ = infer_layers(stores[1], None, ordered=["network"])
     assert no_ceiling["p_ceiling"].isna().all()
+
+
+def test_undefined_resamples_leave_the_error_of_the_ceiling_defined(study):
+    """A resample of too few distinct images has no ceiling, and the others tell the error."""
+    rng = np.random.default_rng(3)
+    lower, upper = rng.random((2, 50, len(ROIS), len(SUBJECTS)))
+    lower[7, 0, 1] = np.nan
+    ceilings = {"pearson": CeilingDraws(lower.mean(axis=0), upper.mean(axis=0), lower, upper)}
+    table = ceiling_table(ceilings, study[0], resample="groups").groupby("roi").first()
+    means = np.delete(lower[:, 0].mean(axis=1), 7)
+    # Four groups are drawn from.
+    expected = np.sqrt(4 / 3 * means.var(ddof=1))
+    np.testing.assert_allclose(table.loc["early", "lower_se"], expected)
+    expected = np.sqrt(4 / 3 * upper[:, 1].mean(axis=1).var(ddof=1))
+    np.testing.assert_allclose(table.loc["late", "upper_se"], expected)
 
 
 def test_group_table_by_hand(study):

@@ -395,4 +395,3 @@ def test_members_of_a_layer_are_averaged_before_the_choice():
     )
     np.testing.assert_array_equal(found.chosen, 1)
     assert found.frequency.shape == (1, 2)
-
