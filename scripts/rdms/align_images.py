@@ -1,14 +1,21 @@
 """Find the images that all files of a study share, and their common order."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
-from workflow.lib.rdms.alignment import Alignment, align, positions
+from workflow.lib.rdms.alignment import (
+    MATCHING_RULES,
+    Alignment,
+    align,
+    match_keys,
+    positions,
+    rule_of_names,
+)
 from workflow.lib.rdms.image_names import check_ordered, study_names
 from workflow.lib.tables import write_table
 
@@ -26,8 +33,8 @@ def align_images(
 
     Parameters
     ----------
-    brain, models, stimuli, images : blocks of the study's config, of the models those given as
-        RDM files
+    brain, models, stimuli, images : blocks of the study's config, of the models the sources of
+        those given as RDM files or activations
     folder : folder of the raw files
 
     Returns
@@ -44,10 +51,11 @@ def align_images(
         min_common=images["min_common"],
     )
     common = pd.DataFrame({"name": alignment.names, "label": alignment.labels})
-    common["group"] = groups_of(alignment, images)
+    find_group = group_finder(alignment, images)
+    common["group"] = common["label"].map(find_group)
     unmatched = pd.DataFrame(
         [
-            (file, label, group_of(label, images["groups"]))
+            (file, label, find_group(label))
             for file, labels in alignment.unmatched.items()
             for label in labels
         ],
@@ -58,22 +66,31 @@ def align_images(
 
 def groups_of(alignment: Alignment, images: Mapping) -> list[str]:
     """Return the group of each common image, as the study's block `images` gives it."""
-    if "group_table" in images:
-        return groups_from_table(alignment.names, images["group_table"], images["match"])
-    return [group_of(label, images["groups"]) for label in alignment.labels]
+    return list(map(group_finder(alignment, images), alignment.labels))
 
 
-def groups_from_table(names: Sequence[str], table: Mapping[str, str], match: str) -> list[str]:
-    """Return the group of each image from a table with the columns `name` and `column`.
+def group_finder(alignment: Alignment, images: Mapping) -> Callable[[str], str]:
+    """Return the function from an image, as a file spells it, to its group.
+
+    Groups come from a table with the columns `name` and `column`, which may lack unmatched images,
+    or else from regular expressions.
 
     Raises
     ------
     InputError
-        No such table or column, or an image that the table lacks.
+        No such table or column, or a common image that the table lacks.
     """
+    if "group_table" not in images:
+        return lambda label: group_of(label, images["groups"])
+    table = images["group_table"]
     groups = read_group_table(table)
-    where = positions(names, list(groups["name"]), match=match, what=table["file"])
-    return list(groups[table["column"]].iloc[where])
+    names = list(groups["name"])
+    positions(alignment.names, names, match=images["match"], what=table["file"])
+    rule = rule_of_names(alignment.names, images["match"])
+    group_of_name = dict(
+        zip(match_keys(names, rule, table["file"]), groups[table["column"]], strict=True)
+    )
+    return lambda label: group_of_name.get(MATCHING_RULES[rule](label), NO_GROUP)
 
 
 def read_group_table(table: Mapping[str, str]) -> pd.DataFrame:

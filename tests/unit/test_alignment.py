@@ -370,6 +370,32 @@ def test_tables_of_images(tmp_path):
     pd.testing.assert_frame_equal(unmatched, expected)
 
 
+@pytest.mark.parametrize("folder", ["", "set/"])
+def test_groups_of_a_table_hold_for_unmatched_images_too(tmp_path, folder):
+    """The table is matched as the files are, and may lack images that are left out."""
+    vectors = random_rdms(2, 8)
+    names = [folder + name for name in ["COCO_1.jpg", *NAMES[:6], "rep_Dog.JPEG"]]
+    # With an image of the same name in another folder, folders tell images apart.
+    other = [*names[:-1], "elsewhere/image0.jpg" if folder else "cat.png"]
+    table = tmp_path / "classes.csv"
+    rows = [f"{name},thing" for name in names[:-1]] + [f"{folder}dog,animal"]
+    table.write_text("\n".join(["name,class", *rows]))
+    study = write_study(
+        tmp_path,
+        names=names,
+        model_names=other,
+        vector=vectors[0],
+        model_vector=vectors[1],
+        match="normalised",
+        unmatched="drop",
+        group_table={"file": str(table), "column": "class"},
+    )
+    common, unmatched = aligned_images(study, tmp_path)
+    assert list(common["group"]) == ["thing"] * 7
+    assert list(unmatched["label"]) == [names[-1], other[-1]]
+    assert list(unmatched["group"]) == ["animal", "other"]
+
+
 @pytest.mark.parametrize(
     ("groups", "expected"),
     [({}, "all"), ({"a": "x", "b": "y"}, "b"), ({"a": "Y", "b": "y"}, "a"), ({"a": "z"}, "other")],

@@ -244,6 +244,12 @@ def _unmatched_sentence(
     )
 
 
+def rule_of_names(common: Sequence[str], match: str) -> str:
+    """Return the key of `MATCHING_RULES` by which names were matched, as in `Alignment.names`."""
+    folders_matter = match == "normalised" and any("/" in name for name in common)
+    return IN_FOLDER if folders_matter else match
+
+
 def positions(common: Sequence[str], names: Sequence[str], *, match: str, what: str) -> np.ndarray:
     """Return where each common name stands in a file.
 
@@ -261,9 +267,8 @@ def positions(common: Sequence[str], names: Sequence[str], *, match: str, what: 
     InputError
         The file repeats a name or lacks one.
     """
-    if match == "normalised" and any("/" in name for name in common):
-        match = IN_FOLDER
-    where = {key: index for index, key in enumerate(match_keys(names, match, what))}
+    rule = rule_of_names(common, match)
+    where = {key: index for index, key in enumerate(match_keys(names, rule, what))}
     missing = [name for name in common if name not in where]
     if missing:
         raise InputError(
