@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 import yaml
 
 from scripts.features.compute_groups import group_rdm
@@ -24,6 +23,7 @@ from workflow.lib.config import complete_config, laid_over
 from workflow.lib.errors import InputError
 from workflow.lib.features.networks import default_weights, load_network
 from workflow.lib.features.stimuli import open_stimuli
+from workflow.lib.inference.folds import most_folds
 from workflow.lib.layout import (
     RESOURCES,
     find_raw_file,
@@ -47,7 +47,6 @@ from workflow.lib.prediction import (
 from workflow.lib.rdms.alignment import Alignment, align
 from workflow.lib.rdms.image_names import STIMULI, check_ordered, study_names
 from workflow.lib.rdms.source import read_aligned
-from workflow.lib.rsa.encoding import image_folds
 from workflow.lib.searchlight.maps import grid_of
 from workflow.lib.searchlight.spheres import sphere_offsets
 from workflow.lib.sources import WHOLE_BRAIN, axes_of, pattern_files, searchlight_source
@@ -140,8 +139,6 @@ def check_raw_files(study: Mapping, folder: Path) -> None:
     groups = groups_of(alignment, images)
     if any(model.get("control") == "groups" for model in study["models"].values()):
         group_rdm(groups)
-    if encoding_cost(study, len(common)):
-        image_folds(len(common), study["encoding"]["folds"], np.random.default_rng())
     shown = common if study.get("stimuli", {}).get("extract") == "common" else names.get(STIMULI)
     spheres = searchlight_spheres(study, folder) if "searchlight" in study else {}
     print_prediction(study, len(common), len(shown or common), spheres)
@@ -340,7 +337,12 @@ def print_prediction(
             seconds += cost.seconds(cores)
             memory = max(memory, cost.memory_bytes())
     encoding = encoding_cost(study, n_images)
-    if encoding:
+    if encoding and encoding.n_folds > most_folds(n_images):
+        print(
+            f"  ridge encoding: left out, {n_images} images are too few for encoding.folds: "
+            f"{encoding.n_folds} (three a fold)"
+        )
+    elif encoding:
         print(
             f"  ridge encoding: {encoding.n_fits} layers x ROIs per subject, about "
             f"{_duration(encoding.seconds(cores))} on {cores} cores (with {CHANNELS} channels per "

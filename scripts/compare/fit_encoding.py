@@ -1,12 +1,14 @@
 """Predict every channel's responses from each layer by ridge regression, on held-out images."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.permutation import false_discovery_rate
+from workflow.lib.inference.folds import most_folds, rdm_folds
+from workflow.lib.inference.permutation import false_discovery_rate, image_orders
 from workflow.lib.jobs import script_job
 from workflow.lib.patterns.preparation import condition_means
 from workflow.lib.patterns.reading import Patterns
@@ -14,11 +16,13 @@ from workflow.lib.patterns.store import PatternStore
 from workflow.lib.rdms.alignment import positions
 from workflow.lib.rdms.gram_store import GramStore
 from workflow.lib.rsa.encoding import (
+    TIE_TOLERANCE,
+    FoldModel,
     fold_correlations,
     held_out_predictions,
-    image_folds,
+    noise_ceiling_of_repeats,
     permuted_scores,
-    reliability_ceiling,
+    pooled_correlations,
 )
 from workflow.lib.seeds import generator
 from workflow.lib.sources import MEAN_SESSION
@@ -26,16 +30,25 @@ from workflow.lib.tables import read_table, write_table
 
 # What the table calls the score where RSA tables name their comparator.
 ENCODING = "encoding"
+COLUMNS = (
+    *("study", "subject", "roi", "session", "model", "layer", "comparator"),
+    *("similarity", "channel_correlation", "p", "q", "ceiling"),
+    *("n_channels", "n_images", "n_permutations"),
+)
+
+log = logging.getLogger("workflow")
 
 
 def fit_encoding(
     store: PatternStore,
     models: Sequence[GramStore],
-    images: Sequence[str],
+    images: pd.DataFrame,
     *,
     match: str,
     n_folds: int,
     n_permutations: int,
+    within_groups: bool,
+    resample: str,
     seed: int,
 ) -> pd.DataFrame:
     """Return the encoding score of every layer and ROI, in the columns of the RSA tables.
@@ -44,54 +57,68 @@ def fit_encoding(
     ----------
     store : the subject's patterns
     models : Gram matrices of each model's layers over the common images
-    images : matched names in the common order
+    images : name (matched) and group of each image, in the common order
     match : how names are matched
     n_folds : folds over images
-    n_permutations : permutations of the held-out images; 0 for no test
+    n_permutations : permutations of the images of the responses; 0 for no test
+    within_groups : whether images change places only within their group
+    resample : as in `workflow.lib.inference.study_resamples`; "groups" holds out whole groups
     seed : seed of the run
 
     Returns
     -------
     DataFrame, a row per ROI, model and layer: similarity (Pearson r of predicted and measured
-    responses to held-out images, averaged over folds and channels), one-sided p, q (over the
-    subject's cells), ceiling (from split-half reliability, NaN without runs), n_channels,
-    n_images, n_permutations.
+    responses over all held-out images and channels), with its one-sided p, q (over the subject's
+    cells) and ceiling (of a perfect model, from runs; NaN without); channel_correlation (mean over
+    channels of r, descriptive); n_channels, n_images, n_permutations. No rows, and a warning,
+    where there are too few images for the folds.
     """
-    check_images_of_models(models, images)
+    names = list(images["name"])
+    check_images_of_models(models, names)
     subject, study = store.descriptors["subject"], store.descriptors["study"]
-    folds = image_folds(len(images), n_folds, generator(seed, "encoding_folds", study))
+    clusters = list(images["group"]) if resample == "groups" else None
+    if n_folds > most_folds(len(names), clusters):
+        log.warning(
+            "%s, %s: found %d images, too few for encoding.folds: %d (three a fold); ridge "
+            "encoding is left out",
+            *(study, subject, len(names), n_folds),
+        )
+        return pd.DataFrame(columns=COLUMNS)
+    rng = generator(seed, "encoding_folds", study)
+    folds = rdm_folds(len(names), n_folds, rng, clusters=clusters)
+    orders, n_orders = permuted_images(
+        images if within_groups else images.assign(group=""),
+        n_permutations,
+        generator(seed, "encoding_permutations", study),
+    )
     rows = []
     for roi in store.rois:
         patterns = store.patterns(roi)
-        responses = responses_to(patterns, images, match, f"{subject}, {roi}")
-        ceiling = split_half_ceiling(patterns, images, match)
-        for model in models:
-            for layer, grams in grams_by_layer(model).items():
-                score, p = score_layer(
-                    [model.gram(number) for number in grams],
-                    responses,
-                    folds,
-                    n_permutations=n_permutations,
-                    # Every cell sees the same permutations.
-                    rng_purpose=(seed, "encoding_permutations", study),
-                )
-                rows.append(
-                    {
-                        "roi": roi,
-                        "session": MEAN_SESSION,
-                        "model": model.model,
-                        "layer": layer,
-                        "comparator": ENCODING,
-                        "similarity": score,
-                        "p": p,
-                        "ceiling": ceiling,
-                        "n_channels": responses.shape[1],
-                    }
-                )
-    table = pd.DataFrame(rows).assign(
-        study=study, subject=subject, n_images=len(images), n_permutations=n_permutations
-    )
-    return table.assign(q=false_discovery_rate(table["p"].to_numpy()))
+        responses = responses_to(patterns, names, match, f"{subject}, {roi}")
+        of_roi = {"roi": roi, "n_channels": responses.shape[1]}
+        of_roi["ceiling"] = ceiling_of(patterns, names, match)
+        rows += [
+            of_roi | cell | score_layer(grams, responses, folds, orders)
+            for cell, grams in layers_of(models)
+        ]
+    labels = {"study": study, "subject": subject, "session": MEAN_SESSION, "comparator": ENCODING}
+    table = pd.DataFrame(rows).assign(**labels, n_images=len(names), n_permutations=n_orders)
+    table["q"] = false_discovery_rate(table["p"].to_numpy())
+    return table[list(COLUMNS)]
+
+
+def permuted_images(
+    images: pd.DataFrame, n_permutations: int, rng: np.random.Generator
+) -> tuple[list[np.ndarray], int]:
+    """Return orders of the images within their groups, their own first, and how many are told.
+
+    None for no test. Every cell and every subject sees the same ones.
+    """
+    if not n_permutations:
+        return [], 0
+    orders, complete = image_orders(len(images), n_permutations, rng, list(images["group"]))
+    orders = list(orders)
+    return orders, len(orders) - (not complete)
 
 
 def check_images_of_models(models: Sequence[GramStore], images: Sequence[str]) -> None:
@@ -104,33 +131,50 @@ def check_images_of_models(models: Sequence[GramStore], images: Sequence[str]) -
             )
 
 
-def grams_by_layer(model: GramStore) -> dict[str, list[int]]:
-    """Return the numbers of the Gram matrices (one per seed) of each layer."""
-    numbers: dict[str, list[int]] = {}
-    for number, labels in enumerate(model.labels):
-        numbers.setdefault(labels["layer"], []).append(number)
-    return numbers
+def layers_of(
+    models: Sequence[GramStore],
+) -> Iterator[tuple[dict[str, str], Iterator[np.ndarray]]]:
+    """Yield every layer with its Gram matrices, one per seed of an untrained network."""
+    for model in models:
+        numbers: dict[str, list[int]] = {}
+        for number, labels in enumerate(model.labels):
+            numbers.setdefault(labels["layer"], []).append(number)
+        for layer, of_layer in numbers.items():
+            yield {"model": model.model, "layer": layer}, map(model.gram, of_layer)
 
 
 def score_layer(
-    grams: Sequence[np.ndarray],
+    grams: Iterable[np.ndarray],
     responses: np.ndarray,
-    folds: list[np.ndarray],
-    *,
-    n_permutations: int,
-    rng_purpose: tuple,
-) -> tuple[float, float]:
-    """Return the mean score over channels (and seeds of an untrained network), and its p."""
-    scores, null = [], []
+    folds: Sequence[np.ndarray],
+    orders: Sequence[np.ndarray],
+) -> dict[str, float]:
+    """Return similarity, channel_correlation and p of a layer, means over seeds.
+
+    Parameters
+    ----------
+    grams : float64 arrays (n_images, n_images), one per seed
+    responses : float64 array (n_images, n_channels)
+    folds : test images of each fold
+    orders : orders of the images, of which the first is their own; none for no test
+    """
+    similarities, correlations, null = [], [], []
     for gram in grams:
-        predictions = held_out_predictions(gram, responses, folds)
-        scores.append(fold_correlations(predictions, responses, folds).mean())
-        null.append(
-            permuted_scores(predictions, responses, folds, n_permutations, generator(*rng_purpose))
-        )
-    score = float(np.mean(scores))
-    reached = int((np.mean(null, axis=0) >= score - 1e-9).sum())
-    return score, (reached + 1) / (n_permutations + 1) if n_permutations else np.nan
+        models = [FoldModel.without(fold, gram) for fold in folds]
+        predictions = held_out_predictions(models, responses)
+        similarities.append(pooled_correlations(predictions, responses, folds))
+        correlations.append(fold_correlations(predictions, responses, folds).mean())
+        if orders:
+            null.append(permuted_scores(models, responses, orders))
+    p = np.nan
+    if orders:
+        mean = np.mean(null, axis=0)
+        p = np.mean(mean >= mean[0] - TIE_TOLERANCE)
+    return {
+        "similarity": float(np.mean(similarities)),
+        "channel_correlation": float(np.mean(correlations)),
+        "p": float(p),
+    }
 
 
 def responses_to(patterns: Patterns, images: Sequence[str], match: str, what: str) -> np.ndarray:
@@ -139,31 +183,43 @@ def responses_to(patterns: Patterns, images: Sequence[str], match: str, what: st
     return means[positions(images, names, match=match, what=what)]
 
 
-def split_half_ceiling(patterns: Patterns, images: Sequence[str], match: str) -> float:
-    """Return the reliability ceiling from odd and even runs; NaN if a half lacks an image."""
+def ceiling_of(patterns: Patterns, images: Sequence[str], match: str) -> float:
+    """Return the similarity that a perfect model reaches; NaN where runs do not tell.
+
+    From single runs where each holds every image, else from odd and even runs where these do.
+    """
     runs = list(dict.fromkeys(patterns.runs or []))
-    halves = []
-    for half in (runs[::2], runs[1::2]):
-        rows = [i for i, run in enumerate(patterns.runs or []) if run in half]
-        part = patterns.of_observations(rows)
-        if len(set(part.conditions)) < len(set(patterns.conditions)) or not rows:
-            return np.nan
-        halves.append(responses_to(part, images, match, "half of the runs"))
-    return reliability_ceiling(*halves)
+    if len(runs) < 2:
+        return np.nan
+    for parts in ([[run] for run in runs], [runs[::2], runs[1::2]]):
+        repeats = [_of_runs(patterns, part) for part in parts]
+        complete = [len(set(part.conditions)) == len(set(patterns.conditions)) for part in repeats]
+        if all(complete):
+            what = "part of the runs"
+            return noise_ceiling_of_repeats(
+                np.stack([responses_to(part, images, match, what) for part in repeats])
+            )
+    return np.nan
+
+
+def _of_runs(patterns: Patterns, runs: Sequence[str]) -> Patterns:
+    return patterns.of_observations([i for i, run in enumerate(patterns.runs) if run in runs])
 
 
 if __name__ == "__main__":
     with script_job(snakemake):
-        images = list(read_table(snakemake.input.images)["name"])
+        images = read_table(snakemake.input.images)
         match = snakemake.params.match
         write_table(
             fit_encoding(
                 PatternStore(snakemake.input.patterns),
-                [GramStore(path, images, match) for path in snakemake.input.grams],
+                [GramStore(path, list(images["name"]), match) for path in snakemake.input.grams],
                 images,
                 match=match,
                 n_folds=snakemake.params.n_folds,
                 n_permutations=snakemake.params.n_permutations,
+                within_groups=snakemake.params.within_groups,
+                resample=snakemake.params.resample,
                 seed=snakemake.params.seed,
             ),
             snakemake.output[0],

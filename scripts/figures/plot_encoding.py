@@ -1,14 +1,17 @@
-"""Draw RSA and ridge encoding over the same layers and ROIs, with the layer each prefers."""
+"""Draw RSA and ridge encoding over the same layers and ROIs, with the layer that each prefers."""
 
 from collections.abc import Sequence
 
+import matplotlib.patheffects
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
-    PAGE_WIDTH,
+    MUTED,
+    SEQUENTIAL,
     save_figure,
     similarity_label,
     titled,
@@ -18,6 +21,15 @@ from workflow.lib.plotting import (
 from workflow.lib.rsa.tables import mean_session_rows, similarity_matrix
 from workflow.lib.tables import read_table
 
+NO_LAYER = "none above zero"
+# Black within white shows on dark and light cells.
+OUTLINE = [
+    matplotlib.patheffects.withStroke(linewidth=3.4, foreground="white"),
+    matplotlib.patheffects.Normal(),
+]
+# Beyond this many layers cells are narrower, and their names stand upright.
+MAX_WIDE_COLUMNS = 12
+
 
 def plot_encoding(
     rsa: Sequence[pd.DataFrame],
@@ -25,73 +37,160 @@ def plot_encoding(
     *,
     title: str,
     simulated: bool,
+    n_folds: int,
 ) -> tuple[plt.Figure, str]:
-    """Draw a panel per ROI, RSA on the left axis and encoding on the right one.
+    """Draw a table of cells for RSA and one for encoding, below each other.
 
     Parameters
     ----------
     rsa : rows of `rsa_<subject>.csv` of one comparator, per subject
-    encoding : `encoding_<subject>.csv`, per subject
+    encoding : `encoding_<subject>.csv`, per subject; without rows where images were too few
     title : name of the study
     simulated : whether the data is simulated
+    n_folds : folds over images of encoding
     """
-    cells = ["model", "layer"]
-    shown = encoding[0][cells].drop_duplicates()
-    rsa = [table.merge(shown, on=cells) for table in rsa]
-    similarity = _mean_matrix(rsa)
-    score = _mean_matrix(encoding)
-    rois, layers = list(similarity.index), list(score.columns)
     use_style()
-    n_columns = min(3, len(rois))
-    n_rows = -(-len(rois) // n_columns)
-    width = min(PAGE_WIDTH, n_columns * (1.4 + 0.28 * len(layers)))
+    heading = (
+        f"{titled(title, simulated=simulated)}: {len(rsa)} subject{'s' if len(rsa) > 1 else ''}, "
+        f"n = {int(rsa[0]['n_images'].iloc[0]):,} images"
+    )
+    if any(table.empty for table in encoding):
+        return _without_encoding(heading, n_folds)
+    cells = encoding[0][["model", "layer"]].drop_duplicates()
+    by_rsa = [similarity_matrix(table.merge(cells, on=["model", "layer"])) for table in rsa]
+    by_encoding = [similarity_matrix(table) for table in encoding]
+    similarity, score = _mean(by_rsa), _mean(by_encoding)
+    ceiling = _mean([table.groupby("roi")["ceiling"].mean() for table in encoding])[score.index]
+    agreeing = [_agreement(left, right) for left, right in zip(by_rsa, by_encoding, strict=True)]
+
+    n_rois, n_layers = score.shape
+    width = (n_layers + 1) * (0.66 if n_layers <= MAX_WIDE_COLUMNS else 0.42)
     figure, axes = plt.subplots(
-        n_rows,
-        n_columns,
-        figsize=(max(width, 4.2), 0.7 + 2.2 * n_rows),
-        squeeze=False,
+        2,
+        2,
+        figsize=(3.4 + width, 1.9 + 2 * 0.27 * n_rois),
+        width_ratios=[width, 1.9],
         layout="constrained",
     )
-    x = np.arange(len(layers))
-    label = similarity_label(rsa[0]["comparator"].iloc[0])
-    for panel, roi in zip(axes.flat, rois, strict=False):
-        _draw(panel, x, similarity.loc[roi].to_numpy(), "C0", f"RSA, {label}")
-        right = panel.twinx()
-        _draw(right, x + 0.12, score.loc[roi].to_numpy(), "C1", "encoding, held-out $r$")
-        right.spines["right"].set_visible(True)
-        ceiling = np.mean([table.loc[table["roi"] == roi, "ceiling"].mean() for table in encoding])
-        if np.isfinite(ceiling):
-            right.axhline(ceiling, color="C1", lw=0.8, ls="--")
-        panel.set_xticks(x, wrapped(layers), rotation=90)
-        panel.set_title(roi)
-    for panel in axes.flat[len(rois) :]:
-        panel.set_visible(False)
-    n_subjects, n_images = len(encoding), int(encoding[0]["n_images"].iloc[0])
-    agreeing = int((similarity.to_numpy().argmax(1) == score.to_numpy().argmax(1)).sum())
-    figure.suptitle(
-        f"{titled(title, simulated=simulated)}: {n_subjects} subjects, n = {n_images:,} images"
+    comparator = rsa[0]["comparator"].iloc[0]
+    _draw_cells(axes[0, 0], similarity, similarity_label(comparator))
+    _draw_cells(axes[1, 0], score, "held-out $r$", ceiling)
+    axes[0, 0].set_title(f"RSA, {similarity_label(comparator)}", loc="left")
+    axes[1, 0].set_title("ridge encoding, $r$ of predicted and measured responses", loc="left")
+    axes[0, 0].set_xticks([])
+    _write_rows(axes[0, 1], "best layer", [name or NO_LAYER for name in _best(similarity)])
+    _write_rows(
+        axes[1, 1],
+        "best layer, same as by RSA?",
+        _verdicts(similarity, score, sum(agreeing), len(rsa)),
     )
-    caption = (
-        f"RSA ({rsa[0]['comparator'].iloc[0]}, left axis) and ridge encoding (Pearson r of "
-        "predicted and measured responses to held-out images, mean over channels, right axis), "
-        f"mean over {n_subjects} subjects, n = {n_images:,} images. Large marks: the layer that "
-        f"each prefers; both prefer the same one in {agreeing} of {len(rois)} ROIs (descriptive). "
-        "Dashed: ceiling of encoding from the split-half reliability of the responses, where runs "
-        "allow it."
+    figure.suptitle(heading)
+    return figure, _caption(comparator, heading, _agreement(similarity, score), n_folds)
+
+
+def _without_encoding(heading: str, n_folds: int) -> tuple[plt.Figure, str]:
+    text = (
+        f"No ridge encoding: too few images for {n_folds} folds over them. Lower encoding.folds in "
+        "the config, or set it to 0 to leave this figure out."
     )
-    return figure, caption
+    figure, axes = plt.subplots(figsize=(4.2, 1.2), layout="constrained")
+    axes.text(0.5, 0.5, text, ha="center", va="center", wrap=True, transform=axes.transAxes)
+    axes.set_axis_off()
+    figure.suptitle(heading)
+    return figure, f"{heading}. {text}"
 
 
-def _mean_matrix(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    return sum(similarity_matrix(table) for table in tables) / len(tables)
+def _caption(comparator: str, heading: str, agreement: pd.Series, n_folds: int) -> str:
+    return (
+        f"{heading}. Above: RSA ({comparator}). Below: ridge encoding, Pearson r of predicted and "
+        f"measured responses over all channels and held-out images ({n_folds} folds). Its ceiling "
+        "is what a perfect model would reach, from the responses' variance between runs, where "
+        "runs allow it; below zero there is no signal to be seen. Means over subjects. "
+        "Outlined: the layer that each method prefers in a ROI; both prefer the same one in "
+        f"{int(agreement.sum())} of {len(agreement)} ROIs (descriptive). Tests are in the tables."
+    )
 
 
-def _draw(axes: plt.Axes, x: np.ndarray, values: np.ndarray, colour: str, label: str) -> None:
-    axes.plot(x, values, "o", color=colour, ms=3)
-    best = int(np.argmax(values))
-    axes.plot(x[best], values[best], "o", color=colour, ms=8, mec="black")
-    axes.set_ylabel(label, color=colour)
-    axes.tick_params(axis="y", colors=colour)
+def _mean(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return sum(tables) / len(tables)
+
+
+def _best(values: pd.DataFrame) -> pd.Series:
+    """Return the layer that each ROI prefers, None where no layer is above zero."""
+    best = values.idxmax(axis=1).astype(object)
+    return best.where(values.max(axis=1) > 0, None)
+
+
+def _agreement(similarity: pd.DataFrame, score: pd.DataFrame) -> pd.Series:
+    """Return whether both prefer the same layer, per ROI."""
+    left, right = _best(similarity), _best(score).loc[similarity.index]
+    return (left == right) & left.notna()
+
+
+def _verdicts(
+    similarity: pd.DataFrame, score: pd.DataFrame, n_agreeing: pd.Series, n_subjects: int
+) -> list[str]:
+    """Return what is written beside each ROI: encoding's best layer, and whether RSA's is it."""
+    best, same = _best(score), _agreement(similarity, score)
+    return [
+        f"{best[roi] or NO_LAYER}: {'yes' if same[roi] else 'no'}"
+        + (f" ({n_agreeing[roi]} of {n_subjects} subjects)" if n_subjects > 1 else "")
+        for roi in score.index
+    ]
+
+
+def _draw_cells(
+    axes: plt.Axes, values: pd.DataFrame, label: str, ceiling: pd.Series | None = None
+) -> None:
+    numbers = values.to_numpy()
+    mesh = axes.pcolormesh(
+        numbers,
+        cmap=SEQUENTIAL,
+        vmin=min(0.0, numbers.min()),
+        vmax=max(numbers.max(), 1e-3),
+        edgecolors="white",
+        linewidth=0.6,
+    )
+    for (i, j), value in np.ndenumerate(numbers):
+        colour = "white" if mesh.norm(value) < 0.6 else "black"
+        axes.text(
+            *(j + 0.5, i + 0.5, f"{round(value, 2) + 0.0:.2f}"),
+            ha="center",
+            va="center",
+            fontsize=7,
+            color=colour,
+        )
+    for i, best in enumerate(_best(values)):
+        if best is not None:
+            corner = (list(values.columns).index(best) + 0.03, i + 0.06)
+            axes.add_patch(
+                plt.Rectangle(
+                    corner, 0.94, 0.88, fill=False, edgecolor="black", lw=1.4, path_effects=OUTLINE
+                )
+            )
+    axes.figure.colorbar(mesh, ax=axes, label=label, shrink=0.9)
+    ticks, names = np.arange(numbers.shape[1]) + 0.5, wrapped(list(values.columns), 10)
+    if ceiling is not None:
+        ticks, names = [*ticks, numbers.shape[1] + 0.7], [*names, "ceiling"]
+        for i, value in enumerate(ceiling):
+            text = f"{value:.2f}" if np.isfinite(value) else "-"
+            axes.text(ticks[-1], i + 0.5, text, ha="center", va="center", fontsize=7, color=MUTED)
+    axes.set_xlim(0, numbers.shape[1] + 1.2)
+    upright = numbers.shape[1] > MAX_WIDE_COLUMNS
+    axes.set_xticks(ticks, names, rotation=90 if upright else 0)
+    axes.set_yticks(np.arange(len(numbers)) + 0.5, list(values.index))
+    axes.tick_params(length=0)
+    axes.invert_yaxis()
+    sns.despine(ax=axes, left=True, bottom=True)
+
+
+def _write_rows(axes: plt.Axes, title: str, rows: Sequence[str]) -> None:
+    """Write a line of text beside each row of cells."""
+    for i, text in enumerate(rows):
+        axes.text(0, i + 0.5, text, va="center", fontsize=7)
+    axes.set_ylim(len(rows), 0)
+    axes.set_title(title, loc="left")
+    axes.set_axis_off()
 
 
 if __name__ == "__main__":
@@ -104,6 +203,7 @@ if __name__ == "__main__":
             [read_table(path) for path in snakemake.input.encoding],
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            n_folds=snakemake.params.n_folds,
         )
         save_figure(
             figure,

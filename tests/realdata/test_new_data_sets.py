@@ -30,7 +30,6 @@ rsa:
     models:
       animacy: {{control: groups}}
     images: {{groups: {{animate: "face|cat", inanimate: "."}}}}
-    encoding: {{folds: 0}}
     inference: {{n_permutations: 200}}
 """
 
@@ -68,6 +67,7 @@ def test_haxby_slice_runs_from_a_config_of_its_own(checkout, mirror):
     config = checkout.write("haxby.yaml", HAXBY.format(mirror=mirror))
     printed = checkout.run("scripts.check.check_config", str(config))
     assert "images common to all files: 8" in printed
+    assert "ridge encoding: left out, 8 images are too few" in printed
     checkout.snakemake("--configfile", str(config))
     table = pd.read_csv(checkout.folder / "results/haxby/haxby/tables/rsa_sub-1.csv")
     images = pd.read_csv(checkout.folder / "results/haxby/haxby/rdms/images.csv")
@@ -75,7 +75,9 @@ def test_haxby_slice_runs_from_a_config_of_its_own(checkout, mirror):
         *("face", "house", "shoe", "cat", "scissors", "scrambledpix", "bottle", "chair"),
     }
     assert (table["similarity"] > 0).all()
-    assert (checkout.folder / "results/haxby/haxby/figures/heatmap_sub-1.png").is_file()
+    figures = checkout.folder / "results/haxby/haxby/figures"
+    assert (figures / "heatmap_sub-1.png").is_file()
+    assert "too few images for 5 folds" in (figures / "encoding.rst").read_text()
 
 
 def test_shapes_that_people_saw_predict_their_primary_visual_cortex(checkout, mirror, tmp_path):

@@ -229,12 +229,14 @@ def test_images_of_one_group_are_no_model(folder):
     assert problem.startswith("lab: images.groups: found all images in the group 'all'")
 
 
-@pytest.mark.parametrize(("folds", "stops"), [(3, False), (4, True)])
-def test_more_folds_than_a_run_can_make_are_found(folder, folds, stops):
-    """Each fold needs three images for a correlation, and there are ten."""
-    problems = check_study("lab", *pattern_study(folder, encoding={"folds": folds}))
-    assert bool(problems) == stops
-    assert all("found 10 images for 4 folds" in problem for problem in problems)
+@pytest.mark.parametrize(
+    ("folds", "line"),
+    [(3, "1 layers x ROIs per subject"), (4, "left out, 10 images are too few")],
+)
+def test_more_folds_than_a_run_can_make_are_told(folder, capsys, folds, line):
+    """Each fold needs three images, and there are ten; a run then does without encoding."""
+    assert check_study("lab", *pattern_study(folder, encoding={"folds": folds})) == []
+    assert f"ridge encoding: {line}" in capsys.readouterr().out
 
 
 def networks(weights, name="squeezenet1_0", layer="features.0"):

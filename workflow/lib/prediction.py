@@ -39,13 +39,12 @@ COPIES_OF_LAYERS_IN_MEMORY = 3
 # A transform's input; it scales any size to its own.
 ANY_IMAGE = Image.new("RGB", (256, 256))
 
-# Ridge regression over n images: solving for all penalties goes with n cubed, for each fold and
-# its inner folds; a permutation with images times channels, of which an ROI has about this many.
-SECONDS_PER_CUBED_IMAGE = 5e-10
+# Ridge regression over n images: decomposing a fold's kernel goes with n cubed; a permutation fits
+# every fold anew, products of n by n with n by channels, of which an ROI has about this many.
+SECONDS_PER_CUBED_IMAGE = 2e-10
 SECONDS_PER_FIT = 2e-3
-INNER_FITS = 6
-SECONDS_PER_PERMUTED_RESPONSE = 1e-8
-SECONDS_PER_PERMUTATION = 1.5e-4
+SECONDS_PER_REFITTED_PRODUCT = 1.2e-11
+SECONDS_PER_PERMUTED_RESPONSE = 4e-8
 CHANNELS = 200
 
 # Searchlights, for one core: a product of two responses in the RDM of a sphere, or of two
@@ -145,9 +144,9 @@ class EncodingCost:
 
     def seconds(self, cores: int) -> float:
         """Return the time of all subjects."""
-        fitting = INNER_FITS * (SECONDS_PER_FIT + SECONDS_PER_CUBED_IMAGE * self.n_images**3)
-        permuting = SECONDS_PER_PERMUTATION
-        permuting += SECONDS_PER_PERMUTED_RESPONSE * self.n_images * CHANNELS
+        fitting = SECONDS_PER_FIT + SECONDS_PER_CUBED_IMAGE * self.n_images**3
+        products = SECONDS_PER_REFITTED_PRODUCT * self.n_folds * self.n_images**2 * CHANNELS
+        permuting = products + SECONDS_PER_PERMUTED_RESPONSE * self.n_images * CHANNELS
         fit = self.n_folds * fitting + self.n_permutations * permuting
         return self.n_subjects * self.n_fits * fit / min(cores, self.n_subjects)
 

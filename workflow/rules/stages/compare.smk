@@ -100,6 +100,8 @@ rule fit_encoding:
         match=setting("images", "match"),
         n_folds=setting("encoding", "folds"),
         n_permutations=setting("inference", "n_permutations"),
+        within_groups=setting("inference", "within_groups"),
+        resample=setting("inference", "resample"),
         seed=config["seed"],
         code=script_digest("compare/fit_encoding.py"),
     script:

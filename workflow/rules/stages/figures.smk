@@ -274,6 +274,7 @@ rule plot_encoding:
     params:
         caption=caption_of,
         comparator=first_comparator,
+        n_folds=setting("encoding", "folds"),
         title=setting("title"),
         simulated=is_simulated,
         code=script_digest("figures/plot_encoding.py"),
