@@ -369,3 +369,16 @@ def test_an_rdm_that_is_constant_over_the_images_compared_is_refused(tmp_path):
 
 def test_figures_name_every_comparator():
     assert set(SIMILARITY_LABELS) == set(COMPARATORS)
+
+
+@pytest.mark.parametrize("name", ["pearson", "spearman", "cosine", "rho-a"])
+def test_float32_rdms_are_compared_in_float64(name):
+    """The first images lie far from all others: sums in float32 would err by 1e-4."""
+    rng = np.random.default_rng(21)
+    patterns = rng.standard_normal((2, 700, 6))
+    patterns[:, :20] += 100
+    rdms = np.stack([pdist(pattern) for pattern in patterns]).astype(np.float32)
+    found, exact = (
+        compare(vectors[:1], vectors[1:], name) for vectors in (rdms, rdms.astype(np.float64))
+    )
+    np.testing.assert_allclose(found, exact, rtol=0, atol=1e-12)

@@ -169,16 +169,12 @@ def _moments(
 
 
 def _block_moments(sides: Sequence[np.ndarray], pivots: Sequence[np.ndarray]) -> tuple:
-    """Return [products], squares and sums of part of the pairs, blocks at a time.
-
-    A block is multiplied in the type of the RDMs: in float32 this errs by 1e-9 of a correlation,
-    since a block is short, its values are near zero, and blocks are added in float64.
-    """
+    """Return [products], squares and sums of part of the pairs, a block at a time in float64."""
     products = np.zeros([len(side) for side in sides])
     squares, sums = ([np.zeros(len(side)) for side in sides] for _ in range(2))
     for start in range(0, sides[0].shape[1], BLOCK):
         blocks = [
-            side[:, start : start + BLOCK] - pivot[:, np.newaxis].astype(side.dtype)
+            np.subtract(side[:, start : start + BLOCK], pivot[:, np.newaxis], dtype=np.float64)
             for side, pivot in zip(sides, pivots, strict=True)
         ]
         products += blocks[0] @ blocks[1].T

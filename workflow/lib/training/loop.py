@@ -186,8 +186,9 @@ def _save(task: Task, checkpoint: Path, progress: Progress, settings: str) -> No
         "progress": vars(progress),
         "parts": {name: part.state_dict() for name, part in task.parts.items()},
     }
-    with written_whole(checkpoint) as temporary:
-        torch.save(state, temporary)
+    with written_whole(checkpoint) as temporary, open(temporary, "wb") as file:
+        # Given a path, PyTorch makes the archive's name of it, which not every path allows.
+        torch.save(state, file)
 
 
 def _resumed(task: Task, checkpoint: Path, settings: str) -> Progress:
