@@ -48,7 +48,7 @@ def infer_group(stores: Sequence[DrawStore], ceiling: CeilingStore, *, seed: int
             n_drawn=n_drawn,
             seed=(seed, study),
         )
-        columns |= ceiling_columns(parts, ceiling.draws(comparator), n_drawn)
+        columns |= group_ceiling_columns(parts, ceiling.draws(comparator), n_drawn)
         values = {name: np.ravel(value) for name, value in columns.items()}
         tables.append(cells.assign(comparator=comparator, **values))
     table = pd.concat(tables, ignore_index=True).assign(
@@ -88,7 +88,7 @@ def group_columns(
     }
 
 
-def ceiling_columns(
+def group_ceiling_columns(
     parts: Sequence[Draws], ceiling: CeilingDraws, n_drawn: int
 ) -> dict[str, np.ndarray]:
     """Return the ceilings and how far below the lower one each cell lies, (n_rois, n_layers)."""

@@ -53,7 +53,7 @@ def infer_layers(
             names = store.layers["layer"].iloc[columns].to_list()
             found = (
                 layer_rows(part, rois, names, n_drawn).assign(
-                    **ceiling_columns(part, ceiling, subject, comparator, n_drawn)
+                    **subject_ceiling_columns(part, ceiling, subject, comparator, n_drawn)
                 ),
                 difference_rows(part, rois, names, n_drawn),
                 centre_rows(part, rois, n_drawn),
@@ -83,7 +83,7 @@ def layer_rows(
     )
 
 
-def ceiling_columns(
+def subject_ceiling_columns(
     draws: Draws, ceiling: CeilingStore | None, subject: str, comparator: str, n_drawn: int
 ) -> dict[str, np.ndarray | float]:
     """Return how far each layer stays below the subject's lower ceiling.

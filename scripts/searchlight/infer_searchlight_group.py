@@ -14,7 +14,7 @@ from workflow.lib.searchlight.statistics import (
     GroupTest,
     cluster_table,
     fisher_z,
-    sign_flip_test,
+    map_sign_flip_test,
 )
 from workflow.lib.seeds import generator
 from workflow.lib.tables import read_table, write_table
@@ -23,7 +23,7 @@ from workflow.lib.tables import read_table, write_table
 STATISTICS = ("mean_z", "t", "p", "p_max", "p_tfce")
 
 
-def infer_group(
+def infer_searchlight_group(
     subjects: Sequence[BrainMaps],
     *,
     n_flips: int,
@@ -57,7 +57,7 @@ def infer_group(
     check_same_grid(subjects)
     mask = np.any([maps.mask for maps in subjects], axis=0)
     z = fisher_z(np.stack([maps.values[:, mask] for maps in subjects]))
-    found = sign_flip_test(
+    found = map_sign_flip_test(
         z,
         mask,
         n_flips=n_flips,
@@ -122,7 +122,7 @@ if __name__ == "__main__":
         tables = [read_table(path) for path in snakemake.input.tables]
         layers = tables[0][["model", "layer", "volume", "comparator", "n_images", "n_pairs"]]
         subjects = [read_maps(path) for path in snakemake.input.maps]
-        found, maps, mask = infer_group(
+        found, maps, mask = infer_searchlight_group(
             subjects,
             n_flips=params.n_flips,
             connectivity=FACES if params.tfce else None,

@@ -8,10 +8,14 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from scripts.check.check_config import check_searchlight
+from scripts.check.check_config import searchlight_spheres
 from scripts.figures.plot_searchlight import Settings, outline, plot_searchlight, shown_slices
 from scripts.searchlight.compute_searchlight import compute_searchlight, subject_searchlight
-from scripts.searchlight.infer_searchlight_group import clusters_of, group_table, infer_group
+from scripts.searchlight.infer_searchlight_group import (
+    clusters_of,
+    group_table,
+    infer_searchlight_group,
+)
 from tests.simulated_volumes import (
     AFFINE,
     ALONE,
@@ -238,7 +242,7 @@ def group(planted):
 
 
 def inferred(subjects, n_flips=1000):
-    return infer_group(
+    return infer_searchlight_group(
         subjects,
         n_flips=n_flips,
         connectivity=6,
@@ -412,10 +416,10 @@ def test_a_mask_on_another_grid_is_refused_with_what_to_do(tmp_path):
     with pytest.raises(InputError, match=message):
         searchlight_of(tmp_path, study, "s1")
     with pytest.raises(InputError, match=message):
-        check_searchlight(study, tmp_path)
+        searchlight_spheres(study, tmp_path)
 
 
 def test_make_check_counts_the_voxels_with_data(tmp_path, capsys):
     write_study(tmp_path, ["s1"], seed=1)
-    check_searchlight(completed(tmp_path, ["s1"]), tmp_path)
+    searchlight_spheres(completed(tmp_path, ["s1"]), tmp_path)
     assert f"s1: {(~BEYOND_MASK).sum() - 17} voxels with data" in capsys.readouterr().out

@@ -62,6 +62,8 @@ def test_six_subjects_who_all_agree():
 
 def test_equal_values_do_not_overflow():
     found = sign_flip_test(np.full((6, 2), 0.1), rng=RNG)
+    assert np.isfinite(found.t).all()
+    assert (found.t > 1e5).all()
     np.testing.assert_array_equal(found.p, 1 / 64)
     np.testing.assert_array_equal(found.p_max, 1 / 64)
 
@@ -69,6 +71,11 @@ def test_equal_values_do_not_overflow():
 def test_subjects_at_exactly_zero_say_nothing():
     found = sign_flip_test(np.zeros((6, 2)), rng=RNG, alternative="two-sided")
     np.testing.assert_array_equal(found.p, 1)
+    np.testing.assert_array_equal(found.t, 0)
+
+
+def test_one_subject_has_no_t():
+    assert np.isnan(sign_flip_test(np.array([[0.2, 0.3]]), rng=RNG).t).all()
 
 
 def test_ties_count_although_sums_round_differently():

@@ -12,6 +12,8 @@ MIN_SUBJECTS = 6
 # Flips per product: bounds memory, and is fixed so that sums do not depend on the machine.
 FLIPS = 1024
 TOLERANCE = 1e-9
+# Equal values in all subjects have no spread but that of rounding, as a share of their squares.
+ROUNDING = 1e-12
 
 # Which end of a statistic speaks against the null.
 TAILS = {"greater": lambda t: t, "less": lambda t: -t, "two-sided": np.abs}
@@ -92,7 +94,8 @@ def sign_flip_test(
     values = np.asarray(values, dtype=np.float64)
     _check(values, alternative)
     n_subjects, shape = len(values), values.shape[1:]
-    mean, t = values.mean(axis=0), _t_statistic(values)
+    mean = values.mean(axis=0)
+    t = t_statistics(np.ones((1, n_subjects)), values.reshape(n_subjects, -1)).reshape(shape)
     if n_subjects < MIN_SUBJECTS:
         undefined = np.full(shape, np.nan)
         reason = f"{n_subjects} subjects, sign-flip tests need {MIN_SUBJECTS}"
@@ -133,12 +136,31 @@ def _counts(
     return single, largest
 
 
-def _t_statistic(values: np.ndarray) -> np.ndarray:
-    """Return mean / standard error over subjects; infinite where all agree, NaN for one."""
-    if len(values) < 2:
-        return np.full(values.shape[1:], np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return values.mean(axis=0) / (values.std(axis=0, ddof=1) / np.sqrt(len(values)))
+def t_statistics(signs: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return one-sample t statistics of values whose signs are flipped.
+
+    Parameters
+    ----------
+    signs : float64 array (n_flips, n_subjects)
+    values : float64 array (n_subjects, n_cells)
+
+    Returns
+    -------
+    float64 array (n_flips, n_cells)
+        Large, but finite, where all subjects agree to rounding; 0 where all are zero; NaN for one
+        subject.
+
+    Notes
+    -----
+    The sum of squares Q does not change with signs: t = sum / sqrt(n (Q - sum^2 / n) / (n - 1)).
+    """
+    n = len(values)
+    if n < 2:
+        return np.full((len(signs), values.shape[1]), np.nan)
+    sums = signs @ values
+    squares = np.square(values).sum(axis=0)
+    spread = np.maximum(squares - np.square(sums) / n, ROUNDING * squares)
+    return sums / np.sqrt(n * np.where(squares > 0, spread, 1.0) / (n - 1))
 
 
 def all_signs(n_subjects: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from workflow.lib.errors import InputError
 from workflow.lib.inference.permutation import TIE_TOLERANCE, image_orders
-from workflow.lib.inference.sign_flip import MIN_SUBJECTS, all_signs, random_signs
+from workflow.lib.inference.sign_flip import MIN_SUBJECTS, all_signs, random_signs, t_statistics
 from workflow.lib.rdms.vectors import condensed_index
 from workflow.lib.searchlight.kernels import value_order
 from workflow.lib.searchlight.spheres import Searchlight, similarities, without_controls
@@ -416,7 +416,7 @@ def fisher_z(correlations: np.ndarray) -> np.ndarray:
     return np.arctanh(np.clip(correlations, -LARGEST_CORRELATION, LARGEST_CORRELATION))
 
 
-def sign_flip_test(
+def map_sign_flip_test(
     maps: np.ndarray,
     mask: np.ndarray,
     *,
@@ -489,30 +489,6 @@ def sign_flips(n_subjects: int, n_flips: int, rng: np.random.Generator) -> tuple
     if 2**n_subjects <= n_flips:
         return all_signs(n_subjects), True
     return np.vstack([np.ones(n_subjects), random_signs(n_subjects, n_flips, rng)]), False
-
-
-def t_statistics(signs: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return one-sample t statistics of values whose signs are flipped.
-
-    Parameters
-    ----------
-    signs : float64 array (n_flips, n_subjects)
-    values : float64 array (n_subjects, n_voxels), no voxel zero in all subjects
-
-    Returns
-    -------
-    float64 array (n_flips, n_voxels)
-
-    Notes
-    -----
-    The sum of squares does not change with signs: t = sum / sqrt(n (Q - sum^2 / n) / (n - 1)).
-    """
-    n = len(values)
-    sums = signs @ values
-    squares = np.square(values).sum(axis=0)
-    # Equal values in all subjects have no spread but that of rounding.
-    spread = np.maximum(squares - np.square(sums) / n, 1e-12 * squares)
-    return sums / np.sqrt(n * spread / (n - 1))
 
 
 # Clusters.
