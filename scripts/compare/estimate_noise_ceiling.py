@@ -12,7 +12,6 @@ from workflow.lib.inference.variance import one_factor_variance
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images, check_same_rows
 from workflow.lib.rsa.engines import ENGINES
-from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import write_table
 
 
@@ -40,7 +39,7 @@ def estimate_noise_ceiling(
     """
     check_same_images(subjects)
     check_same_rows(subjects)
-    rows, n_images = list(mean_session_rows_of(subjects[0]).values()), subjects[0].n_images
+    rows, n_images = list(subjects[0].mean_session_rows().values()), subjects[0].n_images
     ceilings = {}
     for name in comparators:
         n_draws = n_exact_resamples(name, n_images, len(counts), n_exact_ranks)
@@ -73,7 +72,7 @@ def ceiling_table(
             np.sqrt(one_factor_variance(draws.mean(axis=2), n))
             for draws in (part.lower_draws, part.upper_draws)
         )
-        for i, roi in enumerate(mean_session_rows_of(subjects[0])):
+        for i, roi in enumerate(subjects[0].mean_session_rows()):
             tables.append(
                 pd.DataFrame(
                     {
@@ -91,15 +90,6 @@ def ceiling_table(
                 )
             )
     return pd.concat(tables, ignore_index=True)
-
-
-def mean_session_rows_of(subject: RDMStore) -> dict[str, int]:
-    """Return ROI -> row of the mean RDM over sessions."""
-    return {
-        labels["roi"]: row
-        for row, labels in enumerate(subject.rows())
-        if labels["session"] == MEAN_SESSION
-    }
 
 
 if __name__ == "__main__":
@@ -122,6 +112,6 @@ if __name__ == "__main__":
         write_ceiling_draws(
             snakemake.output.draws,
             ceilings,
-            rois=list(mean_session_rows_of(stores[0])),
+            rois=list(stores[0].mean_session_rows()),
             subjects=[store.descriptors["subject"] for store in stores],
         )

@@ -12,7 +12,6 @@ from workflow.lib.rdms.vectors import to_square
 from workflow.lib.rsa.comparators import rank
 from workflow.lib.rsa.model_layers import ModelLayers
 from workflow.lib.rsa.tables import column_labels
-from workflow.lib.sources import MEAN_SESSION
 
 # More rows than this cannot be told apart in a panel of one inch.
 MAX_PIXELS = 300
@@ -32,11 +31,7 @@ def plot_rdms(
     """
     check_same_images([brain, *models])
     order = np.argsort(np.unique(brain.groups, return_inverse=True)[1], kind="stable")
-    panels = [
-        (labels["roi"], brain, row)
-        for row, labels in enumerate(brain.rows())
-        if labels["session"] == MEAN_SESSION
-    ]
+    panels = [(roi, brain, row) for roi, row in brain.mean_session_rows().items()]
     n_rois = len(panels)
     layers = [(model, row) for model in models for row in model.first_rows("layer").values()]
     names = column_labels(ModelLayers(models).table)

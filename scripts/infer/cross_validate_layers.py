@@ -12,7 +12,6 @@ from workflow.lib.inference.study_resamples import study_folds
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images
 from workflow.lib.rsa.model_layers import ModelLayers
-from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import write_table
 
 # Repetitions of the folds, so that one unlucky split does not decide.
@@ -50,8 +49,7 @@ def cross_validate_layers(
     training images. Means over n_splits splits.
     """
     check_same_images([brain, *models])
-    rows = [i for i, labels in enumerate(brain.rows()) if labels["session"] == MEAN_SESSION]
-    rois = [brain.rows()[row]["roi"] for row in rows]
+    rois, rows = map(list, zip(*brain.mean_session_rows().items(), strict=True))
     # All models see the same folds, so that they can be compared.
     splits = study_folds(brain, n_folds=n_folds, n_repeats=REPEATS, resample=resample, seed=seed)
     several = [layers for layers in map(ModelLayers, zip(models)) if len(layers.table) > 1]

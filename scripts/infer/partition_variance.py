@@ -19,7 +19,6 @@ from workflow.lib.rsa.partial import (
     correlation_shares,
     partition_variance,
 )
-from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import write_table
 
 
@@ -63,8 +62,7 @@ def partition_subject(
     near zero, so their intervals are wide rather than narrow.
     """
     check_same_images([brain, *models])
-    rows = [i for i, labels in enumerate(brain.rows()) if labels["session"] == MEAN_SESSION]
-    rois = [brain.rows()[row]["roi"] for row in rows]
+    rois, rows = map(list, zip(*brain.mean_session_rows().items(), strict=True))
     brains, tables = brain.vectors(rows), []
     for name in [name for name in PARTIAL_COMPARATORS if name in comparators]:
         rdms = np.stack([layer_rdm(models, entry, name) for entry in partition])

@@ -18,7 +18,6 @@ from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images
 from workflow.lib.rdms.vectors import take_conditions
 from workflow.lib.rsa.tables import mean_session_rows, similarity_matrix
-from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import read_table
 
 # More images than this make a page that browsers redraw slowly.
@@ -63,8 +62,7 @@ def explorer_page(
         "comparator": table["comparator"].iloc[0],
         "brain": [
             _encoded(take_conditions(brain.vector(row), shown))
-            for row, labels_of_row in enumerate(brain.rows())
-            if labels_of_row["session"] == MEAN_SESSION
+            for row in brain.mean_session_rows().values()
         ],
         "model": [
             _encoded(take_conditions(model.vector(row), shown))

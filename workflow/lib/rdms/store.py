@@ -13,6 +13,7 @@ import numpy as np
 from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
 from workflow.lib.rdms.vectors import check_dissimilarities, n_conditions, working_dtype
+from workflow.lib.sources import MEAN_SESSION
 
 # The version whose layout is written; rsatoolbox itself is not imported to write a file.
 RSATOOLBOX_LAYOUT = "0.3.2"
@@ -135,6 +136,14 @@ class RDMStore:
             {name: values[row] for name, values in self.labels.items()}
             for row in range(self.n_rdms)
         ]
+
+    def mean_session_rows(self) -> dict[str, int]:
+        """Return ROI -> row of its mean RDM over sessions, of a file of brain RDMs."""
+        return {
+            labels["roi"]: row
+            for row, labels in enumerate(self.rows())
+            if labels["session"] == MEAN_SESSION
+        }
 
 
 def check_same_images(stores: Sequence[RDMStore]) -> None:
