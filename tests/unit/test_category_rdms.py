@@ -28,13 +28,13 @@ def with_signs(scores):
 @pytest.mark.parametrize("metric", ["cosine", "correlation"])
 def test_equals_scikit_learn_and_scipy(features, variance, metric):
     scores = with_signs(PCA(variance, svd_solver="full").fit_transform(features))
-    means = np.stack([scores[CODES == code].mean(axis=0) for code in range(5)])
+    means = np.stack([scores[code == CODES].mean(axis=0) for code in range(5)])
     found = category_rdm(features @ features.T, CODES, variance=variance, metric=metric)
     np.testing.assert_allclose(found, pdist(means, metric), atol=1e-9)
 
 
 def test_with_all_components_the_cosine_is_that_of_the_units(features):
-    means = np.stack([features[CODES == code].mean(axis=0) for code in range(5)])
+    means = np.stack([features[code == CODES].mean(axis=0) for code in range(5)])
     found = category_rdm(features @ features.T, CODES, variance=1.0)
     np.testing.assert_allclose(found, pdist(means, "cosine"), atol=1e-9)
 
