@@ -64,7 +64,7 @@ def plot_encoding(
     agreeing = [_agreement(left, right) for left, right in zip(by_rsa, by_encoding, strict=True)]
 
     n_rois, n_layers = score.shape
-    width = (n_layers + 1) * (0.66 if n_layers <= MAX_WIDE_COLUMNS else 0.42)
+    width = max(1.8, (n_layers + 1) * (0.66 if n_layers <= MAX_WIDE_COLUMNS else 0.42))
     figure, axes = plt.subplots(
         2,
         2,
@@ -76,7 +76,7 @@ def plot_encoding(
     _draw_cells(axes[0, 0], similarity, similarity_label(comparator))
     _draw_cells(axes[1, 0], score, "held-out $r$", ceiling)
     axes[0, 0].set_title(f"RSA, {similarity_label(comparator)}", loc="left")
-    axes[1, 0].set_title("ridge encoding, $r$ of predicted and measured responses", loc="left")
+    axes[1, 0].set_title("ridge encoding, held-out $r$", loc="left")
     axes[0, 0].set_xticks([])
     _write_rows(axes[0, 1], "best layer", [name or NO_LAYER for name in _best(similarity)])
     _write_rows(
@@ -169,14 +169,15 @@ def _draw_cells(
                 )
             )
     axes.figure.colorbar(mesh, ax=axes, label=label, shrink=0.9)
-    ticks, names = np.arange(numbers.shape[1]) + 0.5, wrapped(list(values.columns), 10)
+    upright = numbers.shape[1] > MAX_WIDE_COLUMNS
+    ticks = np.arange(numbers.shape[1]) + 0.5
+    names = wrapped(list(values.columns), 20 if upright else 10)
     if ceiling is not None:
         ticks, names = [*ticks, numbers.shape[1] + 0.7], [*names, "ceiling"]
         for i, value in enumerate(ceiling):
             text = f"{value:.2f}" if np.isfinite(value) else "-"
             axes.text(ticks[-1], i + 0.5, text, ha="center", va="center", fontsize=7, color=MUTED)
     axes.set_xlim(0, numbers.shape[1] + 1.2)
-    upright = numbers.shape[1] > MAX_WIDE_COLUMNS
     axes.set_xticks(ticks, names, rotation=90 if upright else 0)
     axes.set_yticks(np.arange(len(numbers)) + 0.5, list(values.index))
     axes.tick_params(length=0)
