@@ -21,11 +21,13 @@ from scripts.rdms.align_images import groups_of, read_group_table
 from workflow.lib.acquire.datasets import RawFile, find_file, load_datasets, size_text
 from workflow.lib.config import complete_config, laid_over
 from workflow.lib.errors import InputError
+from workflow.lib.features.activations import read_activations
 from workflow.lib.features.networks import default_weights, load_network
 from workflow.lib.features.stimuli import open_stimuli
 from workflow.lib.inference.folds import most_folds
 from workflow.lib.layout import (
     RESOURCES,
+    feature_sources,
     find_raw_file,
     find_weights,
     raw_folder,
@@ -49,7 +51,13 @@ from workflow.lib.rdms.image_names import STIMULI, check_ordered, study_names
 from workflow.lib.rdms.source import read_aligned
 from workflow.lib.searchlight.maps import grid_of
 from workflow.lib.searchlight.spheres import sphere_offsets
-from workflow.lib.sources import WHOLE_BRAIN, axes_of, pattern_files, searchlight_source
+from workflow.lib.sources import (
+    WHOLE_BRAIN,
+    axes_of,
+    model_source,
+    pattern_files,
+    searchlight_source,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 DEFAULT_CONFIG = REPOSITORY / "config" / "config.yaml"
@@ -123,7 +131,11 @@ def check_raw_files(study: Mapping, folder: Path) -> None:
     InputError
         Whatever a run would stop at.
     """
-    models = {name: model for name, model in study["models"].items() if "files" in model}
+    models = {
+        name: model_source(model)
+        for name, model in study["models"].items()
+        if "files" in model or "features" in model
+    }
     images = study["images"]
     names = study_names(study["brain"], models, study.get("stimuli"), folder, match=images["match"])
     sources = [study["brain"], *models.values(), *filter(None, [study.get("stimuli")])]
@@ -145,7 +157,8 @@ def check_raw_files(study: Mapping, folder: Path) -> None:
     check_rdms(study, folder, common)
     if study["brain"]["data"] == "patterns":
         check_patterns(study, folder, common)
-    if any("files" not in model for model in study["models"].values()):
+    check_features(study, folder, common)
+    if any("network" in model or "control" in model for model in study["models"].values()):
         check_stimuli(study, folder)
 
 
@@ -154,6 +167,16 @@ def check_rdms(study: Mapping, folder: Path, images: Sequence[str]) -> None:
     for source in rdm_sources(study).values():
         for _ in read_aligned(source, folder, images, match=study["images"]["match"]):
             pass
+
+
+def check_features(study: Mapping, folder: Path, images: Sequence[str]) -> None:
+    """Read all activations of a study that were computed elsewhere once."""
+    for source in feature_sources(study).values():
+        for _, activations in read_activations(
+            source, folder, images, match=study["images"]["match"]
+        ):
+            for _ in activations.rows():
+                pass
 
 
 def check_patterns(study: Mapping, folder: Path, images: Sequence[str]) -> None:

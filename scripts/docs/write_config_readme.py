@@ -54,7 +54,8 @@ such a study a name of its own, with `extends` to keep the rest.
 
 ## Your own RDMs
 
-Two files are enough: brain RDMs and model RDMs, in any of the formats under `files`.
+Two files are enough: brain RDMs and model RDMs, in any of the formats under `files`. Activations
+are not RDMs; see below.
 
 ```yaml
 run: mine
@@ -79,6 +80,26 @@ rsa:
 
 The results are in `results/mine/my_study/`: aligned RDMs (rsatoolbox HDF5), tables (CSV), figures
 with captions.
+
+## Activations computed elsewhere
+
+Activations of a network that torchvision does not have (CLIP, or one of timm or thingsvision), of a
+language model, or any other features of your images: an array of images x units for each layer.
+
+```yaml
+    models:
+      clip:
+        features: "clip_{layer}.npy"        # images x units; further axes count as units
+        layers: {names: [block4, block8, visual], from: file_name}
+        conditions: {from: list, file: clip_images.txt}  # a name per line, in the order of the rows
+        metric: correlation                 # of the RDMs
+        standardise_units: false            # true: z-score every unit over images first
+```
+
+Or one file for all layers, with the names in it: `features: clip.npz`, `key: "{layer}"`, `layers:
+{names: [block4, block8], from: key}`, `conditions: {from: stored, key: names}`; the same with .h5
+and .mat. A .csv has a header and the names in its first column. RDMs are computed over the images
+that all files share, and in a study of patterns ridge encoding is fitted to the activations, too.
 
 ## Searchlight maps of your own NIfTI images
 

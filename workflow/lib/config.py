@@ -36,7 +36,11 @@ SOURCE_KEYS = {
 # Subjects become part of file names.
 FILE_NAME = re.compile(r"[\w-][\w.+-]*")
 
-MODEL_KINDS = ("files", "network", "control")
+MODEL_KINDS = ("files", "features", "network", "control")
+# Of these, the ones that see images; groups of images need only their names.
+SHOWN_KINDS = ("network", "control")
+# Where the layers of activations can be told from: each is an array of its own.
+FEATURE_ORIGINS = ("file_name", "key", "constant")
 
 # Keys of a block of which one says in another way what the other says.
 ALTERNATIVES = (("groups", "group_table"),)
@@ -330,10 +334,33 @@ def _name_layers(where: str, name: str, study: Mapping) -> None:
         model["layers"] = {"names": nodes, "from": "node"}
     else:
         model.setdefault("layers", {"names": [model.get("control", name)], "from": "constant"})
-    if kinds != ["files"] and model.get("control") != "groups" and "stimuli" not in study:
+        layers = model["layers"]
+        if not isinstance(layers, Mapping) or not {"names", "from"} <= set(layers):
+            raise InputError(
+                f"{where}.layers: found {layers!r:.80}, expected labels and where the files keep "
+                "them; write {names: [...], from: file_name}, or what else config/README.md has"
+            )
+    if kinds == ["features"]:
+        _check_features(where, model)
+    sees = kinds[0] in SHOWN_KINDS and model.get("control") != "groups"
+    if sees and "stimuli" not in study:
         raise InputError(
             f"{where}: found a model that needs images in a study without `stimuli`, expected the "
             "images that the participants saw; give `stimuli`"
+        )
+
+
+def _check_features(where: str, model: Mapping) -> None:
+    if "average" in model:
+        raise InputError(
+            f"{where}.average: found it for a model of activations, expected RDMs to average "
+            "over; leave it out"
+        )
+    origin = model["layers"]["from"]
+    if origin not in FEATURE_ORIGINS:
+        raise InputError(
+            f"{where}.layers: found `from: {origin}` for activations, expected one of "
+            f"{_listed(FEATURE_ORIGINS)}; give a file or a variable for each layer"
         )
 
 

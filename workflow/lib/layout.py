@@ -9,7 +9,7 @@ from pathlib import Path
 
 from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.errors import InputError
-from workflow.lib.sources import files_of, pattern_files, searchlight_source
+from workflow.lib.sources import files_of, model_source, pattern_files, searchlight_source
 
 RESOURCES = "resources"
 
@@ -37,9 +37,18 @@ def rdm_sources(study: Mapping) -> dict[str, Mapping]:
     }
 
 
+def feature_sources(study: Mapping) -> dict[str, Mapping]:
+    """Return the sources of a study's models that are given as activations, by their place."""
+    return {
+        f"models.{name}": model_source(model)
+        for name, model in study["models"].items()
+        if "features" in model
+    }
+
+
 def file_sources(study: Mapping) -> dict[str, Mapping]:
     """Return the blocks of a study whose files have placeholders, by their place in the config."""
-    return {"brain": study["brain"]} | rdm_sources(study)
+    return {"brain": study["brain"]} | rdm_sources(study) | feature_sources(study)
 
 
 def raw_files(source: Mapping, folder: str, fixed: Mapping[str, str] | None = None) -> list[str]:

@@ -89,6 +89,13 @@ def source_keys(block: Mapping) -> dict:
     return {key: block[key] for key in SOURCE_KEYS if key in block}
 
 
+def model_source(model: Mapping) -> dict:
+    """Return where a model's files lie: RDMs, or activations, whose `data` is then features."""
+    if "features" not in model:
+        return source_keys(model)
+    return source_keys(model) | {"data": "features", "files": model["features"]}
+
+
 def searchlight_source(study: Mapping) -> dict:
     """Return the block of a study's brain in which its only ROI holds all voxels of a searchlight.
 
@@ -175,8 +182,9 @@ def _filled(
 def check_placeholders(source: Mapping, where: str) -> None:
     """Raise InputError where the patterns and the axes of a source contradict each other."""
     axes = axes_of(source)
-    for origin, setting in (("file_name", "files"), ("key", "key")):
-        pattern = source.get(setting) or ""
+    files = "features" if source.get("data") == "features" else "files"
+    for origin, setting, given in (("file_name", files, "files"), ("key", "key", "key")):
+        pattern = source.get(given) or ""
         for axis in axes:
             wanted = "{" + axis.placeholder + "}"
             if axis.origin == origin and wanted not in pattern:

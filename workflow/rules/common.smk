@@ -24,7 +24,7 @@ from workflow.lib.layout import (
     study_raw_files,
     weight_files,
 )
-from workflow.lib.sources import JOINT_SUBJECT, axes_of, source_keys
+from workflow.lib.sources import JOINT_SUBJECT, axes_of, model_source, source_keys
 
 REPOSITORY = Path(workflow.basedir)
 DATASETS_FILE = REPOSITORY / "config" / "datasets.yaml"
@@ -101,9 +101,12 @@ def brain_raw_files(wildcards):
 
 def model_raw_files(wildcards):
     models = config["rsa"][wildcards.study]["models"]
-    given = [name for name, model in models.items() if "files" in model]
-    chosen = [wildcards.model] if "model" in wildcards.keys() else given
-    return [file for name in chosen for file in in_raw_folder(wildcards.study, models[name])]
+    chosen = [wildcards.model] if "model" in wildcards.keys() else list(model_sources(wildcards))
+    return [
+        file
+        for name in chosen
+        for file in in_raw_folder(wildcards.study, model_source(models[name]))
+    ]
 
 
 def brain_source(wildcards):
@@ -111,11 +114,16 @@ def brain_source(wildcards):
 
 
 def model_sources(wildcards):
+    """Return the sources of the models that are given in files, as RDMs or as activations."""
     models = config["rsa"][wildcards.study]["models"]
-    return {name: source_keys(model) for name, model in models.items() if "files" in model}
+    return {
+        name: model_source(model)
+        for name, model in models.items()
+        if "files" in model or "features" in model
+    }
 
 
-def model_source(wildcards):
+def source_of_model(wildcards):
     return model_sources(wildcards)[wildcards.model]
 
 
@@ -264,7 +272,7 @@ def studies_with(*data):
 
 
 def kind_of(model):
-    """Return how a model's RDMs are made: from files, a network, a control or groups."""
+    """Return how a model's RDMs are made: from files, features, a network, a control or groups."""
     if model.get("control") == "groups":
         return "groups"
     return next(kind for kind in MODEL_KINDS if kind in model)

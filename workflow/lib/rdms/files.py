@@ -25,6 +25,11 @@ import scipy.io
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.vectors import as_floats, check_dissimilarities, n_conditions, to_condensed
 
+# What errors about the shape of RDMs end with.
+IF_NO_RDMS = (
+    "; activations (images x units) are given by `features`, responses by `brain: {data: patterns}`"
+)
+
 
 class RDMFile:
     """RDMs in one variable of one file.
@@ -82,12 +87,17 @@ class RDMFile:
         if values.dtype.kind not in "fiub":
             raise _not_numbers(where, values)
         values = as_floats(values)
+        if values.ndim == 2 and values.shape[0] != values.shape[1]:
+            raise InputError(
+                f"{where}: found shape {values.shape}, expected a square RDM; give one row and one "
+                f"column per condition{IF_NO_RDMS}"
+            )
         if values.ndim == 2:
             values = to_condensed(values, where)
         elif values.ndim != 1:
             raise InputError(
                 f"{where}: found shape {raw.shape}, expected one RDM, square or condensed; "
-                "describe the other axes as subjects, sessions, rois or layers"
+                f"describe the other axes as subjects, sessions, rois or layers{IF_NO_RDMS}"
             )
         with _naming(where):
             n_conditions(values.size)
@@ -407,9 +417,10 @@ class TableRDMFile(RDMFile):
         self._header = cells[0][has_index:] if has_header else None
         self._index = [row[0] for row in cells[has_header:]] if has_index else None
         if self._header and self._index and self._header != self._index:
+            hint = "" if len(self._header) == len(self._index) else IF_NO_RDMS
             raise InputError(
                 f"{self.path.name}: found other names in the first row than in the first column, "
-                "expected the same names in the same order; sort one of them"
+                f"expected the same names in the same order; sort one of them{hint}"
             )
         self._matrix = np.array(
             [
@@ -657,10 +668,9 @@ def is_number(cell: object) -> bool:
 
 @contextlib.contextmanager
 def _naming(what: str) -> Iterator[None]:
-    """Put the file in front of an error that does not know it."""
+    """Put the file in front of an error about a number of pairs, which does not know it."""
     try:
         yield
     except InputError as error:
-        raise InputError(
-            f"{what}: {error}" if not str(error).startswith(what) else str(error)
-        ) from None
+        known = str(error).startswith(what)
+        raise InputError(str(error) if known else f"{what}: {error}{IF_NO_RDMS}") from None

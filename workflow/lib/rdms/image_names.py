@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from workflow.lib.errors import InputError
+from workflow.lib.features.activations import activation_names
 from workflow.lib.features.stimuli import open_stimuli
 from workflow.lib.patterns.reading import condition_names
 from workflow.lib.rdms.source import names_by_file
@@ -25,7 +26,7 @@ def study_names(
     Parameters
     ----------
     brain : the study's block of that name
-    models : blocks of the models that are given as RDM files
+    models : sources of the models that are given as RDM files or activations
     stimuli : the study's block of that name, if it has one
     folder : folder of the raw files
     match : "exact" or "normalised"; of patterns, normalised names of one image are repeats
@@ -43,7 +44,8 @@ def study_names(
     else:
         names = names_by_file(brain, folder)
     for model in models.values():
-        names |= names_by_file(model, folder)
+        is_features = model.get("data") == "features"
+        names |= (activation_names if is_features else names_by_file)(model, folder)
     if stimuli:
         names[STIMULI] = open_stimuli(folder, stimuli).names
     return names

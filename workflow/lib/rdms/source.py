@@ -11,7 +11,7 @@ import pandas as pd
 
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.alignment import positions
-from workflow.lib.rdms.files import RDMFile, open_rdm_file
+from workflow.lib.rdms.files import IF_NO_RDMS, RDMFile, open_rdm_file
 from workflow.lib.rdms.vectors import take_conditions
 from workflow.lib.sources import Axis, axes_of, files_of, items_of
 
@@ -114,6 +114,7 @@ def condition_names(rdm_file: RDMFile, conditions: Mapping, folder: Path) -> lis
         raise InputError(
             f"{rdm_file.what}: found {len(names)} names for RDMs of {rdm_file.n_conditions} "
             "conditions, expected one name for each; check `conditions` in the config"
+            f"{IF_NO_RDMS}"
         )
     return names
 
@@ -166,7 +167,7 @@ def _locate(rdm_file: RDMFile, axes: Sequence[Axis], labels: Mapping[str, str]) 
         raise InputError(
             f"{rdm_file.what}: found {len(found)} RDMs for {wanted} (axes over RDMs: {shape}), "
             "expected exactly one; describe each of these axes, and no other, by `from: axis` or "
-            "`from: descriptor` (axes of length one do not count)"
+            f"`from: descriptor` (axes of length one do not count){IF_NO_RDMS}"
         )
     return tuple(int(position) for position in found[0])
 

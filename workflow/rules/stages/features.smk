@@ -1,6 +1,6 @@
 # Stage features: stimuli -> RDMs of networks and control models, and what encoding needs of them.
 #
-# In: the stimuli of a study, weights, the common images.
+# In: the stimuli of a study, weights, activations that were computed elsewhere, the common images.
 # Out: <results>/<study>/features/rdms/model_<model>.h5 over the stimuli (a row per layer, and per
 # seed of an untrained network), and of it <results>/<study>/rdms/model_<model>.h5 over the common
 # images; for studies of patterns also <results>/<study>/features/grams/model_<model>.h5, the Gram
@@ -96,6 +96,43 @@ use rule compute_control as compute_control_with_grams with:
         grams="<results>/{study}/features/grams/model_{model}.h5",
     wildcard_constraints:
         study=studies_with_model("control", data="patterns"),
+
+
+rule compute_feature_rdms:
+    """Compute the RDM of every layer from activations that were computed elsewhere."""
+    input:
+        raw=model_raw_files,
+        images="<results>/{study}/rdms/images.csv",
+    output:
+        rdms="<results>/{study}/rdms/model_{model}.h5",
+    log:
+        "<logs>/{study}/rdms/model_{model}.log",
+    benchmark:
+        "<benchmarks>/{study}/rdms/model_{model}.tsv"
+    wildcard_constraints:
+        study=studies_with_model("features", data="rdms"),
+    conda:
+        "../../../envs/torch.yaml"
+    threads: 2
+    resources:
+        mem_mb=size_mb(2, at_least=2000),
+        runtime=60,
+    params:
+        model=model_block("metric", "standardise_units"),
+        source=source_of_model,
+        match=setting("images", "match"),
+        folder=raw_folder_of,
+        code=script_digest("features/compute_feature_rdms.py"),
+    script:
+        "../../../scripts/features/compute_feature_rdms.py"
+
+
+use rule compute_feature_rdms as compute_feature_rdms_with_grams with:
+    output:
+        rdms="<results>/{study}/rdms/model_{model}.h5",
+        grams="<results>/{study}/features/grams/model_{model}.h5",
+    wildcard_constraints:
+        study=studies_with_model("features", data="patterns"),
 
 
 rule select_images:

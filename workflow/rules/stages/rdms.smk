@@ -145,7 +145,7 @@ rule import_model_rdms:
         mem_mb=size_mb(0.5),
         runtime=30,
     params:
-        source=model_source,
+        source=source_of_model,
         match=setting("images", "match"),
         folder=raw_folder_of,
         code=script_digest("rdms/import_model_rdms.py"),
