@@ -14,7 +14,7 @@ from scipy.spatial.distance import pdist
 
 from workflow.lib.errors import InputError
 from workflow.lib.inference.permutation import permute_prepared
-from workflow.lib.rsa.partial import partial_compare, partial_prepare, partition_variance
+from workflow.lib.rsa.partial import partial_prepare, partition_variance
 
 NAMES = ["pearson", "spearman"]
 seeds = st.integers(0, 2**32 - 1)
@@ -41,6 +41,12 @@ def least_squares_rest(target, controls):
     return target - design @ np.linalg.lstsq(design, target)[0]
 
 
+def partial_similarities(models, brains, controls, name, **options):
+    """Return the products of what `partial_prepare` returns, as the workflow tests them."""
+    left, right = partial_prepare(models, brains, controls, name, **options)
+    return left.astype(np.float64) @ right.T
+
+
 def as_compared(vectors, name):
     return scipy.stats.rankdata(vectors, axis=1) if name == "spearman" else vectors
 
@@ -57,7 +63,7 @@ def as_compared(vectors, name):
 def test_equals_the_correlation_of_residuals(seed, n_images, n_controls, kind, name, semi):
     rdms = related_rdms(seed, 5 + n_controls, n_images, kind)
     models, brains, controls = rdms[:2], rdms[2:5], rdms[5:]
-    found = partial_compare(
+    found = partial_similarities(
         models, brains, controls, name, kind="semi-partial" if semi else "partial"
     )
     left, right, given_controls = (as_compared(side, name) for side in (models, brains, controls))
@@ -84,7 +90,7 @@ def test_equals_pingouin(seed, n_images, n_controls, kind, name, semi):
     frame = pd.DataFrame(dict(zip(columns, rdms, strict=True)))
     covariates = {"x_covar" if semi else "covar": columns[2:]}
     expected = pingouin.partial_corr(frame, "model", "brain", method=name, **covariates)
-    found = partial_compare(
+    found = partial_similarities(
         rdms[:1], rdms[1:2], rdms[2:], name, kind="semi-partial" if semi else "partial"
     )
     np.testing.assert_allclose(found.item(), expected["r"].item(), rtol=0, atol=TIGHT)
@@ -98,8 +104,8 @@ def test_hand_worked_value():
     partial = (xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2))
     semi = (xy - xz * yz) / np.sqrt(1 - xz**2)
     sides = x[None], y[None], z[None]
-    assert partial_compare(*sides, "pearson").item() == pytest.approx(partial, abs=TIGHT)
-    found = partial_compare(*sides, "pearson", kind="semi-partial").item()
+    assert partial_similarities(*sides, "pearson").item() == pytest.approx(partial, abs=TIGHT)
+    found = partial_similarities(*sides, "pearson", kind="semi-partial").item()
     assert found == pytest.approx(semi, abs=TIGHT)
 
 
@@ -108,8 +114,9 @@ def test_a_model_that_works_through_a_control_has_nothing_of_its_own():
     rng = np.random.default_rng(2)
     shared = rng.standard_normal(100 * 99 // 2)
     model, brain = (shared + 0.5 * rng.standard_normal(shared.size) for _ in range(2))
+    found = partial_similarities(model[None], brain[None], shared[None], "pearson")
     # Four standard errors of a correlation of 4,950 pairs, independent here.
-    assert abs(partial_compare(model[None], brain[None], shared[None], "pearson").item()) < 0.057
+    assert abs(found.item()) < 0.057
     assert np.corrcoef(model, brain)[0, 1] > 0.7
 
 
@@ -117,8 +124,8 @@ def test_a_model_that_works_through_a_control_has_nothing_of_its_own():
 def test_float32_agrees_with_float64(name):
     rdms = related_rdms(3, 8, 60, "clustered")
     sides = rdms[:2], rdms[2:5], rdms[5:]
-    exact = partial_compare(*sides, name)
-    single = partial_compare(*(side.astype(np.float32) for side in sides), name)
+    exact = partial_similarities(*sides, name)
+    single = partial_similarities(*(side.astype(np.float32) for side in sides), name)
     np.testing.assert_allclose(single, exact, rtol=0, atol=2e-6)
 
 
@@ -141,11 +148,11 @@ def test_collinear_controls_and_explained_models_are_named():
     controls = np.stack([a, b, c, 2 * a - b + 3])
     names = ["pixel", "gabor", "category", "mix"]
     with pytest.raises(InputError, match="found that pixel and gabor explain all of mix, expected"):
-        partial_compare(d[None], d[None], controls, "pearson", control_names=names)
+        partial_similarities(d[None], d[None], controls, "pearson", control_names=names)
     with pytest.raises(
         InputError, match=r"found that pixel and gabor explain all of conv1, expected"
     ):
-        partial_compare(
+        partial_similarities(
             (a + b)[None],
             d[None],
             controls[:2],
@@ -154,19 +161,19 @@ def test_collinear_controls_and_explained_models_are_named():
             control_names=names[:2],
         )
     with pytest.raises(InputError, match="found that control 1 explains all of brain RDM 2"):
-        partial_compare(d[None], np.stack([b, -a]), a[None], "spearman")
+        partial_similarities(d[None], np.stack([b, -a]), a[None], "spearman")
     # In float32 a copy is one up to rounding.
     single = a.astype(np.float32)
     with pytest.raises(InputError, match="explains all of brain RDM 1"):
-        partial_compare(d[None], 100 + single[None], single[None], "pearson")
+        partial_similarities(d[None], 100 + single[None], single[None], "pearson")
 
 
 def test_unknown_choices_are_refused():
     x = related_rdms(6, 1, 5, "dense")
     with pytest.raises(InputError, match="comparator 'cosine', expected one of pearson, spearman"):
-        partial_compare(x, x, x, "cosine")
+        partial_similarities(x, x, x, "cosine")
     with pytest.raises(InputError, match="'part', expected one of partial, semi-partial"):
-        partial_compare(x, x, x, "pearson", kind="part")
+        partial_similarities(x, x, x, "pearson", kind="part")
 
 
 # Shares of variance.
@@ -215,7 +222,7 @@ def test_unique_parts_are_squared_semi_partial_correlations(name):
     found = partition_variance(models, brains, name, model_names=list("abcd"))
     for i in range(4):
         others = np.delete(models, i, axis=0)
-        semi = partial_compare(models[[i]], brains, others, name, kind="semi-partial")
+        semi = partial_similarities(models[[i]], brains, others, name, kind="semi-partial")
         np.testing.assert_allclose(found.components[i], semi[0] ** 2, rtol=0, atol=TIGHT)
 
 

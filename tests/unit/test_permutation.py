@@ -17,8 +17,6 @@ from workflow.lib.inference import permutation
 from workflow.lib.inference.permutation import (
     PermutationTest,
     false_discovery_rate,
-    mantel_test,
-    permutation_p,
     permutations,
     permute_images,
     permute_prepared,
@@ -72,7 +70,7 @@ def test_equals_brute_force_over_the_same_permutations(name, kind, n_models, n_b
     n_images = 9
     models, brains = kind(rng, n_models, n_images), kind(rng, n_brains, n_images)
     groups = list("aabbbabcc") if grouped else None
-    found = mantel_test(
+    found = permute_images(
         models,
         brains,
         name,
@@ -80,7 +78,7 @@ def test_equals_brute_force_over_the_same_permutations(name, kind, n_models, n_b
         n_permutations=99,
         rng=np.random.default_rng(7),
         groups=groups,
-    )
+    ).p
     orders = list(permutations(n_images, 99, np.random.default_rng(7), groups))
     np.testing.assert_array_equal(found, brute_force_p(models, brains, METHODS[name], orders))
 
@@ -89,14 +87,14 @@ def test_equals_brute_force_over_the_same_permutations(name, kind, n_models, n_b
 def test_blocks_of_rows_meet(n_images):
     rng = np.random.default_rng(32)
     models, brains = random_rdms(rng, 2, n_images), random_rdms(rng, 2, n_images)
-    found = mantel_test(
+    found = permute_images(
         models,
         brains,
         "pearson",
         n_images=n_images,
         n_permutations=39,
         rng=np.random.default_rng(8),
-    )
+    ).p
     orders = list(permutations(n_images, 39, np.random.default_rng(8)))
     np.testing.assert_array_equal(found, brute_force_p(models, brains, "corr", orders))
 
@@ -110,14 +108,14 @@ def test_float32_agrees_with_brute_force_in_float64(name, monkeypatch):
     monkeypatch.setattr(rdm, "FLOAT64_LIMIT", n_images - 1)
     monkeypatch.setattr(permutation, "ROWS", 16)
     assert rdm.working_dtype(n_images) is np.float32
-    found = mantel_test(
+    found = permute_images(
         models.astype(np.float32),
         brains.astype(np.float32),
         name,
         n_images=n_images,
         n_permutations=199,
         rng=np.random.default_rng(9),
-    )
+    ).p
     orders = list(permutations(n_images, 199, np.random.default_rng(9)))
     np.testing.assert_array_equal(found, brute_force_p(models, brains, METHODS[name], orders))
 
@@ -132,7 +130,7 @@ def test_float32_sees_ties(monkeypatch):
     model = pdist(category[:, None], lambda a, b: float(a[0] != b[0]))
     brain = clustered_rdm(rng, n_images)
     monkeypatch.setattr(rdm, "FLOAT64_LIMIT", n_images - 1)
-    p = mantel_test(
+    p = permute_images(
         np.stack([model, 1 - model]).astype(np.float32),
         brain.astype(np.float32),
         "pearson",
@@ -140,7 +138,7 @@ def test_float32_sees_ties(monkeypatch):
         n_permutations=50,
         rng=rng,
         groups=list(map(str, category)),
-    )
+    ).p
     np.testing.assert_array_equal(p, 1)
 
 
@@ -233,7 +231,7 @@ def test_prepared_rdms_are_tested_as_they_are(name):
         models, brains, name, **settings, rng=np.random.default_rng(12), members=[0, 0, 1]
     )
     np.testing.assert_array_equal(test.null, expected.null)
-    p = permutation_p(left, right, **settings, rng=np.random.default_rng(12))
+    p = permute_prepared(left, right, **settings, rng=np.random.default_rng(12)).p
     np.testing.assert_array_equal(p, test.p)
 
 
@@ -373,9 +371,9 @@ def test_p_is_uniform_under_a_clustered_null_where_that_over_pairs_is_not():
     mantel, pairs = np.empty((2, n_simulations))
     for i in range(n_simulations):
         model, brain = clustered_rdm(rng, n_images), clustered_rdm(rng, n_images)
-        mantel[i] = mantel_test(
+        mantel[i] = permute_images(
             model, brain, "pearson", n_images=n_images, n_permutations=99, rng=rng
-        ).item()
+        ).p.item()
         pairs[i] = scipy.stats.pearsonr(model, brain, alternative="greater").pvalue
     low, high = scipy.stats.binom.interval(0.9999, n_simulations, 0.05)
     assert low <= np.count_nonzero(mantel <= 0.05) <= high
@@ -392,9 +390,9 @@ def test_planted_effect_is_found_and_only_there():
     planted, other = (rng.standard_normal((n_images, 10)) for _ in range(2))
     brain = pdist(planted + 1.5 * rng.standard_normal(planted.shape), "correlation")
     models = np.stack([pdist(planted, "correlation"), pdist(other, "correlation")])
-    p = mantel_test(
+    p = permute_images(
         models, brain, "spearman", n_images=n_images, n_permutations=n_permutations, rng=rng
-    )
+    ).p
     assert p.shape == (2, 1)
     assert p[0] == 1 / (n_permutations + 1)
     assert p[1] > 0.05
@@ -407,7 +405,7 @@ def test_group_structure_counts_between_groups_only():
     apart = 4 * (np.array(groups) == "scene")[:, None]
     model, brain = (pdist(rng.standard_normal((40, 8)) + apart) for _ in range(2))
     p = {
-        within: mantel_test(
+        within: permute_images(
             model,
             brain,
             "pearson",
@@ -415,7 +413,7 @@ def test_group_structure_counts_between_groups_only():
             n_permutations=199,
             rng=np.random.default_rng(1),
             groups=groups if within else None,
-        ).item()
+        ).p.item()
         for within in (False, True)
     }
     assert p[False] == 1 / 200
@@ -427,14 +425,14 @@ def test_group_structure_counts_between_groups_only():
 def test_p_is_never_below_one_in_n_plus_one(name, n_permutations):
     rng = np.random.default_rng(41)
     model = random_rdms(rng, 1, 20)
-    p = mantel_test(
+    p = permute_images(
         model,
         np.vstack([model, -model]),
         name,
         n_images=20,
         n_permutations=n_permutations,
         rng=rng,
-    )
+    ).p
     # The model itself is reached by none of the permutations, its opposite by all.
     np.testing.assert_array_equal(p, [[1 / (n_permutations + 1), 1]])
 
@@ -445,7 +443,9 @@ def test_one_stream_of_random_numbers_gives_one_result():
 
     def p(seed, brains):
         stream = np.random.default_rng(seed)
-        return mantel_test(models, brains, "pearson", n_images=15, n_permutations=49, rng=stream)
+        return permute_images(
+            models, brains, "pearson", n_images=15, n_permutations=49, rng=stream
+        ).p
 
     np.testing.assert_array_equal(p(3, brains), p(3, brains))
     assert np.any(p(3, brains) != p(4, brains))

@@ -13,7 +13,7 @@ from rsatoolbox.rdm import load_rdm
 
 from scripts.bold5000.simulate_bold5000 import simulate
 from workflow.lib.config import complete_config
-from workflow.lib.inference.permutation import false_discovery_rate, mantel_test
+from workflow.lib.inference.permutation import false_discovery_rate, permute_images
 from workflow.lib.rdms.alignment import align
 from workflow.lib.rdms.source import names_by_file, read_aligned
 from workflow.lib.rsa.comparators import compare
@@ -208,7 +208,7 @@ def test_planted_layers_are_recovered(seed, study, tmp_path):
 def p_tables(study, folder, seed):
     """Return each subject's p-values of all cells, (5 layers, 10 ROIs)."""
     layers, brains, n_images = aligned(study, folder)
-    p = mantel_test(
+    p = permute_images(
         layers,
         np.concatenate(list(brains.values())),
         "pearson",
@@ -216,7 +216,7 @@ def p_tables(study, folder, seed):
         # The smallest p, 1/1001, times 50 cells is below 0.05: one cell can be enough.
         n_permutations=1000,
         rng=np.random.default_rng(seed),
-    )
+    ).p
     return np.split(p, len(SUBJECTS), axis=1)
 
 

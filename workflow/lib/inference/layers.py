@@ -114,29 +114,6 @@ class LayerCentres:
     n_undefined: np.ndarray
 
 
-@dataclass(frozen=True)
-class CentreDifferences:
-    """Layer centre of one ROI minus that of another, for all pairs of ROIs.
-
-    Attributes
-    ----------
-    first, second : int arrays (n_pairs,)
-    difference, lower, upper, p, q : float64 arrays (n_pairs,)
-        p is two-sided, q its Benjamini-Hochberg correction over the pairs.
-    n_undefined : int array (n_pairs,)
-        Draws left out because one of the two ROIs had no centre.
-    """
-
-    first: np.ndarray
-    second: np.ndarray
-    difference: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-    p: np.ndarray
-    q: np.ndarray
-    n_undefined: np.ndarray
-
-
 def t_intervals(
     estimate: np.ndarray, se: np.ndarray, *, dof: float, level: float = 0.95
 ) -> Intervals:
@@ -456,41 +433,6 @@ def _percentiles(draws: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarra
     quantiles = [(1 - level) / 2, (1 + level) / 2]
     bounds[:, some] = np.nanquantile(draws[:, some], quantiles, axis=0)
     return bounds[0], bounds[1], undefined
-
-
-def centre_differences(
-    estimate: np.ndarray, draws: np.ndarray, *, level: float = 0.95
-) -> CentreDifferences:
-    """Compare the layer centres of all pairs of ROIs.
-
-    Parameters
-    ----------
-    estimate : float array (n_rois, n_layers)
-    draws : float array (n_draws, n_rois, n_layers)
-    level : coverage
-
-    Notes
-    -----
-    p = 2 (k + 1) / (N + 1) inverts the percentile interval: k of N draws lie on the less frequent
-    side of zero. NaN where no draw has both centres.
-    """
-    draws = defined_draws(estimate, draws)
-    first, second = all_pairs(len(estimate))
-    centre, of_draws = layer_centre_of_mass(estimate), layer_centre_of_mass(draws)
-    difference, differences = (
-        centre[first] - centre[second],
-        of_draws[:, first] - of_draws[:, second],
-    )
-    lower, upper, n_undefined = _percentiles(differences, level)
-    rarer = np.minimum(
-        (differences <= TOLERANCE).sum(axis=0), (differences >= -TOLERANCE).sum(axis=0)
-    )
-    n_defined = len(draws) - n_undefined
-    p = np.where(n_defined > 0, np.minimum(1.0, 2 * (rarer + 1) / (n_defined + 1)), np.nan)
-    q = np.full(p.shape, np.nan)
-    tested = ~np.isnan(p)
-    q[tested] = false_discovery_rate(p[tested])
-    return CentreDifferences(first, second, difference, lower, upper, p, q, n_undefined)
 
 
 def best_layer_probability(draws: np.ndarray) -> np.ndarray:

@@ -198,31 +198,6 @@ def permute_images(
     return _test(similarities, orders, complete)
 
 
-def permutation_p(
-    models: np.ndarray,
-    brains: np.ndarray,
-    *,
-    n_images: int,
-    n_permutations: int,
-    rng: np.random.Generator,
-    groups: Sequence[str] | None = None,
-) -> np.ndarray:
-    """Return the p-values of `permute_prepared`.
-
-    Returns
-    -------
-    float64 array (n_models, n_brains)
-    """
-    return permute_prepared(
-        models,
-        brains,
-        n_images=n_images,
-        n_permutations=n_permutations,
-        rng=rng,
-        groups=groups,
-    ).p
-
-
 def permute_prepared(
     models: np.ndarray,
     brains: np.ndarray,

@@ -20,38 +20,6 @@ MOST_MODELS = 4
 COLLINEAR = 1e-5
 
 
-def partial_compare(
-    models: np.ndarray,
-    brains: np.ndarray,
-    controls: np.ndarray,
-    name: str,
-    *,
-    kind: str = "partial",
-    model_names: Sequence[str] | None = None,
-    control_names: Sequence[str] | None = None,
-) -> np.ndarray:
-    """Return the correlation of every model with every brain RDM, given the control RDMs.
-
-    Parameters
-    ----------
-    models, brains, controls, name, kind, model_names, control_names : as in `partial_prepare`
-
-    Returns
-    -------
-    float64 array (n_models, n_brains)
-    """
-    left, right = partial_prepare(
-        models,
-        brains,
-        controls,
-        name,
-        kind=kind,
-        model_names=model_names,
-        control_names=control_names,
-    )
-    return dot_products(left, right)
-
-
 def partial_prepare(
     models: np.ndarray,
     brains: np.ndarray,

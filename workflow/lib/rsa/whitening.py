@@ -88,18 +88,6 @@ def row_sums(vector: np.ndarray, n: int) -> np.ndarray:
     return sums
 
 
-def moments_square(prepared: np.ndarray, n: int) -> np.ndarray:
-    """Return a vector of `whitened` as a matrix (n, n), times sqrt(2).
-
-    Half the sum over all entries of the product of two such matrices is the dot product of the
-    vectors.
-    """
-    n_pairs = n * (n - 1) // 2
-    square = to_square(prepared[:n_pairs], n)
-    np.fill_diagonal(square, np.sqrt(2) * prepared[n_pairs:])
-    return square
-
-
 def _inverse_root(covariance: np.ndarray, n: int) -> np.ndarray:
     """Return R with R'R the inverse of a covariance (n, n)."""
     if covariance.shape != (n, n):
