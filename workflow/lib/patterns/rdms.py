@@ -17,7 +17,9 @@ from workflow.lib.patterns.store import PatternStore
 from workflow.lib.rdms.alignment import positions
 from workflow.lib.rdms.distances import (
     CROSSNOBIS,
+    MAHALANOBIS,
     crossnobis_distances,
+    mahalanobis_distances,
     noise_normalised,
     pattern_distances,
 )
@@ -74,7 +76,8 @@ def brain_rdms(
     images : matched names in the common order
     metric : a metric of `workflow.lib.rdms.distances`
     noise_normalisation : "none", "diagonal" or "shrinkage"
-        Noise is estimated from all observations, those of other images included.
+        Noise is estimated from all observations, those of other images included. The Mahalanobis
+        distance takes its covariance, shrunk unless this is "diagonal".
     match : "exact" or "normalised"
 
     Yields
@@ -103,6 +106,9 @@ def roi_rdm(
         stored, means = condition_means(patterns)
         means = means[[stored.index(name) for name in names]]
     residuals, dof = noise_residuals(patterns)
+    if metric == MAHALANOBIS:
+        method = "shrinkage" if noise_normalisation == "none" else noise_normalisation
+        return mahalanobis_distances(means, residuals, dof=dof, method=method)
     means = noise_normalised(means, residuals, dof=dof, method=noise_normalisation)
     if metric == CROSSNOBIS:
         return crossnobis_distances(means, counts)

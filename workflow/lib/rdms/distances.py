@@ -11,6 +11,8 @@ ROWS = 256
 
 # Crossvalidated, from patterns per run: see `crossnobis_distances`.
 CROSSNOBIS = "crossnobis"
+# By the noise between repeats: see `mahalanobis_distances`.
+MAHALANOBIS = "mahalanobis"
 
 NOISE_NORMALISATIONS = ("none", "diagonal", "shrinkage")
 # Last places within which a distance is zero, as it is among equal patterns.
@@ -181,6 +183,11 @@ def mahalanobis_distances(
     -------
     float64 array (n_pairs,), condensed
 
+    Raises
+    ------
+    InputError
+        No repeats to estimate noise from, or a channel without noise.
+
     Notes
     -----
     sqrt((x - y)' S^-1 (x - y)) with S the covariance of `noise_covariance`, or its diagonal, as in
@@ -192,6 +199,12 @@ def mahalanobis_distances(
     Walther et al. 2016, Reliability of dissimilarity measures for multi-voxel pattern analysis,
     NeuroImage 137:188.
     """
+    if dof < 1:
+        raise InputError(
+            "found one observation of each condition, or one run, expected conditions repeated, "
+            "within runs or over them, for the Mahalanobis distance; name the runs by "
+            "`observations.run`, or choose another metric"
+        )
     normalised = noise_normalised(patterns, residuals, dof=dof, method=method)
     return pattern_distances(normalised, "euclidean")
 
