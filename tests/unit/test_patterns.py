@@ -780,7 +780,7 @@ CHANGES = {
     "empty mask": (
         lambda folder: write_image(folder / "IT.nii", np.zeros(GRID, np.uint8)),
         {},
-        ("01, IT", "no usable channel among 0", "at least one", "leave the ROI out"),
+        ("IT.nii", "a mask that holds no voxel", "some for the ROI 'IT'", "leave the ROI out"),
     ),
     "nothing but NaN": (
         lambda folder: write_image(folder / "bold.nii.gz", np.full((*GRID, N), np.nan)),

@@ -14,6 +14,7 @@ from PIL import Image
 from workflow.lib.errors import InputError
 from workflow.lib.features import stimuli as stimuli_module
 from workflow.lib.features.stimuli import open_stimuli
+from workflow.lib.rdms.alignment import IMAGE_SUFFIXES, normalised_name
 
 N, SIDE = 3, 5
 ORDER = {"from": "order", "pattern": "image_{:04d}"}
@@ -94,6 +95,20 @@ def test_no_image_file(tmp_path, images, files):
         opened(tmp_path, files)
     with pytest.raises(InputError, match=r"found an absolute path"):
         opened(tmp_path, f"{tmp_path}/photos/*.png")
+
+
+@pytest.mark.parametrize("suffix", sorted(IMAGE_SUFFIXES))
+def test_every_kind_of_image_whose_name_is_matched_without_its_suffix_is_read(tmp_path, suffix):
+    """A .gif beside .png files would else be left out without a word."""
+    write_png(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
+    Image.new("L", (4, 4), 255).save(tmp_path / f"b.{suffix}")
+    found = opened(tmp_path, "*", {"from": "stored"})
+    assert list(map(normalised_name, found.names)) == ["a", "b"]
+    assert np.asarray(found.image(1)).min() > 250
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for name in found.names:
+            archive.write(tmp_path / name, name)
+    assert opened(tmp_path, "all.zip", {"from": "stored"}).names == found.names
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "RGBA", "LA"])

@@ -23,7 +23,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from workflow.lib.errors import InputError
+from workflow.lib.errors import InputError, one_line
 
 
 def _declare_missing_operators() -> None:
@@ -186,7 +186,7 @@ def _downloaded(name: str) -> Mapping[str, torch.Tensor]:
     except (OSError, RuntimeError) as error:
         raise InputError(
             f"torchvision's weights of {name}: found no way to download {default.url} "
-            f"({_one_line(error)}), expected a connection to it or the file in "
+            f"({one_line(error)}), expected a connection to it or the file in "
             f"{torch.hub.get_dir()}/checkpoints; download it elsewhere, and give its path as "
             "`weights`"
         ) from error
@@ -218,7 +218,7 @@ def _read_state(path: Path) -> Mapping[str, torch.Tensor]:
     except (RuntimeError, OSError, EOFError, zipfile.BadZipFile, safetensors.SafetensorError) as e:
         raise InputError(
             f"{path.name}: found {path.stat().st_size} bytes that are no readable weights "
-            f"({_one_line(e)}), expected a whole file; download or copy it again"
+            f"({one_line(e)}), expected a whole file; download or copy it again"
         ) from e
     return _unwrapped(_unnested(found, path.name))
 
@@ -418,10 +418,6 @@ def _overwrite_nothing(graph: nn.Module) -> None:
 def _near(name: object, names: Sequence[str]) -> str:
     found = difflib.get_close_matches(str(name), names, n=5, cutoff=0.4)
     return f" (near it: {', '.join(found)})" if found else ""
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 if __name__ == "__main__":

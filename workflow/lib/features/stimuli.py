@@ -14,13 +14,13 @@ import numpy as np
 import scipy.io
 from PIL import Image, UnidentifiedImageError
 
-from workflow.lib.errors import InputError
-from workflow.lib.rdms.alignment import positions
+from workflow.lib.errors import InputError, one_line
+from workflow.lib.rdms.alignment import IMAGE_SUFFIXES, positions
 from workflow.lib.rdms.files import _damaged, _matlab_chars, _numpy_errors, as_strings, one_of
 from workflow.lib.rdms.source import listed_names
 from workflow.lib.tables import read_table
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+SUFFIXES = {f".{suffix}" for suffix in IMAGE_SUFFIXES}
 # A stimulus has a few million pixels at most; a few kilobytes that claim billions are an attack.
 MAX_PIXELS = 50_000_000
 # No compressed image of so few pixels is larger.
@@ -286,7 +286,7 @@ def decoded(file: Path | io.BytesIO, what: str) -> Image.Image:
     # Pillow's decoders raise almost anything on a damaged file.
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, zlib.error) as e:
         raise InputError(
-            f"{what}: found a file that does not decode as an image ({_one_line(e)}), expected a "
+            f"{what}: found a file that does not decode as an image ({one_line(e)}), expected a "
             "whole one; download or export it again"
         ) from e
 
@@ -495,10 +495,6 @@ def _existing(path: Path) -> Path:
             f"{path}: found no such file, expected stimuli; correct `files` in the config"
         )
     return path
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 OPENERS = {

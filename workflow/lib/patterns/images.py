@@ -230,10 +230,15 @@ def _mask_of_all(
 def _mask_of_file(
     block: Mapping, folder: Path, labels: Mapping[str, str], data: Volume
 ) -> np.ndarray:
-    values = _one_volume(
-        folder, filled(axis_of(block, "roi").value(labels["roi"]), block, labels), data
-    )
-    return np.isfinite(values) & (values != 0)
+    file = filled(axis_of(block, "roi").value(labels["roi"]), block, labels)
+    values = _one_volume(folder, file, data)
+    mask = np.isfinite(values) & (values != 0)
+    if not mask.any():
+        raise InputError(
+            f"{file}: found a mask that holds no voxel, all being zero or NaN, expected some for "
+            f"the ROI {labels['roi']!r}; give another mask, or leave the ROI out"
+        )
+    return mask
 
 
 def _mask_of_labels(
