@@ -4,7 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+
+import yaml
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -54,6 +57,22 @@ class Checkout:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         return file
+
+    def write_tiny(self, path: str, changes: Mapping) -> Path:
+        """Write config/tiny.yaml with other values of some keys, blocks merged key by key."""
+        tiny = yaml.safe_load((self.folder / "config/tiny.yaml").read_text())
+        return self.write(path, yaml.safe_dump(merged(tiny, changes)))
+
+
+def merged(block: Mapping, changes: Mapping) -> dict:
+    """Return a block of a config with other values of some keys."""
+    both = {**block, **changes}
+    return {
+        key: merged(block[key], value)
+        if isinstance(value, Mapping) and isinstance(block.get(key), Mapping)
+        else value
+        for key, value in both.items()
+    }
 
 
 def copy_of_repository(folder: Path) -> Checkout:

@@ -1,5 +1,6 @@
 """The list of modules behind each script, held against what Python really imports."""
 
+import ast
 import json
 import os
 import re
@@ -20,6 +21,9 @@ MODULES = sorted(
     for file in (ROOT / "workflow" / "lib").rglob("*.py")
     if file.stem != "__init__"
 )
+
+# Digests do not read them.
+PACKAGES = sorted((ROOT / "workflow" / "lib").rglob("__init__.py"))
 
 # Third-party modules stay loaded from script to script, or each would take seconds; the
 # workflow's own are forgotten before each, so that it finds them as in an interpreter of its own.
@@ -158,3 +162,11 @@ def test_every_way_to_import(tmp_path, monkeypatch, line, expected):
     assert imported_modules(tmp_path / "script.py") == [
         name if "." in name else f"workflow.lib.{name}" for name in expected
     ]
+
+
+@pytest.mark.parametrize("file", PACKAGES, ids=lambda file: file.parent.name)
+def test_packages_hold_a_docstring_only(file):
+    """Digests follow imports of modules: code of a package would rerun nothing when it changes."""
+    (statement,) = ast.parse(file.read_text()).body
+    assert isinstance(statement, ast.Expr)
+    assert isinstance(statement.value.value, str)

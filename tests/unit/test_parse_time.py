@@ -14,9 +14,9 @@ def test_rule_files_import_nothing_heavy():
     modules = {
         name
         for file in rule_files
-        for name in re.findall(r"^from (workflow\.lib\.\w+) import", file.read_text(), re.M)
+        for name in re.findall(r"^from (workflow\.lib\.[\w.]+) import", file.read_text(), re.M)
     }
-    assert len(modules) >= 5
+    assert any(module.count(".") > 2 for module in modules), "packages are not looked into"
     program = f"import sys, {', '.join(sorted(modules))}; print(*sys.modules)"
     printed = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True

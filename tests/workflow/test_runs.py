@@ -15,6 +15,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
 TINY = ("--configfile", "config/tiny.yaml")
 HEATMAP = "results/tiny/bold5000/figures/heatmap_CSI1.png"
+# What the simulation wrote, as if it were somebody's data.
+FROM_PATH = {"rsa": {"bold5000": {"source": "path", "path": "resources/simulated/tiny/bold5000"}}}
 
 
 def test_tables_hold_one_row_per_cell(tiny_run):
@@ -146,23 +148,17 @@ def test_editing_a_library_module_reruns_the_rules_that_use_it(changed_run):
 
 
 def test_changing_the_alpha_of_a_figure_recomputes_no_table(changed_run):
-    config = changed_run.write(
-        "config/alpha.yaml",
-        (changed_run.folder / "config/tiny.yaml")
-        .read_text()
-        .replace("n_permutations: 99", "n_permutations: 99, alpha: 0.01"),
-    )
+    alpha = {"rsa": {"bold5000": {"inference": {"alpha": 0.01}}}}
+    config = changed_run.write_tiny("config/alpha.yaml", alpha)
     jobs = changed_run.planned_jobs(HEATMAP, "--configfile", str(config))
     assert jobs == {"plot_heatmap": 1}
 
 
 def test_fourth_subject_with_fewer_images_can_be_added(fresh):
-    config = fresh.write(
+    subjects = {"names": ["CSI1", "CSI2", "CSI4"]}
+    config = fresh.write_tiny(
         "config/four.yaml",
-        (fresh.folder / "config/tiny.yaml")
-        .read_text()
-        .replace("[CSI1, CSI2]", "[CSI1, CSI2, CSI4]")
-        .replace("studies: [bold5000, bold5000_published, bold5000_null]", "studies: [bold5000]"),
+        {"studies": ["bold5000"], "rsa": {"bold5000": {"brain": {"subjects": subjects}}}},
     )
     table = "results/tiny/bold5000/tables/rsa_CSI4.csv"
     fresh.snakemake(table, "--configfile", str(config))
@@ -172,18 +168,8 @@ def test_fourth_subject_with_fewer_images_can_be_added(fresh):
 
 def test_real_files_get_the_published_comparison(changed_run):
     """The published layout under `source: path` stands for the real files."""
-    config = changed_run.write(
-        "config/path.yaml",
-        (changed_run.folder / "config/tiny.yaml")
-        .read_text()
-        .replace(
-            "  bold5000:\n",
-            "  bold5000:\n    source: path\n    path: resources/simulated/tiny/bold5000\n",
-            1,
-        )
-        .replace("run: tiny", "run: from_path")
-        .replace(", bold5000_null]", "]"),
-    )
+    studies = {"studies": ["bold5000", "bold5000_published"]}
+    config = changed_run.write_tiny("config/path.yaml", {"run": "from_path"} | studies | FROM_PATH)
     changed_run.snakemake(
         "results/from_path/bold5000/figures/published.png", "--configfile", str(config)
     )
@@ -232,17 +218,7 @@ def test_bad_raw_file_stops_with_one_sentence_and_leaves_no_output(changed_run, 
     raw = changed_run.folder / "resources/simulated/tiny/bold5000/CSI1_BOLD5000_CORR_RDMs.h5"
     raw.chmod(0o644)
     spoil(raw)
-    config = changed_run.write(
-        "config/bad.yaml",
-        (changed_run.folder / "config/tiny.yaml")
-        .read_text()
-        .replace(
-            "  bold5000:\n",
-            "  bold5000:\n    source: path\n    path: resources/simulated/tiny/bold5000\n",
-            1,
-        )
-        .replace("run: tiny", "run: bad"),
-    )
+    config = changed_run.write_tiny("config/bad.yaml", {"run": "bad"} | FROM_PATH)
     table = "results/bad/bold5000/tables/rsa_CSI1.csv"
     printed = changed_run.snakemake(table, "--configfile", str(config), ok=False)
     told = [line for line in printed.splitlines() if sentence in line]
