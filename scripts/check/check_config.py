@@ -22,6 +22,7 @@ from workflow.lib.acquire.datasets import RawFile, find_file, load_datasets, siz
 from workflow.lib.config import complete_config, laid_over
 from workflow.lib.errors import InputError
 from workflow.lib.features.activations import read_activations
+from workflow.lib.features.controls import CONTROLS, control_features
 from workflow.lib.features.networks import default_weights, load_network
 from workflow.lib.features.stimuli import open_stimuli
 from workflow.lib.inference.folds import most_folds
@@ -247,11 +248,15 @@ def _naming_subject(subject: str, file: Path) -> Iterator[None]:
 
 
 def check_stimuli(study: Mapping, folder: Path) -> None:
-    """Decode every image once."""
-    if "stimuli" in study:
-        stimuli = open_stimuli(folder, study["stimuli"])
-        for i in range(len(stimuli)):
-            stimuli.image(i)
+    """Decode every image once, and compute the controls of the first."""
+    if "stimuli" not in study:
+        return
+    stimuli = open_stimuli(folder, study["stimuli"])
+    for i in range(len(stimuli)):
+        stimuli.image(i)
+    for model in study["models"].values():
+        if model.get("control") in CONTROLS:
+            control_features(model["control"], stimuli.select([0]), **model.get("options", {}))
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ if __name__ == "__main__":
         stimuli = shown_stimuli(
             Path(params.folder), params.stimuli, snakemake.input.images, params.match
         )
-        features = control_features(params.control, stimuli)
+        features = control_features(params.control, stimuli, **params.options)
         labels = {"layer": params.control}
         if snakemake.output.get("grams"):
             with gram_writer(

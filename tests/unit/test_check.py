@@ -239,6 +239,17 @@ def test_more_folds_than_a_run_can_make_are_told(folder, capsys, folds, line):
     assert f"ridge encoding: {line}" in capsys.readouterr().out
 
 
+def test_options_that_a_control_cannot_have_together_are_found(folder):
+    gabor = {"control": "gabor", "options": {"side": 30, "grid": 8}}
+    (problem,) = check_study("lab", *pattern_study(folder, models={"gabor": gabor}))
+    assert problem == (
+        "lab: found a Gabor grid of 8 cells over 30 pixels, expected a divisor of the side; change "
+        "one of them"
+    )
+    gabor["options"]["grid"] = 6
+    assert check_study("lab", *pattern_study(folder, models={"gabor": gabor})) == []
+
+
 def networks(weights, name="squeezenet1_0", layer="features.0"):
     """Return keys of a study with one network."""
     return {"models": {"net": {"network": name, "layers": [layer], "weights": str(weights)}}}

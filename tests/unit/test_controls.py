@@ -1,5 +1,6 @@
 """Control models against values worked out by hand and against plain convolution."""
 
+import inspect
 import itertools
 
 import numpy as np
@@ -10,6 +11,8 @@ from skimage.color import rgb2lab
 from skimage.filters import gabor_kernel
 
 from scripts.features.compute_groups import group_rdm
+from tests.unit.raw_files import completed_config
+from workflow.lib.config import CONTROL_OPTIONS, load_schema
 from workflow.lib.errors import InputError
 from workflow.lib.features.controls import CONTROLS, control_features, zero_mean_gabor
 from workflow.lib.features.stimuli import Stimuli
@@ -173,3 +176,82 @@ def test_groups_are_zero_within_and_one_between(n_groups):
 def test_one_group_is_no_model():
     with pytest.raises(InputError, match="all images in the group 'face'"):
         group_rdm(["face"] * 5)
+
+
+# Options in the config.
+
+
+def test_config_has_the_options_of_every_control():
+    properties = load_schema()["$defs"]["model"]["properties"]["options"]["properties"]
+    assert set(itertools.chain(*CONTROL_OPTIONS.values())) == set(properties)
+    for name, options in CONTROL_OPTIONS.items():
+        function = CONTROLS.get(name)
+        known = list(inspect.signature(function).parameters)[1:] if function else []
+        assert sorted(options) == sorted(known)
+
+
+def test_config_page_says_what_the_options_are_by_themselves():
+    properties = load_schema()["$defs"]["model"]["properties"]["options"]["properties"]
+    for name, function in CONTROLS.items():
+        for option, parameter in list(inspect.signature(function).parameters.items())[1:]:
+            default = parameter.default
+            told = str(default).lower() if isinstance(default, bool) else str(default).strip("()")
+            described = " ".join(properties[option]["description"].split())
+            assert name in described
+            assert f"({told})" in described
+
+
+BAD_OPTIONS = {
+    "another control's": (
+        {"control": "pixel", "options": {"bins": 4}},
+        "found 'bins' for the control pixel, expected one of side, colour; correct it",
+    ),
+    "misspelt": (
+        {"control": "pixel", "options": {"color": True}},
+        "found the unknown key 'color', expected one of side, colour, frequencies, orientations, "
+        "grid, bins, joint; did you mean 'colour'?",
+    ),
+    "none": (
+        {"control": "groups", "options": {"side": 4}},
+        "found 'side' for the control groups, expected none; correct it",
+    ),
+    "no control": (
+        {"files": "a.npy", "options": {"side": 4}},
+        "found 'side' for a model that is no control, expected none; leave it out",
+    ),
+}
+
+
+@pytest.mark.parametrize(("model", "sentence"), BAD_OPTIONS.values(), ids=BAD_OPTIONS)
+def test_options_that_a_model_does_not_have(model, sentence):
+    with pytest.raises(InputError) as stopped:
+        completed_config(models={"own": model}, stimuli={"files": "*.png"})
+    assert str(stopped.value) == f"config, rsa.lab.models.own.options: {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("control", "option", "value", "expected"),
+    [
+        ("pixel", "side", 0, "at least 1"),
+        ("pixel", "side", "big", "a whole number"),
+        ("pixel", "colour", 1, "true or false"),
+        ("gabor", "frequencies", [], "at least 1 of them"),
+        ("gabor", "frequencies", 0.25, "a list"),
+        ("gabor", "orientations", 2.5, "a whole number"),
+        ("colour_histogram", "bins", 1, "at least 2"),
+    ],
+)
+def test_values_that_an_option_cannot_have(control, option, value, expected):
+    model = {"control": control, "options": {option: value}}
+    with pytest.raises(InputError) as stopped:
+        completed_config(models={"own": model}, stimuli={"files": "*.png"})
+    assert str(stopped.value).startswith(
+        f"config, rsa.lab.models.own.options.{option}: found {value!r}, expected {expected}"
+    )
+
+
+@pytest.mark.parametrize("frequency", [0, 0.6])
+def test_frequencies_lie_up_to_that_of_nyquist(frequency):
+    model = {"control": "gabor", "options": {"frequencies": [0.1, frequency]}}
+    with pytest.raises(InputError, match=r"options\.frequencies\.1: found"):
+        completed_config(models={"own": model}, stimuli={"files": "*.png"})

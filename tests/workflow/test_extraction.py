@@ -3,6 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from scipy.spatial.distance import pdist
+
+from workflow.lib.rdms.store import RDMStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
@@ -52,6 +56,21 @@ def test_changing_the_least_number_of_images_extracts_nothing(changed_run):
     planned = changed_run.planned_jobs(TABLE, ENCODING, *config)
     assert "align_images" in planned
     assert not extractions(planned)
+
+
+def test_options_of_a_control_reach_it_and_no_other(changed_run):
+    config = config_with(changed_run, "{models: {pixel: {options: {side: 6, colour: true}}}}")
+    planned = changed_run.planned_jobs(TABLE, ENCODING, *config)
+    assert extractions(planned) == {"compute_control_with_grams"}
+    assert planned["compute_control_with_grams"] == 1
+    output = "results/tiny/objects/features/rdms/model_pixel.h5"
+    changed_run.snakemake(output, *config)
+    store = RDMStore(changed_run.folder / output)
+    raw = np.load(changed_run.folder / "resources/simulated/tiny/objects/images.npz")
+    images = [Image.fromarray(pixels).resize((6, 6), Image.BICUBIC) for pixels in raw["images"]]
+    assert store.names == list(raw["names"])
+    features = np.array([np.asarray(image, dtype=float).ravel() for image in images])
+    np.testing.assert_allclose(store.vector(0), pdist(features, "correlation"), atol=1e-5)
 
 
 @pytest.mark.parametrize(

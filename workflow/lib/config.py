@@ -39,6 +39,14 @@ FILE_NAME = re.compile(r"[\w-][\w.+-]*")
 MODEL_KINDS = ("files", "features", "network", "control")
 # Of these, the ones that see images; groups of images need only their names.
 SHOWN_KINDS = ("network", "control")
+# What can be said of a control besides its name: the options of its function in
+# workflow.lib.features.controls, which is too heavy to be imported here.
+CONTROL_OPTIONS = {
+    "pixel": ("side", "colour"),
+    "gabor": ("side", "frequencies", "orientations", "grid"),
+    "colour_histogram": ("bins", "joint", "side"),
+    "groups": (),
+}
 # Where the layers of activations can be told from: each is an array of its own.
 FEATURE_ORIGINS = ("file_name", "key", "constant")
 
@@ -342,12 +350,29 @@ def _name_layers(where: str, name: str, study: Mapping) -> None:
             )
     if kinds == ["features"]:
         _check_features(where, model)
+    _check_options(f"{where}.options", model)
     sees = kinds[0] in SHOWN_KINDS and model.get("control") != "groups"
     if sees and "stimuli" not in study:
         raise InputError(
             f"{where}: found a model that needs images in a study without `stimuli`, expected the "
             "images that the participants saw; give `stimuli`"
         )
+
+
+def _check_options(where: str, model: Mapping) -> None:
+    control = model.get("control")
+    for option in model.get("options", ()):
+        if control is None:
+            raise InputError(
+                f"{where}: found {option!r} for a model that is no control, expected none; leave "
+                "it out"
+            )
+        known = CONTROL_OPTIONS[control]
+        if option not in known:
+            raise InputError(
+                f"{where}: found {option!r} for the control {control}, expected "
+                f"{f'one of {_listed(known)}' if known else 'none'}{_near(option, known)}"
+            )
 
 
 def _check_features(where: str, model: Mapping) -> None:

@@ -178,6 +178,11 @@ def model_block(*keys):
     return block
 
 
+def control_options(wildcards):
+    """Return the options of a control model that the config gives."""
+    return config["rsa"][wildcards.study]["models"][wildcards.model].get("options", {})
+
+
 def model_rdms(wildcards):
     return [
         f"<results>/{wildcards.study}/rdms/model_{model}.h5"

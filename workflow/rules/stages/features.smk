@@ -81,6 +81,7 @@ rule compute_control:
         runtime=60,
     params:
         control=lambda wildcards: model_block("control")(wildcards)["control"],
+        options=control_options,
         metric=lambda wildcards: model_block("metric")(wildcards)["metric"],
         stimuli=stimuli_source,
         match=setting("images", "match"),
