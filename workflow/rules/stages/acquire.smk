@@ -20,6 +20,8 @@ rule acquire_file:
         checksum="<resources>/{dataset}/{file}.sha256",
     log:
         "<logs>/acquire/{dataset}/{file}.log",
+    benchmark:
+        "<benchmarks>/acquire/{dataset}/{file}.tsv"
     wildcard_constraints:
         # No other folder of <resources> belongs to this rule, <resources>/simulated least of all.
         dataset="|".join(map(outside_families, DATASETS)),
@@ -56,6 +58,8 @@ for number, (dataset, files) in enumerate(SMALL_FAMILIES):
             checksums=[f"<resources>/{dataset}/{file}.sha256" for file in files],
         log:
             f"<logs>/acquire/{dataset}/family_{number}.log",
+        benchmark:
+            f"<benchmarks>/acquire/{dataset}/family_{number}.tsv"
         localrule: True
         conda:
             "../../../envs/download.yaml"

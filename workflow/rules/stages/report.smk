@@ -21,6 +21,8 @@ rule summarise_study:
         ),
     log:
         "<logs>/{study}/tables/summary.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/summary.tsv"
     conda:
         "../../../envs/rsa.yaml"
     threads: 1
@@ -57,6 +59,8 @@ rule write_explorer:
         ),
     log:
         "<logs>/{study}/explorer.log",
+    benchmark:
+        "<benchmarks>/{study}/explorer.tsv"
     conda:
         "../../../envs/plot.yaml"
     threads: 1
@@ -67,7 +71,7 @@ rule write_explorer:
         comparator=first_comparator,
         title=setting("title"),
         simulated=is_simulated,
-        stimuli=setting("stimuli"),
+        stimuli=stimuli_source,
         match=setting("images", "match"),
         folder=raw_folder_of,
         code=script_digest("report/write_explorer.py"),

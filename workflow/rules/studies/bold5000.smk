@@ -49,6 +49,8 @@ rule check_recovery:
         ),
     log:
         "<logs>/{study}/tables/recovery.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/recovery.tsv"
     conda:
         "../../../envs/rsa.yaml"
     threads: 1
@@ -108,6 +110,8 @@ rule tabulate_latency:
         ),
     log:
         "<logs>/{study}/tables/latency.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/latency.tsv"
     conda:
         "../../../envs/rsa.yaml"
     threads: 1
@@ -163,6 +167,8 @@ rule compare_published:
         "<results>/{study}/tables/published.csv",
     log:
         "<logs>/{study}/tables/published.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/published.tsv"
     conda:
         "../../../envs/rsa.yaml"
     threads: 1
