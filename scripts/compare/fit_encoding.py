@@ -18,11 +18,11 @@ from workflow.lib.rdms.gram_store import GramStore
 from workflow.lib.rsa.encoding import (
     TIE_TOLERANCE,
     FoldModel,
+    explainable_variance,
+    explained_variance,
     fold_correlations,
     held_out_predictions,
-    noise_ceiling_of_repeats,
     permuted_scores,
-    pooled_correlations,
 )
 from workflow.lib.seeds import generator
 from workflow.lib.sources import MEAN_SESSION
@@ -67,11 +67,11 @@ def fit_encoding(
 
     Returns
     -------
-    DataFrame, a row per ROI, model and layer: similarity (Pearson r of predicted and measured
-    responses over all held-out images and channels), with its one-sided p, q (over the subject's
-    cells) and ceiling (of a perfect model, from runs; NaN without); channel_correlation (mean over
-    channels of r, descriptive); n_channels, n_images, n_permutations. No rows, and a warning,
-    where there are too few images for the folds.
+    DataFrame, a row per ROI, model and layer: similarity (share of the variance of the responses
+    to held-out images that is explained), with its one-sided p, q (over the subject's cells) and
+    ceiling (the share that is signal, from runs; NaN without); channel_correlation (mean over
+    channels of Pearson r, descriptive); n_channels, n_images, n_permutations. No rows, and a
+    warning, where there are too few images for the folds.
     """
     names = list(images["name"])
     check_images_of_models(models, names)
@@ -162,7 +162,7 @@ def score_layer(
     for gram in grams:
         models = [FoldModel.without(fold, gram) for fold in folds]
         predictions = held_out_predictions(models, responses)
-        similarities.append(pooled_correlations(predictions, responses, folds))
+        similarities.append(explained_variance(predictions, responses, folds))
         correlations.append(fold_correlations(predictions, responses, folds).mean())
         if orders:
             null.append(permuted_scores(models, responses, orders))
@@ -184,7 +184,7 @@ def responses_to(patterns: Patterns, images: Sequence[str], match: str, what: st
 
 
 def ceiling_of(patterns: Patterns, images: Sequence[str], match: str) -> float:
-    """Return the similarity that a perfect model reaches; NaN where runs do not tell.
+    """Return the share of variance that a perfect model explains; NaN where runs do not tell.
 
     From single runs where each holds every image, else from odd and even runs where these do.
     """
@@ -196,7 +196,7 @@ def ceiling_of(patterns: Patterns, images: Sequence[str], match: str) -> float:
         complete = [len(set(part.conditions)) == len(set(patterns.conditions)) for part in repeats]
         if all(complete):
             what = "part of the runs"
-            return noise_ceiling_of_repeats(
+            return explainable_variance(
                 np.stack([responses_to(part, images, match, what) for part in repeats])
             )
     return np.nan

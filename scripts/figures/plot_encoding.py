@@ -74,9 +74,9 @@ def plot_encoding(
     )
     comparator = rsa[0]["comparator"].iloc[0]
     _draw_cells(axes[0, 0], similarity, similarity_label(comparator))
-    _draw_cells(axes[1, 0], score, "held-out $r$", ceiling)
+    _draw_cells(axes[1, 0], score, "share explained", ceiling)
     axes[0, 0].set_title(f"RSA, {similarity_label(comparator)}", loc="left")
-    axes[1, 0].set_title("ridge encoding, held-out $r$", loc="left")
+    axes[1, 0].set_title("ridge encoding, variance explained", loc="left")
     axes[0, 0].set_xticks([])
     _write_rows(axes[0, 1], "best layer", [name or NO_LAYER for name in _best(similarity)])
     _write_rows(
@@ -102,10 +102,11 @@ def _without_encoding(heading: str, n_folds: int) -> tuple[plt.Figure, str]:
 
 def _caption(comparator: str, heading: str, agreement: pd.Series, n_folds: int) -> str:
     return (
-        f"{heading}. Above: RSA ({comparator}). Below: ridge encoding, Pearson r of predicted and "
-        f"measured responses over all channels and held-out images ({n_folds} folds). Its ceiling "
-        "is what a perfect model would reach, from the responses' variance between runs, where "
-        "runs allow it; below zero there is no signal to be seen. Means over subjects. "
+        f"{heading}. Above: RSA ({comparator}). Below: ridge encoding, share of the variance of "
+        f"the responses over channels and held-out images that is explained ({n_folds} folds; "
+        "squared Pearson r, negative where r is). Its ceiling is the share that is signal, from "
+        "the responses' variance between runs, where runs allow it; near or below zero there is none "
+        "to be seen. Means over subjects. "
         "Outlined: the layer that each method prefers in a ROI; both prefer the same one in "
         f"{int(agreement.sum())} of {len(agreement)} ROIs (descriptive). Tests are in the tables."
     )

@@ -12,7 +12,7 @@ ALPHAS = np.logspace(-4, 5, 19)
 # Columns of responses that are predicted at a time: bounds memory, and is fixed so that sums do
 # not depend on the machine.
 BLOCK_COLUMNS = 4096
-# Mean scores in float32 that equal each other but for rounding.
+# Correlations in float32 that equal each other but for rounding.
 TIE_TOLERANCE = 1e-6
 
 
@@ -130,19 +130,19 @@ def held_out_predictions(models: Iterable[FoldModel], responses: np.ndarray) -> 
     return predictions
 
 
-def pooled_correlations(
+def explained_variance(
     predictions: np.ndarray,
     responses: np.ndarray,
     folds: Sequence[np.ndarray],
     n_sets: int = 1,
 ) -> np.ndarray:
-    """Return Pearson's r of prediction and response over all held-out images and channels at once.
+    """Return the share of the variance over images and channels that predictions explain.
 
-    Responses of every channel have unit variance, predictions are in their units, and both are
-    centred within each fold: the folds' different training means would push a useless model below
-    zero. The square is the share of all variance that the predictions explain once they are
-    scaled by one factor. A channel counts as much as its predictions vary, little where ridge
-    regression found nothing but noise.
+    The squared Pearson r, with the sign of r, over all held-out images and channels at once: what
+    the predictions explain once all of them are scaled by one factor. Responses of every channel
+    have unit variance, predictions are in their units, and both are centred within each fold: the
+    folds' different training means would push a useless model below zero. A channel counts as much
+    as its predictions vary, little where ridge regression found nothing but noise.
 
     Parameters
     ----------
@@ -160,7 +160,8 @@ def pooled_correlations(
     -----
     The mean over channels of r has no ceiling that can be estimated: that would be a mean of square
     roots of the channels' reliabilities, biased for noisy channels, and the square root of their
-    mean is far above it where they differ. This r has one, see `noise_ceiling_of_repeats`.
+    mean is far above it where they differ. Shares of variance add up: `explainable_variance` is
+    the ceiling of this one, without bias.
 
     References
     ----------
@@ -181,7 +182,7 @@ def pooled_correlations(
         .mean(axis=1, dtype=np.float64)
         for sums in (shared, predicted)
     )
-    return np.divide(share, np.sqrt(size), out=np.zeros(n_sets), where=size > 0)
+    return np.divide(share * np.abs(share), size, out=np.zeros(n_sets), where=size > 0)
 
 
 def fold_correlations(
@@ -189,7 +190,7 @@ def fold_correlations(
 ) -> np.ndarray:
     """Return each channel's Pearson r of prediction and response, averaged over folds.
 
-    What the literature mostly reports the mean of. It has no ceiling, see `pooled_correlations`.
+    What the literature mostly reports the mean of. It has no ceiling, see `explained_variance`.
 
     Returns
     -------
@@ -210,7 +211,7 @@ def _correlations(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 def permuted_scores(
     models: Iterable[FoldModel], responses: np.ndarray, orders: Iterable[np.ndarray]
 ) -> np.ndarray:
-    """Return the pooled correlation of models that are refitted to the responses in other orders.
+    """Return the score of models that are refitted to the responses in other orders.
 
     The images of the responses change places as a whole, the same for all folds and channels, and
     every fold is fitted anew, penalties included. Relabelling predictions after the fit would not
@@ -227,6 +228,7 @@ def permuted_scores(
     Returns
     -------
     float64 array (n_orders,)
+        As Pearson r: without an effect its squares are no larger than what float32 rounds.
 
     References
     ----------
@@ -242,16 +244,16 @@ def permuted_scores(
     while block := list(itertools.islice(orders, max(1, BLOCK_COLUMNS // standard.shape[1]))):
         permuted = standard[np.stack(block, axis=1)].reshape(len(standard), -1)
         predictions = held_out_predictions(models, permuted)
-        scores.append(pooled_correlations(predictions, permuted, folds, len(block)))
+        explained = explained_variance(predictions, permuted, folds, len(block))
+        scores.append(np.copysign(np.sqrt(np.abs(explained)), explained))
     return np.concatenate(scores)
 
 
-def noise_ceiling_of_repeats(repeats: np.ndarray) -> float:
-    """Return the pooled correlation that a perfect model reaches with the mean over repeats.
+def explainable_variance(repeats: np.ndarray) -> float:
+    """Return the share of the variance over images, mean over channels, that is signal.
 
-    The square root of the share of the variance over images that is signal, mean over channels:
-    the root is taken of the mean, so that no single noisy channel biases it, and
-    `pooled_correlations` of the true means and the measured ones is the root of the same mean.
+    The ceiling of `explained_variance` of the mean over repeats, which predictions that are the
+    true means reach, whatever the reliabilities of the channels.
 
     Parameters
     ----------
@@ -261,8 +263,8 @@ def noise_ceiling_of_repeats(repeats: np.ndarray) -> float:
     Returns
     -------
     float
-        The root keeps the sign of the share, which is as often below zero as above it where there
-        is no signal; cut off at zero, noise would have a ceiling.
+        Without bias, so that it is as often below zero as above it where there is no signal; cut
+        off at zero, noise would have a ceiling.
 
     Notes
     -----
@@ -273,8 +275,8 @@ def noise_ceiling_of_repeats(repeats: np.ndarray) -> float:
 
     References
     ----------
-    Sahani & Linden 2003, NIPS 15:125; Hsu, Borst & Theunissen 2004, Network 15:91; Schoppe et al.
-    2016, Front Comput Neurosci 10:10.
+    Sahani & Linden 2003, Adv Neural Inf Process Syst 15:125; Hsu, Borst & Theunissen 2004, Network
+    15:91; Schoppe et al. 2016, Front Comput Neurosci 10:10.
     """
     n_repeats, n_images, _ = repeats.shape
     mean = repeats.mean(axis=0)
@@ -283,5 +285,4 @@ def noise_ceiling_of_repeats(repeats: np.ndarray) -> float:
     noise = (residuals**2).sum(axis=(0, 1)) / ((n_repeats - 1) * (n_images - 1)) / n_repeats
     variance = (centred**2).sum(axis=0) / (n_images - 1)
     ratio = np.divide(noise, variance, out=np.ones_like(noise), where=variance > 0)
-    signal = np.mean(1 - (n_images - 3) / (n_images - 1) * ratio)
-    return float(np.copysign(np.sqrt(np.abs(signal)), signal))
+    return float(np.mean(1 - (n_images - 3) / (n_images - 1) * ratio))
