@@ -336,12 +336,34 @@ def test_copies_of_a_channel_have_no_inverse():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("n_channels", "n_conditions"), [(50, 24), (500, 300), (5_000, 300), (50_000, 80)]
+)
 @pytest.mark.parametrize("metric", METRICS)
-def test_equal_patterns_are_at_distance_zero(metric, dtype):
+def test_equal_patterns_are_at_distance_zero_and_tie(metric, n_channels, n_conditions, dtype):
     """A rounding of 1e-16 would rank the pairs of equal patterns among themselves."""
     rng = np.random.default_rng(12)
-    patterns = np.repeat(rng.standard_normal((6, 50)), 4, axis=0) + 3
-    distances = squareform(pattern_distances(patterns, metric, dtype=dtype))
-    same = np.arange(24) // 4 == (np.arange(24) // 4)[:, None]
-    assert (distances[same] == 0).all()
-    assert (distances[~same] > 0.01).all()
+    half = np.maximum(rng.standard_normal((n_conditions // 2, n_channels)), 0) + 3
+    distances = pattern_distances(np.concatenate([half, half]), metric, dtype=dtype)
+    square = squareform(distances)
+    n = n_conditions // 2
+    assert (np.diagonal(square, n) == 0).all()
+    assert (squareform(square[:n, :n]) > 0).all()
+    for rows, columns in ((slice(n, None), slice(n, None)), (slice(n), slice(n, None))):
+        np.testing.assert_array_equal(square[rows, columns], square[:n, :n])
+    expected = pdist(half, SCIPY_NAMES.get(metric, metric))
+    tolerance = {np.float32: 1e-5, np.float64: 1e-10}[dtype] * max(expected.max(), 1)
+    np.testing.assert_allclose(squareform(square[:n, :n]), expected, rtol=0, atol=tolerance)
+
+
+def test_equal_patterns_tie_whatever_multiplies_and_zero_has_no_sign():
+    rng = np.random.default_rng(13)
+    patterns = rng.standard_normal((7, 9))
+    patterns[4], patterns[:, 0] = patterns[1], 0
+    patterns[4, 0] = -0.0
+    noise = 1e-4 * rng.standard_normal((6, 6))
+    found = squareform(
+        pattern_distances(patterns, "euclidean", products=lambda x: x @ x.T + noise + noise.T)
+    )
+    assert found[1, 4] == 0
+    np.testing.assert_array_equal(np.delete(found[1], [1, 4]), np.delete(found[4], [1, 4]))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from workflow.lib.errors import InputError
+from workflow.lib.rdms.vectors import condensed_index
 
 # Rows of the matrix of products computed at a time.
 ROWS = 256
@@ -29,10 +30,7 @@ def _squared(products: np.ndarray, own: float, others: np.ndarray) -> np.ndarray
 
 
 def _without_rounding(distances: np.ndarray, terms: np.ndarray | float) -> np.ndarray:
-    """Set differences of two terms to zero that are no larger than their rounding.
-
-    Equal patterns then have equal distances, zero, and ties among ranks are kept.
-    """
+    """Set differences of two terms to zero that are no larger than their rounding."""
     distances[distances <= ROUNDING * np.finfo(distances.dtype).eps * terms] = 0
     return distances
 
@@ -61,6 +59,9 @@ def pattern_distances(
 ) -> np.ndarray:
     """Return the distances between all pairs of patterns.
 
+    Equal patterns are at distance zero from one another and at equal distances from others,
+    so that ranks tie.
+
     Parameters
     ----------
     patterns : float array (n_conditions, n_channels)
@@ -88,13 +89,41 @@ def pattern_distances(
     its square, sum_p (x_p - y_p)^2. What rsatoolbox calls "euclidean" is their mean over channels,
     `sq_euclidean` / n_channels; likewise its "mahalanobis" and "crossnobis".
     """
+    first = _first_of_equal(patterns)
     centred = centred_for(patterns.astype(np.float64), metric).astype(dtype, copy=False)
+    distinct, number = np.unique(first, return_inverse=True)
+    if len(distinct) == len(patterns):
+        return _distances_of(centred, metric, products)
+    # A product of matrices is rounded differently from place to place: each pattern enters once.
+    among = _distances_of(centred[distinct], metric, products)
+    distances = np.zeros(len(patterns) * (len(patterns) - 1) // 2, among.dtype)
+    left, right = (number[side] for side in np.triu_indices(len(patterns), 1))
+    differ = left != right
+    distances[differ] = among[condensed_index(left[differ], right[differ], len(distinct))]
+    return distances
+
+
+def _first_of_equal(patterns: np.ndarray) -> np.ndarray:
+    """Return for each pattern (n_conditions, n_channels) the number of the first that equals it."""
+    found, known = np.arange(len(patterns)), {}
+    for i, row in enumerate(patterns):
+        # Zero has two signs, of which a sum leaves one.
+        first = known.setdefault(hash((row + 0).tobytes()), i)
+        if first != i and np.array_equal(row, patterns[first]):
+            found[i] = first
+    return found
+
+
+def _distances_of(
+    centred: np.ndarray, metric: str, products: Callable[[np.ndarray], np.ndarray] | None
+) -> np.ndarray:
+    """Return the distances (n_pairs,) of patterns prepared by `centred_for`."""
     if products is not None:
         return distances_from_gram(products(centred), metric)
     n = len(centred)
     squares = np.einsum("ij,ij->i", centred, centred)
     _check_metric(metric, squares)
-    distances = np.empty(n * (n - 1) // 2, dtype)
+    distances = np.empty(n * (n - 1) // 2, centred.dtype)
     for start in range(0, n, ROWS):
         block = centred[start : start + ROWS] @ centred[start:].T
         _write_rows(distances, block, squares, first=start, metric=metric)
