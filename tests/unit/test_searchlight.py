@@ -14,7 +14,7 @@ from rsatoolbox.data import Dataset
 from rsatoolbox.rdm import RDMs, calc_rdm
 from rsatoolbox.rdm import compare as rsatoolbox_compare
 from rsatoolbox.util.searchlight import get_volume_searchlight
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import pdist, squareform
 from scipy.stats import rankdata
 
 from workflow.lib.errors import InputError
@@ -171,6 +171,17 @@ def test_rdms_are_those_of_scipy(metric):
         expected = pdist(own, {"sq_euclidean": "sqeuclidean"}.get(metric, metric))
         np.testing.assert_allclose(rdm, expected, rtol=0, atol=1e-10)
         np.testing.assert_allclose(rdm, pattern_distances(own, metric), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("metric", [name for name in METRICS if name != "crossnobis"])
+def test_equal_patterns_are_at_distance_zero_and_tie(metric):
+    patterns, voxels, mask = small_brain(8)
+    patterns[4] = patterns[1]
+    light = Searchlight(patterns, voxels, mask=mask, affine=AFFINE, radius=2.5, metric=metric)
+    for rdm in light.rdms(light.computed):
+        square = squareform(rdm)
+        assert square[1, 4] == 0
+        np.testing.assert_array_equal(np.delete(square[1], [1, 4]), np.delete(square[4], [1, 4]))
 
 
 @pytest.mark.parametrize("n_runs", [2, 3, 5])
