@@ -31,6 +31,7 @@ pathvars:
 
 
 include: "workflow/rules/stages/acquire.smk"
+include: "workflow/rules/stages/patterns.smk"
 include: "workflow/rules/stages/rdms.smk"
 include: "workflow/rules/stages/features.smk"
 include: "workflow/rules/stages/infer.smk"

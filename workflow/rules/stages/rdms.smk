@@ -1,6 +1,7 @@
 # Stage rdms: raw RDM files in any format and order -> aligned rsatoolbox HDF5.
 #
-# In: the raw files of a study, as its config block describes them: RDMs, or patterns of responses.
+# In: the raw files of a study, as its config block describes them; of patterns of responses those
+# that stage patterns has prepared, <results>/<study>/patterns/.
 # Out: <results>/<study>/rdms/ with images.csv (the common images, in the order of every RDM of
 # the study), one file per subject (ROIs x sessions), their joint RDM, one file per model (layers).
 
@@ -63,37 +64,6 @@ rule import_brain_rdms:
         code=script_digest("rdms/import_brain_rdms.py"),
     script:
         "../../../scripts/rdms/import_brain_rdms.py"
-
-
-rule extract_patterns:
-    """Read one subject's response patterns in every ROI, and prepare them."""
-    input:
-        brain_raw_files,
-    output:
-        "<results>/{study}/patterns/brain_{subject}.h5",
-    log:
-        "<logs>/{study}/patterns/brain_{subject}.log",
-    benchmark:
-        "<benchmarks>/{study}/patterns/brain_{subject}.tsv"
-    wildcard_constraints:
-        study=studies_with("patterns"),
-        subject=one_of(SUBJECTS),
-    conda:
-        "../../../envs/neuro.yaml"
-    threads: 1
-    resources:
-        mem_mb=size_mb(4),
-        runtime=60,
-    params:
-        source=brain_source,
-        detrend=setting("brain", "detrend"),
-        standardise=setting("brain", "standardise"),
-        remove_mean_pattern=setting("brain", "remove_mean_pattern"),
-        match=setting("images", "match"),
-        folder=raw_folder_of,
-        code=script_digest("rdms/extract_patterns.py"),
-    script:
-        "../../../scripts/rdms/extract_patterns.py"
 
 
 rule compute_brain_rdms:
