@@ -15,7 +15,7 @@ import numpy as np
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.files import open_pattern_file
 from workflow.lib.rdms.alignment import positions
-from workflow.lib.rdms.files import RDMFile
+from workflow.lib.rdms.rdm_file import RDMFile
 from workflow.lib.rdms.source import listed_names
 from workflow.lib.sources import items_of
 

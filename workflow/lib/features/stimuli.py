@@ -16,7 +16,9 @@ from PIL import Image, UnidentifiedImageError
 
 from workflow.lib.errors import InputError, one_line
 from workflow.lib.rdms.alignment import IMAGE_SUFFIXES, positions
-from workflow.lib.rdms.files import _damaged, _matlab_chars, _numpy_errors, as_strings, one_of
+from workflow.lib.rdms.array_files import numpy_errors
+from workflow.lib.rdms.hdf5_files import matlab_chars
+from workflow.lib.rdms.rdm_file import as_strings, damaged, one_of
 from workflow.lib.rdms.source import listed_names
 from workflow.lib.tables import read_table
 
@@ -203,7 +205,7 @@ def _open_zip(folder: Path, block: Mapping) -> _Source:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
-        raise _damaged(path.name, error) from error
+        raise damaged(path.name, error) from error
     pattern = block.get("key") or "*"
     members = {
         member.filename: member
@@ -229,7 +231,7 @@ def _open_zip(folder: Path, block: Mapping) -> _Source:
             with archive.open(members[files[i]]) as file:
                 data = file.read(MAX_FILE_BYTES + 1)
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
-            raise _damaged(what, error) from error
+            raise damaged(what, error) from error
         _check_file_size(what, len(data))
         return decoded(io.BytesIO(data), what)
 
@@ -330,7 +332,7 @@ def _check_file_size(what: str, n_bytes: int) -> None:
 def _open_numpy(folder: Path, block: Mapping) -> _Source:
     path = _existing(folder / block["files"])
     # Of an .npy, a memory map: only the images in use are held.
-    with _numpy_errors(path.name):
+    with numpy_errors(path.name):
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
     if isinstance(loaded, np.ndarray):
         return _array_source(loaded, path.name, lambda key: _no_names(path.name))
@@ -338,7 +340,7 @@ def _open_numpy(folder: Path, block: Mapping) -> _Source:
     what = f"{path.name}, {key}"
 
     def variable(name: str) -> np.ndarray:
-        with _numpy_errors(f"{path.name}, {name}"):
+        with numpy_errors(f"{path.name}, {name}"):
             return loaded[name]
 
     def stored_names(wanted: str | None) -> list[str]:
@@ -378,13 +380,13 @@ def _open_matlab5(path: Path) -> tuple[list[str], Callable[[str], object]]:
     try:
         variables = [name for name, _, _ in scipy.io.whosmat(path)]
     except Exception as error:  # scipy raises almost anything on a damaged file
-        raise _damaged(path.name, error) from error
+        raise damaged(path.name, error) from error
 
     def read(key: str) -> object:
         try:
             value = scipy.io.loadmat(path, variable_names=[key])[key]
         except Exception as error:
-            raise _damaged(f"{path.name}, {key}", error) from error
+            raise damaged(f"{path.name}, {key}", error) from error
         if value.dtype.names:
             return {name: list(value[name].ravel("F")) for name in value.dtype.names}
         return list(value.ravel("F")) if value.dtype == object else value
@@ -397,10 +399,10 @@ def _open_matlab73(path: Path) -> tuple[list[str], Callable[[str], object]]:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise _damaged(path.name, error) from error
+        raise damaged(path.name, error) from error
 
     def array(item: h5py.Dataset) -> np.ndarray:
-        texts = _matlab_chars(item)
+        texts = matlab_chars(item)
         return item[()].T if texts is None else np.array(texts)
 
     def read(key: str) -> object:

@@ -16,18 +16,12 @@ import scipy.io
 
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.observations import SEPARATORS, column_of, read_columns
-from workflow.lib.patterns.session import axis_of, the_same
-from workflow.lib.rdms.files import (
-    HDF5RDMFile,
-    MatlabRDMFile,
-    NumpyRDMFile,
-    RDMFile,
-    as_strings,
-    hdf5_strings,
-    is_number,
-    one_of,
-)
-from workflow.lib.sources import IMAGE_SUFFIXES, Axis, axes_of, items_of
+from workflow.lib.patterns.session import the_same
+from workflow.lib.rdms.array_files import NumpyRDMFile, is_number
+from workflow.lib.rdms.hdf5_files import HDF5RDMFile, hdf5_strings
+from workflow.lib.rdms.matlab_files import MatlabRDMFile
+from workflow.lib.rdms.rdm_file import RDMFile, as_strings, one_of
+from workflow.lib.sources import IMAGE_SUFFIXES, Axis, axes_of, axis_of, items_of
 
 # What observation descriptors and columns with the run are called, where the config does not say.
 RUN_NAMES = ("run", "runs")

@@ -11,7 +11,8 @@ import pandas as pd
 
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.alignment import positions
-from workflow.lib.rdms.files import IF_NO_RDMS, RDMFile, open_rdm_file
+from workflow.lib.rdms.files import open_rdm_file
+from workflow.lib.rdms.rdm_file import IF_NO_RDMS, RDMFile
 from workflow.lib.rdms.vectors import take_conditions
 from workflow.lib.sources import Axis, axes_of, files_of, items_of
 

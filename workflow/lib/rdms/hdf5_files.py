@@ -1,0 +1,176 @@
+"""RDMs in HDF5 files: plain ones, those of rsatoolbox, and MATLAB's from version 7.3 on."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from workflow.lib.errors import InputError
+from workflow.lib.rdms.rdm_file import ArrayRDMFile, as_strings, damaged, one_of, stacked
+
+
+class HDF5RDMFile(ArrayRDMFile):
+    """Plain HDF5, rsatoolbox HDF5, or MATLAB v7.3 (which is HDF5 with its axes reversed)."""
+
+    def _open(self) -> None:
+        self._file = _open_hdf5(self.path)
+        try:
+            self._open_variable()
+        except (OSError, KeyError, RuntimeError) as error:  # what h5py raises on broken contents
+            self._file.close()
+            raise damaged(self.path.name, error) from error
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _open_variable(self) -> None:
+        if self._is_rsatoolbox() and self.key in (None, "dissimilarities"):
+            self._open_rsatoolbox()
+            return
+        variables = [name for name in self._file if not name.startswith("#")]
+        # A key may lead into groups: subject1/rdm.
+        inside = self.key is not None and self.key in self._file
+        key = self.key if inside else one_of(self.key, variables, self.path.name, "variable", "key")
+        self.what = f"{self.path.name}, {key}"
+        item = self._file[key]
+        kind = _matlab_class(item)
+        if isinstance(item, h5py.Group) and kind is not None:
+            self._open_struct_array(item)
+        elif isinstance(item, h5py.Group):
+            raise InputError(
+                f"{self.what}: found a group of {', '.join(map(repr, item)) or 'nothing'}, "
+                f"expected an array of RDMs; name it by `key`, for example {key}/<name>"
+            )
+        elif kind == "cell":
+            self._set_array(self._stacked(item))
+        else:
+            # MATLAB writes the last axis first.
+            self._set_array(item[()].T if kind is not None else item)
+
+    def _is_rsatoolbox(self) -> bool:
+        return (
+            "pattern_descriptors" in self._file
+            and isinstance(self._file.get("dissimilarities"), h5py.Dataset)
+            and self._file["dissimilarities"].ndim == 2
+        )
+
+    def _open_rsatoolbox(self) -> None:
+        self.what = self.path.name
+        # Always (n_rdms, n_pairs), even where both numbers are equal.
+        self._set_array(self._file["dissimilarities"], rdm_axes=(1,))
+        self.descriptors = {
+            name: np.array(values)
+            for name, values in hdf5_strings(self._file.get("rdm_descriptors")).items()
+        }
+
+    def _open_struct_array(self, group: h5py.Group) -> None:
+        field = one_of(self.field, list(group), self.what, "struct field", "field")
+        item = group[field]
+        if isinstance(item, h5py.Group):
+            raise InputError(
+                f"{self.what}, {field}: found a struct, expected a numeric field; name another by "
+                "`field` in the config"
+            )
+        self._set_array(self._stacked(item) if item.dtype == h5py.ref_dtype else item[()].T)
+        for name in group:
+            texts = self._texts(group[name]) if name != field else None
+            if texts is not None:
+                self.descriptors[name] = np.array(texts)
+
+    def _stacked(self, references: h5py.Dataset) -> np.ndarray:
+        """Return what the references of a cell or struct array point to, as one array."""
+        items = [self._file[reference] for reference in references[()].T.flat]
+        if not all(isinstance(item, h5py.Dataset) for item in items):
+            raise InputError(f"{self.what}: found structs in it, expected RDMs; flatten it")
+        arrays = [item[()].T for item in items]
+        return stacked(arrays, references.shape[::-1], self.what)
+
+    def _texts(self, item: h5py.Dataset | h5py.Group) -> list[str] | None:
+        """Return the strings of a variable, None if it holds anything else."""
+        if not isinstance(item, h5py.Dataset) or not item.shape:
+            return None
+        if item.dtype.kind == "S" or h5py.check_string_dtype(item.dtype):
+            return as_strings(item[()])
+        if item.dtype != h5py.ref_dtype:
+            return matlab_chars(item)
+        cells = [matlab_chars(self._file[reference]) for reference in item[()].T.flat]
+        return None if None in cells else ["".join(cell) for cell in cells]
+
+    def stored_names(self, key: str | None) -> list[str]:
+        """Return an rsatoolbox pattern descriptor, or the strings of another variable."""
+        if "pattern_descriptors" in self._file:
+            return self._pattern_descriptor(key)
+        texts = {name: self._texts(item) for name, item in self._file.items() if name[0] != "#"}
+        if key is not None and isinstance(self._file.get(key), h5py.Dataset):
+            # Numbers can be names too, but only where the config says so.
+            texts[key] = self._texts(self._file[key]) or as_strings(self._file[key][()])
+        found = {name: names for name, names in texts.items() if names is not None}
+        chosen = one_of(key, list(found), self.path.name, "variable of names", "conditions.key")
+        return found[chosen]
+
+    def _pattern_descriptor(self, key: str | None) -> list[str]:
+        found = hdf5_strings(self._file["pattern_descriptors"])
+        # rsatoolbox adds a running index; it names positions, not images.
+        candidates = [name for name in found if name != "index"]
+        # A label that images share (their category) cannot be what names them.
+        unique = [name for name in candidates if len(set(found[name])) == len(found[name])]
+        chosen = one_of(
+            key,
+            unique if key is None and unique else candidates,
+            self.path.name,
+            "pattern descriptor",
+            "conditions.key",
+        )
+        return found[chosen]
+
+    def close(self) -> None:
+        """Close the HDF5 file."""
+        self._file.close()
+
+
+def _open_hdf5(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(
+            f"{path.name}: found {path.stat().st_size} bytes that are no complete HDF5 file "
+            f"({error}), expected a whole one; download or copy it again"
+        ) from error
+
+
+def _matlab_class(item: h5py.Dataset | h5py.Group) -> str | None:
+    """Return what MATLAB calls the type of a variable, None where MATLAB did not write it."""
+    name = item.attrs.get("MATLAB_class")
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def matlab_chars(item: h5py.Dataset | h5py.Group) -> list[str] | None:
+    """Return the rows of a MATLAB char matrix, None if it is something else."""
+    if _matlab_class(item) != "char":
+        return None
+    if "MATLAB_empty" in item.attrs:
+        return [""]
+    rows = np.atleast_2d(item[()].T).astype("<u2")
+    return [row.tobytes().decode("utf-16-le", errors="replace").strip() for row in rows]
+
+
+def hdf5_strings(group: h5py.Group | None) -> dict[str, list[str]]:
+    """Return the one-dimensional members of a group as str, decoded whatever their type.
+
+    h5py gives fixed- and variable-length strings as bytes, which equal no str.
+    """
+    if group is None:
+        return {}
+    members = {name: item for name, item in group.items() if isinstance(item, h5py.Dataset)}
+    found = {
+        name: as_strings(item[()])
+        for name, item in members.items()
+        if item.shape and item.ndim == 1
+    }
+    # rsatoolbox writes tuples of str as attributes.
+    found.update(
+        (name, as_strings(value))
+        for name, value in group.attrs.items()
+        if isinstance(value, np.ndarray) and value.ndim == 1
+    )
+    return found

@@ -1,0 +1,276 @@
+"""What all formats of RDM files share: axes over RDMs, checks, names, and errors."""
+
+import contextlib
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from workflow.lib.errors import InputError
+from workflow.lib.rdms.vectors import as_floats, check_dissimilarities, n_conditions, to_condensed
+
+# What errors about the shape of RDMs end with.
+IF_NO_RDMS = (
+    "; activations (images x units) are given by `features`, responses by `brain: {data: patterns}`"
+)
+
+
+class RDMFile:
+    """RDMs in one variable of one file.
+
+    Attributes
+    ----------
+    what : str
+        The file (and variable) as errors name it.
+    shape : tuple of int
+        Axes over RDMs; () for a file with a single RDM.
+    descriptors : dict, name -> array of str of size prod(shape)
+        Labels of the RDMs, where the format has them.
+    """
+
+    def __init__(self, path: Path, key: str | None, field: str | None) -> None:
+        self.path, self.key, self.field = path, key, field
+        self.what = path.name if key is None else f"{path.name}, {key}"
+        self.shape: tuple[int, ...] = ()
+        self.descriptors: dict[str, np.ndarray] = {}
+        self._open()
+        # A struct whose field holds several RDMs has fewer labels than RDMs: they name no RDM.
+        n_rdms = math.prod(self.shape)
+        self.descriptors = {
+            name: values for name, values in self.descriptors.items() if len(values) == n_rdms
+        }
+
+    def _open(self) -> None:
+        raise NotImplementedError
+
+    def _raw(self, index: tuple[int, ...]) -> np.ndarray:
+        """Return one RDM as stored: square, or condensed with any singleton axes."""
+        raise NotImplementedError
+
+    def stored_names(self, key: str | None) -> list[str]:
+        """Return the names of the conditions that the file itself holds.
+
+        Parameters
+        ----------
+        key : str or None
+            Descriptor or variable with the names; None to look for the only candidate.
+        """
+        raise InputError(
+            f"{self.what}: found no names of conditions in this format, expected `conditions: "
+            "{from: list, file: ...}` or, if all files share one order, `{from: order}`"
+        )
+
+    def close(self) -> None:
+        """Release the file."""
+
+    def vector(self, index: Sequence[int]) -> np.ndarray:
+        """Return one RDM as a checked condensed vector, (n_pairs,) in its stored dtype."""
+        where = f"{self.what}{list(index) if index else ''}"
+        raw = self._raw(tuple(index))
+        values = np.squeeze(raw) if raw.ndim > 2 or 1 in raw.shape else raw
+        if values.dtype.kind not in "fiub":
+            raise _not_numbers(where, values)
+        values = as_floats(values)
+        if values.ndim == 2 and values.shape[0] != values.shape[1]:
+            raise InputError(
+                f"{where}: found shape {values.shape}, expected a square RDM; give one row and one "
+                f"column per condition{IF_NO_RDMS}"
+            )
+        if values.ndim == 2:
+            values = to_condensed(values, where)
+        elif values.ndim != 1:
+            raise InputError(
+                f"{where}: found shape {raw.shape}, expected one RDM, square or condensed; "
+                f"describe the other axes as subjects, sessions, rois or layers{IF_NO_RDMS}"
+            )
+        with _naming(where):
+            n_conditions(values.size)
+        return check_dissimilarities(values, where)
+
+    @cached_property
+    def n_conditions(self) -> int:
+        """Number of conditions of the file's RDMs."""
+        with _naming(self.what):
+            return self._n_conditions()
+
+    def _n_conditions(self) -> int:
+        return n_conditions(self.vector((0,) * len(self.shape)).size)
+
+
+class ArrayRDMFile(RDMFile):
+    """RDMs in a numeric array, square or condensed, with axes over RDMs before or after them."""
+
+    array: np.ndarray | h5py.Dataset
+
+    def _set_array(
+        self, array: np.ndarray | h5py.Dataset, rdm_axes: tuple[int, ...] | None = None
+    ) -> None:
+        if array.dtype.kind not in "fiub" or array.shape is None:
+            raise _not_numbers(self.what, array)
+        self.array = array
+        self._rdm_axes = rdm_axes or _find_rdm_axes(array, self.what)
+        # MATLAB and careless np.save calls leave axes of length one; the config need not say so.
+        self._kept = tuple(
+            axis
+            for axis, length in enumerate(array.shape)
+            if length != 1 and axis not in self._rdm_axes
+        )
+        self.shape = tuple(array.shape[axis] for axis in self._kept)
+
+    def _raw(self, index: tuple[int, ...]) -> np.ndarray:
+        try:
+            return _one_rdm(self.array, self._rdm_axes, dict(zip(self._kept, index, strict=True)))
+        except OSError as error:
+            raise damaged(self.what, error) from error
+
+    def _n_conditions(self) -> int:
+        length = int(self.array.shape[self._rdm_axes[-1]])
+        return length if len(self._rdm_axes) == 2 else n_conditions(length)
+
+
+def _one_rdm(
+    array: np.ndarray | h5py.Dataset,
+    rdm_axes: tuple[int, ...],
+    position: Mapping[int, int] | None = None,
+) -> np.ndarray:
+    """Return one RDM: everything along `rdm_axes`, one position (0 if not given) elsewhere."""
+    place = [
+        slice(None) if axis in rdm_axes else (position or {}).get(axis, 0)
+        for axis in range(array.ndim)
+    ]
+    return np.asarray(array[tuple(place)])
+
+
+def _find_rdm_axes(array: np.ndarray | h5py.Dataset, what: str) -> tuple[int, ...]:
+    """Return the two axes of square RDMs, or the one axis of condensed ones.
+
+    numpy users save (subjects, n, n) and (subjects, n_pairs), MATLAB users (n, n, subjects) and
+    (n_pairs, subjects). Neighbouring axes of one length hold square RDMs if what lies there is
+    symmetric with a zero diagonal; the last ones need no such look where no others compete.
+    Condensed RDMs lie along the first or last axis, the one that can hold n(n-1)/2 pairs; where
+    both can, along the longer: there are fewer subjects than pairs.
+    """
+    axes = [axis for axis, length in enumerate(array.shape) if length > 1]
+    if not axes:
+        raise InputError(
+            f"{what}: found {array.size} number(s) of shape {array.shape}, expected RDMs; name "
+            "another variable by `key` in the config"
+        )
+    equal = [pair for pair in itertools.pairwise(axes) if len({array.shape[i] for i in pair}) == 1]
+    if equal == [tuple(axes[-2:])]:
+        return equal[0]
+    for pair in reversed(equal):
+        if _is_square_rdm(_one_rdm(array, pair)):
+            return pair
+    # None is an RDM as it stands: take the likeliest, whose error then says what is wrong.
+    for pair in reversed(equal):
+        if pair[1] == axes[-1] or array.shape[pair[0]] == max(array.shape):
+            return pair
+    possible = [axis for axis in (axes[-1], axes[0]) if _is_triangular(array.shape[axis])]
+    return (max(possible or axes[-1:], key=lambda axis: array.shape[axis]),)
+
+
+def _is_square_rdm(values: np.ndarray) -> bool:
+    values = np.squeeze(values)
+    try:
+        to_condensed(values, "")
+    except InputError:
+        return False
+    return bool(values.any())
+
+
+def _is_triangular(n_pairs: int) -> bool:
+    try:
+        n_conditions(n_pairs)
+    except InputError:
+        return False
+    return True
+
+
+def _not_numbers(what: str, values: np.ndarray | h5py.Dataset) -> InputError:
+    return InputError(
+        f"{what}: found values of type {values.dtype}, expected numbers; name another variable by "
+        "`key` in the config, or export the RDMs as numbers"
+    )
+
+
+def damaged(what: str, error: Exception) -> InputError:
+    """Return the error for a file that another library could not read."""
+    return InputError(
+        f"{what}: found data that cannot be read ({error}), expected a whole file; download or "
+        "copy it again"
+    )
+
+
+@contextlib.contextmanager
+def _naming(what: str) -> Iterator[None]:
+    """Put the file in front of an error about a number of pairs, which does not know it."""
+    try:
+        yield
+    except InputError as error:
+        known = str(error).startswith(what)
+        raise InputError(str(error) if known else f"{what}: {error}{IF_NO_RDMS}") from None
+
+
+def stacked(arrays: list[np.ndarray], shape: tuple[int, ...], what: str) -> np.ndarray:
+    """Return equally shaped RDMs as one array (*shape, ...)."""
+    shapes = {array.shape for array in arrays}
+    if len(shapes) != 1:
+        raise InputError(
+            f"{what}: found RDMs of {len(shapes)} different shapes {sorted(shapes)}, expected one "
+            "shape; keep conditions apart that not all of them have"
+        )
+    return np.stack(arrays).reshape(*shape, *shapes.pop())
+
+
+def one_of(
+    wanted: str | None, available: Sequence[str], where: str, kind: str, setting: str
+) -> str:
+    """Return the wanted name, or the only one there is.
+
+    Parameters
+    ----------
+    wanted : str or None
+        What the config names, if it does.
+    available : sequence of str
+    where, kind, setting : str
+        How errors name the file, what the names stand for, and the config key to correct.
+
+    Raises
+    ------
+    InputError
+        There is no such name, or no way to choose.
+    """
+    if wanted is None and kind == "struct field" and "RDM" in available:
+        return "RDM"
+    if wanted is None and len(available) == 1:
+        return available[0]
+    if wanted in available:
+        return str(wanted)
+    listed = ", ".join(map(repr, available)) or "none"
+    found = f"several ({listed})" if wanted is None and available else listed
+    expected = "one" if wanted is None else repr(wanted)
+    raise InputError(
+        f"{where}: found {kind}: {found}; expected {expected}; name it by `{setting}` in the config"
+    )
+
+
+def as_strings(values: np.ndarray) -> list[str]:
+    """Return the values of an array of any shape and type, such as a MATLAB cell array, as str."""
+    flat = np.asarray(values).ravel()
+    return [as_string(value).strip() for value in flat]
+
+
+def as_string(value: object) -> str:
+    """Return one value of such an array as str; whole numbers without a point."""
+    if isinstance(value, np.ndarray):  # a cell of a MATLAB cell array
+        return as_string(value.item()) if value.size == 1 else "".join(map(str, value.ravel()))
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    if isinstance(value, np.floating) and value == np.rint(value):
+        return str(int(value))  # MATLAB numbers its sessions 1.0 and 2.0
+    return str(value)
