@@ -105,8 +105,8 @@ def _caption(comparator: str, heading: str, agreement: pd.Series, n_folds: int) 
         f"{heading}. Above: RSA ({comparator}). Below: ridge encoding, share of the variance of "
         f"the responses over channels and held-out images that is explained ({n_folds} folds; "
         "squared Pearson r, negative where r is). Its ceiling is the share that is signal, from "
-        "the responses' variance between runs, where runs allow it; near or below zero there is none "
-        "to be seen. Means over subjects. "
+        "the responses' variance between runs, where runs allow it; near or below zero there is "
+        "none to be seen. Means over subjects. "
         "Outlined: the layer that each method prefers in a ROI; both prefer the same one in "
         f"{int(agreement.sum())} of {len(agreement)} ROIs (descriptive). Tests are in the tables."
     )
