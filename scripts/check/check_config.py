@@ -54,7 +54,7 @@ from workflow.lib.searchlight.maps import grid_of
 from workflow.lib.searchlight.spheres import sphere_offsets
 from workflow.lib.sources import (
     WHOLE_BRAIN,
-    axes_of,
+    axis_of,
     model_source,
     pattern_files,
     searchlight_source,
@@ -223,7 +223,7 @@ def _patterns(
 ) -> Iterator[tuple[str, dict[str, Patterns]]]:
     """Yield every subject with the patterns of a source, prepared as the study says."""
     brain = study["brain"]
-    for subject in next(a.names for a in axes_of(brain) if a.placeholder == "subject"):
+    for subject in axis_of(brain, "subject").names:
         yield (
             subject,
             extract_patterns(

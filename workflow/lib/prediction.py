@@ -17,7 +17,7 @@ from workflow.lib.features.networks import layer_extractor, load_network
 from workflow.lib.features.unit_blocks import BLOCK_UNITS
 from workflow.lib.rdms.vectors import working_dtype
 from workflow.lib.searchlight.statistics import MAPS_BYTES, PRODUCT_COLUMNS, ROWS_BYTES
-from workflow.lib.sources import axes_of
+from workflow.lib.sources import axes_of, axis_of
 
 SECONDS_PER_JOB = 2.0
 
@@ -291,4 +291,4 @@ def study_size(study: Mapping, n_images: int) -> Size:
 
 def layers_of(model: Mapping) -> tuple[str, ...]:
     """Return the labels of a model's layers."""
-    return next(axis.names for axis in axes_of(model) if axis.placeholder == "layer")
+    return axis_of(model, "layer").names

@@ -119,6 +119,11 @@ def axes_of(source: Mapping) -> list[Axis]:
     ]
 
 
+def axis_of(source: Mapping, placeholder: str) -> Axis | None:
+    """Return the axis of a source with this placeholder, None if it has none."""
+    return next((axis for axis in axes_of(source) if axis.placeholder == placeholder), None)
+
+
 def _axis(placeholder: str, block: Mapping) -> Axis:
     names = block["names"]
     values = list(names.values()) if isinstance(names, Mapping) else list(names)
@@ -253,7 +258,7 @@ def pattern_files(
     folder : folder of the raw files, in which a file per condition is looked for
     fixed : labels to restrict the source to, for example {"subject": "01"}
     """
-    rois = next(axis for axis in axes_of(source) if axis.placeholder == "roi")
+    rois = axis_of(source, "roi")
     beside = [
         (source.get("observations") or {}).get("file"),
         source["conditions"]["file"] if source["conditions"]["from"] == "list" else None,

@@ -24,7 +24,7 @@ from workflow.lib.layout import (
     study_raw_files,
     weight_files,
 )
-from workflow.lib.sources import JOINT_SUBJECT, axes_of, model_source, source_keys
+from workflow.lib.sources import JOINT_SUBJECT, axis_of, model_source, source_keys
 
 REPOSITORY = Path(workflow.basedir)
 DATASETS_FILE = REPOSITORY / "config" / "datasets.yaml"
@@ -63,7 +63,8 @@ def script_digest(script):
 
 def axis_names(source, placeholder):
     """Return the labels of a source along an axis, () if it has none."""
-    return next((axis.names for axis in axes_of(source) if axis.placeholder == placeholder), ())
+    axis = axis_of(source, placeholder)
+    return axis.names if axis else ()
 
 
 def setting(*keys):

@@ -26,9 +26,9 @@ from workflow.lib.errors import InputError
 from workflow.lib.patterns.files import ArraySession
 from workflow.lib.patterns.images import ImageSession, check_grid
 from workflow.lib.patterns.observations import Observations, observations_of
-from workflow.lib.patterns.session import Session, axis_of
+from workflow.lib.patterns.session import Session
 from workflow.lib.rdms.alignment import merged_repeats
-from workflow.lib.sources import IMAGE_SUFFIXES
+from workflow.lib.sources import IMAGE_SUFFIXES, axis_of
 
 log = logging.getLogger("workflow")
 

@@ -10,7 +10,6 @@ from typing import Protocol
 import numpy as np
 
 from workflow.lib.errors import InputError
-from workflow.lib.sources import Axis, axes_of
 
 
 class Session(Protocol):
@@ -49,11 +48,6 @@ class Session(Protocol):
 
     def read(self) -> dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]:
         """Return roi -> (measurements (n_observations, n_channels), channel descriptors)."""
-
-
-def axis_of(block: Mapping, placeholder: str) -> Axis | None:
-    """Return the axis of a block with this placeholder, None if it has none."""
-    return next((axis for axis in axes_of(block) if axis.placeholder == placeholder), None)
 
 
 def the_same(by_roi: Mapping[str, list[str] | None], what: str) -> list[str] | None:

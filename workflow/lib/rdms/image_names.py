@@ -8,7 +8,7 @@ from workflow.lib.features.activations import activation_names
 from workflow.lib.features.stimuli import open_stimuli
 from workflow.lib.patterns.reading import condition_names
 from workflow.lib.rdms.source import names_by_file
-from workflow.lib.sources import axes_of
+from workflow.lib.sources import axis_of
 
 STIMULI = "stimuli"
 
@@ -36,10 +36,9 @@ def study_names(
     dict, file (or "patterns of <subject>", or "stimuli") -> names in its own order
     """
     if brain["data"] == "patterns":
-        subjects = next(axis for axis in axes_of(brain) if axis.placeholder == "subject")
         names = {
             f"patterns of {subject}": condition_names(brain, folder, subject, match)
-            for subject in subjects.names
+            for subject in axis_of(brain, "subject").names
         }
     else:
         names = names_by_file(brain, folder)
