@@ -7,7 +7,12 @@ import pandas as pd
 
 from workflow.lib.inference.bootstrap import bootstrap_ceilings
 from workflow.lib.inference.draw_store import CeilingDraws, write_ceiling_draws
-from workflow.lib.inference.study_resamples import n_drawn, n_exact_resamples, study_counts
+from workflow.lib.inference.study_resamples import (
+    n_drawn,
+    n_exact_resamples,
+    stretched,
+    study_counts,
+)
 from workflow.lib.inference.variance import one_factor_variance
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images, check_same_rows
@@ -19,6 +24,7 @@ def estimate_noise_ceiling(
     subjects: Sequence[RDMStore],
     counts: np.ndarray,
     *,
+    resample: str,
     comparators: Sequence[str],
     n_exact_ranks: int | None,
     engine: str,
@@ -29,6 +35,7 @@ def estimate_noise_ceiling(
     ----------
     subjects : the subjects' RDMs
     counts : int array (n_resamples, n_images), the resamples of the study
+    resample : what they draw, a key of `workflow.lib.inference.study_resamples.RESAMPLING`
     comparators : names of `workflow.lib.rsa.comparators.COMPARATORS`
     n_exact_ranks : resamples for which ranks are computed anew
     engine : a key of `workflow.lib.rsa.engines.ENGINES`
@@ -52,6 +59,7 @@ def estimate_noise_ceiling(
                 drawn[:, :, i] = bootstrap_ceilings(
                     vectors, name, counts[:n_draws], n_images=n_images
                 )
+        drawn = (stretched(draws, subjects[0], resample) for draws in drawn)
         ceilings[name] = CeilingDraws(*bounds, *drawn)
     return ceilings
 
@@ -103,6 +111,7 @@ if __name__ == "__main__":
                 resample=snakemake.params.resample,
                 seed=snakemake.params.seed,
             ),
+            resample=snakemake.params.resample,
             comparators=snakemake.params.comparators,
             n_exact_ranks=snakemake.params.n_exact_ranks,
             engine=snakemake.params.engine,

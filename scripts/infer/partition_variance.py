@@ -8,7 +8,12 @@ import pandas as pd
 from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import bootstrap_similarities
 from workflow.lib.inference.jackknife import image_influence, linearised_draws
-from workflow.lib.inference.study_resamples import n_drawn, n_exact_resamples, study_counts
+from workflow.lib.inference.study_resamples import (
+    n_drawn,
+    n_exact_resamples,
+    stretched,
+    study_counts,
+)
 from workflow.lib.inference.variance import interval, one_factor_variance
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images
@@ -71,7 +76,10 @@ def partition_subject(
         except InputError as error:
             raise InputError(f"rsa.{brain.descriptors['study']}.partition: {error}") from None
         n_exact = n_exact_resamples(name, brain.n_images, len(counts), n_exact_ranks)
-        draws = share_draws(rdms, brains, name, counts, exact=n_exact == len(counts))
+        draws = [
+            stretched(part, brain, resample)
+            for part in share_draws(rdms, brains, name, counts, exact=n_exact == len(counts))
+        ]
         tables.append(
             partition_rows(found, draws, rois, n_drawn(brain, resample)).assign(
                 comparator=name, n_resamples=len(counts)
@@ -123,7 +131,7 @@ def share_draws(
 
 def partition_rows(
     found: VariancePartition,
-    draws: tuple[np.ndarray, np.ndarray],
+    draws: Sequence[np.ndarray],
     rois: Sequence[str],
     n: int,
 ) -> pd.DataFrame:
@@ -134,7 +142,7 @@ def partition_rows(
     found : the partition over all images
     draws : R^2 and shares on resampled images, each (n_resamples, n_sets, n_rois)
     rois : names of the ROIs
-    n : number of images, or groups of them, that a resample draws
+    n : see `workflow.lib.inference.study_resamples.n_drawn`
     """
     names = [" + ".join(models) for models in found.sets]
     table = pd.MultiIndex.from_product([rois, names], names=["roi", "models"]).to_frame(index=False)

@@ -10,6 +10,7 @@ from workflow.lib.inference.study_resamples import (
     jackknife_error,
     n_drawn,
     n_exact_resamples,
+    stretched,
     study_counts,
 )
 from workflow.lib.inference.variance import one_factor_variance
@@ -61,11 +62,11 @@ def resample_images(
         draws = exact
         if n_exact < len(counts):
             draws = linearised_draws(estimate, influence, counts)
-        n = n_drawn(brain, resample)
+        exact, draws = (stretched(part, brain, resample) for part in (exact, draws))
         results[name] = Draws(
             estimate=estimate,
             jackknife_error=jackknife_error(influence, brain, resample),
-            bootstrap_error=np.sqrt(one_factor_variance(exact, n)),
+            bootstrap_error=np.sqrt(one_factor_variance(exact, n_drawn(brain, resample))),
             draws=draws,
             exact=exact,
         )

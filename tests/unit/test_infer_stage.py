@@ -1,5 +1,7 @@
 """From RDM files to draws, tables of similarities and tables over layers and subjects."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from scripts.infer.infer_group import infer_group
 from scripts.infer.infer_layers import infer_layers
 from scripts.infer.resample_images import descriptors_of, resample_images
 from workflow.lib.errors import InputError
+from workflow.lib.inference.bootstrap import bootstrap_similarities
 from workflow.lib.inference.draw_store import (
     CeilingDraws,
     CeilingStore,
@@ -21,14 +24,18 @@ from workflow.lib.inference.draw_store import (
     write_ceiling_draws,
     write_draws,
 )
+from workflow.lib.inference.jackknife import image_influence
 from workflow.lib.inference.study_resamples import (
+    jackknife_error,
     n_drawn,
     n_exact_resamples,
+    stretched,
     study_counts,
     study_folds,
 )
+from workflow.lib.inference.variance import interval, one_factor_variance
 from workflow.lib.rdms.store import RDMStore, write_rdms
-from workflow.lib.rsa.comparators import COMPARATORS
+from workflow.lib.rsa.comparators import COMPARATORS, compare
 from workflow.lib.rsa.model_layers import ModelLayers
 
 N_IMAGES = 20
@@ -92,8 +99,9 @@ def drawn(study, comparators, engine="fast", n_resamples=30, n_exact_ranks=30, r
     stores = []
     for brain in brains:
         path = folder / f"draws_{brain.descriptors['subject']}_{engine}.h5"
-        options = {"comparators": comparators, "n_exact_ranks": n_exact_ranks, "engine": engine}
-        draws = resample_images(brain, models, counts, resample=resample, **options)
+        options = {"resample": resample, "comparators": comparators}
+        options |= {"n_exact_ranks": n_exact_ranks, "engine": engine}
+        draws = resample_images(brain, models, counts, **options)
         write_draws(
             path,
             draws,
@@ -186,6 +194,51 @@ def test_one_group_cannot_be_drawn_from(tmp_path):
         study_counts(RDMStore(path), n_resamples=10, resample="groups", seed=1)
 
 
+def test_a_group_of_one_image_cannot_be_drawn_within(tmp_path):
+    names = [f"image_{i}" for i in range(5)]
+    rdms = [({"roi": "early", "session": "mean"}, np.arange(10.0))]
+    labels = {"study": "lab", "subject": "s1"}
+    options = {"names": names, "groups": list("aabcc"), "measure": "x", "descriptors": labels}
+    write_rdms(tmp_path / "brain.h5", rdms, **options)
+    with pytest.raises(InputError, match=r"found 'within_groups' and one image alone in 'b'"):
+        study_counts(
+            RDMStore(tmp_path / "brain.h5"), n_resamples=9, resample="within_groups", seed=1
+        )
+
+
+@pytest.mark.parametrize("sizes", [[2] * 20, [3] * 20, [5] * 20, [2] * 12 + [9] * 4])
+def test_intervals_within_groups_hold_the_truth(sizes):
+    """New images of the same groups; plain draws would vary by 1/2 to 4/5 of these."""
+    rng = np.random.default_rng(sum(sizes))
+    n_images = sum(sizes)
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    brain = SimpleNamespace(
+        groups=[str(group) for group in groups], n_images=n_images, descriptors={"study": "test"}
+    )
+    centres = 0.7 * rng.standard_normal((len(sizes), 4))[groups]
+    estimates, found = [], {"bootstrap": [], "jackknife": []}
+    for study_number in range(300):
+        signal = centres + rng.standard_normal(centres.shape)
+        views = [pdist(signal + rng.standard_normal(signal.shape)) for _ in range(2)]
+        sides = views[0][np.newaxis], views[1][np.newaxis]
+        options = {"resample": "within_groups", "seed": study_number}
+        counts = study_counts(brain, n_resamples=150, **options)
+        draws = bootstrap_similarities(*sides, "pearson", counts, n_images=n_images)
+        draws = stretched(draws, brain, "within_groups")
+        n = n_drawn(brain, "within_groups")
+        influence = image_influence(*sides, "pearson", n_images)
+        estimates.append(compare(*sides, "pearson").item())
+        for name, variance in (
+            ("bootstrap", one_factor_variance(draws, n)),
+            ("jackknife", jackknife_error(influence, brain, "within_groups") ** 2),
+        ):
+            found[name].append(np.ravel(interval(estimates[-1], variance, n - 1)))
+    truth = np.mean(estimates)
+    for name, intervals in found.items():
+        low, high = np.transpose(intervals)
+        assert 0.92 < np.mean((low <= truth) & (truth <= high)) < 0.99, name
+
+
 @pytest.mark.parametrize("resample", ["within_groups", "groups"])
 def test_folds_follow_what_is_resampled(study, resample):
     options = {"n_folds": 2, "n_repeats": 3, "resample": resample, "seed": 1}
@@ -199,7 +252,10 @@ def test_folds_follow_what_is_resampled(study, resample):
 
 
 # Over images as many degrees of freedom as images less one; over groups as groups less one.
-@pytest.mark.parametrize(("resample", "n_drawn"), [("images", N_IMAGES), ("groups", 4)])
+# Each group within which images are drawn has a mean of its own.
+@pytest.mark.parametrize(
+    ("resample", "n_drawn"), [("images", N_IMAGES), ("within_groups", N_IMAGES - 3), ("groups", 4)]
+)
 def test_intervals_count_what_is_drawn(study, resample, n_drawn):
     brains, models, _ = study
     stores, ceiling, noise_ceiling = drawn(study, ["pearson"], n_resamples=300, resample=resample)

@@ -140,9 +140,9 @@ def test_whitened_influences_are_those_of_leaving_out_each_image(name, kind):
         left_out.append(rsatoolbox_compare(*sides, method=METHODS[name]))
     expected = np.mean(left_out, axis=0) - left_out
     found = image_influence(models, brains, name, n_images)
-    np.testing.assert_allclose(
-        found, np.sqrt((n_images - 1) / n_images) * expected, rtol=0, atol=TIGHT
-    )
+    np.testing.assert_allclose(found, (n_images - 1) / n_images * expected, rtol=0, atol=TIGHT)
+    jackknife = (n_images - 1) / n_images * (expected**2).sum(axis=0)
+    np.testing.assert_allclose(standard_error(found) ** 2, jackknife, rtol=1e-10, atol=1e-20)
 
 
 @pytest.mark.parametrize(
@@ -197,18 +197,34 @@ def test_noise_of_pairs_alone_is_overstated_by_known_factors(name):
     assert np.sqrt(draws.var(axis=0).mean()) == pytest.approx(np.sqrt(3) * truth, rel=0.07)
 
 
-def test_strata_and_clusters_vary_as_their_bootstraps_do():
+def test_strata_and_clusters_vary_as_new_images_do():
+    """The variance of a sum is k var(ddof=1) in each stratum of k independent images."""
     rng = np.random.default_rng(57)
     influence = rng.standard_normal((12, 2, 3))
-    influence -= influence.mean(axis=0)
-    groups = list("aaaabbccccdd")
-    for keyword, counts in (
-        ("strata", image_counts(12, 40000, rng, groups)),
-        ("clusters", group_counts(groups, 40000, rng)),
-    ):
-        draws = linearised_draws(np.zeros((2, 3)), influence, counts)
-        found = standard_error(influence, **{keyword: groups})
-        np.testing.assert_allclose(found, draws.std(axis=0), rtol=0.03)
+    groups = np.array(list("aaaabbccccdd"))
+    parts = [influence[groups == name] for name in "abcd"]
+    within = sum(len(part) * part.var(axis=0, ddof=1) for part in parts)
+    np.testing.assert_allclose(standard_error(influence, strata=groups) ** 2, within)
+    sums = np.stack([part.sum(axis=0) for part in parts])
+    found = standard_error(influence, clusters=groups)
+    np.testing.assert_allclose(found**2, 4 * sums.var(axis=0, ddof=1))
+    alike = standard_error(influence) ** 2
+    np.testing.assert_allclose(alike, 12 * influence.var(axis=0, ddof=1))
+
+
+@pytest.mark.parametrize("keyword", ["strata", "clusters"])
+def test_strata_and_clusters_vary_as_their_bootstraps_do(keyword):
+    rng = np.random.default_rng(57)
+    influence = rng.standard_normal((12, 2, 3))
+    groups = list("aaabbbcccddd")
+    # A bootstrap from three images, or from four groups, varies by 2/3, or by 3/4, of new ones.
+    draw, short = {
+        "strata": (lambda: image_counts(12, 40000, rng, groups), 2 / 3),
+        "clusters": (lambda: group_counts(groups, 40000, rng), 3 / 4),
+    }[keyword]
+    draws = linearised_draws(np.zeros((2, 3)), influence, draw())
+    found = standard_error(influence, **{keyword: groups})
+    np.testing.assert_allclose(draws.var(axis=0), short * found**2, rtol=0.06)
 
 
 def test_linearised_draws_vary_by_the_standard_error_around_the_estimate():
@@ -218,7 +234,8 @@ def test_linearised_draws_vary_by_the_standard_error_around_the_estimate():
     influence = image_influence(views[:2], views[2:], "spearman", 30)
     draws = linearised_draws(estimate, influence, image_counts(30, 20000, rng))
     np.testing.assert_allclose(draws.mean(axis=0), estimate, atol=0.005)
-    np.testing.assert_allclose(draws.std(axis=0), standard_error(influence), rtol=0.03)
+    drawn = np.sqrt(29 / 30) * standard_error(influence)
+    np.testing.assert_allclose(draws.std(axis=0), drawn, rtol=0.02)
     ones = np.ones((1, 30), int)
     np.testing.assert_allclose(linearised_draws(estimate, influence, ones)[0], estimate)
 

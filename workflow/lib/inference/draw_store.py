@@ -29,7 +29,8 @@ class Draws:
         From the exact resamples; NaN without any.
     draws : float64 array (n_resamples, n_rows, n_layers)
         Similarities of resampled images: exact where the comparator's moments can be resampled,
-        else linearised from each image's influence.
+        else linearised from each image's influence; drawn within groups, stretched as
+        `workflow.lib.inference.study_resamples.stretched` says.
     exact : float64 array (n_exact, n_rows, n_layers)
         The first resamples, recomputed exactly; none for comparators without an exact bootstrap.
     """
@@ -76,8 +77,8 @@ def write_draws(
     draws : mapping, comparator -> Draws
     rows : labels (roi, session) of the brain RDMs
     layers : DataFrame with model and layer
-    descriptors : what holds for the whole file: study, subject, n_images, and n_drawn, how many
-        images, or groups of them, a resample draws
+    descriptors : what holds for the whole file: study, subject, n_images, and n_drawn, see
+        `workflow.lib.inference.study_resamples.n_drawn`
     """
     with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs.update(descriptors)
@@ -101,7 +102,7 @@ class DrawStore:
     descriptors : dict
         What holds for the whole file: study, subject.
     n_images, n_drawn : int
-        Images, and how many images, or groups of them, a resample draws.
+        Images, and how many independent ones, or groups of them, a resample draws.
     """
 
     def __init__(self, path: str | Path) -> None:

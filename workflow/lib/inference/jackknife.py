@@ -65,8 +65,8 @@ def image_influence(models: np.ndarray, brains: np.ndarray, name: str, n_images:
     ties counted half. For Kendall's tau it is the number of pairs concordant with p less those
     discordant. Normalisers follow the weights: of spearman and tau-b the ties, of rho-a and tau-a
     only the number of pairs. The whitened comparators have no form in which copies of an image
-    drop out; there each image is left out in turn, and the jackknife's variance
-    (n-1)/n sum_i (r_(i) - mean)^2 is written as such a sum.
+    drop out; there each image is left out in turn, and its influence is (n-1)/n (mean - r_(i)):
+    their squares sum to (n-1)/n of the jackknife's variance, by which a bootstrap falls short too.
 
     A bootstrap varies more, by what the drawing of two images together adds to that of each. It
     is little where images differ in how well they agree, and most where only noise independent
@@ -96,7 +96,7 @@ def standard_error(
     strata: Sequence[str] | None = None,
     clusters: Sequence[str] | None = None,
 ) -> np.ndarray:
-    """Return the standard error over images that a bootstrap would find.
+    """Return the standard error over new images.
 
     Parameters
     ----------
@@ -104,21 +104,37 @@ def standard_error(
         From `image_influence`, or a contrast of such.
     strata : sequence of n_images labels, optional
         Images are drawn within their group, as `workflow.lib.inference.bootstrap.image_counts`
-        does.
+        does; at least two of each.
     clusters : sequence of n_images labels, optional
         Whole groups are drawn, as `workflow.lib.inference.bootstrap.group_counts` does.
 
     Returns
     -------
     float64 array (...)
+
+    Raises
+    ------
+    InputError
+        Labels of another number of images.
+
+    Notes
+    -----
+    A bootstrap from k images varies by (k - 1)/k of what k new ones would, so that the squared
+    influences of a stratum of k, about their mean, are multiplied by k/(k - 1); without strata all
+    images, or clusters of them, are one stratum.
+
+    References
+    ----------
+    Rao & Wu 1988, Resampling inference with complex survey data, J Am Stat Assoc 83:231.
     """
     if clusters is not None:
         influence = _group_sums(influence, clusters)
-    if strata is not None:
-        labels, size = np.unique(np.asarray(strata), return_inverse=True, return_counts=True)[1:]
-        means = _group_sums(influence, strata) / size.reshape(-1, *[1] * (influence.ndim - 1))
-        influence = influence - means[labels]
-    return np.sqrt((influence**2).sum(axis=0))
+    labels = np.zeros(len(influence)) if strata is None else strata
+    number, size = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)[1:]
+    of_images = [-1] + [1] * (influence.ndim - 1)
+    means = _group_sums(influence, labels) / size.reshape(of_images)
+    corrected = np.sqrt(size / (size - 1)).reshape(of_images)
+    return np.sqrt((((influence - means[number]) * corrected[number]) ** 2).sum(axis=0))
 
 
 def linearised_draws(estimate: np.ndarray, influence: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -265,7 +281,7 @@ def _left_out_influence(models, brains, n_images, *, centred):
     ]
     with np.errstate(invalid="ignore", divide="ignore"):
         similarity = cross / np.sqrt(own[0][:, :, np.newaxis] * own[1][:, np.newaxis, :])
-    return -np.sqrt((n_images - 1) / n_images) * similarity
+    return -(n_images - 1) / n_images * similarity
 
 
 def _left_out_products(products, crossed, left_sums, right_sums, *, centred):

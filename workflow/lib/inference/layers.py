@@ -5,7 +5,8 @@ Everything here works on one subject's `estimate` (n_rois, n_layers) and on `dra
 `workflow.lib.inference.bootstrap` and `workflow.lib.inference.jackknife`. Draws of one resample
 belong together, so that differences between cells, layers and ceilings are differences draw by
 draw; a resample in which one similarity is undefined (too few distinct images) is left out of all.
-`n_drawn` is how many images a resample draws, or groups of images where whole groups are drawn.
+`n_drawn` is how many independent images a resample draws, or groups of images where whole groups
+are drawn, see `workflow.lib.inference.study_resamples.n_drawn`.
 """
 
 import itertools

@@ -1,5 +1,7 @@
 """The resamples of a study's images: the same for its subjects, comparators and noise ceilings."""
 
+from collections import Counter
+
 import numpy as np
 
 from workflow.lib.errors import InputError
@@ -46,21 +48,33 @@ def study_counts(brain: RDMStore, *, n_resamples: int, resample: str, seed: int)
     Raises
     ------
     InputError
-        Whole groups are to be drawn, of which there is one.
+        Whole groups are to be drawn, of which there is one, or images within groups of one image.
     """
-    study = brain.descriptors["study"]
-    if n_drawn(brain, resample) < 2:
-        raise InputError(
-            f"rsa.{study}.inference.resample: found 'groups' and all images in the group "
-            f"{brain.groups[0]!r}, expected at least two groups to draw from; set images.groups, "
-            "or resample: images"
-        )
-    rng = generator(seed, "bootstrap", study)
+    _check_groups(brain, resample)
+    rng = generator(seed, "bootstrap", brain.descriptors["study"])
     return RESAMPLING[resample](brain, n_resamples, rng)
 
 
+def _check_groups(brain: RDMStore, resample: str) -> None:
+    """Raise InputError unless something varies between resamples."""
+    where = f"rsa.{brain.descriptors['study']}.inference.resample"
+    sizes = Counter(brain.groups)
+    if resample == "groups" and len(sizes) < 2:
+        raise InputError(
+            f"{where}: found 'groups' and all images in the group {brain.groups[0]!r}, expected at "
+            "least two groups to draw from; set images.groups, or resample: images"
+        )
+    alone = [name for name, size in sizes.items() if size < 2]
+    if resample == "within_groups" and alone:
+        raise InputError(
+            f"{where}: found 'within_groups' and one image alone in {', '.join(map(repr, alone))}, "
+            "expected at least two images to draw from in each group; join small groups or leave "
+            "these images out (images.groups), or resample: images"
+        )
+
+
 def jackknife_error(influence: np.ndarray, brain: RDMStore, resample: str) -> np.ndarray:
-    """Return the standard error over new images that the resamples of a study would find.
+    """Return the standard error over new images, drawn as the resamples of a study are.
 
     Parameters
     ----------
@@ -75,9 +89,44 @@ def jackknife_error(influence: np.ndarray, brain: RDMStore, resample: str) -> np
     eight images 0.88 held the truth where those of the bootstrap did in 0.97, over twelve groups
     of five 0.93 and 0.96.
     """
-    # A resample of n images varies by (n - 1) / n of what n new ones would.
+    return standard_error(influence, **GROUPING[resample](brain))
+
+
+def stretched(draws: np.ndarray, brain: RDMStore, resample: str) -> np.ndarray:
+    """Return draws that vary as much as `n_drawn` independent images, or groups, say.
+
+    Parameters
+    ----------
+    draws : float array (n_resamples, ...)
+        A statistic on the resamples of `study_counts`.
+    brain : RDMs of any subject, which hold the groups of the images
+    resample : a key of `RESAMPLING`
+
+    Returns
+    -------
+    float array (n_resamples, ...)
+        `draws`, but where images are drawn within groups.
+
+    Notes
+    -----
+    Draws within groups of k images vary by (k - 1)/k of what new images would: for n images in H
+    groups by (n - H)/n in all, exactly so where groups are of one size or images weigh alike. What
+    is made of draws multiplies variances by m/(m - 1) and takes m - 1 degrees of freedom, with
+    m = n - H + 1 of `n_drawn`; deviations from the mean are multiplied by sqrt(n/m) here, so that
+    the product is n/(n - H).
+
+    References
+    ----------
+    Rao & Wu 1988, J Am Stat Assoc 83:231 (rescaled deviations of stratified draws); Korn &
+    Graubard 1999, Analysis of health surveys, ch. 2 (degrees of freedom).
+    """
     n = n_drawn(brain, resample)
-    return standard_error(influence, **GROUPING[resample](brain)) * np.sqrt(n / (n - 1))
+    if resample != "within_groups" or not len(draws):
+        return draws
+    defined = np.isfinite(draws)
+    with np.errstate(invalid="ignore"):
+        mean = np.where(defined, draws, 0).sum(axis=0) / defined.sum(axis=0)
+    return mean + np.sqrt(brain.n_images / n) * (draws - mean)
 
 
 def study_folds(
@@ -109,8 +158,17 @@ def study_folds(
 
 
 def n_drawn(brain: RDMStore, resample: str) -> int:
-    """Return how many images, or groups of them, a resample draws."""
-    return len(set(brain.groups)) if resample == "groups" else brain.n_images
+    """Return how many independent images, or groups of them, a resample draws.
+
+    One more than its degrees of freedom, of which each group within which images are drawn takes
+    one.
+    """
+    n_images, n_groups = brain.n_images, len(set(brain.groups))
+    return {
+        "images": n_images,
+        "within_groups": n_images - n_groups + 1,
+        "groups": n_groups,
+    }[resample]
 
 
 def n_exact_resamples(
