@@ -25,6 +25,7 @@ from workflow.lib.features.activations import read_activations
 from workflow.lib.features.controls import CONTROLS, control_features
 from workflow.lib.features.networks import default_weights, load_network
 from workflow.lib.features.stimuli import open_stimuli
+from workflow.lib.image_sets import STIMULI, align_study
 from workflow.lib.inference.folds import most_folds
 from workflow.lib.layout import (
     RESOURCES,
@@ -47,8 +48,7 @@ from workflow.lib.prediction import (
     searchlight_cost,
     study_size,
 )
-from workflow.lib.rdms.alignment import Alignment, align
-from workflow.lib.rdms.image_names import STIMULI, check_ordered, study_names
+from workflow.lib.rdms.alignment import Alignment
 from workflow.lib.rdms.source import read_aligned
 from workflow.lib.searchlight.maps import grid_of
 from workflow.lib.searchlight.spheres import sphere_offsets
@@ -138,15 +138,7 @@ def check_raw_files(study: Mapping, folder: Path) -> None:
         if "files" in model or "features" in model
     }
     images = study["images"]
-    names = study_names(study["brain"], models, study.get("stimuli"), folder, match=images["match"])
-    sources = [study["brain"], *models.values(), *filter(None, [study.get("stimuli")])]
-    check_ordered(names, sources)
-    alignment = align(
-        names,
-        match=images["match"],
-        unmatched=images["unmatched"],
-        min_common=images["min_common"],
-    )
+    names, alignment = align_study(study["brain"], models, study.get("stimuli"), images, folder)
     print_names(names, alignment, images["match"])
     common = alignment.names
     groups = groups_of(alignment, images)

@@ -7,16 +7,15 @@ from pathlib import Path
 import pandas as pd
 
 from workflow.lib.errors import InputError
+from workflow.lib.image_sets import align_study
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.alignment import (
     MATCHING_RULES,
     Alignment,
-    align,
     match_keys,
     positions,
     rule_of_names,
 )
-from workflow.lib.rdms.image_names import check_ordered, study_names
 from workflow.lib.tables import write_table
 
 NO_GROUP = "other"
@@ -42,14 +41,7 @@ def align_images(
     common : DataFrame, columns name (as matched), label (as the first file spells it), group
     unmatched : DataFrame, columns file, label, group
     """
-    names = study_names(brain, models, stimuli, folder, match=images["match"])
-    check_ordered(names, [brain, *models.values(), *([stimuli] if stimuli else [])])
-    alignment = align(
-        names,
-        match=images["match"],
-        unmatched=images["unmatched"],
-        min_common=images["min_common"],
-    )
+    _, alignment = align_study(brain, models, stimuli, images, folder)
     common = pd.DataFrame({"name": alignment.names, "label": alignment.labels})
     find_group = group_finder(alignment, images)
     common["group"] = common["label"].map(find_group)

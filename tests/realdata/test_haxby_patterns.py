@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 
 from workflow.lib.patterns.preparation import noise_residuals, run_means
 from workflow.lib.patterns.rdms import brain_rdms, extract_patterns
-from workflow.lib.patterns.reading import condition_names
+from workflow.lib.patterns.reading import pattern_conditions
 from workflow.lib.patterns.store import PatternStore, write_patterns
 from workflow.lib.rdms.distances import pattern_distances
 
@@ -59,7 +59,7 @@ def means(patterns):
 
 
 def test_the_design_is_the_published_one(folder, patterns):
-    assert condition_names(SOURCE, folder, "1") == CATEGORIES
+    assert pattern_conditions(SOURCE, folder, "1") == CATEGORIES
     assert patterns["VT"].measurements.shape == (12 * 8 * 9, 530)
     assert patterns["VT"].runs[:: 8 * 9] == [str(run) for run in range(12)]
 

@@ -27,7 +27,7 @@ from workflow.lib.patterns.preparation import (
     prepare_patterns,
     run_means,
 )
-from workflow.lib.patterns.reading import Patterns, condition_names, read_patterns
+from workflow.lib.patterns.reading import Patterns, pattern_conditions, read_patterns
 from workflow.lib.rdms.distances import noise_covariance, noise_normalised
 from workflow.lib.sources import pattern_files
 
@@ -236,7 +236,7 @@ def test_a_file_per_condition_of_a_list(tmp_path):
     source["conditions"] = conditions("list", file="names.txt")
     found = read_patterns(source, tmp_path, "01")
     assert_measured(found, {roi: values[[4, 1]] for roi, values in MEASURED.items()})
-    assert condition_names(source, tmp_path, "01") == ["e", "b"]
+    assert pattern_conditions(source, tmp_path, "01") == ["e", "b"]
     assert "names.txt" in pattern_files(source, tmp_path)
 
 
@@ -276,13 +276,13 @@ def test_names_of_conditions_need_no_voxels(tmp_path, monkeypatch):
     source = block()
     source["observations"]["drop"] = ["rest"]
     monkeypatch.delattr(pattern_images, "_blocks")
-    assert condition_names(source, folder, "01") == ["face", "house"]
+    assert pattern_conditions(source, folder, "01") == ["face", "house"]
 
 
 def test_dropping_what_nobody_saw_is_told(tmp_path, caplog):
     source = block()
     source["observations"]["drop"] = ["rset"]
-    names = condition_names(source, write_study(tmp_path), "01")
+    names = pattern_conditions(source, write_study(tmp_path), "01")
     assert names == ["rest", "face", "house"]
     assert "table.txt: found no observation of 'rset'" in caplog.text
 
@@ -296,11 +296,15 @@ def test_repeats_are_averaged_as_observations_of_their_image(tmp_path):
     source = block()
     expected = condition_means(read_patterns(source, folder, "01")["V1"])[1]
     write_table(folder / "table.txt", names=REPEATS)
-    assert condition_names(source, folder, "01", "normalised") == ["rest", "face.jpg", "house.jpg"]
+    assert pattern_conditions(source, folder, "01", "normalised") == [
+        "rest",
+        "face.jpg",
+        "house.jpg",
+    ]
     found = read_patterns(source, folder, "01", "normalised")["V1"]
     np.testing.assert_allclose(condition_means(found)[1], expected)
     # To the letter they are six conditions.
-    assert condition_names(source, folder, "01") == REPEATS
+    assert pattern_conditions(source, folder, "01") == REPEATS
 
 
 def test_repeats_can_be_dropped(tmp_path):
@@ -308,7 +312,7 @@ def test_repeats_can_be_dropped(tmp_path):
     write_table(folder / "table.txt", names=REPEATS)
     source = block()
     source["observations"]["drop"] = ["rep_face.jpg", "rest", "rep_rest"]
-    assert condition_names(source, folder, "01", "normalised") == ["face.jpg", "house.jpg"]
+    assert pattern_conditions(source, folder, "01", "normalised") == ["face.jpg", "house.jpg"]
     found = read_patterns(source, folder, "01", "normalised")["V1"]
     kept = ["rest", "face.jpg", "house.jpg", "rep_rest", "house.jpg", "rep_face.jpg"]
     assert found.conditions == kept
@@ -407,7 +411,7 @@ def test_arrays_of_every_format(tmp_path, write):
     found = read_patterns(source, tmp_path, "01")["V1"]
     np.testing.assert_allclose(found.measurements, ARRAY, rtol=1e-15)
     assert (found.conditions, found.runs) == (CONDITIONS, RUNS)
-    assert condition_names(source, tmp_path, "01") == ["face", "house"]
+    assert pattern_conditions(source, tmp_path, "01") == ["face", "house"]
 
 
 @pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)

@@ -106,7 +106,9 @@ def read_patterns(
     return found
 
 
-def condition_names(block: Mapping, folder: Path, subject: str, match: str = "exact") -> list[str]:
+def pattern_conditions(
+    block: Mapping, folder: Path, subject: str, match: str = "exact"
+) -> list[str]:
     """Return the conditions that a subject's patterns will have, without reading any image.
 
     Returns

@@ -6,11 +6,48 @@ from pathlib import Path
 from workflow.lib.errors import InputError
 from workflow.lib.features.activations import activation_names
 from workflow.lib.features.stimuli import open_stimuli
-from workflow.lib.patterns.reading import condition_names
+from workflow.lib.patterns.reading import pattern_conditions
+from workflow.lib.rdms.alignment import Alignment, align
 from workflow.lib.rdms.source import names_by_file
 from workflow.lib.sources import axis_of
 
 STIMULI = "stimuli"
+
+
+def align_study(
+    brain: Mapping,
+    models: Mapping[str, Mapping],
+    stimuli: Mapping | None,
+    images: Mapping,
+    folder: Path,
+) -> tuple[dict[str, list[str]], Alignment]:
+    """Return the names of the images of every file of a study, and those that all share.
+
+    Parameters
+    ----------
+    brain, stimuli, images : the study's blocks of these names; stimuli may be None
+    models : sources of the models that are given as RDM files or activations
+    folder : folder of the raw files
+
+    Returns
+    -------
+    names : dict, as of `study_names`
+    alignment : Alignment
+
+    Raises
+    ------
+    InputError
+        Names that `workflow.lib.rdms.alignment.align` or `check_ordered` refuse.
+    """
+    names = study_names(brain, models, stimuli, folder, match=images["match"])
+    check_ordered(names, [brain, *models.values(), *([stimuli] if stimuli else [])])
+    alignment = align(
+        names,
+        match=images["match"],
+        unmatched=images["unmatched"],
+        min_common=images["min_common"],
+    )
+    return names, alignment
 
 
 def study_names(
@@ -37,7 +74,7 @@ def study_names(
     """
     if brain["data"] == "patterns":
         names = {
-            f"patterns of {subject}": condition_names(brain, folder, subject, match)
+            f"patterns of {subject}": pattern_conditions(brain, folder, subject, match)
             for subject in axis_of(brain, "subject").names
         }
     else:
