@@ -134,16 +134,16 @@ def test_restyling_a_figure_reruns_exactly_one_job(changed_run):
 
 
 def test_editing_a_library_module_reruns_the_rules_that_use_it(changed_run):
-    module = changed_run.folder / "workflow/lib/rsa/noise_ceiling.py"
+    module = changed_run.folder / "workflow/lib/inference/held_out_layer.py"
     module.write_text(module.read_text() + "\nAN_EDIT = 1\n")
     users = [
         script.name
         for script in (changed_run.folder / "scripts").rglob("*.py")
-        if "workflow.lib.rsa.noise_ceiling" in imported_modules(script)
+        if "workflow.lib.inference.held_out_layer" in imported_modules(script)
     ]
-    assert users == ["estimate_noise_ceiling.py"]
-    ceiling = "results/tiny/bold5000/tables/noise_ceiling.csv"
-    assert changed_run.planned_jobs(ceiling, *TINY) == {"estimate_noise_ceiling": 1}
+    assert users == ["cross_validate_layers.py"]
+    table = "results/tiny/bold5000/tables/held_out_CSI1.csv"
+    assert changed_run.planned_jobs(table, *TINY) == {"cross_validate_layers": 1}
     assert changed_run.planned_jobs(HEATMAP, *TINY) == {}
 
 
