@@ -19,6 +19,7 @@ from workflow.lib.inference.bootstrap import (
     subject_counts,
 )
 from workflow.lib.rsa.comparators import compare
+from workflow.lib.rsa.engines import ENGINES
 from workflow.lib.rsa.noise_ceiling import noise_ceiling
 
 METHODS = {"pearson": "corr", "cosine": "cosine", "spearman": "spearman", "rho-a": "rho-a"}
@@ -262,6 +263,29 @@ def test_groups_are_drawn_whole_as_in_rsatoolbox(name):
         ]
         expected = rsatoolbox_compare(*sides, method=METHODS[name])
         np.testing.assert_allclose(found[row], expected, rtol=0, atol=TIGHT)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_engines_agree_where_rsatoolbox_compares_what_does_not_vary(name):
+    """A category model is constant where one category is drawn, and zero within it."""
+    rng = np.random.default_rng(18)
+    groups = np.array(list("aaaabbbb"))
+    first, second = np.triu_indices(8, 1)
+    category = (groups[first] != groups[second]).astype(float)
+    models = np.stack([category, category + 1, random_rdms(rng, 1, 8)[0]])
+    brains = np.concatenate([random_rdms(rng, 2, 8), category[np.newaxis]])
+    few = np.zeros((2, 8), int)
+    few[0, :2], few[1, 3] = 4, 8
+    counts = np.concatenate([group_counts(groups, 20, rng), image_counts(8, 20, rng), few])
+    ours, theirs = (
+        ENGINES[engine].bootstrap(models, brains, name, counts, n_images=8)
+        for engine in ("fast", "rsatoolbox")
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=TIGHT)
+    assert np.isnan(ours[-2:]).all()
+    one_group = (counts[:, :4] == 0).all(axis=1)
+    assert one_group.any()
+    assert np.isnan(ours[one_group][:, 0]).all() == (name != "rho-a")
 
 
 def test_what_does_not_fit_is_refused():

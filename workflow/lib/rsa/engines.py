@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workflow.lib.inference.bootstrap import bootstrap_similarities
+from workflow.lib.inference.bootstrap import MIN_IMAGES, bootstrap_similarities
 from workflow.lib.rsa.comparators import compare
 from workflow.lib.rsa.noise_ceiling import noise_ceiling
 
@@ -79,19 +79,42 @@ def rsatoolbox_bootstrap(
 
     The RDMs are resampled as `rsatoolbox.inference.bootstrap_sample_pattern` does: an image drawn
     k times stands k times in the RDM, and the dissimilarities among its copies are left out.
+
+    Notes
+    -----
+    A known fault of rsatoolbox 0.3.2: of RDMs that are constant over a resample (a category model
+    where one category is drawn) it returns 0 or 1, and of two images 1 or -1, as if these were
+    similarities; the cosines of one RDM that is zero go to another. They are left out, and NaN as
+    in `workflow.lib.inference.bootstrap`.
     """
     from rsatoolbox.rdm import RDMs, compare
 
     model_rdms, brain_rdms = RDMs(models), RDMs(brains)
-    draws = np.empty((len(counts), len(models), len(brains)))
-    for draw, weights in zip(draws, counts, strict=True):
-        chosen = np.repeat(np.arange(n_images), weights)
-        draw[:] = compare(
-            model_rdms.subsample_pattern("index", chosen),
-            brain_rdms.subsample_pattern("index", chosen),
-            RSATOOLBOX_NAMES[name],
-        )
+    draws = np.full((len(counts), len(models), len(brains)), np.nan)
+    for draw in np.flatnonzero(np.count_nonzero(counts, axis=1) >= MIN_IMAGES):
+        chosen = np.repeat(np.arange(n_images), counts[draw])
+        sides = [rdms.subsample_pattern("index", chosen) for rdms in (model_rdms, brain_rdms)]
+        varying = [np.flatnonzero(_SPREADS[name](side.dissimilarities) > 0) for side in sides]
+        if all(map(len, varying)):
+            draws[draw][np.ix_(*varying)] = compare(
+                *(side.subset("index", rows) for side, rows in zip(sides, varying, strict=True)),
+                RSATOOLBOX_NAMES[name],
+            )
     return draws
+
+
+def _range(vectors: np.ndarray) -> np.ndarray:
+    return np.nanmax(vectors, axis=1) - np.nanmin(vectors, axis=1)
+
+
+# What must be above zero for RDMs (n_rdms, n_pairs) to have a similarity. Rho-a divides by the
+# length that ranks would have without ties, so that a constant RDM has similarity zero.
+_SPREADS = {
+    "pearson": _range,
+    "spearman": _range,
+    "cosine": lambda vectors: np.nanmax(np.abs(vectors), axis=1),
+    "rho-a": lambda vectors: np.ones(len(vectors)),
+}
 
 
 ENGINES = {
