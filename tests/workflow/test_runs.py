@@ -238,6 +238,20 @@ def test_unknown_key_stops_before_anything_runs(fresh):
     assert "Traceback" not in printed
 
 
+def test_files_on_the_command_line_are_laid_over_one_another_as_make_check_does(fresh):
+    """Snakemake itself would keep the groups of both, and the files of one study in another."""
+    groups = "{images: {groups: {Only: nothing}}, brain: {subjects: {names: [CSI1]}}}"
+    fresh.write("config/a.yaml", f"rsa: {{bold5000: {groups}}}\n")
+    fresh.write("config/b.yaml", "rsa: {objects: {brain: {files: other.npz}}}\n")
+    files = ("config/tiny.yaml", "config/a.yaml", "config/b.yaml")
+    table = "results/tiny/bold5000/rdms/images.csv"
+    fresh.snakemake(table, "--configfile", *files[:2])
+    assert set(pd.read_csv(fresh.folder / table)["group"]) == {"other"}
+    printed = fresh.snakemake("--dry-run", "--configfile", *files, ok=False)
+    assert "rsa.objects.brain.files: found 'other.npz' laid over a study" in printed
+    assert "Traceback" not in printed
+
+
 def test_study_without_its_data_does_not_block_another(fresh):
     fresh.write(
         "config/some.yaml",
