@@ -12,9 +12,9 @@ from scipy.spatial.distance import pdist
 from scripts.compare.compare_rdms import compare_rdms, similarity_columns
 from scripts.compare.estimate_noise_ceiling import ceiling_table, estimate_noise_ceiling
 from scripts.infer.cross_validate_layers import cross_validate_layers
-from scripts.infer.infer_group import infer_group
+from scripts.infer.infer_group import group_columns, infer_group
 from scripts.infer.infer_layers import infer_layers
-from scripts.infer.resample_images import descriptors_of, resample_images
+from scripts.compare.resample_images import descriptors_of, resample_images
 from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import bootstrap_similarities
 from workflow.lib.inference.draw_store import (
@@ -440,6 +440,32 @@ def test_group_table_by_hand(study):
     assert (table["dof"] == 2).all()
     assert table["p_subjects"].isna().all(), "three subjects allow no sign-flip test"
     assert (table["ceiling_low"] < table["ceiling_high"]).all()
+
+
+def test_cosines_of_unrelated_rdms_are_not_tested_against_zero():
+    """Eight subjects who share nothing with a model: every cosine is far above zero."""
+    rng = np.random.default_rng(8)
+    views = np.stack([pdist(rng.standard_normal((N_IMAGES, 6))) for _ in range(9)])
+    for name, expected in (("cosine", True), ("cosine_cov", True), ("pearson", False)):
+        estimate = compare(views[1:], views[:1], name)[:, np.newaxis]
+        draws = np.broadcast_to(estimate, (30, *estimate.shape))
+        columns = group_columns(
+            *(estimate, draws),
+            n_drawn=N_IMAGES,
+            zero_is_null=COMPARATORS[name].zero_is_null,
+            seed=(1, "test"),
+        )
+        for p in ("p_subjects", "p_subjects_fwe"):
+            assert np.isnan(columns[p]).all() == expected
+        assert (estimate > 0.5).all() == expected
+
+
+def test_cosines_have_no_layer_centre(study):
+    stores, ceiling, _ = drawn(study, ["cosine", "pearson"])
+    _, _, centres = infer_layers(stores[0], ceiling, ordered=["network"])
+    missing = centres.groupby("comparator")[["centre", "low", "high"]].agg(lambda x: x.isna().all())
+    assert missing.loc["cosine"].all() and not missing.loc["pearson"].any()
+    assert centres["interaction_p"].notna().all()
 
 
 def test_held_out_layers_do_not_profit_from_the_choice(study):

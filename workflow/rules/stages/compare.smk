@@ -1,9 +1,39 @@
 # Stage compare: aligned RDMs -> tidy tables of similarity, tests and noise ceilings.
 #
-# In: <results>/<study>/rdms/, and the draws of stage infer.
-# Out: <results>/<study>/tables/ with rsa_<subject>.csv (a row per session, ROI, model, layer and
-# comparator) and noise_ceiling.csv (a row per ROI, comparator and subject); for
-# studies of patterns also encoding_<subject>.csv, the same cells by ridge regression.
+# In: <results>/<study>/rdms/; for encoding also patterns and Gram matrices of layers.
+# Out: <results>/<study>/draws/, similarities and noise ceilings of resampled images, the same
+# resamples for all subjects; <results>/<study>/tables/ with rsa_<subject>.csv (a row per session,
+# ROI, model, layer and comparator) and noise_ceiling.csv (a row per ROI, comparator and subject);
+# for studies of patterns also encoding_<subject>.csv, the same cells by ridge regression.
+
+
+rule resample_images:
+    """Resample the images of one subject: how far would its similarities vary with others?"""
+    input:
+        brain="<results>/{study}/rdms/brain_{subject}.h5",
+        models=model_rdms,
+    output:
+        "<results>/{study}/draws/rsa_{subject}.h5",
+    log:
+        "<logs>/{study}/draws/rsa_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/draws/rsa_{subject}.tsv"
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 2
+    resources:
+        mem_mb=size_mb(5),
+        runtime=120,
+    params:
+        comparators=setting("comparators"),
+        engine=setting("engine"),
+        n_resamples=setting("inference", "n_bootstrap"),
+        n_exact_ranks=setting("inference", "n_exact_ranks"),
+        resample=setting("inference", "resample"),
+        seed=config["seed"],
+        code=script_digest("compare/resample_images.py"),
+    script:
+        "../../../scripts/compare/resample_images.py"
 
 
 rule compare_rdms:

@@ -1,42 +1,12 @@
-# Stage infer: aligned RDMs -> how sure the similarities are, and what follows from them.
+# Stage infer: aligned RDMs and resampled similarities -> what follows about layers and subjects.
 #
-# In: <results>/<study>/rdms/.
-# Out: <results>/<study>/draws/, similarities of resampled images per subject, the same resamples
-# for all of them; <results>/<study>/tables/ with layers_<subject>.csv (a row per ROI and layer:
-# its chance of being the best, its distance from the ceiling, the interaction with the ROI),
+# In: <results>/<study>/rdms/ and, from stage compare, <results>/<study>/draws/.
+# Out: <results>/<study>/tables/ with layers_<subject>.csv (a row per ROI and layer: its chance of
+# being the best, its distance from the ceiling, the interaction with the ROI),
 # layer_differences_<subject>.csv, layer_centre_<subject>.csv, held_out_<subject>.csv (best layer
 # and mixture of layers, on images that did not choose them), rsa_group.csv (over subjects); where
 # the config names `controls`, partial_<subject>.csv (similarities with these models taken out), and
 # where it names a `partition`, variance_partition.csv (what models explain alone and in common).
-
-
-rule resample_images:
-    """Resample the images of one subject: how far would its similarities vary with others?"""
-    input:
-        brain="<results>/{study}/rdms/brain_{subject}.h5",
-        models=model_rdms,
-    output:
-        "<results>/{study}/draws/rsa_{subject}.h5",
-    log:
-        "<logs>/{study}/draws/rsa_{subject}.log",
-    benchmark:
-        "<benchmarks>/{study}/draws/rsa_{subject}.tsv"
-    conda:
-        "../../../envs/rsa.yaml"
-    threads: 2
-    resources:
-        mem_mb=size_mb(5),
-        runtime=120,
-    params:
-        comparators=setting("comparators"),
-        engine=setting("engine"),
-        n_resamples=setting("inference", "n_bootstrap"),
-        n_exact_ranks=setting("inference", "n_exact_ranks"),
-        resample=setting("inference", "resample"),
-        seed=config["seed"],
-        code=script_digest("infer/resample_images.py"),
-    script:
-        "../../../scripts/infer/resample_images.py"
 
 
 rule infer_layers:
