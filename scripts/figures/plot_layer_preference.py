@@ -86,6 +86,11 @@ def _caption(layers: pd.DataFrame, centres: pd.DataFrame, who: str) -> str:
         if undefined
         else ""
     )
+    if centres["centre"].isna().all():
+        note = (
+            f" None is drawn: {comparator} is above zero for unrelated RDMs too: layers have no "
+            "weights."
+        )
     return (
         f"Which layers a ROI prefers ({comparator}), n = {n_images:,} images. Left: centre of mass "
         "over the layers, weights max(similarity, 0), with 95 % intervals over images (percentiles "

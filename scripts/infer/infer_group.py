@@ -11,6 +11,7 @@ from workflow.lib.inference.layers import ceiling_differences
 from workflow.lib.inference.sign_flip import sign_flip_test
 from workflow.lib.inference.variance import interval, one_factor_variance, two_factor_variance
 from workflow.lib.jobs import script_job
+from workflow.lib.rsa.comparators import COMPARATORS
 from workflow.lib.seeds import generator
 from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import write_table
@@ -30,9 +31,9 @@ def infer_group(stores: Sequence[DrawStore], ceiling: CeilingStore, *, seed: int
     DataFrame, a row per comparator, ROI, model and layer: similarity, the mean over subjects; its
     standard error se for new subjects and images, and of these se_images and se_subjects alone;
     low to high, the 95 % interval with dof degrees of freedom; p_subjects and p_subjects_fwe of the
-    sign-flip test over subjects (NaN for fewer than six); ceiling_low and ceiling_high, the noise
-    ceiling; below_ceiling, its lower bound less the similarity, with the interval over images and
-    one-sided p_ceiling.
+    sign-flip test over subjects (NaN for fewer than six, and for cosines, see `Comparator`);
+    ceiling_low and ceiling_high, the noise ceiling; below_ceiling, its lower bound less the
+    similarity, with the interval over images and one-sided p_ceiling.
     """
     first = stores[0]
     rows = np.flatnonzero(first.rows["session"] == MEAN_SESSION)
@@ -46,6 +47,7 @@ def infer_group(stores: Sequence[DrawStore], ceiling: CeilingStore, *, seed: int
             np.stack([part.estimate for part in parts]),
             np.stack([part.draws for part in parts], axis=1),
             n_drawn=n_drawn,
+            zero_is_null=COMPARATORS[comparator].zero_is_null,
             seed=(seed, study),
         )
         columns |= group_ceiling_columns(parts, ceiling.draws(comparator), n_drawn)
@@ -59,7 +61,12 @@ def infer_group(stores: Sequence[DrawStore], ceiling: CeilingStore, *, seed: int
 
 
 def group_columns(
-    estimate: np.ndarray, draws: np.ndarray, *, n_drawn: int, seed: tuple[int, str]
+    estimate: np.ndarray,
+    draws: np.ndarray,
+    *,
+    n_drawn: int,
+    zero_is_null: bool,
+    seed: tuple[int, str],
 ) -> dict[str, np.ndarray]:
     """Return mean, standard errors, interval and sign-flip test, each (n_rois, n_layers).
 
@@ -68,6 +75,7 @@ def group_columns(
     estimate : float array (n_subjects, n_rois, n_layers)
     draws : float array (n_resamples, n_subjects, n_rois, n_layers)
     n_drawn : images, or groups of them, that a resample draws
+    zero_is_null : whether a sign-flip test has a null, see `Comparator`
     seed : seed of the run, and name of the study
     """
     n_subjects = len(estimate)
@@ -75,7 +83,10 @@ def group_columns(
     variance = two_factor_variance(estimate, draws, counts, n_images=n_drawn)
     mean = estimate.mean(axis=0)
     low, high = interval(mean, variance, min(n_subjects, n_drawn) - 1)
-    flips = sign_flip_test(estimate, rng=generator(seed[0], "sign_flips", seed[1]))
+    p = dict.fromkeys(("p_subjects", "p_subjects_fwe"), np.full(mean.shape, np.nan))
+    if zero_is_null:
+        flips = sign_flip_test(estimate, rng=generator(seed[0], "sign_flips", seed[1]))
+        p = {"p_subjects": flips.p, "p_subjects_fwe": flips.p_max}
     return {
         "similarity": mean,
         "se": np.sqrt(variance),
@@ -83,9 +94,7 @@ def group_columns(
         "high": high,
         "se_images": np.sqrt(one_factor_variance(draws.mean(axis=1), n_drawn)),
         "se_subjects": estimate.std(axis=0, ddof=1) / np.sqrt(n_subjects),
-        "p_subjects": flips.p,
-        "p_subjects_fwe": flips.p_max,
-    }
+    } | p
 
 
 def group_ceiling_columns(

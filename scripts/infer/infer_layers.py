@@ -14,6 +14,7 @@ from workflow.lib.inference.layers import (
     layer_differences,
 )
 from workflow.lib.jobs import script_job
+from workflow.lib.rsa.comparators import COMPARATORS
 from workflow.lib.sources import MEAN_SESSION
 from workflow.lib.tables import write_table
 
@@ -39,7 +40,7 @@ def infer_layers(
     differences : DataFrame, a row per comparator, model, ROI and pair of layers
         difference (first minus second) with its interval, p, and q over the pairs of the ROI.
     centres : DataFrame, a row per comparator, model and ROI
-        centre of mass with its interval; interaction_p of the whole table.
+        centre of mass with its interval (NaN for cosines); interaction_p of the whole table.
     """
     rows = np.flatnonzero(store.rows["session"] == MEAN_SESSION)
     rois = store.rows["roi"].iloc[rows].to_list()
@@ -56,7 +57,7 @@ def infer_layers(
                     **subject_ceiling_columns(part, ceiling, subject, comparator, n_drawn)
                 ),
                 difference_rows(part, rois, names, n_drawn),
-                centre_rows(part, rois, n_drawn),
+                centre_rows(part, rois, comparator, n_drawn),
             )
             for table, piece in zip(tables, found, strict=True):
                 piece.insert(0, "model", model)
@@ -130,19 +131,19 @@ def difference_rows(
     )
 
 
-def centre_rows(draws: Draws, rois: Sequence[str], n_drawn: int) -> pd.DataFrame:
-    """Return a row per ROI."""
+def centre_rows(draws: Draws, rois: Sequence[str], comparator: str, n_drawn: int) -> pd.DataFrame:
+    """Return a row per ROI; no centre where similarities of unrelated RDMs are not zero."""
     found = layer_centres(draws.estimate, draws.draws)
+    bounds = {"centre": found.centre, "low": found.lower, "high": found.upper}
+    if not COMPARATORS[comparator].zero_is_null:
+        bounds = dict.fromkeys(bounds, np.nan)
+    interaction = interaction_test(draws.estimate, draws.draws, n_drawn=n_drawn)
     return pd.DataFrame(
         {
             "roi": rois,
-            "centre": found.centre,
-            "low": found.lower,
-            "high": found.upper,
+            **bounds,
             "n_undefined": found.n_undefined,
-            "interaction_p": interaction_test(
-                draws.estimate, draws.draws, n_drawn=n_drawn
-            ).omnibus_p,
+            "interaction_p": interaction.omnibus_p,
         }
     )
 

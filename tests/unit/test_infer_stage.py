@@ -11,10 +11,10 @@ from scipy.spatial.distance import pdist
 
 from scripts.compare.compare_rdms import compare_rdms, similarity_columns
 from scripts.compare.estimate_noise_ceiling import ceiling_table, estimate_noise_ceiling
+from scripts.compare.resample_images import descriptors_of, resample_images
 from scripts.infer.cross_validate_layers import cross_validate_layers
 from scripts.infer.infer_group import group_columns, infer_group
 from scripts.infer.infer_layers import infer_layers
-from scripts.compare.resample_images import descriptors_of, resample_images
 from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import bootstrap_similarities
 from workflow.lib.inference.draw_store import (
@@ -457,14 +457,15 @@ def test_cosines_of_unrelated_rdms_are_not_tested_against_zero():
         )
         for p in ("p_subjects", "p_subjects_fwe"):
             assert np.isnan(columns[p]).all() == expected
-        assert (estimate > 0.5).all() == expected
+        assert (estimate > 0.1).all() == expected, estimate
 
 
 def test_cosines_have_no_layer_centre(study):
     stores, ceiling, _ = drawn(study, ["cosine", "pearson"])
     _, _, centres = infer_layers(stores[0], ceiling, ordered=["network"])
     missing = centres.groupby("comparator")[["centre", "low", "high"]].agg(lambda x: x.isna().all())
-    assert missing.loc["cosine"].all() and not missing.loc["pearson"].any()
+    assert missing.loc["cosine"].all()
+    assert not missing.loc["pearson"].any()
     assert centres["interaction_p"].notna().all()
 
 

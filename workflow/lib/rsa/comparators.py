@@ -44,6 +44,9 @@ class Comparator:
         Whether only the order of the dissimilarities counts, so that ranks stand for an RDM.
     whitened : bool
         Whether prepared vectors hold the diagonal of a matrix after its upper triangle.
+    zero_is_null : bool
+        Whether unrelated RDMs have a similarity of zero on average. The cosine of two RDMs without
+        negative dissimilarities is above zero whatever they are.
     """
 
     scale: Callable[..., np.ndarray] | None
@@ -52,6 +55,7 @@ class Comparator:
     tau: Callable[[int, int, tuple[int, int]], float] | None = None
     ranks: bool = False
     whitened: bool = False
+    zero_is_null: bool = True
 
     @property
     def linear(self) -> bool:
@@ -191,12 +195,14 @@ def _as_ranks(vectors: np.ndarray) -> np.ndarray:
 
 COMPARATORS = {
     "pearson": Comparator(_centred_unit_length, _centred_unit_length, _pearson_table),
-    "cosine": Comparator(_unit_length, _unit_length, _cosine_table),
+    "cosine": Comparator(_unit_length, _unit_length, _cosine_table, zero_is_null=False),
     "spearman": Comparator(_centred_unit_length, midranks, _pearson_table, ranks=True),
     "rho-a": Comparator(_centred_untied_length, midranks, _rho_a_table, ranks=True),
     "tau-a": Comparator(None, midranks, tau=tau_a, ranks=True),
     "tau-b": Comparator(None, midranks, tau=tau_b, ranks=True),
-    "cosine_cov": Comparator(_whitened_unit_length, _unit_length, whitened=True),
+    "cosine_cov": Comparator(
+        _whitened_unit_length, _unit_length, whitened=True, zero_is_null=False
+    ),
     "corr_cov": Comparator(_centred_whitened_unit_length, _centred_unit_length, whitened=True),
 }
 
