@@ -7,13 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
+from workflow.lib.inference.layers import layer_centre_of_mass
 from workflow.lib.jobs import script_job
-from workflow.lib.rsa.tables import (
-    group_means,
-    layer_centre_of_mass,
-    mean_session_rows,
-    model_rows,
-)
+from workflow.lib.rsa.tables import group_means, mean_session_rows, model_rows
 from workflow.lib.tables import read_table, write_html, write_table
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from workflow.lib.inference.bootstrap import bootstrap_ceilings
 from workflow.lib.inference.draw_store import CeilingDraws, write_ceiling_draws
+from workflow.lib.inference.engines import ENGINES
 from workflow.lib.inference.study_resamples import (
     n_drawn,
     n_exact_resamples,
@@ -16,7 +17,6 @@ from workflow.lib.inference.study_resamples import (
 from workflow.lib.inference.variance import one_factor_variance
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images, check_same_rows
-from workflow.lib.rsa.engines import ENGINES
 from workflow.lib.tables import write_table
 
 
@@ -38,7 +38,7 @@ def estimate_noise_ceiling(
     resample : what they draw, a key of `workflow.lib.inference.study_resamples.RESAMPLING`
     comparators : names of `workflow.lib.rsa.comparators.COMPARATORS`
     n_exact_ranks : resamples for which ranks are computed anew
-    engine : a key of `workflow.lib.rsa.engines.ENGINES`
+    engine : a key of `workflow.lib.inference.engines.ENGINES`
 
     Returns
     -------

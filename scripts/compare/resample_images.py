@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from workflow.lib.inference.draw_store import Draws, write_draws
+from workflow.lib.inference.engines import ENGINES
 from workflow.lib.inference.jackknife import image_influence, linearised_draws
 from workflow.lib.inference.study_resamples import (
     jackknife_error,
@@ -16,7 +17,6 @@ from workflow.lib.inference.study_resamples import (
 from workflow.lib.inference.variance import one_factor_variance
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images
-from workflow.lib.rsa.engines import ENGINES
 from workflow.lib.rsa.model_layers import ModelLayers
 
 
@@ -41,7 +41,7 @@ def resample_images(
     comparators : names of `workflow.lib.rsa.comparators.COMPARATORS`
     n_exact_ranks : resamples of rank comparators that are recomputed exactly, as a check of the
         infinitesimal jackknife, from which their draws come
-    engine : a key of `workflow.lib.rsa.engines.ENGINES`
+    engine : a key of `workflow.lib.inference.engines.ENGINES`
     """
     check_same_images([brain, *models])
     layers = ModelLayers(models)

@@ -27,6 +27,7 @@ from workflow.lib.inference.layers import (
     Intervals,
     draw_intervals,
     interaction_test,
+    layer_centre_of_mass,
     layer_centres,
     layer_differences,
     t_intervals,
@@ -42,7 +43,6 @@ from workflow.lib.inference.variance import interval, two_factor_variance
 from workflow.lib.rdms.distances import pattern_distances
 from workflow.lib.rsa.comparators import compare
 from workflow.lib.rsa.partial import partial_prepare
-from workflow.lib.rsa.tables import layer_centre_of_mass
 from workflow.lib.seeds import generator
 
 COMPARATOR = "pearson"

@@ -19,7 +19,6 @@ import scipy.stats
 from workflow.lib.errors import InputError
 from workflow.lib.inference.permutation import false_discovery_rate
 from workflow.lib.inference.variance import interval, one_factor_variance
-from workflow.lib.rsa.tables import layer_centre_of_mass
 
 # Statistics, or similarities, that differ by less than this are the same up to rounding.
 TOLERANCE = 1e-9
@@ -403,6 +402,27 @@ def ceiling_differences(
     intervals = draw_intervals(missing, of_draws, n_drawn=n_drawn, level=level)
     p = scipy.stats.t.sf(_ratio(intervals.estimate, intervals.se), n_drawn - 1)
     return CeilingDifferences(intervals, p)
+
+
+def layer_centre_of_mass(similarities: np.ndarray) -> np.ndarray:
+    """Return where along the layers a ROI's similarity is concentrated.
+
+    The mean layer number, 1 for the first, weighted by the similarity where it is positive.
+
+    Parameters
+    ----------
+    similarities : float array (..., n_layers)
+
+    Returns
+    -------
+    float array (...,)
+        NaN where no layer is above zero: nothing to take a centre of.
+    """
+    weights = np.maximum(similarities, 0)
+    total = weights.sum(axis=-1)
+    numbers = np.arange(1, similarities.shape[-1] + 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(total > 0, (weights * numbers).sum(axis=-1) / total, np.nan)
 
 
 def layer_centres(estimate: np.ndarray, draws: np.ndarray, *, level: float = 0.95) -> LayerCentres:

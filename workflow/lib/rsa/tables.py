@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from workflow.lib.sources import MEAN_SESSION
@@ -60,24 +59,3 @@ def group_means(table: pd.DataFrame, roi_groups: Mapping[str, Sequence[str]]) ->
     return pd.DataFrame(
         {group: matrix.loc[list(rois)].mean() for group, rois in roi_groups.items()}
     ).T
-
-
-def layer_centre_of_mass(similarities: np.ndarray) -> np.ndarray:
-    """Return where along the layers a ROI's similarity is concentrated.
-
-    The mean layer number, 1 for the first, weighted by the similarity where it is positive.
-
-    Parameters
-    ----------
-    similarities : float array (..., n_layers)
-
-    Returns
-    -------
-    float array (...,)
-        NaN where no layer is above zero: nothing to take a centre of.
-    """
-    weights = np.maximum(similarities, 0)
-    total = weights.sum(axis=-1)
-    numbers = np.arange(1, similarities.shape[-1] + 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(total > 0, (weights * numbers).sum(axis=-1) / total, np.nan)
