@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from workflow.lib.inference.held_out_layer import held_out_layers
+from workflow.lib.inference.held_out_layer import held_out_layers, mean_of_defined
 from workflow.lib.inference.reweighting import reweighted_similarities
 from workflow.lib.inference.study_resamples import study_folds
 from workflow.lib.jobs import script_job
@@ -46,7 +46,7 @@ def cross_validate_layers(
     was best on the training images, over pairs of test images; optimistic, that of the layer that
     is best on these very pairs; chosen, the layer chosen most often, in the share chosen_share of
     the splits; reweighted, similarity of the non-negative mixture of layers fitted to the
-    training images. Means over n_splits splits.
+    training images. Means over n_splits splits, but for those in which a brain RDM does not vary.
     """
     check_same_images([brain, *models])
     rois, rows = map(list, zip(*brain.mean_session_rows().items(), strict=True))
@@ -91,12 +91,13 @@ def held_out_columns(
         for folds in splits
     ]
     names = layers.table["layer"].to_numpy()
+    chosen = names[best.frequency.argmax(axis=1)]
     return {
-        "chosen": names[best.frequency.argmax(axis=1)],
+        "chosen": np.where(np.isnan(best.frequency).any(axis=1), "", chosen),
         "chosen_share": best.frequency.max(axis=1),
         "held_out": best.similarity,
         "optimistic": best.optimistic,
-        "reweighted": np.mean([found.similarity.mean(axis=0) for found in mixtures], axis=0),
+        "reweighted": mean_of_defined(np.concatenate([found.similarity for found in mixtures])),
     }
 
 

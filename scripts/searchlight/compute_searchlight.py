@@ -220,7 +220,7 @@ def summary_table(
             "n_too_few_voxels": too_few,
             "n_images": searchlight.n_conditions,
             "n_pairs": searchlight.n_pairs,
-            "n_permutations": 0 if test is None else test.n_draws - 1,
+            "n_permutations": 0 if test is None else test.n_draws - (not test.complete),
             "alpha": alpha,
         }
     )

@@ -382,3 +382,18 @@ def test_float32_rdms_are_compared_in_float64(name):
         compare(vectors[:1], vectors[1:], name) for vectors in (rdms, rdms.astype(np.float64))
     )
     np.testing.assert_allclose(found, exact, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["pearson", "spearman"])
+def test_a_constant_rdm_correlates_with_none(name, dtype):
+    """0.1 has no exact mean: what rounding leaves must not pass for variance."""
+    rng = np.random.default_rng(21)
+    n_pairs = 20_000
+    late = np.full(n_pairs, 0.1)
+    late[-1] = 0.3
+    rdms = np.stack([np.full(n_pairs, 0.1), rng.random(n_pairs), late]).astype(dtype)
+    found = compare(rdms, rdms[1:], name)
+    assert np.isnan(found[0]).all()
+    assert np.isfinite(found[1:]).all()
+    assert found[2, 1] == pytest.approx(1)

@@ -239,6 +239,13 @@ def test_a_roi_that_no_layer_resembles_has_no_centre():
     np.testing.assert_array_equal(found.n_undefined, 7)
 
 
+def test_no_centre_has_no_interval_though_some_draws_have_one():
+    draws = np.array([[[-1.0, 2, -1]], [[-1, -1, 1]], [[-2, -2, -2]]])
+    found = layer_centres(np.array([[-0.1, -0.2, -0.1]]), draws)
+    assert np.isnan([found.centre, found.lower, found.upper]).all()
+    assert found.n_undefined[0] == 1
+
+
 def test_planted_order_of_rois_is_found():
     rng = np.random.default_rng(12)
     layers = np.arange(5)
@@ -369,3 +376,23 @@ def test_members_of_a_layer_are_averaged_before_the_choice():
     )
     np.testing.assert_array_equal(found.chosen, 1)
     assert found.frequency.shape == (1, 2)
+
+
+def test_folds_in_which_a_brain_rdm_does_not_vary_choose_nothing():
+    """All that varies in the second brain RDM are pairs of image 0, of which folds hold few."""
+    rng = np.random.default_rng(18)
+    models, brain = related_rdms(rng, 3, 12, [3.0, 0.2, 3.0])
+    flat = np.full_like(brain, 0.7)
+    flat[0, :11] = models[1, :11]
+    folds = np.split(np.arange(12), 3)
+    found = held_out_layers(
+        models, np.concatenate([brain, flat]), "pearson", n_images=12, folds=folds
+    )
+    # Training images lack image 0 in the first fold, test images in the others.
+    assert found.chosen[0, 1] == -1
+    assert (found.chosen[1:, 1] == 1).all()
+    assert np.isnan(found.held_out[:, 1]).all()
+    assert np.isnan([found.similarity[1], found.optimistic[1]]).all()
+    np.testing.assert_array_equal(found.frequency[1], [0, 1, 0])
+    alone = held_out_layers(models, brain, "pearson", n_images=12, folds=folds)
+    assert found.similarity[0] == pytest.approx(alone.similarity[0])

@@ -319,6 +319,14 @@ def test_a_cell_that_no_order_changes_spoils_no_other():
     np.testing.assert_array_equal(test.family_wise_p(), [[1, alone.p.item()]])
 
 
+def test_no_similarity_has_no_p():
+    null = np.random.default_rng(3).standard_normal((50, 2, 2))
+    null[:, 0, 1] = np.nan
+    test = PermutationTest(null[0], null, 1e-9, False)
+    for p in (test.p, test.family_wise_p(), test.family_wise_p(["a", "b"])):
+        np.testing.assert_array_equal(np.isnan(p), [[False, True], [False, False]])
+
+
 def test_family_wise_error_is_held_over_cells_of_unequal_spread():
     """400 nulls of 3 x 2 cells: one or more p <= 0.05 in 5 % of them, within 99.99 % limits."""
     rng = np.random.default_rng(50)

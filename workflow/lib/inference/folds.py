@@ -107,13 +107,15 @@ def pairs_between(left: np.ndarray, right: np.ndarray, n_images: int) -> np.ndar
 
 
 def compare_varying(models: np.ndarray, brains: np.ndarray, name: str) -> np.ndarray:
-    """Return similarities, 0 for a model RDM that is constant over the pairs of a few images.
+    """Return similarities, where RDMs may be constant over the pairs of a few images.
 
     Parameters
     ----------
     models : float array (n_models, n_pairs)
-        A model of categories can be constant over a fold, and then tells no pair from another.
+        A model of categories can be constant over a fold, and then tells no pair from another:
+        similarity 0.
     brains : float array (n_brains, n_pairs)
+        Nothing can be said of one that is constant: similarity NaN.
     name : str
         A comparator.
 
@@ -125,4 +127,5 @@ def compare_varying(models: np.ndarray, brains: np.ndarray, name: str) -> np.nda
     varying = models.min(axis=1) < models.max(axis=1)
     if varying.any():
         similarities[varying] = compare(models[varying], brains, name)
+    similarities[:, brains.min(axis=1) == brains.max(axis=1)] = np.nan
     return similarities

@@ -16,16 +16,18 @@ class HeldOutLayers:
     Attributes
     ----------
     chosen : int array (n_splits, n_brains)
-        Layer with the largest similarity among the training images of each split.
+        Layer with the largest similarity among the training images of each split; -1 where the
+        brain RDM does not vary over them.
     held_out : float64 array (n_splits, n_brains)
-        Its similarity over pairs of test images.
+        Its similarity over pairs of test images; NaN where no layer was chosen, or the brain RDM
+        does not vary over these.
     frequency : float64 array (n_brains, n_layers)
-        Share of the splits that chose each layer.
+        Share of the splits with a choice that chose each layer; NaN without any.
     similarity : float64 array (n_brains,)
-        Mean of `held_out`.
+        Mean of `held_out` over the splits that have it.
     optimistic : float64 array (n_brains,)
         Largest similarity over the same test pairs, averaged: what choosing the layer on the very
-        images that score it would report.
+        images that score it would report. Over the same splits.
     """
 
     chosen: np.ndarray
@@ -74,18 +76,26 @@ def held_out_layers(
         scores, test_scores = (
             _similarities(models, brains, name, images, averaged) for images in (train, test)
         )
-        best = scores.argmax(axis=0)
+        best = np.where(np.isnan(scores).any(axis=0), -1, scores.argmax(axis=0))
+        of_best = test_scores[best, np.arange(len(best))]
         chosen.append(best)
-        held_out.append(test_scores[best, np.arange(len(best))])
-        largest.append(test_scores.max(axis=0))
-    layers = np.arange(len(scores))
+        held_out.append(np.where(best < 0, np.nan, of_best))
+        largest.append(np.where(best < 0, np.nan, test_scores.max(axis=0)))
+    chose = np.stack(chosen)[..., np.newaxis] == np.arange(len(scores))
     return HeldOutLayers(
         chosen=np.stack(chosen),
         held_out=np.stack(held_out),
-        frequency=(np.stack(chosen)[..., np.newaxis] == layers).mean(axis=0),
-        similarity=np.mean(held_out, axis=0),
-        optimistic=np.mean(largest, axis=0),
+        frequency=mean_of_defined(np.where(chose.any(axis=-1, keepdims=True), chose, np.nan)),
+        similarity=mean_of_defined(held_out),
+        optimistic=mean_of_defined(largest),
     )
+
+
+def mean_of_defined(values: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the mean over the first axis of all that is not NaN; NaN where nothing is left."""
+    defined = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(defined, values, 0).sum(axis=0) / defined.sum(axis=0)
 
 
 def _similarities(

@@ -103,7 +103,8 @@ class LayerCentres:
     Attributes
     ----------
     centre, lower, upper : float64 arrays (n_rois,)
-        In layer numbers, 1 for the first; interval by percentile of the draws.
+        In layer numbers, 1 for the first; interval by percentile of the draws. All NaN where no
+        layer is above zero.
     n_undefined : int array (n_rois,)
         Draws left out because no layer was above zero.
     """
@@ -442,8 +443,10 @@ def layer_centres(estimate: np.ndarray, draws: np.ndarray, *, level: float = 0.9
     estimate.
     """
     draws = defined_draws(estimate, draws)
+    centre = layer_centre_of_mass(estimate)
     lower, upper, n_undefined = _percentiles(layer_centre_of_mass(draws), level)
-    return LayerCentres(layer_centre_of_mass(estimate), lower, upper, n_undefined)
+    lower, upper = (np.where(np.isnan(centre), np.nan, bound) for bound in (lower, upper))
+    return LayerCentres(centre, lower, upper, n_undefined)
 
 
 def _percentiles(draws: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -52,9 +52,10 @@ class PermutationTest:
         """One-sided p-values, float64 (n_models, n_brains).
 
         The share of orders that reach the observed similarity, their own order counted: (k + 1) /
-        (N + 1) of N random orders, k / N of all N.
+        (N + 1) of N random orders, k / N of all N. NaN where there is no observed similarity.
         """
-        return np.mean(self.null >= self.similarity - self.tolerance, axis=0)
+        p = np.mean(self.null >= self.similarity - self.tolerance, axis=0)
+        return np.where(np.isnan(self.similarity), np.nan, p)
 
     @property
     def can_change(self) -> np.ndarray:
@@ -81,7 +82,8 @@ class PermutationTest:
         -------
         float64 array (n_models, n_brains)
             The share of orders whose largest cell, in units of its own null, reaches this one's.
-            A cell that no order changes has 1, and takes no part in the others.
+            A cell that no order changes has 1, one without observed similarity NaN; neither takes
+            part in the others.
 
         Notes
         -----
@@ -106,7 +108,7 @@ class PermutationTest:
             family = labels == label
             maxima = scores[:, :, family].max(axis=(1, 2))
             p[:, family] = np.mean(maxima[:, np.newaxis, np.newaxis] >= least[:, family], axis=0)
-        return p
+        return np.where(np.isnan(self.similarity), np.nan, p)
 
 
 def mantel_test(

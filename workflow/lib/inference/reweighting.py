@@ -25,7 +25,7 @@ class Reweighted:
     ----------
     similarity : float64 array (n_folds, n_brains)
         Of the mixture, over pairs of test images; 0 where no model got any weight, since a
-        constant prediction tells no pair from another.
+        constant prediction tells no pair from another. NaN where the brain RDM does not vary.
     weights : float64 array (n_folds, n_brains, n_models)
         Of RDMs scaled to unit standard deviation (unit mean square without intercept) over the
         training pairs, for a target scaled alike.
@@ -90,7 +90,7 @@ def reweighted_similarities(
     _check(n_images, folds, ridge, len(brains) if across_subjects else None)
     intercept = name not in WITHOUT_INTERCEPT
     n_models = len(models)
-    similarity = np.zeros((len(folds), len(brains)))
+    similarity = np.empty((len(folds), len(brains)))
     weights = np.zeros((len(folds), len(brains), n_models))
     single = np.empty_like(weights)
     for fold, moments in enumerate(_training_moments(models, brains, n_images, folds, intercept)):
@@ -102,6 +102,7 @@ def reweighted_similarities(
         test = pairs_among(np.asarray(folds[fold]), n_images)
         test_models, test_brains = models[:, test], brains[:, test]
         single[fold] = compare_varying(test_models, test_brains, name).T
+        similarity[fold] = np.where(np.isnan(single[fold]).any(axis=1), np.nan, 0)
         for brain, products in enumerate(targets.T):
             found = nonnegative_weights(gram, products)
             weights[fold, brain] = found

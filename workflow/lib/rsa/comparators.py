@@ -127,7 +127,17 @@ def _cosine_table(models: np.ndarray, brains: np.ndarray) -> np.ndarray:
 
 def _pearson_table(models: np.ndarray, brains: np.ndarray) -> np.ndarray:
     cross, of_models, of_brains = _moments(models, brains, centred=True)
+    # Rounding would leave a constant RDM some variance, and similarities of any size.
+    of_models[~_vary(models)], of_brains[~_vary(brains)] = np.nan, np.nan
     return cross / np.sqrt(np.outer(of_models, of_brains))
+
+
+def _vary(vectors: np.ndarray) -> np.ndarray:
+    """Return which RDMs (n_rdms, n_pairs) are not constant; the first pairs tell of nearly all."""
+    vary = np.ptp(vectors[:, :BLOCK], axis=1) > 0
+    unsure = np.flatnonzero(~vary)
+    vary[unsure] = [np.ptp(vectors[row]) > 0 for row in unsure]
+    return vary
 
 
 def _rho_a_table(models: np.ndarray, brains: np.ndarray) -> np.ndarray:
@@ -300,6 +310,7 @@ def compare(
     Returns
     -------
     float64 array (n_models, n_brains)
+        Of pearson and spearman NaN for a constant RDM.
     """
     models, brains = np.atleast_2d(models), np.atleast_2d(brains)
     chosen = comparator(name)
