@@ -18,8 +18,8 @@ from workflow.lib.inference.bootstrap import (
     image_counts,
     subject_counts,
 )
+from workflow.lib.inference.engines import ENGINES
 from workflow.lib.rsa.comparators import compare
-from workflow.lib.rsa.engines import ENGINES
 from workflow.lib.rsa.noise_ceiling import noise_ceiling
 
 METHODS = {"pearson": "corr", "cosine": "cosine", "spearman": "spearman", "rho-a": "rho-a"}
