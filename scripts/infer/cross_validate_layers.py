@@ -6,16 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from workflow.lib.inference.held_out_layer import held_out_layers, mean_of_defined
+from workflow.lib.inference.folds import mean_of_defined
+from workflow.lib.inference.held_out_layer import held_out_layers
 from workflow.lib.inference.reweighting import reweighted_similarities
-from workflow.lib.inference.study_resamples import study_folds
+from workflow.lib.inference.study_resamples import REPEATS, study_folds
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images
 from workflow.lib.rsa.model_layers import ModelLayers
 from workflow.lib.tables import write_table
 
-# Repetitions of the folds, so that one unlucky split does not decide.
-REPEATS = 4
 COLUMNS = ("roi", "model", "chosen", "chosen_share", "held_out", "optimistic", "reweighted")
 
 
@@ -46,7 +45,8 @@ def cross_validate_layers(
     was best on the training images, over pairs of test images; optimistic, that of the layer that
     is best on these very pairs; chosen, the layer chosen most often, in the share chosen_share of
     the splits; reweighted, similarity of the non-negative mixture of layers fitted to the
-    training images. Means over n_splits splits, but for those in which a brain RDM does not vary.
+    training images, the seeds of an untrained network by their mean RDM. Means over n_splits
+    splits, but for those in which a brain RDM does not vary.
     """
     check_same_images([brain, *models])
     rois, rows = map(list, zip(*brain.mean_session_rows().items(), strict=True))
@@ -87,7 +87,9 @@ def held_out_columns(
         averaged=layers.averaged,
     )
     mixtures = [
-        reweighted_similarities(models, vectors, comparator, n_images=n_images, folds=folds)
+        reweighted_similarities(
+            layers.averaged(models), vectors, comparator, n_images=n_images, folds=folds
+        )
         for folds in splits
     ]
     names = layers.table["layer"].to_numpy()

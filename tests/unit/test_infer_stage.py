@@ -1,17 +1,20 @@
 """From RDM files to draws, tables of similarities and tables over layers and subjects."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import rsatoolbox
+import scipy.optimize
 import scipy.stats
 from scipy.spatial.distance import pdist
 
 from scripts.compare.compare_rdms import compare_rdms, similarity_columns
 from scripts.compare.estimate_noise_ceiling import ceiling_table, estimate_noise_ceiling
 from scripts.compare.resample_images import descriptors_of, resample_images
+from scripts.infer.cross_validate_group import cross_validate_group
 from scripts.infer.cross_validate_layers import cross_validate_layers
 from scripts.infer.infer_group import group_columns, infer_group
 from scripts.infer.infer_layers import infer_layers
@@ -480,6 +483,36 @@ def test_held_out_layers_do_not_profit_from_the_choice(study):
         "early": "first",
         "late": "third",
     }
+
+
+def test_mixtures_over_subjects_are_those_of_explicit_pairs(study):
+    """scipy's least squares, on the mean of the others' standardised RDMs of training images."""
+    brains, models, _ = study
+    options = {"n_folds": 4, "resample": "images", "seed": 2}
+    table = cross_validate_group(brains, models, comparator="pearson", **options)
+    assert set(table["model"]) == {"network"}, "one layer leaves nothing to mix"
+    layers = models[0].vectors().reshape(3, 2, -1).mean(axis=1)
+    first, second = np.triu_indices(N_IMAGES, 1)
+    splits = np.concatenate(study_folds(brains[0], n_repeats=4, **options))
+    for (row, roi), (number, subject) in itertools.product(enumerate(ROIS), enumerate(SUBJECTS)):
+        mixtures, singles, choices = [], [], []
+        for test in splits:
+            train = ~(np.isin(first, test) | np.isin(second, test))
+            held = np.isin(first, test) & np.isin(second, test)
+            others = [brain.vector(row)[train] for brain in brains if brain is not brains[number]]
+            target = scipy.stats.zscore(others, axis=1).mean(axis=0)
+            x = layers[:, train]
+            weights = scipy.optimize.nnls((x - x.mean(axis=1, keepdims=True)).T, target)[0]
+            own = brains[number].vector(row)[held]
+            mixtures.append(np.corrcoef(weights @ layers[:, held], own)[0, 1])
+            choices.append(np.argmax([np.corrcoef(layer, target)[0, 1] for layer in x]))
+            singles.append(np.corrcoef(layers[choices[-1], held], own)[0, 1])
+        found = table[(table["roi"] == roi) & (table["subject"] == subject)].squeeze()
+        assert found["reweighted"] == pytest.approx(np.mean(mixtures), abs=1e-8)
+        assert found["held_out"] == pytest.approx(np.mean(singles), abs=1e-8)
+        assert found["chosen"] == {"early": "first", "late": "third"}[roi]
+        assert found["chosen_share"] == np.mean(np.array(choices) == LAYERS.index(found["chosen"]))
+    assert len(table) == len(ROIS) * len(SUBJECTS)
 
 
 def test_too_few_images_to_hold_out_leave_an_empty_table(tmp_path):

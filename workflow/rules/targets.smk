@@ -222,7 +222,8 @@ def summary_targets():
         if config["rsa"][study]["partition"]:
             wanted.append(f"{folder}/tables/variance_partition.csv")
         if config["rsa"][study]["inference"]["cross_validation"]:
-            wanted += [f"{folder}/tables/held_out_{subject}.csv" for subject in subjects]
+            of_group = ["group"] if len(subjects) > 1 else []
+            wanted += [f"{folder}/tables/held_out_{name}.csv" for name in subjects + of_group]
     return wanted
 
 

@@ -129,3 +129,10 @@ def compare_varying(models: np.ndarray, brains: np.ndarray, name: str) -> np.nda
         similarities[varying] = compare(models[varying], brains, name)
     similarities[:, brains.min(axis=1) == brains.max(axis=1)] = np.nan
     return similarities
+
+
+def mean_of_defined(values: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the mean over the first axis of all that is not NaN; NaN where nothing is left."""
+    defined = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(defined, values, 0).sum(axis=0) / defined.sum(axis=0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workflow.lib.inference.folds import compare_varying
+from workflow.lib.inference.folds import compare_varying, mean_of_defined
 from workflow.lib.rdms.vectors import take_conditions
 
 
@@ -89,13 +89,6 @@ def held_out_layers(
         similarity=mean_of_defined(held_out),
         optimistic=mean_of_defined(largest),
     )
-
-
-def mean_of_defined(values: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the mean over the first axis of all that is not NaN; NaN where nothing is left."""
-    defined = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        return np.where(defined, values, 0).sum(axis=0) / defined.sum(axis=0)
 
 
 def _similarities(

@@ -31,11 +31,20 @@ class Reweighted:
         training pairs, for a target scaled alike.
     single : float64 array (n_folds, n_brains, n_models)
         Similarity of each model alone over the same test pairs.
+    training : float64 array (n_folds, n_brains, n_models)
+        Correlation (cosine without intercept) of each model with the target over training pairs.
     """
 
     similarity: np.ndarray
     weights: np.ndarray
     single: np.ndarray
+    training: np.ndarray
+
+    @property
+    def single_best(self) -> np.ndarray:
+        """Similarity of the model that is the best on the training pairs, (n_folds, n_brains)."""
+        best = self.training.argmax(axis=-1)[..., np.newaxis]
+        return np.take_along_axis(self.single, best, axis=-1)[..., 0]
 
 
 def reweighted_similarities(
@@ -92,12 +101,13 @@ def reweighted_similarities(
     n_models = len(models)
     similarity = np.empty((len(folds), len(brains)))
     weights = np.zeros((len(folds), len(brains), n_models))
-    single = np.empty_like(weights)
+    single, training = np.empty_like(weights), np.empty_like(weights)
     for fold, moments in enumerate(_training_moments(models, brains, n_images, folds, intercept)):
         covariances, deviations = _standardised(moments)
         targets = covariances[:n_models, n_models:]
         if across_subjects:
             targets = _mean_of_others(covariances, n_models)
+        training[fold] = targets.T
         gram = covariances[:n_models, :n_models] + ridge * np.eye(n_models)
         test = pairs_among(np.asarray(folds[fold]), n_images)
         test_models, test_brains = models[:, test], brains[:, test]
@@ -111,7 +121,7 @@ def reweighted_similarities(
                 similarity[fold, brain] = compare_varying(
                     prediction[np.newaxis], test_brains[[brain]], name
                 ).item()
-    return Reweighted(similarity, weights, single)
+    return Reweighted(similarity, weights, single, training)
 
 
 def nonnegative_weights(gram: np.ndarray, products: np.ndarray) -> np.ndarray:
@@ -213,4 +223,4 @@ def _mean_of_others(correlations: np.ndarray, n_models: int) -> np.ndarray:
     with_models, among = correlations[:n_models, n_models:], correlations[n_models:, n_models:]
     others = 1 - np.eye(len(among))
     variances = np.einsum("is,ij,js->s", others, among, others)
-    return with_models @ others / np.sqrt(variances)
+    return with_models @ others / np.sqrt(np.where(variances > 0, variances, np.inf))

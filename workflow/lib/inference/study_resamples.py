@@ -17,6 +17,8 @@ RESAMPLED = ("pearson", "cosine", "spearman", "rho-a")
 # Up to so many images all resamples are ranked anew unless the config says otherwise; beyond, as
 # many as check the jackknife.
 MANY_IMAGES, CHECKS = 1000, 100
+# Repetitions of folds, so that one unlucky split does not decide.
+REPEATS = 4
 # What is drawn: all images alike, each group within itself, or whole groups.
 RESAMPLING = {
     "images": lambda brain, n, rng: image_counts(brain.n_images, n, rng),

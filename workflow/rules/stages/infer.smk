@@ -4,9 +4,10 @@
 # Out: <results>/<study>/tables/ with layers_<subject>.csv (a row per ROI and layer: its chance of
 # being the best, its distance from the ceiling, the interaction with the ROI),
 # layer_differences_<subject>.csv, layer_centre_<subject>.csv, held_out_<subject>.csv (best layer
-# and mixture of layers, on images that did not choose them), rsa_group.csv (over subjects); where
-# the config names `controls`, partial_<subject>.csv (similarities with these models taken out), and
-# where it names a `partition`, variance_partition.csv (what models explain alone and in common).
+# and mixture of layers, on images that did not choose them), held_out_group.csv (the same on
+# subjects that did not either), rsa_group.csv (over subjects); where the config names `controls`,
+# partial_<subject>.csv (similarities with these models taken out), and where it names a
+# `partition`, variance_partition.csv (what models explain alone and in common).
 
 
 rule infer_layers:
@@ -90,6 +91,33 @@ rule cross_validate_layers:
         code=script_digest("infer/cross_validate_layers.py"),
     script:
         "../../../scripts/infer/cross_validate_layers.py"
+
+
+rule cross_validate_group:
+    """Try mixtures of layers on subjects and images that did not choose their weights."""
+    input:
+        brains=subject_files("rdms/brain_{subject}.h5", joint=False),
+        models=model_rdms,
+    output:
+        "<results>/{study}/tables/held_out_group.csv",
+    log:
+        "<logs>/{study}/tables/held_out_group.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/held_out_group.tsv"
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(4),
+        runtime=120,
+    params:
+        comparator=first_comparator,
+        n_folds=setting("inference", "cross_validation"),
+        resample=setting("inference", "resample"),
+        seed=config["seed"],
+        code=script_digest("infer/cross_validate_group.py"),
+    script:
+        "../../../scripts/infer/cross_validate_group.py"
 
 
 rule control_models:
