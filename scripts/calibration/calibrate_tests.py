@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from workflow.lib.calibration.scenarios import Design, calibrate
+from workflow.lib.calibration.scenarios import calibrate
+from workflow.lib.calibration.truths import Design
 from workflow.lib.jobs import script_job
 from workflow.lib.tables import write_table
 

@@ -133,8 +133,9 @@ def _caption(table: pd.DataFrame) -> str:
     geometries = ", ".join(dict.fromkeys(table["geometry"]))
     return (
         f"False-positive rates at a nominal {table['nominal'].min():g} where the null is true, and "
-        "how often 95 % intervals hold the similarity in the population of images, for Pearson "
-        "correlations (unless Spearman is named) of Euclidean RDMs of "
+        "how often 95 % intervals hold the value in the population of images (of corr_cov, which "
+        "depends on the number of images, and of images in groups: the mean over data sets), for "
+        "Pearson correlations (unless another comparator is named) of Euclidean RDMs of "
         f"n = {first['n_images']} images from the geometries {geometries}; "
         f"{first['n_simulations']:,} simulated data sets per point, "
         f"{first['n_permutations']} permutations, {first['n_resamples']} resamples, "
@@ -145,8 +146,9 @@ def _caption(table: pd.DataFrame) -> str:
         "the chance similarity of these images for an effect: neither is to be used against zero, "
         "for which the Mantel test is exact. A bootstrap t against zero, as other toolboxes have "
         "it, takes the spread of resamples for that of chance; the studies use the Mantel test. "
-        "Their intervals are the bootstrap t; the jackknife replaces it for ranks of more than "
-        "1,000 images."
+        "Their intervals are the bootstrap t of images, or of groups where these are drawn (here "
+        "of four images, so few groups that one may miss all hubs); the jackknife t replaces it "
+        "for tau-a, tau-b, cosine_cov and corr_cov, and for ranks of more than 1,000 images."
     )
 
 

@@ -20,10 +20,12 @@ from workflow.lib.calibration.geometries import (
     population_similarity,
 )
 from workflow.lib.calibration.procedures import COVERAGE, EXACT, MISUSE, PROCEDURES, tabulate
-from workflow.lib.calibration.scenarios import Design, calibrate, truth_of
+from workflow.lib.calibration.scenarios import calibrate
+from workflow.lib.calibration.truths import Design, truth_of
 from workflow.lib.errors import InputError
+from workflow.lib.inference.study_resamples import MANY_IMAGES, RESAMPLED
 from workflow.lib.plotting import save_figure
-from workflow.lib.rsa.comparators import prepare
+from workflow.lib.rsa.comparators import COMPARATORS, prepare
 
 SMALL = Design(n_images=20, n_subjects=6, n_permutations=19, n_resamples=50)
 NOMINAL = Design().nominal
@@ -76,10 +78,10 @@ def test_geometries_are_what_their_names_say(name, n_groups, low, high):
 
 
 def test_first_two_layers_are_equally_similar():
-    truth = truth_of("clusters", np.random.default_rng(5))
+    truth = truth_of("clusters", SMALL, n_simulations=10, rng=np.random.default_rng(5))
     assert truth.similarity[0] == pytest.approx(truth.similarity[1], abs=0.005)
     assert (np.diff(truth.similarity[1:]) < 0).all()
-    assert 1 < truth.centre < 2.5
+    assert 1 < truth.of["centre_of_mass"] < 2.5
 
 
 def test_rates_and_their_binomial_intervals():
@@ -93,7 +95,7 @@ def test_rates_and_their_binomial_intervals():
 
 
 def test_every_procedure_is_tried_by_one_scenario(few_pairs):
-    truth = truth_of("isotropic", np.random.default_rng(6))
+    truth = truth_of("isotropic", SMALL, n_simulations=10, rng=np.random.default_rng(6))
     rng = np.random.default_rng(7)
     tried = [key for run in calibration.SCENARIOS for key in run("isotropic", SMALL, truth, rng)]
     assert sorted(tried) == sorted(PROCEDURES)
@@ -101,20 +103,18 @@ def test_every_procedure_is_tried_by_one_scenario(few_pairs):
 
 def test_intervals_miss_a_truth_that_is_not_theirs(few_pairs):
     """Coverage is not bought with endless intervals."""
-    truth = truth_of("clusters", np.random.default_rng(8))
-    wrong = dataclasses.replace(
-        truth,
-        similarity=truth.similarity[::-1],
-        rank_similarity=truth.rank_similarity - 0.5,
-        subject_mean=truth.subject_mean - 0.6,
-    )
     design = Design(n_images=60, n_resamples=100)
+    truth = truth_of("clusters", design, n_simulations=10, rng=np.random.default_rng(8))
+    wrong = dataclasses.replace(
+        truth, of={key: value - 0.6 for key, value in truth.of.items()} | {"centre_of_mass": 3.5}
+    )
     rng = np.random.default_rng(9)
-    hits = []
-    for _ in range(10):
-        hits.append(calibration.related("clusters", design, wrong, rng))
-        hits[-1] |= calibration.related_subjects("clusters", design, wrong, rng)
+    hits = [
+        {key: hit for run in scenarios for key, hit in run("clusters", design, wrong, rng).items()}
+        for scenarios in 10 * [calibration.SCENARIOS[3:-1]]
+    ]
     covering = [key for key, procedure in PROCEDURES.items() if procedure.measure == COVERAGE]
+    assert set(covering) == set(truth.of)
     for key in covering:
         assert sum(hit[key] for hit in hits) <= 1, key
 
@@ -176,6 +176,10 @@ def test_figure_names_what_misses_its_rate(tmp_path):
     assert "too seldom: bootstrap percentile (hubs, 0.8)." in caption
     assert "Exact tests off nominal: none." in caption
     assert "1,000 simulated data sets" in caption
+    by_jackknife = caption[caption.index("the jackknife t replaces it") :]
+    for comparator in set(COMPARATORS) - set(RESAMPLED):
+        assert comparator in by_jackknife
+    assert f"ranks of more than {MANY_IMAGES:,} images" in by_jackknife
     labels = [tick.get_text() for panel in figure.axes for tick in panel.get_yticklabels()]
     assert sorted(labels) == sorted(procedure.label for procedure in PROCEDURES.values())
     paths = {kind: str(tmp_path / f"figure.{kind}") for kind in ("png", "svg")}

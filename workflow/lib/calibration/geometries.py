@@ -118,12 +118,26 @@ def population_similarity(
     -------
     float64 array (n_layers,)
     """
-    n = N_POPULATION_PAIRS
-    # Images 2k and 2k + 1 make a pair, so that pairs are independent.
-    signal = features(geometry(name)(2 * n, rng), rng)
-    roi = _paired_distances(noisy(signal, roi_noise, rng))
-    layers = [_paired_distances(noisy(signal, noise, rng)) for noise in layer_noise]
+    roi, *layers = population_rdms(name, [roi_noise, *layer_noise], rng)
     return compare(np.stack(layers), roi[np.newaxis], comparator)[:, 0]
+
+
+def population_rdms(name: str, noises: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+    """Return dissimilarities of pairs of images that have no image in common.
+
+    Parameters
+    ----------
+    name : a key of `GEOMETRIES`
+    noises : noise of each RDM about the signal that all share
+    rng : numpy Generator
+
+    Returns
+    -------
+    float64 array (n_rdms, N_POPULATION_PAIRS)
+    """
+    # Images 2k and 2k + 1 make a pair, so that pairs are independent.
+    signal = features(geometry(name)(2 * N_POPULATION_PAIRS, rng), rng)
+    return np.stack([_paired_distances(noisy(signal, noise, rng)) for noise in noises])
 
 
 def _paired_distances(patterns: np.ndarray) -> np.ndarray:

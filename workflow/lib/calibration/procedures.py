@@ -47,6 +47,12 @@ PROCEDURES = {
     "percentile": Procedure("bootstrap percentile", COVERAGE, APPROXIMATE),
     "jackknife_t": Procedure("jackknife t", COVERAGE, APPROXIMATE),
     "jackknife_spearman": Procedure("jackknife t, Spearman", COVERAGE, APPROXIMATE),
+    "jackknife_tau": Procedure("jackknife t, tau-a", COVERAGE, APPROXIMATE),
+    "jackknife_corr_cov": Procedure("jackknife t, corr_cov", COVERAGE, APPROXIMATE),
+    "groups_drawn": Procedure("bootstrap t, groups drawn", COVERAGE, APPROXIMATE),
+    "within_groups": Procedure("bootstrap t, drawn within groups", COVERAGE, APPROXIMATE),
+    "below_ceiling": Procedure("distance from the ceiling", COVERAGE, APPROXIMATE),
+    "variance_share": Procedure("variance share of one model", COVERAGE, APPROXIMATE),
     "two_factor": Procedure("two-factor t, mean of subjects", COVERAGE, APPROXIMATE),
     "centre_of_mass": Procedure("layer centre of mass", COVERAGE, APPROXIMATE),
 }

@@ -6,28 +6,46 @@ interval held the truth; `calibrate` counts over many.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import scipy.stats
 
-from workflow.lib.calibration.geometries import (
-    features,
-    geometry,
-    noisy,
-    population_similarity,
-    rdms_of,
+from workflow.lib.calibration.geometries import features, geometry, noisy, rdms_of
+from workflow.lib.calibration.procedures import PROCEDURES, tabulate
+from workflow.lib.calibration.truths import (
+    COMPARATOR,
+    GROUP_SIZE,
+    JACKKNIFED,
+    LAYER_NOISE,
+    N_ROIS,
+    ROI_NOISE,
+    SHARING,
+    SUBJECT_NOISE,
+    Design,
+    Truth,
+    around,
+    fixed_strengths,
+    in_new_groups,
+    n_groups,
+    share_of_first,
+    truth_of,
+    two_views,
 )
-from workflow.lib.calibration.procedures import COVERAGE, FALSE_POSITIVES, PROCEDURES, tabulate
 from workflow.lib.errors import InputError
-from workflow.lib.inference.bootstrap import bootstrap_similarities, image_counts, subject_counts
+from workflow.lib.inference.bootstrap import (
+    bootstrap_ceilings,
+    bootstrap_similarities,
+    image_counts,
+    subject_counts,
+)
 from workflow.lib.inference.jackknife import image_influence, standard_error
 from workflow.lib.inference.layers import (
     Intervals,
+    ceiling_differences,
     draw_intervals,
     interaction_test,
-    layer_centre_of_mass,
     layer_centres,
     layer_differences,
     t_intervals,
@@ -39,93 +57,17 @@ from workflow.lib.inference.permutation import (
     permute_prepared,
 )
 from workflow.lib.inference.sign_flip import MIN_SUBJECTS, sign_flip_test
-from workflow.lib.inference.variance import interval, two_factor_variance
+from workflow.lib.inference.study_resamples import RESAMPLING, n_drawn, stretched
+from workflow.lib.inference.variance import (
+    interval,
+    one_factor_variance,
+    two_factor_variance,
+)
 from workflow.lib.rdms.distances import pattern_distances
 from workflow.lib.rsa.comparators import compare
+from workflow.lib.rsa.noise_ceiling import noise_ceiling
 from workflow.lib.rsa.partial import partial_prepare
 from workflow.lib.seeds import generator
-
-COMPARATOR = "pearson"
-# Its intervals come from the jackknife in every study, since exact resamples take long.
-RANK_COMPARATOR = "spearman"
-# Layers resemble the ROIs less and less; the first two alike, so that their difference is null.
-LAYER_NOISE = (0.7, 0.7, 1.4, 2.8)
-# ROIs are alike, so that no layer x ROI interaction exists.
-N_ROIS, ROI_NOISE = 3, 1.0
-# Subjects differ in their noise; each value is as frequent as the others.
-SUBJECT_NOISE = (0.5, 1.0, 2.0)
-
-# A p-value of k / N equals alpha up to rounding where it does by arithmetic.
-TOLERANCE = 1e-9
-
-
-@dataclass(frozen=True)
-class Design:
-    """Size of one simulated data set, and of the resampling in it.
-
-    Attributes
-    ----------
-    n_images, n_subjects, n_resamples : int
-    n_permutations : int
-        With 239, the smallest p of 12 cells can pass the Benjamini-Hochberg correction alone.
-    alpha : float
-        Nominal rate of false positives; intervals are meant to hold the truth at 1 - alpha.
-    """
-
-    n_images: int = 40
-    n_subjects: int = 8
-    n_permutations: int = 239
-    n_resamples: int = 200
-    alpha: float = 0.05
-
-    def rejects(self, p: np.ndarray | float) -> bool:
-        """Return whether a test, or any of several, rejects."""
-        return bool(np.min(p) <= self.alpha + TOLERANCE)
-
-    @property
-    def nominal(self) -> dict[str, float]:
-        """What the rate of each measure should be."""
-        return {FALSE_POSITIVES: self.alpha, COVERAGE: 1 - self.alpha}
-
-
-@dataclass(frozen=True)
-class Truth:
-    """Population values of a geometry.
-
-    Attributes
-    ----------
-    similarity : float64 array (n_layers,)
-        Of each layer with any ROI.
-    rank_similarity : float
-        Of the first layer with any ROI, by `RANK_COMPARATOR`.
-    subject_mean : float
-        Of the first layer with a subject, averaged over subjects.
-    """
-
-    similarity: np.ndarray
-    rank_similarity: float
-    subject_mean: float
-
-    @property
-    def centre(self) -> float:
-        """Layer centre of mass of any ROI."""
-        return float(layer_centre_of_mass(self.similarity))
-
-
-def truth_of(name: str, rng: np.random.Generator) -> Truth:
-    """Return the population values of a geometry."""
-
-    def value(comparator, layer_noise=LAYER_NOISE[:1], roi_noise=ROI_NOISE):
-        return population_similarity(
-            name, comparator, layer_noise=layer_noise, roi_noise=roi_noise, rng=rng
-        )
-
-    of_subjects = [value(COMPARATOR, roi_noise=noise) for noise in SUBJECT_NOISE]
-    return Truth(
-        similarity=value(COMPARATOR, LAYER_NOISE),
-        rank_similarity=float(value(RANK_COMPARATOR)[0]),
-        subject_mean=float(np.mean(of_subjects)),
-    )
 
 
 def unrelated(name: str, design: Design, truth: Truth, rng: np.random.Generator) -> dict:
@@ -190,17 +132,43 @@ def related(name: str, design: Design, truth: Truth, rng: np.random.Generator) -
     intervals = {
         "bootstrap_t": draw_intervals(estimate, draws, level=level, **sizes),
         "percentile": draw_intervals(estimate, draws, level=level, kind="percentile", **sizes),
-        "jackknife_t": _jackknifed(layers[:1], rois[:1], COMPARATOR, design),
+    } | {
+        key: _jackknifed(layers[:1], rois[:1], comparator, design)
+        for key, comparator in JACKKNIFED.items()
     }
-    by_rank = _jackknifed(layers[:1], rois[:1], RANK_COMPARATOR, design)
     centres = layer_centres(estimate[:1], draws[:, :1], level=level)
     differences = layer_differences(estimate[:1, :2], draws[:, :1, :2], **sizes)
     return {
-        **{key: _holds(found, truth.similarity[0]) for key, found in intervals.items()},
-        "jackknife_spearman": _holds(by_rank, truth.rank_similarity),
-        "centre_of_mass": centres.lower[0] <= truth.centre <= centres.upper[0],
+        **{key: _holds(found, truth.of[key]) for key, found in intervals.items()},
+        "centre_of_mass": centres.lower[0] <= truth.of["centre_of_mass"] <= centres.upper[0],
         "layer_difference": design.rejects(differences.p[0, 0]),
         "interaction": design.rejects(interaction_test(estimate, draws, **sizes).omnibus_p),
+    }
+
+
+def sharing(name: str, design: Design, truth: Truth, rng: np.random.Generator) -> dict:
+    """Two layers explain a ROI, each a part of its own and one in common."""
+    signal = features(geometry(name)(design.n_images, rng), rng)
+    layers = rdms_of([noisy(signal, LAYER_NOISE[layer], rng) for layer in SHARING])
+    roi = rdms_of([noisy(signal, ROI_NOISE, rng)])
+    others = np.concatenate([layers, roi])
+    both = compare(layers, others, COMPARATOR), _resampled(layers, others, design, rng)
+    estimate, draws = (share_of_first(table[..., :2], table[..., 2:]) for table in both)
+    variance = one_factor_variance(draws, design.n_images)
+    lower, upper = interval(estimate, variance, design.n_images - 1, 1 - design.alpha)
+    return {"variance_share": (lower <= truth.of["variance_share"] <= upper).item()}
+
+
+def in_groups(name: str, design: Design, truth: Truth, rng: np.random.Generator) -> dict:
+    """Images come in groups: of new groups as well, or new images of the same groups."""
+    return {
+        procedure: _holds(
+            _over_groups(*two_views(signal, rng), resample, design, rng), truth.of[procedure]
+        )
+        for procedure, resample, signal in (
+            ("groups_drawn", "groups", in_new_groups(name, design, rng)),
+            ("within_groups", "within_groups", around(truth.group_centres, rng)),
+        )
     }
 
 
@@ -219,7 +187,27 @@ def related_subjects(name: str, design: Design, truth: Truth, rng: np.random.Gen
     )
     dof = min(design.n_subjects, design.n_images) - 1
     lower, upper = interval(similarities.mean(), variance, dof, 1 - design.alpha)
-    return {"two_factor": lower <= truth.subject_mean <= upper}
+    return {"two_factor": lower <= truth.of["two_factor"] <= upper}
+
+
+def beneath_the_ceiling(name: str, design: Design, truth: Truth, rng: np.random.Generator) -> dict:
+    """The same subjects, whatever the images: a layer less similar to them than they are."""
+    signal = features(geometry(name)(design.n_images, rng), rng)
+    layer = rdms_of([noisy(signal, LAYER_NOISE[0], rng)])
+    subjects = rdms_of([noisy(signal, noise, rng) for noise in fixed_strengths(design)])
+    counts = image_counts(design.n_images, design.n_resamples, rng)
+    sizes = {"n_images": design.n_images}
+    similarities = bootstrap_similarities(layer, subjects, COMPARATOR, counts, **sizes)
+    ceilings, _ = bootstrap_ceilings(subjects, COMPARATOR, counts, **sizes)
+    found = ceiling_differences(
+        compare(layer, subjects, COMPARATOR).mean(axis=1, keepdims=True),
+        similarities.mean(axis=2, keepdims=True),
+        ceiling=noise_ceiling(subjects, COMPARATOR)[0].mean(keepdims=True),
+        ceiling_draws=ceilings.mean(axis=1, keepdims=True),
+        n_drawn=design.n_images,
+        level=1 - design.alpha,
+    )
+    return {"below_ceiling": _holds(found.intervals, truth.of["below_ceiling"])}
 
 
 def unrelated_subjects(name: str, design: Design, truth: Truth, rng: np.random.Generator) -> dict:
@@ -251,7 +239,10 @@ SCENARIOS: tuple[Callable[..., dict], ...] = (
     unrelated_within_groups,
     unrelated_beside_control,
     related,
+    sharing,
+    in_groups,
     related_subjects,
+    beneath_the_ceiling,
     unrelated_subjects,
 )
 
@@ -271,6 +262,21 @@ def _permuted(models, brains, design, rng, groups=None):
 def _resampled(models, brains, design, rng):
     counts = image_counts(design.n_images, design.n_resamples, rng)
     return bootstrap_similarities(models, brains, COMPARATOR, counts, n_images=design.n_images)
+
+
+def _over_groups(layer, roi, resample, design, rng):
+    """Return the interval of one similarity as a study with such resamples has it."""
+    # All that resamples need to know of the images.
+    n_images = GROUP_SIZE * n_groups(design)
+    images = SimpleNamespace(n_images=n_images, groups=np.arange(n_images) // GROUP_SIZE)
+    counts = RESAMPLING[resample](images, design.n_resamples, rng)
+    draws = bootstrap_similarities(layer, roi, COMPARATOR, counts, n_images=n_images)
+    return draw_intervals(
+        compare(layer, roi, COMPARATOR),
+        stretched(draws, images, resample),
+        n_drawn=n_drawn(images, resample),
+        level=1 - design.alpha,
+    )
 
 
 def _jackknifed(models, brains, comparator, design):
@@ -315,7 +321,8 @@ def calibrate(name: str, design: Design, *, n_simulations: int, seed: int) -> pd
             f"found {n_simulations} simulations and {design.n_subjects} subjects, expected at "
             f"least 1 and {MIN_SUBJECTS}; raise them in the config"
         )
-    truth = truth_of(name, generator(seed, "calibration", "population", name))
+    rng = generator(seed, "calibration", "population", name)
+    truth = truth_of(name, design, n_simulations=n_simulations, rng=rng)
     hits: dict[str, int] = dict.fromkeys(PROCEDURES, 0)
     for scenario in SCENARIOS:
         rng = generator(seed, "calibration", scenario.__name__, name)
