@@ -37,6 +37,7 @@ def plot_heatmap(
     simulated: bool,
     alpha: float,
     within_groups: bool,
+    resample: str,
     roi_groups: Mapping[str, Sequence[str]],
 ) -> tuple[plt.Figure, str]:
     """Draw the similarities of one subject and comparator, and return the figure and caption.
@@ -48,6 +49,7 @@ def plot_heatmap(
     simulated : whether the data is simulated
     alpha : false discovery rate at which a cell counts
     within_groups : whether images were permuted within their group only
+    resample : what resamples draw, a key of `workflow.lib.plotting.DRAWN`
     roi_groups : ROIs whose mean makes one bar; without any, each ROI is a bar
     """
     table = table.assign(column=column_labels(table), row=_row_labels(table))
@@ -76,7 +78,7 @@ def plot_heatmap(
         left.set_xlabel(table["model"].iloc[0])
     family = table[table["session"] == MEAN_SESSION]
     grouped = " Bars are means over single ROIs (dots)." if roi_groups else ""
-    lines = f" {interval_note(family)}" if family["low"].notna().any() else ""
+    lines = f" {interval_note(family, resample)}" if family["low"].notna().any() else ""
     greyed = "" if family["q"].isna().all() else " Cells that do not reach it are grey."
     if greyed and family["q"].isna().any():
         greyed += " So are those that no permutation changes, which have no p."
@@ -192,6 +194,7 @@ if __name__ == "__main__":
             simulated=snakemake.params.simulated,
             alpha=snakemake.params.alpha,
             within_groups=snakemake.params.within_groups,
+            resample=snakemake.params.resample,
             roi_groups=snakemake.params.roi_groups,
         )
         save_figure(

@@ -10,6 +10,7 @@ import seaborn as sns
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     DIVERGING,
+    DRAWN,
     MUTED,
     PAGE_WIDTH,
     SEQUENTIAL,
@@ -29,7 +30,7 @@ MARKED = 0.05
 
 
 def plot_layer_preference(
-    layers: pd.DataFrame, centres: pd.DataFrame, *, title: str, simulated: bool
+    layers: pd.DataFrame, centres: pd.DataFrame, *, title: str, simulated: bool, resample: str
 ) -> tuple[plt.Figure, str]:
     """Draw one row of three panels per model, and return the figure and caption.
 
@@ -40,6 +41,7 @@ def plot_layer_preference(
     centres : DataFrame, rows of `layer_centre_<subject>.csv` of that comparator, of all subjects
     title : name of the study
     simulated : whether the data is simulated
+    resample : what resamples draw, a key of `workflow.lib.plotting.DRAWN`
     """
     models = list(dict.fromkeys(centres["model"]))
     n_rois = centres["roi"].nunique()
@@ -67,10 +69,10 @@ def plot_layer_preference(
         loc="outside lower left",
         ncols=min(8, centres["subject"].nunique()),
     )
-    return figure, _caption(layers, centres, subject_label(subject))
+    return figure, _caption(layers, centres, subject_label(subject), DRAWN[resample])
 
 
-def _caption(layers: pd.DataFrame, centres: pd.DataFrame, who: str) -> str:
+def _caption(layers: pd.DataFrame, centres: pd.DataFrame, who: str, drawn: str) -> str:
     comparator = layers["comparator"].iloc[0]
     n_images, n_resamples = (int(layers[name].iloc[0]) for name in ("n_images", "n_resamples"))
     omnibus = centres[centres["subject"] == layers["subject"].iloc[0]].drop_duplicates("model")
@@ -93,12 +95,12 @@ def _caption(layers: pd.DataFrame, centres: pd.DataFrame, who: str) -> str:
         )
     return (
         f"Which layers a ROI prefers ({comparator}), n = {n_images:,} images. Left: centre of mass "
-        "over the layers, weights max(similarity, 0), with 95 % intervals over images (percentiles "
-        f"of {n_resamples:,} resamples); a flat profile lies in the middle.{note} Middle: each "
-        f"layer's share of the resamples in which it is the best of its ROI, {who}. Right: "
-        "interaction of ROI and layer, the similarity less the means of its ROI and of its layer, "
-        f"{who}; asterisks: p < {MARKED:g}, corrected over the table by the largest |t| of the "
-        f"resamples. Any interaction: {tested or 'not tested, one ROI or one layer'}. A ROI that "
+        "over the layers, weights max(similarity, 0), with 95 % intervals "
+        f"{drawn} (percentiles of {n_resamples:,} resamples); a flat profile lies in the middle."
+        f"{note} Middle: each layer's share of the resamples in which it is the best of its ROI, "
+        f"{who}. Right: interaction of ROI and layer, the similarity less the means of its ROI and "
+        f"of its layer, {who}; asterisks: p < {MARKED:g}, corrected over the table by the largest "
+        f"|t| of the resamples. Any interaction: {tested or 'not tested, one ROI or one layer'}. A ROI that "
         "is measured better differs more among its layers, which counts as an interaction too; its "
         "centre of mass is free of that."
     )
@@ -195,6 +197,7 @@ if __name__ == "__main__":
             pd.concat(others, ignore_index=True),
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            resample=snakemake.params.resample,
         )
         save_figure(
             figure,

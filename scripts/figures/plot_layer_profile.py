@@ -28,6 +28,7 @@ def plot_layer_profile(
     title: str,
     simulated: bool,
     ordered: Sequence[str],
+    resample: str,
 ) -> tuple[plt.Figure, str]:
     """Draw one panel per ROI with the subjects' similarities over layers.
 
@@ -38,6 +39,7 @@ def plot_layer_profile(
     title : name of the study
     simulated : whether the data is simulated
     ordered : models whose layers follow one another; only these are joined by lines
+    resample : what resamples draw, a key of `workflow.lib.plotting.DRAWN`
     """
     matrices, lower, upper = (
         [similarity_matrix(table, values) for table in tables]
@@ -114,7 +116,7 @@ def plot_layer_profile(
     caption = (
         f"Similarity ({tables[0]['comparator'].iloc[0]}) of layer and brain RDMs per ROI; grey: "
         f"single subjects; blue: their mean (n = {n_subjects}); {n_note(tables[0])}. "
-        f"{interval_note(tables[0])}{band}"
+        f"{interval_note(tables[0], resample)}{band}"
     )
     return figure, caption
 
@@ -176,6 +178,7 @@ if __name__ == "__main__":
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
             ordered=snakemake.params.ordered,
+            resample=snakemake.params.resample,
         )
         save_figure(
             figure,

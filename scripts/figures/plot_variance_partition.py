@@ -9,6 +9,7 @@ import seaborn as sns
 
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
+    DRAWN,
     MUTED,
     PAGE_WIDTH,
     n_note,
@@ -30,7 +31,7 @@ SHARED = "0.72"
 
 
 def plot_variance_partition(
-    table: pd.DataFrame, *, title: str, simulated: bool
+    table: pd.DataFrame, *, title: str, simulated: bool, resample: str
 ) -> tuple[plt.Figure, str]:
     """Draw a panel per ROI with a bar per set of models, and return the figure and caption.
 
@@ -39,6 +40,7 @@ def plot_variance_partition(
     table : DataFrame, rows of `variance_partition.csv` of one comparator, of all subjects
     title : name of the study
     simulated : whether the data is simulated
+    resample : what resamples draw, a key of `workflow.lib.plotting.DRAWN`
     """
     subjects, rois, sets = (
         list(dict.fromkeys(table[column])) for column in ("subject", "roi", "models")
@@ -71,7 +73,7 @@ def plot_variance_partition(
     figure.suptitle(
         f"{titled(title, simulated=simulated)}: {subject_label(shown)}, {n_note(table)}"
     )
-    return figure, _caption(table, shown, sets)
+    return figure, _caption(table, shown, sets, DRAWN[resample])
 
 
 def _set_name(models: str) -> str:
@@ -105,7 +107,7 @@ def _draw(panel: plt.Axes, table: pd.DataFrame, shown: str) -> None:
     )
 
 
-def _caption(table: pd.DataFrame, shown: str, sets: Sequence[str]) -> str:
+def _caption(table: pd.DataFrame, shown: str, sets: Sequence[str], drawn: str) -> str:
     n_subjects = table.loc[table["subject"] != JOINT_SUBJECT, "subject"].nunique()
     n_resamples = int(table["n_resamples"].iloc[0])
     dots = (
@@ -121,7 +123,7 @@ def _caption(table: pd.DataFrame, shown: str, sets: Sequence[str]) -> str:
         f"Variance of each ROI's RDM that models explain, {subject_label(shown)}, {n_note(table)}; "
         f"linear regression {what}. In colour: what a model explains alone; grey: what just these "
         "models have in common, negative where one suppresses noise of another. The bars of a "
-        f"panel sum to R² of {sets[-1]}, above it. Lines and brackets: 95 % intervals over images "
+        f"panel sum to R² of {sets[-1]}, above it. Lines and brackets: 95 % intervals {drawn} "
         f"({n_resamples:,} resamples, ± t times the standard error).{dots} Descriptive: chance "
         "leaves what a model explains alone a little above zero. Numbers at the right: the bars."
     )
@@ -134,6 +136,7 @@ if __name__ == "__main__":
             table[table["comparator"] == snakemake.params.comparator],
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            resample=snakemake.params.resample,
         )
         save_figure(
             figure,

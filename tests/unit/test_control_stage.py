@@ -432,7 +432,9 @@ def test_figure_draws_every_share_with_its_sign():
             "n_pairs": 190,
         }
     )
-    figure, caption = plot_variance_partition(table, title="Lab", simulated=False)
+    figure, caption = plot_variance_partition(
+        table, title="Lab", simulated=False, resample="groups"
+    )
     panel = figure.axes[0]
     assert [bar.get_width() for bar in panel.patches] == pytest.approx([20, 15, -10])
     assert [text.get_text() for text in panel.texts] == ["20.0", "15.0", "-10.0"]

@@ -1,6 +1,7 @@
 """From RDM files to draws, tables of similarities and tables over layers and subjects."""
 
 import itertools
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,10 +15,14 @@ from scipy.spatial.distance import pdist
 from scripts.compare.compare_rdms import compare_rdms, similarity_columns
 from scripts.compare.estimate_noise_ceiling import ceiling_table, estimate_noise_ceiling
 from scripts.compare.resample_images import descriptors_of, resample_images
+from scripts.infer.control_models import control_models
 from scripts.infer.cross_validate_group import cross_validate_group
 from scripts.infer.cross_validate_layers import cross_validate_layers
 from scripts.infer.infer_group import group_columns, infer_group
 from scripts.infer.infer_layers import infer_layers
+from scripts.infer.partition_variance import partition_subject
+from scripts.report.gather_tables import gather_tables
+from scripts.report.summarise_study import summarise_study
 from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import bootstrap_similarities
 from workflow.lib.inference.draw_store import (
@@ -41,6 +46,7 @@ from workflow.lib.rdms.store import RDMStore, write_rdms
 from workflow.lib.rsa.comparators import COMPARATORS, compare
 from workflow.lib.rsa.model_layers import ModelLayers
 
+CAPTIONS = Path(__file__).parents[2] / "workflow/report"
 N_IMAGES = 20
 N_PAIRS = N_IMAGES * (N_IMAGES - 1) // 2
 SUBJECTS = ("s1", "s2", "s3")
@@ -540,3 +546,46 @@ def test_too_few_images_to_hold_out_leave_an_empty_table(tmp_path):
     )
     assert isinstance(table, pd.DataFrame)
     assert table.empty
+
+
+def test_captions_explain_every_column(study):
+    brains, models, _ = study
+    stores, ceiling, noise_ceiling = drawn(study, ["pearson"])
+    folds = {"comparator": "pearson", "n_folds": 2, "resample": "images", "seed": 1}
+    of_layers, differences, centres = infer_layers(stores[0], ceiling, ordered=["network"])
+    permuted = {"n_permutations": 9, "within_groups": False, "seed": 1}
+    similarities = compare_rdms(brains[0], models, stores[0], **permuted)
+    tables = {
+        "summary": summarise_study([similarities]),
+        "group": infer_group(stores, ceiling, seed=1),
+        "noise_ceiling": noise_ceiling,
+        "layers": gather_tables([of_layers]),
+        "layer_differences": gather_tables([differences]),
+        "layer_centre": gather_tables([centres]),
+        "held_out": gather_tables([cross_validate_layers(brains[0], models, **folds)]),
+        "held_out_group": cross_validate_group(brains, models, **folds),
+        "partition": partition_subject(
+            *(brains[0], models, study_counts(brains[0], n_resamples=5, resample="images", seed=1)),
+            partition=["network/first", "groups"],
+            comparators=["pearson"],
+            resample="images",
+            n_exact_ranks=None,
+        ),
+        "partial": control_models(
+            brains[0], models, controls=["groups"], comparators=["pearson"], **permuted
+        ),
+    }
+    for name, table in tables.items():
+        caption = (CAPTIONS / f"{name}_table.rst").read_text()
+        missing = [column for column in table if f"*{column}*" not in caption]
+        assert not missing, f"{name}_table.rst: {missing}"
+
+
+def test_pages_have_four_digits_and_leave_missing_numbers_out():
+    table = pd.DataFrame(
+        {"study": "lab", "roi": ["01", "02"], "p": [0.000123456, np.nan], "model": "m", "n": 3}
+    )
+    found = gather_tables([table, table])
+    assert list(found) == ["model", "roi", "p", "n"]
+    assert found["p"].fillna("").to_list() == ["0.0001235", ""] * 2
+    assert found["roi"].to_list() == ["01", "02"] * 2

@@ -124,12 +124,20 @@ def test_note(table: pd.DataFrame, alpha: float, within_groups: bool) -> str:
     )
 
 
-def interval_note(table: pd.DataFrame) -> str:
-    """Return what the intervals of a table of similarities are."""
+# What the intervals of a study are about, by what its resamples draw.
+DRAWN = {
+    "images": "over images",
+    "within_groups": "over images, drawn within their groups",
+    "groups": "over images, drawn in whole groups",
+}
+
+
+def interval_note(table: pd.DataFrame, resample: str) -> str:
+    """Return what the intervals of a table of similarities are; `resample` is a key of `DRAWN`."""
     n_exact = int(table["n_bootstrap"].iloc[0])
     if table["se"].equals(table["se_bootstrap"]):
-        return f"Lines: 95 % intervals over images, bootstrap with {n_exact:,} resamples."
-    return "Lines: 95 % intervals over images, by the infinitesimal jackknife."
+        return f"Lines: 95 % intervals {DRAWN[resample]}, bootstrap with {n_exact:,} resamples."
+    return f"Lines: 95 % intervals {DRAWN[resample]}, by the infinitesimal jackknife."
 
 
 def n_note(table: pd.DataFrame) -> str:

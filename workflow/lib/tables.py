@@ -13,7 +13,7 @@ FLOAT_FORMAT = "%.9g"
 # Columns of labels, which can look like numbers or like missing values.
 LABELS = (
     *("study", "subject", "session", "roi", "model", "layer", "comparator", "group"),
-    *("name", "label", "file"),
+    *("name", "label", "file", "first", "second", "chosen", "models"),
 )
 
 

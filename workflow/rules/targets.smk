@@ -222,8 +222,10 @@ def summary_targets():
         if config["rsa"][study]["partition"]:
             wanted.append(f"{folder}/tables/variance_partition.csv")
         if config["rsa"][study]["inference"]["cross_validation"]:
-            of_group = ["group"] if len(subjects) > 1 else []
-            wanted += [f"{folder}/tables/held_out_{name}.csv" for name in subjects + of_group]
+            wanted.append(f"{folder}/tables/held_out.html")
+            wanted += [f"{folder}/tables/held_out_group.csv"] * (len(subjects) > 1)
+        if "layer_preference" in config["rsa"][study]["figures"] and ordered_models(study):
+            wanted.append(f"{folder}/tables/layers.html")
     return wanted
 
 

@@ -26,6 +26,7 @@ rule plot_heatmap:
         alpha=setting("inference", "alpha"),
         within_groups=setting("inference", "within_groups"),
         roi_groups=setting("roi_groups"),
+        resample=setting("inference", "resample"),
         code=script_digest("figures/plot_heatmap.py"),
     script:
         "../../../scripts/figures/plot_heatmap.py"
@@ -52,6 +53,7 @@ rule plot_layer_profile:
         title=setting("title"),
         simulated=is_simulated,
         ordered=lambda wildcards: ordered_models(wildcards.study),
+        resample=setting("inference", "resample"),
         code=script_digest("figures/plot_layer_profile.py"),
     script:
         "../../../scripts/figures/plot_layer_profile.py"
@@ -79,6 +81,7 @@ rule plot_layer_preference:
         comparator=first_comparator,
         title=setting("title"),
         simulated=is_simulated,
+        resample=setting("inference", "resample"),
         code=script_digest("figures/plot_layer_preference.py"),
     script:
         "../../../scripts/figures/plot_layer_preference.py"
@@ -105,6 +108,7 @@ rule plot_variance_partition:
         comparator=first_partial_comparator,
         title=setting("title"),
         simulated=is_simulated,
+        resample=setting("inference", "resample"),
         code=script_digest("figures/plot_variance_partition.py"),
     script:
         "../../../scripts/figures/plot_variance_partition.py"

@@ -99,7 +99,13 @@ rule cross_validate_group:
         brains=subject_files("rdms/brain_{subject}.h5", joint=False),
         models=model_rdms,
     output:
-        "<results>/{study}/tables/held_out_group.csv",
+        report(
+            "<results>/{study}/tables/held_out_group.csv",
+            caption="../../report/held_out_group_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "held-out subjects and images"},
+        ),
     log:
         "<logs>/{study}/tables/held_out_group.log",
     benchmark:
@@ -115,6 +121,8 @@ rule cross_validate_group:
         n_folds=setting("inference", "cross_validation"),
         resample=setting("inference", "resample"),
         seed=config["seed"],
+        # For the caption.
+        simulated=is_simulated,
         code=script_digest("infer/cross_validate_group.py"),
     script:
         "../../../scripts/infer/cross_validate_group.py"

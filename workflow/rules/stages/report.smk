@@ -1,7 +1,8 @@
 # Stage report: what a reader of the results needs beside the figures.
 #
 # In: tables of a study, and everything else that a run made.
-# Out: <results>/<study>/tables/summary.{csv,html}, <results>/<study>/explorer.html,
+# Out: <results>/<study>/tables/summary.{csv,html}, and layers.html, layer_differences.html,
+# layer_centre.html and held_out.html where a study has such tables, <results>/<study>/explorer.html,
 # <results>/provenance.json.
 # The report itself is Snakemake's: `make report` writes <results>/report.html.
 
@@ -33,11 +34,75 @@ rule summarise_study:
         title=setting("title"),
         simulated=is_simulated,
         # For the caption.
+        resample=setting("inference", "resample"),
         n_permutations=setting("inference", "n_permutations"),
         within_groups=setting("inference", "within_groups"),
         code=script_digest("report/summarise_study.py"),
     script:
         "../../../scripts/report/summarise_study.py"
+
+
+rule gather_tables:
+    """Gather what is inferred about layers over subjects, for the report."""
+    input:
+        layers=subject_files("tables/layers_{subject}.csv"),
+        differences=subject_files("tables/layer_differences_{subject}.csv"),
+        centre=subject_files("tables/layer_centre_{subject}.csv"),
+    output:
+        layers=report(
+            "<results>/{study}/tables/layers.html",
+            caption="../../report/layers_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "layers: best, interaction, ceiling"},
+        ),
+        differences=report(
+            "<results>/{study}/tables/layer_differences.html",
+            caption="../../report/layer_differences_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "differences between layers"},
+        ),
+        centre=report(
+            "<results>/{study}/tables/layer_centre.html",
+            caption="../../report/layer_centre_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "layer centres"},
+        ),
+    log:
+        "<logs>/{study}/tables/layers_html.log",
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        title=setting("title"),
+        simulated=is_simulated,
+        # For the captions.
+        resample=setting("inference", "resample"),
+        n_folds=setting("inference", "cross_validation"),
+        code=script_digest("report/gather_tables.py"),
+    script:
+        "../../../scripts/report/gather_tables.py"
+
+
+use rule gather_tables as gather_held_out with:
+    """Gather how layers and mixtures fare on images that did not choose them, for the report."""
+    input:
+        held_out=subject_files("tables/held_out_{subject}.csv", joint=False),
+    output:
+        held_out=report(
+            "<results>/{study}/tables/held_out.html",
+            caption="../../report/held_out_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "held-out images"},
+        ),
+    log:
+        "<logs>/{study}/tables/held_out_html.log",
 
 
 rule write_explorer:
