@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks.suite.inputs import RADIUS, SEED
 from workflow.lib.inference.bootstrap import bootstrap_ceilings, bootstrap_similarities
 from workflow.lib.inference.jackknife import image_influence, linearised_draws
-from workflow.lib.inference.permutation import mantel_test
+from workflow.lib.inference.permutation import permute_images
 from workflow.lib.rdms.distances import crossnobis_distances, pattern_distances
 from workflow.lib.rdms.vectors import n_conditions
 from workflow.lib.rsa.comparators import compare
@@ -70,7 +70,7 @@ def noise_ceiling(arrays: Arrays, _units: int) -> Arrays:
 
 
 def mantel(arrays: Arrays, units: int) -> Arrays:
-    p = mantel_test(
+    test = permute_images(
         arrays["models"],
         arrays["brains"],
         "pearson",
@@ -78,7 +78,7 @@ def mantel(arrays: Arrays, units: int) -> Arrays:
         n_permutations=units,
         rng=np.random.default_rng(SEED),
     )
-    return {"p": p}
+    return {"p": test.p}
 
 
 def _bootstrap(arrays: Arrays, name: str, units: int) -> Arrays:

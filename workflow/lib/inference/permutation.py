@@ -111,33 +111,6 @@ class PermutationTest:
         return np.where(np.isnan(self.similarity), np.nan, p)
 
 
-def mantel_test(
-    models: np.ndarray,
-    brains: np.ndarray,
-    name: str,
-    *,
-    n_images: int,
-    n_permutations: int,
-    rng: np.random.Generator,
-    groups: Sequence[str] | None = None,
-) -> np.ndarray:
-    """Return one-sided p-values of every model x brain similarity, see `permute_images`.
-
-    Returns
-    -------
-    float64 array (n_models, n_brains)
-    """
-    return permute_images(
-        models,
-        brains,
-        name,
-        n_images=n_images,
-        n_permutations=n_permutations,
-        rng=rng,
-        groups=groups,
-    ).p
-
-
 def permute_images(
     models: np.ndarray,
     brains: np.ndarray,

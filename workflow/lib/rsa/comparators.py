@@ -273,7 +273,7 @@ def _scaling(name: str, sigma_k: np.ndarray | None) -> Callable[[np.ndarray], np
         raise InputError(
             f"found the comparator {name!r}, expected one that is linear, to multiply prepared "
             "RDMs; use workflow.lib.rsa.comparators.compare or "
-            "workflow.lib.inference.permutation.mantel_test"
+            "workflow.lib.inference.permutation.permute_images"
         )
     if sigma_k is None:
         return chosen.scale
