@@ -100,7 +100,8 @@ def _caption(layers: pd.DataFrame, centres: pd.DataFrame, who: str, drawn: str) 
         f"{note} Middle: each layer's share of the resamples in which it is the best of its ROI, "
         f"{who}. Right: interaction of ROI and layer, the similarity less the means of its ROI and "
         f"of its layer, {who}; asterisks: p < {MARKED:g}, corrected over the table by the largest "
-        f"|t| of the resamples. Any interaction: {tested or 'not tested, one ROI or one layer'}. "
+        "absolute t of the resamples. Any interaction: "
+        f"{tested or 'not tested, one ROI or one layer'}. "
         "A ROI that is measured better differs more among its layers, which counts as an "
         "interaction too; its centre of mass is free of that."
     )
