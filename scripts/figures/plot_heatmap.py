@@ -74,7 +74,8 @@ def plot_heatmap(
     if not significant.to_numpy().all():
         untested = " or not testable" if q.isna().any(axis=None) else ""
         left.set_title(f"grey: q ≥ {alpha:g}{untested}", loc="right", fontsize=7, color=MUTED)
-    if table["model"].nunique() == 1 and not upright:
+    # A model with one layer is the name of its column already.
+    if table["model"].nunique() == 1 and len(columns) > 1 and not upright:
         left.set_xlabel(table["model"].iloc[0])
     family = table[table["session"] == MEAN_SESSION]
     grouped = " Bars are means over single ROIs (dots)." if roi_groups else ""

@@ -12,6 +12,7 @@ from workflow.lib.plotting import (
     DIVERGING,
     DRAWN,
     MUTED,
+    N_COLOURS,
     PAGE_WIDTH,
     SEQUENTIAL,
     roi_colours,
@@ -113,7 +114,10 @@ def _ordered(table: pd.DataFrame, column: str) -> dict:
 
 def _draw_centres(axes: plt.Axes, centres: pd.DataFrame, layers: Sequence[str]) -> None:
     rois, subjects = (list(_ordered(centres, name)) for name in ("roi", "subject"))
-    colours = roi_colours(subjects)
+    # More subjects than colours are drawn alike, or two would be taken for one.
+    alike = len(subjects) > N_COLOURS
+    first = next((subject for subject in subjects if subject != JOINT_SUBJECT), None)
+    colours = dict.fromkeys(subjects, MUTED) if alike else roi_colours(subjects)
     step = 0.7 / len(subjects)
     for i, subject in enumerate(subjects):
         rows = centres[centres["subject"] == subject].set_index("roi").loc[rois]
@@ -127,7 +131,7 @@ def _draw_centres(axes: plt.Axes, centres: pd.DataFrame, layers: Sequence[str]) 
             "D" if joint else "o",
             color=colour,
             ms=3.5 if joint else 3,
-            label="joint RDM" if joint else subject,
+            label="joint RDM" if joint else _legend_label(subject, alike, subject == first),
         )
     axes.set_yticks(np.arange(len(rois)), rois)
     axes.set_ylim(len(rois) - 0.5, -0.5)
@@ -135,6 +139,14 @@ def _draw_centres(axes: plt.Axes, centres: pd.DataFrame, layers: Sequence[str]) 
     axes.set_xticks(np.arange(1, len(layers) + 1), wrapped(layers, 9))
     axes.grid(axis="x", color="0.9", lw=0.6)
     axes.set_title("centre of mass, 95 % interval")
+
+
+def _legend_label(subject: str, alike: bool, first: bool) -> str:
+    """Return a subject's entry in the legend; those drawn alike share one."""
+    if not alike:
+        return subject
+    # Matplotlib leaves names with a leading underscore out of legends.
+    return "single subjects" if first else "_"
 
 
 def _draw_best(axes: plt.Axes, layers: pd.DataFrame) -> None:

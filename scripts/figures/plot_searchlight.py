@@ -22,6 +22,7 @@ from workflow.lib.plotting import (
     use_style,
     wrapped,
 )
+from workflow.lib.rsa.tables import layer_names
 from workflow.lib.searchlight.maps import BrainMaps, check_same_grid, read_maps
 from workflow.lib.searchlight.statistics import INFERENTIAL, SINGLE_CASE
 from workflow.lib.tables import read_table
@@ -83,6 +84,7 @@ def plot_searchlight(
     standard_space : whether the grid is that of MNI, so that a glass brain of it is true
     """
     check_same_grid([values, p])
+    table = table.assign(layer=layer_names(table))
     rows = table.iloc[np.linspace(0, len(table) - 1, min(len(table), MAX_ROWS)).round().astype(int)]
     maps = [_oriented(values, volume, values.mask) for volume in rows["volume"]]
     found = [
@@ -98,8 +100,7 @@ def plot_searchlight(
     for number, (one, significant) in enumerate(zip(maps, found, strict=True)):
         for panel, z in zip(panels[number], slices, strict=True):
             _draw_slice(panel, one, significant, z, largest)
-        label = "\n".join(wrapped([str(rows["layer"].iloc[number])]))
-        panels[number][0].set_ylabel(label, labelpad=8)
+        panels[number][0].set_ylabel(wrapped([str(rows["layer"].iloc[number])])[0], labelpad=8)
         if with_glass:
             _draw_glass(figure, glass[number], one, significant, largest)
     for panel, z in zip(panels[0], slices, strict=True):

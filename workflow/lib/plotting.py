@@ -22,6 +22,8 @@ SEQUENTIAL = "viridis"
 # Differences, white at zero; read by colour-blind readers.
 DIVERGING = "RdBu_r"
 MUTED = "0.55"
+# Of the palette, which can be told apart by colour-blind readers.
+N_COLOURS = 10
 
 # What axes call each of workflow.lib.rsa.comparators.COMPARATORS, which figures need not import: it
 # compiles code.
@@ -96,8 +98,13 @@ def similarity_label(comparator: str) -> str:
 
 
 def wrapped(labels: Sequence[str], width: int = 13) -> list[str]:
-    """Return labels broken into lines, at spaces and after underscores."""
-    lines = (textwrap.wrap(label.replace("_", "_ "), width) for label in labels)
+    """Return labels broken into lines: at spaces; words longer than a line, after underscores."""
+
+    def breakable(word: str) -> str:
+        return word if len(word) <= width else word.replace("_", "_ ")
+
+    texts = (" ".join(map(breakable, label.split(" "))) for label in labels)
+    lines = (textwrap.wrap(text, width, break_long_words=False) for text in texts)
     return ["\n".join(broken).replace("_ ", "_") for broken in lines]
 
 
@@ -108,7 +115,7 @@ def layer_colours(n_layers: int) -> list[tuple]:
 
 def roi_colours(rois: Sequence[str]) -> dict[str, tuple]:
     """Return a colour per ROI; beyond ten they repeat with other line styles in mind."""
-    palette = sns.color_palette("colorblind", min(max(len(rois), 1), 10))
+    palette = sns.color_palette("colorblind", min(max(len(rois), 1), N_COLOURS))
     return {roi: palette[i % len(palette)] for i, roi in enumerate(rois)}
 
 
