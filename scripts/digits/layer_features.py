@@ -5,16 +5,38 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 
 from scripts.digits.image_sets import ImageSet
 from scripts.digits.trained import Trained, as_tensor
-from scripts.digits.vgg import ANALYSED_LAYERS, node_of
+from scripts.digits.vgg import ANALYSED_LAYERS, VGG, node_of
 from workflow.lib.features.extraction import extract_features
-from workflow.lib.features.networks import layer_extractor
 from workflow.lib.features.stimuli import Stimuli
 from workflow.lib.features.unit_blocks import UnitBlocks
 
 BATCH_SIZE = 32
+
+
+class LayerOutputs(nn.Module):
+    """A network that returns what its analysed layers give.
+
+    Layers are run by their own names. torchvision's graph of a network drops a number after an
+    underscore and counts anew: there `relu1_1` is the second ReLU, not the first.
+    """
+
+    def __init__(self, network: VGG) -> None:
+        super().__init__()
+        self.network = network
+        self.labels = {node_of(layer): layer for layer in ANALYSED_LAYERS}
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return layer -> output (n, channels, height, width) of images (n, 3, side, side)."""
+        outputs, values = {}, images
+        for name, module in self.network.layers.named_children():
+            values = module(values)
+            if f"layers.{name}" in self.labels:
+                outputs[self.labels[f"layers.{name}"]] = values
+        return outputs
 
 
 def layer_features(
@@ -38,7 +60,7 @@ def layer_features(
     """
 
     def scaled(image: Image.Image) -> torch.Tensor:
-        return trained.scaling(as_tensor(np.asarray(image)[np.newaxis]))[0]
+        return trained.scaling(as_tensor(np.array(image)[np.newaxis]))[0]
 
     stimuli = Stimuli(
         # Of several images of one category an error must tell which.
@@ -47,7 +69,7 @@ def layer_features(
         positions=list(range(len(images))),
     )
     return extract_features(
-        layer_extractor(trained.network, {layer: node_of(layer) for layer in ANALYSED_LAYERS}),
+        LayerOutputs(trained.network).eval(),
         scaled,
         stimuli,
         device=device,
