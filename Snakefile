@@ -42,6 +42,7 @@ include: "workflow/rules/stages/report.smk"
 include: "workflow/rules/studies/calibration.smk"
 include: "workflow/rules/studies/bold5000.smk"
 include: "workflow/rules/studies/objects.smk"
+include: "workflow/rules/studies/digits.smk"
 
 
 rule all:

@@ -19,7 +19,8 @@ import yaml
 from scripts.features.compute_groups import group_rdm
 from scripts.rdms.align_images import groups_of, read_group_table
 from workflow.lib.acquire.datasets import RawFile, find_file, load_datasets, size_text
-from workflow.lib.config import complete_config, laid_over
+from workflow.lib.config.complete import complete_config
+from workflow.lib.config.merging import laid_over
 from workflow.lib.errors import InputError
 from workflow.lib.features.activations import read_activations
 from workflow.lib.features.controls import CONTROLS, control_features

@@ -6,7 +6,9 @@ python -m scripts.docs.write_config_readme
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from workflow.lib.config import load_schema, resolve
+import yaml
+
+from workflow.lib.config.schema import load_schema, resolve
 from workflow.lib.files import written_whole
 
 README = Path("config/README.md")
@@ -21,7 +23,8 @@ SECTIONS = {
 
 OPENING = """# Configuration
 
-<!-- Written by `make docs` from workflow/schemas/config.schema.yaml; edit that file. -->
+<!-- Written by `make docs` from workflow/schemas/config.schema.yaml and
+workflow/schemas/studies/; edit those. -->
 
 | file | what |
 |---|---|
@@ -154,7 +157,12 @@ def _rows(node: Mapping, root: Mapping, prefix: str) -> Iterator[tuple[str, str,
         node = resolve(child, root)
         default = "required" if key in required else _default(node)
         yield f"{prefix}{key}", _kind(node, root), default, _text(node["description"])
-        for nested, step in ((child, ""), (node.get("additionalProperties"), "<name>.")):
+        inner = (
+            (child, ""),
+            (node.get("additionalProperties"), "<name>."),
+            (node.get("items"), "-."),
+        )
+        for nested, step in inner:
             if isinstance(nested, Mapping) and not _has_section(nested):
                 yield from _rows(resolve(nested, root), root, f"{prefix}{key}.{step}")
 
@@ -190,6 +198,9 @@ def _default(node: Mapping) -> str:
     value = node["default"]
     if value in (None, {}, []):
         return "none"
+    if isinstance(value, dict) or (isinstance(value, list) and isinstance(value[0], dict)):
+        text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000)
+        return f"`{text.strip()}`"
     if isinstance(value, list):
         return ", ".join(f"`{item}`" for item in value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"

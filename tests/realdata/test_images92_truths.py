@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from workflow.lib.config import complete_config
+from workflow.lib.config.complete import complete_config
 from workflow.lib.rdms.source import averaged, names_by_file, read_aligned
 from workflow.lib.rsa.comparators import compare
 from workflow.lib.rsa.noise_ceiling import noise_ceiling

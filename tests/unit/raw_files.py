@@ -11,7 +11,7 @@ from rsatoolbox.rdm import RDMs
 from scipy.spatial.distance import pdist, squareform
 
 from scripts.rdms.align_images import align_images
-from workflow.lib.config import complete_config
+from workflow.lib.config.complete import complete_config
 
 MATLAB_HEADER = b"MATLAB 7.3 MAT-file, Platform: GLNXA64, Created on: Mon Jan  1 00:00:00 2024 HDF5"
 

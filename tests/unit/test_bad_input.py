@@ -23,7 +23,7 @@ from tests.unit.raw_files import (
     write_matlab73_variables,
     write_rsatoolbox,
 )
-from workflow.lib.config import complete_config
+from workflow.lib.config.complete import complete_config
 from workflow.lib.errors import InputError
 from workflow.lib.files import sha256_of, written_whole
 from workflow.lib.rdms.files import open_rdm_file

@@ -10,7 +10,7 @@ from scripts.check.check_config import check_study
 from tests.simulated_volumes import study_block, write_study
 from tests.unit.raw_files import completed_config, random_rdms, shortest_brain
 from workflow.lib.acquire.datasets import load_datasets
-from workflow.lib.config import complete_config
+from workflow.lib.config.complete import complete_config
 from workflow.lib.features.networks import layer_extractor, load_network
 from workflow.lib.prediction import encoding_cost, network_cost, searchlight_cost, study_size
 from workflow.lib.rdms.vectors import FLOAT64_LIMIT

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from tests.unit.raw_files import completed_config, shortest_brain
-from workflow.lib.config import complete_config, laid_over, load_schema, merged, resolve
+from workflow.lib.config.complete import complete_config
+from workflow.lib.config.merging import laid_over, merged
+from workflow.lib.config.schema import load_schema, resolve
 from workflow.lib.errors import InputError
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ from scripts.figures.plot_variance_partition import plot_variance_partition
 from scripts.infer.control_models import control_models
 from scripts.infer.partition_variance import partition_subject, share_draws
 from tests.unit.test_config import config_of, default_config
-from workflow.lib.config import complete_config
+from workflow.lib.config.complete import complete_config
 from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import image_counts
 from workflow.lib.inference.study_resamples import study_counts

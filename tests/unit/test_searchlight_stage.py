@@ -28,7 +28,7 @@ from tests.simulated_volumes import (
     study_block,
     write_study,
 )
-from workflow.lib.config import complete_config
+from workflow.lib.config.complete import complete_config
 from workflow.lib.errors import InputError
 from workflow.lib.layout import study_raw_files
 from workflow.lib.patterns.rdms import extract_patterns

@@ -12,7 +12,7 @@ import yaml
 from rsatoolbox.rdm import load_rdm
 
 from scripts.bold5000.simulate_bold5000 import simulate
-from workflow.lib.config import complete_config
+from workflow.lib.config.complete import complete_config
 from workflow.lib.inference.permutation import false_discovery_rate, permute_images
 from workflow.lib.rdms.alignment import align
 from workflow.lib.rdms.source import names_by_file, read_aligned

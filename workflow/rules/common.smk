@@ -8,14 +8,16 @@ from pathlib import Path
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 
-from workflow.lib.config import MODEL_KINDS, PARTIAL_COMPARATORS, complete_config, laid_over
+from workflow.lib.config.complete import complete_config, entries_of, study_names
+from workflow.lib.config.digits import all_categories
+from workflow.lib.config.merging import laid_over
+from workflow.lib.config.rsa import MODEL_KINDS, PARTIAL_COMPARATORS
 from workflow.lib.acquire.datasets import download_plan, find_file, load_datasets, small_families
 from workflow.lib.digest import code_digest
 from workflow.lib.errors import InputError
 from workflow.lib.acquire.kept_files import keep_files, release_files
 from workflow.lib.layout import (
     RESOURCES,
-    find_raw_file,
     find_weights,
     raw_files,
     raw_folder,
@@ -67,11 +69,16 @@ def axis_names(source, placeholder):
     return axis.names if axis else ()
 
 
+def entry_of(study):
+    """Return what the config says of a study: its entry in `rsa`, or in a section of its own."""
+    return next(iter(entries_of(config, study).values()))
+
+
 def setting(*keys):
     """Return a params function that gives a key of the wildcards' study, or None."""
 
     def value(wildcards):
-        found = config["rsa"][wildcards.study]
+        found = entry_of(wildcards.study)
         for key in keys:
             found = found.get(key)
         return found
@@ -193,7 +200,8 @@ def model_rdms(wildcards):
 
 def featured_models(study):
     """Return the models of a study that have features, not RDMs alone."""
-    return [name for name, model in config["rsa"][study]["models"].items() if "files" not in model]
+    models = config["rsa"][study]["models"]
+    return [name for name, model in models.items() if not {"files", "made"} & set(model)]
 
 
 def model_grams(wildcards):
@@ -212,15 +220,38 @@ def size_mb(factor, at_least=1500):
     return mem_mb
 
 
+def rsa_raw_paths(entry):
+    """Return the raw files of a study of `rsa`, and the weights of its networks."""
+    folder = raw_folder(entry, config["run"])
+    files = study_raw_files(entry, DATASETS, config["run"])
+    return [f"{folder}/{file}" for file in files] + weight_files(entry)
+
+
+def digits_raw_paths(entry):
+    """Return the raw images of an entry of `digits`."""
+    return []
+
+
+# Section -> function from an entry to the paths of all its raw files.
+RAW_PATHS = {"rsa": rsa_raw_paths, "digits": digits_raw_paths}
+
+
+def raw_paths(study):
+    """Return all raw files of a study, of all its sections."""
+    entries = entries_of(config, study).items()
+    return list(
+        dict.fromkeys(path for section, entry in entries for path in RAW_PATHS[section](entry))
+    )
+
+
+def is_simulated_file(path):
+    return path.startswith(f"{simulated_folder(config['run'])}/")
+
+
 def is_available(study):
     """Return whether all raw files of a study are here, or will be simulated."""
-    weights_are_here = all(find_weights(file, config["mirror"]) for file in weight_files(study))
-    return weights_are_here and (
-        study["source"] == "simulated"
-        or all(
-            find_raw_file(study, file, config["run"], config["mirror"])
-            for file in study_raw_files(study, DATASETS, config["run"])
-        )
+    return all(
+        is_simulated_file(path) or find_weights(path, config["mirror"]) for path in raw_paths(study)
     )
 
 
@@ -228,7 +259,7 @@ def selected_studies():
     """Return the studies to run, without those whose data is not here if so configured."""
     if not config["only_available"]:
         return config["studies"]
-    available = [study for study in config["studies"] if is_available(config["rsa"][study])]
+    available = [study for study in config["studies"] if is_available(study)]
     if not available:
         raise WorkflowError(
             f"found none of the raw files of {', '.join(config['studies'])} in resources/ or in "
@@ -240,25 +271,31 @@ def selected_studies():
 
 def check_datasets():
     """Stop at a study whose dataset is not in the registry."""
-    for name, entry in config["rsa"].items():
-        if entry["source"] in ("mirror", "download") and entry["dataset"] not in DATASETS:
-            raise WorkflowError(
-                f"config, rsa.{name}.dataset: found {entry['dataset']!r}, expected one of "
-                f"{', '.join(DATASETS)} (config/datasets.yaml)"
-            )
-
-
-check_datasets()
-STUDIES = selected_studies()
+    for name in study_names(config):
+        for section, entry in entries_of(config, name).items():
+            known = entry["dataset"] in DATASETS or entry["dataset"] is None
+            if entry["source"] in ("mirror", "download") and not known:
+                raise WorkflowError(
+                    f"config, {section}.{name}.dataset: found {entry['dataset']!r}, expected one "
+                    f"of {', '.join(DATASETS)} (config/datasets.yaml)"
+                )
 
 
 def datasets_of(source):
     """Return the datasets whose raw files the selected studies take from a source."""
     return {
-        entry["dataset"] for entry in map(config["rsa"].get, STUDIES) if entry["source"] == source
+        Path(path).relative_to(RESOURCES).parts[0]
+        for study in STUDIES
+        for section, entry in entries_of(config, study).items()
+        if entry["source"] == source
+        for path in RAW_PATHS[section](entry)
+        if path.startswith(f"{RESOURCES}/")
     }
 
 
+check_datasets()
+STUDIES = selected_studies()
+RSA_STUDIES = [study for study in STUDIES if study in config["rsa"]]
 MIRROR_ONLY = datasets_of("mirror") - datasets_of("download")
 
 
@@ -310,6 +347,6 @@ def simulations(simulator):
 
 
 wildcard_constraints:
-    study=one_of(config["rsa"]),
+    study=one_of(study_names(config)),
     subject=one_of([*SUBJECTS, JOINT_SUBJECT]),
     model=one_of(model for entry in config["rsa"].values() for model in entry["models"]),

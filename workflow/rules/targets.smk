@@ -15,20 +15,12 @@ def targets(wildcards):
 def download_notice():
     """Return what will be copied or downloaded, with its size, before a run starts."""
     wanted = {
-        (entry["dataset"], file)
+        tuple(Path(path).relative_to(RESOURCES).parts)
         for study in STUDIES
-        if (entry := config["rsa"][study])["source"] in ("mirror", "download")
-        for file in study_raw_files(entry, DATASETS, config["run"])
+        for path in raw_paths(study)
+        if path.startswith(f"{RESOURCES}/") and not is_simulated_file(path)
     }
-    # Weights of networks below resources/ come from a dataset of their own.
-    weights = [
-        Path(file).relative_to(RESOURCES)
-        for study in STUDIES
-        for file in weight_files(config["rsa"][study])
-        if file.startswith(f"{RESOURCES}/")
-    ]
-    wanted |= {(path.parts[0], "/".join(path.parts[1:])) for path in weights}
-    files = [find_file(DATASETS, dataset, name) for dataset, name in sorted(wanted)]
+    files = [find_file(DATASETS, dataset, "/".join(name)) for dataset, *name in sorted(wanted)]
     plan = [str(download_plan(files, RESOURCES, config["mirror"]))] if files else []
     return "\n".join(plan + weights_notice())
 
@@ -41,7 +33,7 @@ def weights_notice():
     """
     networks = {
         model["network"]
-        for study in STUDIES
+        for study in RSA_STUDIES
         for model in config["rsa"][study]["models"].values()
         if "network" in model and model["weights"] == "torchvision"
     }
@@ -95,7 +87,7 @@ def caption_of(wildcards, output):
 
 
 def is_simulated(wildcards):
-    return config["rsa"][wildcards.study]["source"] == "simulated"
+    return entry_of(wildcards.study)["source"] == "simulated"
 
 
 def first_comparator(wildcards):
@@ -188,7 +180,7 @@ def encoding_tables(wildcards):
 def figure_targets():
     """Return the figures that the selected studies ask for, as PNG."""
     wanted = []
-    for study in STUDIES:
+    for study in RSA_STUDIES:
         figures = list(config["rsa"][study]["figures"])
         if len(study_subjects(study, joint=False)) < 2:
             figures = [figure for figure in figures if figure != "noise_ceiling"]
@@ -209,7 +201,7 @@ def figure_targets():
 def summary_targets():
     """Return what every study has beside its figures."""
     wanted = []
-    for study in STUDIES:
+    for study in RSA_STUDIES:
         folder = f"<results>/{study}"
         subjects = study_subjects(study, joint=False)
         wanted += [f"{folder}/tables/summary.html", f"{folder}/explorer.html"]
@@ -230,8 +222,4 @@ def summary_targets():
 
 
 def all_raw_files(wildcards):
-    return [
-        f"{raw_folder(config['rsa'][study], config['run'])}/{file}"
-        for study in STUDIES
-        for file in study_raw_files(config["rsa"][study], DATASETS, config["run"])
-    ]
+    return [path for study in STUDIES for path in raw_paths(study)]

@@ -3,7 +3,7 @@
 # In: the stimuli of a study, weights, activations that were computed elsewhere, the common images.
 # Out: <results>/<study>/features/rdms/model_<model>.h5 over the stimuli (a row per layer, and per
 # seed of an untrained network), and of it <results>/<study>/rdms/model_<model>.h5 over the common
-# images; for studies of patterns also <results>/<study>/features/grams/model_<model>.h5, the Gram
+# images (models with `made: true` come from rules of the study itself); for studies of patterns also <results>/<study>/features/grams/model_<model>.h5, the Gram
 # matrix of every layer. One job serves all layers of a network.
 #
 # Models see all stimuli, so that what changes the common images (another file, another
@@ -148,7 +148,7 @@ rule select_images:
     benchmark:
         "<benchmarks>/{study}/rdms/model_{model}.tsv"
     wildcard_constraints:
-        study=studies_with_model("network", "control"),
+        study=studies_with_model("network", "control", "made"),
     conda:
         "../../../envs/rsa.yaml"
     threads: 1

@@ -57,7 +57,7 @@ def searchlight_p(wildcards):
 def searchlight_targets():
     """Return the figures and tables of the searchlights of the selected studies."""
     wanted = []
-    for study in STUDIES:
+    for study in RSA_STUDIES:
         if "searchlight" not in config["rsa"][study]:
             continue
         subjects = study_subjects(study, joint=False)

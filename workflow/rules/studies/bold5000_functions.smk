@@ -7,7 +7,7 @@ BOLD5000_RAW_FILES = [
 
 
 def bold5000_studies():
-    return [study for study in config["bold5000"]["studies"] if study in STUDIES]
+    return [study for study in config["bold5000"]["studies"] if study in RSA_STUDIES]
 
 
 def bold5000_targets():
@@ -17,7 +17,7 @@ def bold5000_targets():
         wanted += [f"<results>/{study}/figures/{name}.png" for name in ("tiers", "latency")]
         if config["rsa"][study]["source"] != "simulated":
             wanted.append(f"<results>/{study}/figures/published.png")
-    for study in STUDIES:
+    for study in RSA_STUDIES:
         entry = config["rsa"][study]
         if entry["source"] == "simulated" and entry["simulation"]["simulator"] == "bold5000":
             wanted.append(f"<results>/{study}/tables/recovery.html")
@@ -28,7 +28,7 @@ def published_studies(study):
     """Return the study and the selected ones that compare the same models on other images of it."""
     return [
         other
-        for other in STUDIES
+        for other in RSA_STUDIES
         if other == study
         or (
             config["rsa"][other].get("extends") == study

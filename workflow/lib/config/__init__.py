@@ -1,0 +1,1 @@
+"""The configuration: its schema, how configs are laid over one another, and what they must obey."""

@@ -1,0 +1,24 @@
+"""What the schema cannot say of section `bold5000`."""
+
+from collections.abc import Mapping
+
+from workflow.lib.config.schema import listed, near
+from workflow.lib.errors import InputError
+
+
+def check_bold5000(config: Mapping) -> None:
+    """Check that the studies and the ROIs of the tiers are there."""
+    for study in config["bold5000"]["studies"]:
+        if study not in config["rsa"]:
+            raise InputError(
+                f"config, bold5000.studies: found {study!r}, expected one of "
+                f"{listed(config['rsa'])}{near(study, config['rsa'])}"
+            )
+        groups = config["rsa"][study]["roi_groups"]
+        for tier, members in config["bold5000"]["tiers"].items():
+            for member in members:
+                if member not in groups:
+                    raise InputError(
+                        f"config, bold5000.tiers.{tier}: found {member!r}, expected one of "
+                        f"rsa.{study}.roi_groups: {listed(groups)}{near(member, groups)}"
+                    )

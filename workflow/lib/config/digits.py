@@ -1,0 +1,100 @@
+"""What the schema cannot say of section `digits`."""
+
+from collections.abc import Mapping
+
+from workflow.lib.config.schema import listed, near
+from workflow.lib.errors import InputError
+
+# What each source of images cannot do without.
+SOURCE_KEYS = {
+    "simulated": ("simulation", "folder"),
+    "path": ("path",),
+    "mirror": ("images", "files"),
+    "download": ("images", "files"),
+}
+# The models that an entry makes for the study of its name in section `rsa`.
+MADE_MODELS = ("vgg", "codes")
+
+
+def check_digits(config: Mapping) -> None:
+    """Check categories, groups, codes and contrasts, and the models that `rsa` takes from them."""
+    for name, study in config["digits"].items():
+        where = f"config, digits.{name}"
+        _check_source(where, study)
+        _check_categories(where, study["categories"])
+        _check_codes(where, study)
+        if name in config["rsa"]:
+            _check_models(f"config, rsa.{name}.models", config["rsa"][name], study)
+
+
+def all_categories(study: Mapping) -> list[str]:
+    """Return the categories of an entry, of all kinds, in order."""
+    return [category for members in study["categories"].values() for category in members]
+
+
+def category_groups(study: Mapping) -> dict[str, list[str]]:
+    """Return all that a code may name: kinds, groups, and single categories, with their members."""
+    single = {category: [category] for category in all_categories(study)}
+    return {**single, **study["categories"], **study["groups"]}
+
+
+def _check_source(where: str, study: Mapping) -> None:
+    value: object = study
+    for key in SOURCE_KEYS[study["source"]]:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    if not value:
+        key = ".".join(SOURCE_KEYS[study["source"]])
+        raise InputError(
+            f"{where}.source: found {study['source']!r} without `{key}`, expected both; give "
+            f"`{key}`"
+        )
+
+
+def _check_categories(where: str, categories: Mapping) -> None:
+    seen: dict[str, str] = {}
+    for kind, members in categories.items():
+        for category in members:
+            if category in seen:
+                raise InputError(
+                    f"{where}.categories: found {category!r} in {seen[category]} and in {kind}, "
+                    "expected each category once; leave one out"
+                )
+            seen[category] = kind
+    if len(seen) < 3:
+        raise InputError(
+            f"{where}.categories: found {len(seen)}, expected at least 3, because RDMs of fewer "
+            "have a single pair; add some"
+        )
+
+
+def _check_codes(where: str, study: Mapping) -> None:
+    categories, groups = all_categories(study), category_groups(study)
+    for group, members in study["groups"].items():
+        for member in members:
+            _check_name(f"{where}.groups.{group}", member, categories)
+    for code, rules in study["codes"].items():
+        for name in (name for rule in rules for name in rule):
+            _check_name(f"{where}.codes.{code}", name, groups)
+    for contrast, weights in study["contrasts"].items():
+        for code in weights:
+            _check_name(f"{where}.contrasts.{contrast}", code, study["codes"])
+
+
+def _check_models(where: str, rsa_study: Mapping, study: Mapping) -> None:
+    codes = list(study["codes"])
+    for name, model in rsa_study["models"].items():
+        if not model.get("made"):
+            continue
+        _check_name(where, name, MADE_MODELS)
+        if name == "codes" and model["layers"]["names"] != codes:
+            raise InputError(
+                f"{where}.codes.layers: found {listed(model['layers']['names'])}, expected the "
+                f"codes of digits: {listed(codes)}; correct one of the two"
+            )
+
+
+def _check_name(where: str, name: str, names: Mapping | list | tuple) -> None:
+    if name not in names:
+        raise InputError(
+            f"{where}: found {name!r}, expected one of {listed(names)}{near(name, list(names))}"
+        )

@@ -1,0 +1,319 @@
+"""What the schema cannot say of section `rsa`: which keys need which, and which exclude others."""
+
+import functools
+import re
+from collections.abc import Mapping
+
+from workflow.lib.config.schema import listed, near
+from workflow.lib.errors import InputError
+from workflow.lib.layout import file_sources
+from workflow.lib.sources import (
+    IMAGE_SUFFIXES,
+    JOINT_SUBJECT,
+    MEAN_SESSION,
+    Axis,
+    axes_of,
+    check_placeholders,
+)
+
+# What each source of raw files cannot do without.
+SOURCE_KEYS = {
+    "simulated": ("simulation.simulator", "simulation.folder"),
+    "path": ("path",),
+    "mirror": ("dataset",),
+    "download": ("dataset",),
+}
+# Subjects become part of file names.
+FILE_NAME = re.compile(r"[\w-][\w.+-]*")
+MODEL_KINDS = ("files", "features", "network", "control", "made")
+# Of these, the ones that see images; groups of images need only their names.
+SHOWN_KINDS = ("network", "control")
+# What can be said of a control besides its name: the options of its function in
+# workflow.lib.features.controls, which is too heavy to be imported here.
+CONTROL_OPTIONS = {
+    "pixel": ("side", "colour"),
+    "gabor": ("side", "frequencies", "orientations", "grid"),
+    "colour_histogram": ("bins", "joint", "side"),
+    "groups": (),
+}
+# Where the layers of activations can be told from: each is an array of its own.
+FEATURE_ORIGINS = ("file_name", "key", "constant")
+# Comparators under which other RDMs can be taken out of an RDM (workflow.lib.rsa.partial).
+PARTIAL_COMPARATORS = ("pearson", "spearman")
+
+
+def name_layers(config: Mapping) -> None:
+    """Give the layers of every kind of model the form of an axis, see `workflow.lib.sources`."""
+    for name, study in config["rsa"].items():
+        for model in study["models"]:
+            _name_layers(f"config, rsa.{name}.models.{model}", model, study)
+
+
+def check_rsa(config: Mapping) -> None:
+    """Check what a schema cannot say."""
+    for name, study in config["rsa"].items():
+        _check_study(f"config, rsa.{name}", study)
+        made = [model for model, block in study["models"].items() if "made" in block]
+        others = [block for section, block in config.items() if section != "rsa"]
+        if made and not any(isinstance(block, Mapping) and name in block for block in others):
+            raise InputError(
+                f"config, rsa.{name}.models.{made[0]}: found `made: true`, expected another "
+                f"section (digits) with an entry {name!r} that makes the model; give one"
+            )
+
+
+def _name_layers(where: str, name: str, study: Mapping) -> None:
+    model = study["models"][name]
+    kinds = [kind for kind in MODEL_KINDS if kind in model]
+    if len(kinds) != 1:
+        raise InputError(
+            f"{where}: found {listed(kinds)}, expected exactly one of {listed(MODEL_KINDS)}; "
+            "keep the one that gives the model"
+        )
+    if kinds == ["network"]:
+        if "layers" not in model or "from" in model["layers"]:
+            raise InputError(
+                f"{where}.layers: found no names of nodes, expected those of the network's layers; "
+                "give a list such as [layer1, layer4]"
+            )
+        layers = model["layers"]
+        nodes = layers if isinstance(layers, Mapping) else {node: node for node in layers}
+        model["layers"] = {"names": nodes, "from": "node"}
+    elif kinds == ["made"]:
+        if not isinstance(model.get("layers"), list):
+            raise InputError(
+                f"{where}.layers: found no list, expected the layers of the file that the study "
+                "makes; give a list such as [conv1, fc6]"
+            )
+        model["layers"] = {"names": model["layers"], "from": "descriptor"}
+    else:
+        model.setdefault("layers", {"names": [model.get("control", name)], "from": "constant"})
+        layers = model["layers"]
+        if not isinstance(layers, Mapping) or not {"names", "from"} <= set(layers):
+            raise InputError(
+                f"{where}.layers: found {layers!r:.80}, expected labels and where the files keep "
+                "them; write {names: [...], from: file_name}, or what else config/README.md has"
+            )
+    if kinds == ["features"]:
+        _check_features(where, model)
+    _check_options(f"{where}.options", model)
+    sees = kinds[0] in SHOWN_KINDS and model.get("control") != "groups"
+    if sees and "stimuli" not in study:
+        raise InputError(
+            f"{where}: found a model that needs images in a study without `stimuli`, expected the "
+            "images that the participants saw; give `stimuli`"
+        )
+
+
+def _check_options(where: str, model: Mapping) -> None:
+    control = model.get("control")
+    for option in model.get("options", ()):
+        if control is None:
+            raise InputError(
+                f"{where}: found {option!r} for a model that is no control, expected none; leave "
+                "it out"
+            )
+        known = CONTROL_OPTIONS[control]
+        if option not in known:
+            raise InputError(
+                f"{where}: found {option!r} for the control {control}, expected "
+                f"{f'one of {listed(known)}' if known else 'none'}{near(option, known)}"
+            )
+
+
+def _check_features(where: str, model: Mapping) -> None:
+    if "average" in model:
+        raise InputError(
+            f"{where}.average: found it for a model of activations, expected RDMs to average "
+            "over; leave it out"
+        )
+    origin = model["layers"]["from"]
+    if origin not in FEATURE_ORIGINS:
+        raise InputError(
+            f"{where}.layers: found `from: {origin}` for activations, expected one of "
+            f"{listed(FEATURE_ORIGINS)}; give a file or a variable for each layer"
+        )
+
+
+def _check_study(where: str, study: Mapping) -> None:
+    for key in SOURCE_KEYS[study["source"]]:
+        if not functools.reduce(lambda block, step: block.get(step), key.split("."), study):
+            raise InputError(
+                f"{where}.source: found {study['source']!r} without `{key}`, expected both; give "
+                f"`{key}`"
+            )
+    _check_groups(f"{where}.images.groups", study["images"]["groups"])
+    for place, source in file_sources(study).items():
+        check_placeholders(source, f"{where}.{place}")
+        for axis in axes_of(source):
+            if axis.origin == "axis":
+                _check_axis(f"{where}.{place}", axis)
+        _check_conditions(f"{where}.{place}.conditions", source["conditions"])
+    names = {axis.placeholder: axis.names for axis in axes_of(study["brain"])}
+    for subject in names["subject"]:
+        if not FILE_NAME.fullmatch(subject):
+            raise InputError(
+                f"{where}.brain.subjects: found {subject!r}, expected letters, digits and . _ - +, "
+                "because results are named after subjects; map a name to its spelling in the files"
+            )
+    if JOINT_SUBJECT in names["subject"] or MEAN_SESSION in names.get("session", ()):
+        raise InputError(
+            f"{where}.brain: found a subject {JOINT_SUBJECT!r} or a session {MEAN_SESSION!r}, "
+            "expected neither because the results call averages so; give them another name"
+        )
+    for group, rois in study["roi_groups"].items():
+        for roi in rois:
+            if roi not in names["roi"]:
+                raise InputError(
+                    f"{where}.roi_groups.{group}: found {roi!r}, expected one of "
+                    f"{listed(names['roi'])}{near(roi, names['roi'])}"
+                )
+    for key in ("controls", "partition"):
+        if study[key] and not set(study["comparators"]) & set(PARTIAL_COMPARATORS):
+            raise InputError(
+                f"{where}.{key}: found it with the comparators {listed(study['comparators'])}, "
+                f"expected {' or '.join(PARTIAL_COMPARATORS)} among them; add one"
+            )
+    _check_controls(f"{where}.controls", study)
+    _check_partition(f"{where}.partition", study)
+    if "searchlight" in study:
+        _check_searchlight(f"{where}.searchlight", study)
+
+
+def _check_controls(where: str, study: Mapping) -> None:
+    for name in study["controls"]:
+        _check_model(where, name, study["models"])
+    if set(study["controls"]) == set(study["models"]):
+        raise InputError(
+            f"{where}: found all models, expected one that they can be taken out of; leave one out"
+        )
+
+
+def _check_partition(where: str, study: Mapping) -> None:
+    """Check that the entries name two RDMs or more, each once."""
+    chosen: dict[tuple[str, str], str] = {}
+    for entry in study["partition"]:
+        name, _, layer = entry.partition("/")
+        _check_model(where, name, study["models"])
+        layers = list(map(str, study["models"][name]["layers"]["names"]))
+        if not layer and len(layers) > 1:
+            raise InputError(
+                f"{where}: found {name!r}, which has {len(layers)} layers, expected one of them; "
+                f"write it as {name}/{layers[-1]}"
+            )
+        if layer and layer not in layers:
+            raise InputError(
+                f"{where}: found {entry!r}, expected one of the layers {listed(layers)}"
+                f"{near(layer, layers)}"
+            )
+        rdm = (name, layer or layers[0])
+        if rdm in chosen:
+            raise InputError(
+                f"{where}: found {chosen[rdm]!r} and {entry!r}, which are one RDM, expected each "
+                "once; leave one out"
+            )
+        chosen[rdm] = entry
+    if len(chosen) == 1:
+        raise InputError(
+            f"{where}: found {study['partition'][0]!r} alone, expected two to four models that "
+            "share the variance; add one"
+        )
+
+
+def _check_searchlight(where: str, study: Mapping) -> None:
+    settings, brain = study["searchlight"], study["brain"]
+    _check_whole_images(where, brain)
+    for key in ("models", "controls"):
+        for name in settings[key]:
+            _check_model(f"{where}.{key}", name, study["models"])
+    controls = settings["controls"]
+    if controls and settings["comparator"] not in PARTIAL_COMPARATORS:
+        raise InputError(
+            f"{where}.controls: found them with the comparator {settings['comparator']}, expected "
+            f"{' or '.join(PARTIAL_COMPARATORS)}; choose one of these, or leave the controls out"
+        )
+    mapped = settings["models"] or list(study["models"])
+    if set(mapped) <= set(controls):
+        raise InputError(
+            f"{where}.controls: found all models to be mapped ({listed(mapped)}), expected one "
+            "that is no control; leave one out"
+        )
+    if brain["noise_normalisation"] == "shrinkage":
+        raise InputError(
+            f"{where}: found brain.noise_normalisation shrinkage, expected none or diagonal, "
+            "because the covariance of a whole brain has no useful inverse; choose one of these"
+        )
+    unknown = set(re.findall(r"{\w*}", settings["mask"] or "")) - {"{subject}"}
+    if unknown:
+        raise InputError(
+            f"{where}.mask: found {min(unknown)} in {settings['mask']!r}, expected no placeholder "
+            "but {subject}; correct it"
+        )
+
+
+def _check_whole_images(where: str, brain: Mapping) -> None:
+    """Check that the responses are images of a whole brain, or what was scanned of it."""
+    if brain["data"] != "patterns":
+        raise InputError(
+            f"{where}: found brain RDMs, expected response patterns (`brain: {{data: patterns}}`), "
+            "of which the RDMs of spheres can be computed; leave the searchlight out"
+        )
+    if not brain["files"].lower().endswith(IMAGE_SUFFIXES):
+        raise InputError(
+            f"{where}: found the responses {brain['files']!r}, expected NIfTI images "
+            f"({' or '.join(IMAGE_SUFFIXES)}), which say where each voxel lies; leave the "
+            "searchlight out"
+        )
+    if "{roi}" in brain["files"]:
+        raise InputError(
+            f"{where}: found a file per ROI, {brain['files']!r}, expected images of the whole "
+            "brain; give these, and the ROIs as masks (`from: mask`)"
+        )
+
+
+def _check_model(where: str, name: str, models: Mapping) -> None:
+    if name not in models:
+        raise InputError(
+            f"{where}: found {name!r}, expected one of the models {listed(models)}"
+            f"{near(name, models)}"
+        )
+
+
+def _check_axis(where: str, axis: Axis) -> None:
+    if axis.axis is None:
+        raise InputError(
+            f"{where}: found `from: axis` for the {axis.placeholder}s, expected its number; give "
+            "it in `axis`, counted from 0"
+        )
+    for name, position in zip(axis.names, axis.values, strict=True):
+        if axis.mapped and not position.isdecimal():
+            raise InputError(
+                f"{where}: found {position!r} for the {axis.placeholder} {name!r}, expected its "
+                "position along the axis; give a number, counted from 0"
+            )
+
+
+def _check_conditions(where: str, conditions: Mapping) -> None:
+    if conditions["from"] == "list" and not conditions["file"]:
+        raise InputError(f"{where}: found `from: list`, expected a `file`; give its name")
+    pattern = conditions["pattern"]
+    try:
+        distinct = pattern.format(1) != pattern.format(2)
+    except (ValueError, LookupError):
+        distinct = False
+    if not distinct:
+        raise InputError(
+            f"{where}.pattern: found {pattern!r}, expected one place for a number; write it as "
+            "{:04d}"
+        )
+
+
+def _check_groups(where: str, groups: Mapping[str, str]) -> None:
+    for group, expression in groups.items():
+        try:
+            re.compile(expression)
+        except re.error as error:
+            raise InputError(
+                f"{where}.{group}: found {expression!r}, expected a regular expression ({error}); "
+                "write a backslash before brackets that are meant as such"
+            ) from None

@@ -1,0 +1,155 @@
+"""The schema of the config: where it lies, the defaults in it, and its violations as sentences.
+
+A study's own section stands in workflow/schemas/studies/<section>.schema.yaml.
+"""
+
+import copy
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from workflow.lib.errors import InputError
+
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+# What a value must be, by the rule of the schema that it breaks.
+RULES = {
+    "type": "{}",
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "exclusiveMinimum": "more than {}",
+    "exclusiveMaximum": "less than {}",
+    "minItems": "at least {} of them",
+    "maxItems": "at most {} of them",
+    "minProperties": "at least {} of them",
+    "uniqueItems": "each of them once",
+    "pattern": "something of the form {}",
+}
+# How users know the types of JSON schema.
+TYPES = {
+    "object": "a block of keys",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
+
+
+def load_schema() -> dict:
+    """Return the JSON schema of the config, with the sections that single studies add."""
+    schema = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())
+    for file in sorted((SCHEMAS / "studies").glob("*.schema.yaml")):
+        section = file.name.removesuffix(".schema.yaml")
+        schema["properties"][section] = yaml.safe_load(file.read_text())
+    return schema
+
+
+def study_schemas(schema: Mapping) -> dict[str, dict]:
+    """Return the schema of a study in each section whose entries are studies.
+
+    Other sections (calibration, bold5000) hold the settings of something that is there once.
+    """
+    entries = {
+        section: resolve(node.get("additionalProperties") or {}, schema)
+        for section, node in schema["properties"].items()
+        if isinstance(node.get("additionalProperties"), Mapping)
+    }
+    return {name: entry for name, entry in entries.items() if "extends" in entry["properties"]}
+
+
+def resolve(schema: Mapping, root: Mapping) -> dict:
+    """Return a schema node with its `$ref` replaced by what it points to."""
+    if "$ref" not in schema:
+        return dict(schema)
+    node = root
+    for step in schema["$ref"].removeprefix("#/").split("/"):
+        node = node[step]
+    return {**resolve(node, root), **{key: schema[key] for key in schema if key != "$ref"}}
+
+
+def validate(config: dict, schema: dict) -> None:
+    """Fill in defaults, and raise InputError where a config breaks its schema."""
+    fill_defaults(config, schema, schema)
+    errors = sorted(
+        Draft202012Validator(schema).iter_errors(config),
+        # Keys of a YAML mapping can be numbers, which do not sort among words.
+        key=lambda error: list(map(str, error.path)),
+    )
+    if errors:
+        raise InputError(_sentence(errors[0]))
+
+
+def fill_defaults(value: object, schema: Mapping, root: Mapping) -> None:
+    """Give every key that is not there its default, in place.
+
+    Parameters
+    ----------
+    value : a config, or a part of it
+    schema : the node that describes it
+    root : the whole schema
+    """
+    schema = resolve(schema, root)
+    if isinstance(value, list) and "items" in schema:
+        for item in value:
+            fill_defaults(item, schema["items"], root)
+    if not isinstance(value, dict):
+        return
+    properties = schema.get("properties", {})
+    for key, child in properties.items():
+        child = resolve(child, root)
+        if key not in value and "default" in child:
+            value[key] = copy.deepcopy(child["default"])
+    for key, item in value.items():
+        child = properties.get(key, schema.get("additionalProperties"))
+        if isinstance(child, Mapping):
+            fill_defaults(item, child, root)
+
+
+def _sentence(error: ValidationError) -> str:
+    """Return a schema violation as one sentence that names the key."""
+    place = ".".join(map(str, error.absolute_path))
+    where = f"config, {place}" if place else "config"
+    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+        allowed = list(error.schema.get("properties", {}))
+        unknown = next(key for key in error.instance if key not in allowed)
+        return (
+            f"{where}: found the unknown key {unknown!r}, expected one of {listed(allowed)}"
+            f"{near(unknown, allowed)}"
+        )
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        return f"{where}: found no key {missing!r}, expected it because it is required; add it"
+    allowed = error.validator_value
+    if error.validator == "enum":
+        return (
+            f"{where}: found {error.instance!r}, expected one of {listed(allowed)}"
+            f"{near(error.instance, allowed)}"
+        )
+    if error.validator == "type":
+        kinds = [allowed] if isinstance(allowed, str) else allowed
+        allowed = " or ".join(TYPES[kind] for kind in kinds)
+    if error.validator in RULES:
+        rule = RULES[error.validator].format(allowed)
+    else:
+        text = " ".join(error.schema.get("description", error.message).split()).rstrip(".")
+        rule = text[0].lower() + text[1:]
+    return (
+        f"{where}: found {error.instance!r:.80}, expected {rule}; correct it as config/README.md "
+        "explains"
+    )
+
+
+def listed(names: Iterable) -> str:
+    """Return names as errors list them."""
+    return ", ".join(map(str, names)) or "none"
+
+
+def near(name: object, names: Iterable) -> str:
+    """Return the end of an error over a wrong name: which one may be meant."""
+    near = difflib.get_close_matches(str(name), list(map(str, names)), n=1)
+    return f"; did you mean {near[0]!r}?" if near else "; correct it"

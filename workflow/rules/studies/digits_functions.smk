@@ -1,0 +1,38 @@
+# Functions of section `digits`: its entries, their settings, and where their images lie.
+
+DIGIT_STUDIES = one_of(config["digits"])
+# Images of these are drawn; those of the others are read.
+SIMULATED_DIGITS = one_of(
+    name for name, entry in config["digits"].items() if entry["source"] == "simulated"
+)
+REAL_DIGITS = one_of(
+    name for name, entry in config["digits"].items() if entry["source"] != "simulated"
+)
+DIGITS = [study for study in STUDIES if study in config["digits"]]
+
+
+def digits_setting(*keys):
+    """Return a params function that gives a key of the wildcards' entry of `digits`."""
+
+    def value(wildcards):
+        found = config["digits"][wildcards.study]
+        for key in keys:
+            found = found[key]
+        return found
+
+    return value
+
+
+def digits_categories(wildcards):
+    """Return the categories of an entry, of all kinds, in order."""
+    return all_categories(config["digits"][wildcards.study])
+
+
+def compared_part(wildcards):
+    """Return the images whose RDMs are compared: what participants saw, if it is to be had."""
+    shown = config["digits"][wildcards.study]["images"]["stimuli"] > 0
+    return "stimuli" if shown else "validation"
+
+
+def compared_images(wildcards):
+    return f"<results>/{wildcards.study}/images/{compared_part(wildcards)}.npz"
