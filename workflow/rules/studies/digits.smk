@@ -7,3 +7,4 @@
 
 
 include: "digits_functions.smk"
+include: "digits/codes.smk"
