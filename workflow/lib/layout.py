@@ -7,7 +7,7 @@ import fnmatch
 from collections.abc import Mapping
 from pathlib import Path
 
-from workflow.lib.acquire.datasets import Dataset
+from workflow.lib.acquire.datasets import Dataset, fetched_for, find_in_place, in_any_case
 from workflow.lib.errors import InputError
 from workflow.lib.sources import files_of, model_source, pattern_files, searchlight_source
 
@@ -74,22 +74,32 @@ def stimulus_files(study: Mapping, datasets: Mapping[str, Dataset], run: str) ->
     """
     if "stimuli" not in study:
         return []
-    pattern = study["stimuli"]["files"]
+    found = _matching(study, study["stimuli"]["files"], datasets, run, "stimuli.files")
+    conditions = study["stimuli"]["conditions"]
+    return found + ([conditions["file"]] if conditions["from"] == "list" else [])
+
+
+def _matching(
+    study: Mapping, pattern: str, datasets: Mapping[str, Dataset], run: str, setting: str
+) -> list[str]:
+    """Return the files of a study's folder, or of its dataset, that a pattern stands for."""
+    folder = Path(raw_folder(study, run))
+    is_registered = study["source"] in ("mirror", "download")
     if not any(character in pattern for character in "*?["):
-        found = [pattern]
-    elif study["source"] in ("mirror", "download"):
+        # Published archives differ in how they spell their files' names.
+        place = None if is_registered else in_any_case(folder / pattern)
+        return [place.relative_to(folder).as_posix() if place else pattern]
+    if is_registered:
         dataset = datasets[study["dataset"]]
         found = sorted(file.path for file in dataset.files if fnmatch.fnmatch(file.path, pattern))
     else:
-        folder = Path(raw_folder(study, run))
         found = sorted(str(path.relative_to(folder)) for path in folder.glob(pattern))
     if not found:
         raise InputError(
-            f"{pattern}: found no stimulus file of this form in {raw_folder(study, run)}, expected "
-            "at least one; correct stimuli.files"
+            f"{pattern}: found no file of this form in {folder}, expected at least one; correct "
+            f"{setting}"
         )
-    conditions = study["stimuli"]["conditions"]
-    return found + ([conditions["file"]] if conditions["from"] == "list" else [])
+    return found
 
 
 def weight_files(study: Mapping) -> list[str]:
@@ -117,6 +127,66 @@ def find_raw_file(study: Mapping, file: str, run: str, mirror: str | None) -> Pa
     if mirror and study["source"] in ("mirror", "download"):
         places.append(Path(mirror, study["dataset"]))
     return next((place / file for place in places if (place / file).is_file()), None)
+
+
+def find_source(
+    study: Mapping, file: str, datasets: Mapping[str, Dataset], run: str, mirror: str | None
+) -> Path | None:
+    """Return where a raw file lies now, or what a run makes it out of; None if nowhere.
+
+    Parameters
+    ----------
+    study : a study of section `rsa`, or a collection of `image_collections`
+    file : relative to the folder of its raw files
+    datasets : the registry
+    run, mirror : of the config
+    """
+    if study["source"] not in ("mirror", "download"):
+        return find_raw_file(study, file, run, mirror)
+    dataset = datasets[study["dataset"]]
+    raw_file = next((known for known in dataset.files if known.path == file), None)
+    if raw_file is None:
+        return find_raw_file(study, file, run, mirror)
+    return find_in_place(
+        dataset, fetched_for(dataset, raw_file, RESOURCES, mirror), RESOURCES, mirror
+    )
+
+
+def image_collections(entry: Mapping) -> list[dict]:
+    """Return the collections of images of an entry of section `digits`, none if it simulates them.
+
+    Each is a block of `images.files` that also says where it comes from, as a study does: `source`,
+    `dataset`, `path`, `simulation`.
+    """
+    if entry["source"] == "simulated":
+        return []
+    place = {key: entry[key] for key in ("source", "dataset", "path", "simulation")}
+    return [
+        place | block | {"dataset": block["dataset"] or entry["dataset"]}
+        for block in entry["images"]["files"]
+    ]
+
+
+def collection_files(collection: Mapping, datasets: Mapping[str, Dataset], run: str) -> list[str]:
+    """Return the files of a collection of images, relative to the folder of its raw files.
+
+    A pattern stands for the files that the registry lists, or that are in the folder.
+    """
+    found = []
+    for pattern in collection["files"]:
+        found += _matching(collection, pattern, datasets, run, "images.files")
+    return found
+
+
+def image_raw_files(
+    entry: Mapping, datasets: Mapping[str, Dataset], run: str
+) -> list[tuple[dict, str]]:
+    """Return every file with images of an entry of section `digits`, with its collection."""
+    return [
+        (collection, file)
+        for collection in image_collections(entry)
+        for file in collection_files(collection, datasets, run)
+    ]
 
 
 def find_weights(file: str, mirror: str | None) -> Path | None:

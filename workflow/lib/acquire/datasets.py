@@ -15,12 +15,15 @@ from pathlib import Path
 import jsonschema
 import yaml
 
+from workflow.lib.acquire.kept_files import kept_path
 from workflow.lib.errors import InputError
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "datasets.schema.yaml"
 
 # Up to this size a file comes with its family, in one job.
 SMALL_BYTES = 5_000_000
+
+ARCHIVE_SUFFIX = ".zip"
 
 # libyaml reads the registry ten times faster, but not every build of PyYAML has it.
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -44,6 +47,9 @@ class RawFile:
         Published checksums, in lower-case hexadecimal digits.
     family : str or None
         The `path` of the registry's entry, if it stands for several files.
+    origin : str or None
+        Path of the file of the dataset that it comes out of (`from` in the registry): an archive,
+        or a file in another form.
     """
 
     path: str
@@ -53,6 +59,12 @@ class RawFile:
     sha256: str | None = None
     md5: str | None = None
     family: str | None = None
+    origin: str | None = None
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it lies in an archive; what has another origin is made by a study's rule."""
+        return self.origin is not None and self.origin.lower().endswith(ARCHIVE_SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -125,7 +137,7 @@ def small_families(datasets: Mapping[str, Dataset]) -> list[tuple[str, list[str]
     families: dict[tuple[str, str], list[RawFile]] = {}
     for name, dataset in datasets.items():
         for raw_file in dataset.files:
-            if raw_file.family:
+            if raw_file.family and not raw_file.origin:
                 families.setdefault((name, raw_file.family), []).append(raw_file)
     return [
         (name, [raw_file.path for raw_file in members])
@@ -152,8 +164,72 @@ def mirrored_path(dataset: Dataset, raw_file: RawFile, mirror: str | Path | None
             f"the mirror folder {mirror} does not exist: give `mirror` the folder that holds "
             "the datasets' folders, or leave it out to download."
         )
+    return _in_mirror(dataset, raw_file, mirror)
+
+
+def _in_mirror(dataset: Dataset, raw_file: RawFile, mirror: str | Path | None) -> Path | None:
+    if mirror is None:
+        return None
     path = Path(mirror, dataset.name, raw_file.path)
-    return path if path.is_file() else None
+    # Somebody may have unpacked the archive there, and archives differ in how they spell names.
+    return in_any_case(path) if raw_file.is_packed else (path if path.is_file() else None)
+
+
+def in_any_case(path: Path) -> Path | None:
+    """Return the file of this name, or else the one whose name differs in case alone, or None."""
+    if path.is_file() or not path.parent.is_dir():
+        return path if path.is_file() else None
+    alike = [other for other in path.parent.iterdir() if other.name.lower() == path.name.lower()]
+    return alike[0] if len(alike) == 1 and alike[0].is_file() else None
+
+
+def find_in_place(
+    dataset: Dataset, raw_file: RawFile, resources: str | Path, mirror: str | Path | None
+) -> Path | None:
+    """Return where a raw file lies now: in place, kept while it comes again, or in the mirror."""
+    places = (
+        Path(resources, dataset.name, raw_file.path),
+        kept_path(resources, dataset.name, raw_file.path),
+    )
+    here = next((place for place in places if place.is_file()), None)
+    return here or _in_mirror(dataset, raw_file, mirror)
+
+
+def comes_from_origin(
+    dataset: Dataset, raw_file: RawFile, resources: str | Path, mirror: str | Path | None
+) -> bool:
+    """Return whether a run makes a raw file out of another one, rather than bring it in itself.
+
+    What lies in an archive may be given without it: in the mirror folder, or by hand.
+    """
+    if not raw_file.is_packed:
+        return raw_file.origin is not None
+    if _in_mirror(dataset, raw_file, mirror):
+        return False
+    archive = dataset.file(raw_file.origin)
+    has_archive = find_in_place(dataset, archive, resources, mirror) is not None
+    return has_archive or find_in_place(dataset, raw_file, resources, mirror) is None
+
+
+def fetched_for(
+    dataset: Dataset, raw_file: RawFile, resources: str | Path, mirror: str | Path | None
+) -> RawFile:
+    """Return what has to be brought in for a raw file: itself, or what it comes out of."""
+    while comes_from_origin(dataset, raw_file, resources, mirror):
+        raw_file = dataset.file(raw_file.origin)
+    return raw_file
+
+
+def fetched_files(
+    datasets: Mapping[str, Dataset], resources: str | Path, mirror: str | Path | None
+) -> list[tuple[str, str]]:
+    """Return (dataset, path) of the raw files that are brought in, not made out of others."""
+    return [
+        (name, raw_file.path)
+        for name, dataset in datasets.items()
+        for raw_file in dataset.files
+        if not comes_from_origin(dataset, raw_file, resources, mirror)
+    ]
 
 
 @dataclass(frozen=True)
@@ -191,14 +267,18 @@ def download_plan(
     Parameters
     ----------
     files : iterable of (Dataset, RawFile)
-        What a run needs, for example from `find_file`; a file named twice counts once.
+        What a run needs, for example from `find_file`; a file named twice counts once, and for
+        files out of an archive the archive does.
     resources_dir : str or Path
         Folder that holds a folder per dataset.
     mirror : str or Path, optional
         Folder of the same form, searched before anything is downloaded.
     """
     parts = {"in_place": [], "to_copy": [], "to_download": [], "unavailable": []}
-    unique = {(dataset.name, raw_file.path): (dataset, raw_file) for dataset, raw_file in files}
+    fetched = [
+        (dataset, fetched_for(dataset, file, resources_dir, mirror)) for dataset, file in files
+    ]
+    unique = {(dataset.name, raw_file.path): (dataset, raw_file) for dataset, raw_file in fetched}
     for dataset, raw_file in unique.values():
         if Path(resources_dir, dataset.name, raw_file.path).exists():
             part = "in_place"
@@ -294,7 +374,8 @@ def _dataset(name: str, entry: dict, path: Path) -> Dataset:
     most_common, n_entries = Counter(raw_file.path for raw_file in files).most_common(1)[0]
     if n_entries > 1:
         raise InputError(f"{path}: key {name}.files gives {most_common!r} twice: keep one.")
-    homeless = next((raw_file.path for raw_file in files if raw_file.url is None), None)
+    _check_origins(files, f"{path}: key {name}.files")
+    homeless = next((file.path for file in files if file.url is None and not file.origin), None)
     if homeless and "how_to_get" not in entry:
         raise InputError(
             f"{path}: key {name}.how_to_get is missing, but {homeless!r} has no url: "
@@ -303,10 +384,27 @@ def _dataset(name: str, entry: dict, path: Path) -> Dataset:
     return Dataset(name=name, **{**entry, "files": tuple(files)})
 
 
+def _check_origins(files: list[RawFile], where: str) -> None:
+    """Refuse a file that comes from one that is not there, or in a circle from itself."""
+    origins = {raw_file.path: raw_file.origin for raw_file in files}
+    for raw_file in files:
+        passed, path = [], raw_file.path
+        while path is not None:
+            if path not in origins or path in passed:
+                raise InputError(
+                    f"{where} says that {(passed or [path])[-1]!r} comes from {path!r}, expected "
+                    f"another file that it lists{_near(path, list(origins))}: correct `from`."
+                )
+            passed.append(path)
+            path = origins[path]
+
+
 def _expanded(entry: dict, where: str) -> Iterator[RawFile]:
     """Yield a file for each combination of the values of `expand`, or the one file without it."""
     expand, rows = entry.get("expand", {}), entry.get("each", {})
     shared = {key: value for key, value in entry.items() if key not in ("expand", "each")}
+    if "from" in shared:
+        shared["origin"] = shared.pop("from")
     for field in expand:
         if f"{{{field}}}" not in entry["path"]:
             raise InputError(f"{where}.path lacks {{{field}}}, a field of expand: add it.")

@@ -6,7 +6,6 @@ what was fetched.
 """
 
 import dataclasses
-import hashlib
 import logging
 import os
 import shutil
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from workflow.lib.acquire.datasets import Dataset, RawFile, mirrored_path, size_text
 from workflow.lib.acquire.kept_files import kept_path
+from workflow.lib.acquire.verification import defect, write_checksum
 from workflow.lib.errors import InputError
 from workflow.lib.files import sha256_of, written_whole
 
@@ -28,16 +28,6 @@ DRYAD_TOKEN = "DRYAD_TOKEN"
 USER_AGENT = f"deepnet-fmri-rsa pooch/{pooch.__version__} {requests.utils.default_user_agent()}"
 TIMEOUT_SECONDS = 60
 CHUNK_BYTES = 2**20
-
-# How files of a format begin. It tells a log-in page or an error message that came with status
-# 200 from the file itself where no checksum does.
-SIGNATURES = {
-    ".gz": b"\x1f\x8b",
-    ".h5": b"\x89HDF\r\n\x1a\n",
-    ".npy": b"\x93NUMPY",
-    ".npz": b"PK",
-    ".zip": b"PK",
-}
 
 log = logging.getLogger(__name__)
 
@@ -100,16 +90,10 @@ def _digest_if_right(path: Path, raw_file: RawFile) -> str | None:
     if not path.is_file():
         return None
     digest = sha256_of(path)
-    if _defect(path, digest, raw_file):
+    if defect(path, digest, raw_file):
         return None
     log.info("%s is here already", raw_file.path)
     return digest
-
-
-def write_checksum(path: Path, digest: str) -> None:
-    """Write the sha256 of a file beside it, in the form of sha256sum."""
-    with written_whole(path.with_name(f"{path.name}.sha256")) as partial:
-        partial.write_text(f"{digest}  {path.name}\n", encoding="utf-8")
 
 
 def fetch_file(
@@ -160,8 +144,8 @@ def fetch_file(
             raw_file = _download(dataset, raw_file, partial, by_hand, progress, dryad)
             source, remedy = raw_file.url, f"start again, or {by_hand}"
         digest = sha256_of(partial)
-        if defect := _defect(partial, digest, raw_file):
-            raise InputError(f"{dataset.name}/{raw_file.path} from {source} {defect}: {remedy}.")
+        if found := defect(partial, digest, raw_file):
+            raise InputError(f"{dataset.name}/{raw_file.path} from {source} {found}: {remedy}.")
     if raw_file.sha256 is None and raw_file.md5 is None:
         log.info("no checksum of %s is published; its sha256 is %s", raw_file.path, digest)
     return digest
@@ -285,31 +269,6 @@ def _dryad_checksum(raw_file: RawFile, entry: dict) -> dict[str, str]:
         return {}
     kind = {"sha-256": "sha256", "md5": "md5"}.get(entry.get("digestType"))
     return {kind: entry["digest"].lower()} if kind and entry.get("digest") else {}
-
-
-def _defect(path: Path, digest: str, raw_file: RawFile) -> str | None:
-    """Say how a fetched file differs from what the registry knows of it; None if in nothing."""
-    size, suffix = path.stat().st_size, Path(raw_file.path).suffix
-    with open(path, "rb") as handle:
-        start = handle.read(512)
-        handle.seek(0)
-        md5 = hashlib.file_digest(handle, "md5").hexdigest() if raw_file.md5 else None
-    if start.lstrip().lower().startswith((b"<!doctype html", b"<html")) and suffix != ".html":
-        return "is a web page, a log-in or an error perhaps, and not the file itself"
-    if raw_file.bytes is not None and size != raw_file.bytes:
-        return f"has {size} bytes, expected {raw_file.bytes}"
-    about = raw_file.approx_bytes
-    if about is not None and not about / 2 <= size <= about * 2:
-        return f"has {size} bytes, expected about {about}"
-    if size == 0 and raw_file.bytes is None:
-        return "is empty"
-    if not start.startswith(SIGNATURES.get(suffix, b"")):
-        return f"begins with {start[:8]!r}, not as a {suffix} file does"
-    if raw_file.sha256 and digest != raw_file.sha256:
-        return f"has the sha256 {digest}, expected {raw_file.sha256}"
-    if md5 != raw_file.md5:
-        return f"has the md5 {md5}, expected {raw_file.md5}"
-    return None
 
 
 def _why_unavailable(dataset: Dataset, raw_file: RawFile, mirror: str | Path | None) -> str:

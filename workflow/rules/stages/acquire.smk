@@ -6,7 +6,8 @@
 #      sha256 beside it. No later rule changes these files.
 #
 # A family of small files (the 92 images of a study) comes whole, by one job; any other file by a
-# job of its own. Simulated files lie under <resources>/simulated/ and are made by rules of their
+# job of its own. What is published in an archive is unpacked beside it; what the registry says is
+# made out of another file (NIfTI out of an array) is made by a rule of its study. Simulated files lie under <resources>/simulated/ and are made by rules of their
 # own; the registry cannot have a dataset of that name.
 
 
@@ -24,7 +25,7 @@ rule acquire_file:
         "<benchmarks>/acquire/{dataset}/{file}.tsv"
     wildcard_constraints:
         # No other folder of <resources> belongs to this rule, <resources>/simulated least of all.
-        dataset="|".join(map(outside_families, DATASETS)),
+        dataset="|".join(map(fetched_alone, DATASETS)),
         # Otherwise a checksum could itself be taken for a raw file.
         file=r".+(?<!\.sha256)",
     # The nodes of a cluster often have no way to the internet.
@@ -46,6 +47,34 @@ rule acquire_file:
         code=unrecorded(script_digest("acquire/acquire_file.py")),
     script:
         "../../../scripts/acquire/acquire_file.py"
+
+
+rule unpack_file:
+    """Unpack one raw file from the archive that it is published in, and verify it."""
+    input:
+        archive_of,
+    output:
+        file="<resources>/{dataset}/{file}",
+        checksum="<resources>/{dataset}/{file}.sha256",
+    log:
+        "<logs>/acquire/{dataset}/{file}.log",
+    benchmark:
+        "<benchmarks>/acquire/{dataset}/{file}.tsv"
+    wildcard_constraints:
+        dataset="|".join(map(unpacked, DATASETS)),
+        file=r".+(?<!\.sha256)",
+    localrule: True
+    conda:
+        "../../../envs/download.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=60,
+    params:
+        datasets_file=unrecorded(str(DATASETS_FILE)),
+        code=unrecorded(script_digest("acquire/unpack_file.py")),
+    script:
+        "../../../scripts/acquire/unpack_file.py"
 
 
 for number, (dataset, files) in enumerate(SMALL_FAMILIES):

@@ -1,0 +1,136 @@
+"""Files out of zip archives that somebody else packed: found by name, checked, unpacked whole.
+
+A name in an archive is never used as a path, so that nothing lands outside of its folder; what
+leads out of the archive is refused all the same, because nobody packs such a file by accident.
+"""
+
+import contextlib
+import re
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from workflow.lib.acquire.datasets import RawFile
+from workflow.lib.acquire.verification import defect
+from workflow.lib.errors import InputError, one_line
+from workflow.lib.files import sha256_of, written_whole
+
+# A member of unknown size may have as much; a few kilobytes that claim more are an attack.
+LARGEST_MEMBER_BYTES = 4_000_000_000
+
+
+@contextlib.contextmanager
+def zip_errors(what: str) -> Iterator[None]:
+    """Turn what zipfile raises on a damaged archive into an InputError that names it."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise InputError(
+            f"{what}: found data that cannot be unpacked ({one_line(error)}), expected a whole zip "
+            "archive; download or copy it again"
+        ) from error
+
+
+def check_member(archive: str, member: zipfile.ZipInfo, max_bytes: int) -> None:
+    """Refuse a member that is no plain file below the archive, or is too large.
+
+    Parameters
+    ----------
+    archive : how errors name the archive
+    member : its entry
+    max_bytes : most bytes that it may have once unpacked
+
+    Raises
+    ------
+    InputError
+        Its name leads out of the archive; it is a link, or encrypted; it claims more bytes.
+    """
+    name = member.filename
+    parts = PurePosixPath(name.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts or re.match("[A-Za-z]:", name):
+        raise InputError(
+            f"{archive}: found the file name {name!r}, which leads out of the archive, expected "
+            "names below it; make the archive again"
+        )
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise InputError(
+            f"{archive}, {name}: found a link, expected a file; make the archive again with the "
+            "file itself"
+        )
+    if member.flag_bits & 1:
+        raise InputError(
+            f"{archive}, {name}: found an encrypted file, expected an open one; unpack it, and "
+            "make an archive without a password"
+        )
+    if member.file_size > max_bytes:
+        raise InputError(
+            f"{archive}, {name}: found a file that unpacks to {member.file_size:,} bytes, expected "
+            f"at most {max_bytes:,}; check where the archive comes from"
+        )
+
+
+def find_member(archive: zipfile.ZipFile, name: str, what: str) -> zipfile.ZipInfo:
+    """Return the member of this name, in whatever folder and whichever case.
+
+    Raises
+    ------
+    InputError
+        There is none, or several.
+    """
+    wanted = f"/{name.lower()}"
+    found = [
+        member
+        for member in archive.infolist()
+        if not member.is_dir() and f"/{member.filename.lower()}".endswith(wanted)
+    ]
+    if len(found) != 1:
+        listed = ", ".join(member.filename for member in found or archive.infolist()[:20])
+        raise InputError(
+            f"{what}: found {len(found)} files called {name!r} ({'' if found else 'only '}"
+            f"{listed or 'an empty archive'}), expected one; correct `path` in the registry"
+        )
+    return found[0]
+
+
+def unpack_member(archive: Path, raw_file: RawFile, destination: Path) -> str:
+    """Unpack one raw file of the registry and verify it.
+
+    Parameters
+    ----------
+    archive : zip archive that the registry says it comes from
+    raw_file : its entry
+    destination : where it shall lie
+
+    Returns
+    -------
+    str
+        The sha256 of the file.
+
+    Raises
+    ------
+    InputError
+        The archive is damaged, lacks the file or holds something else under its name. Nothing is
+        left at `destination` then.
+    """
+    what, name = archive.name, PurePosixPath(raw_file.path).name
+    max_bytes = raw_file.bytes or 2 * (raw_file.approx_bytes or LARGEST_MEMBER_BYTES // 2)
+    with zip_errors(what), zipfile.ZipFile(archive) as opened:
+        member = find_member(opened, name, what)
+        check_member(what, member, max_bytes)
+        with (
+            written_whole(destination) as partial,
+            # It gives no more bytes than the entry claims, and fails if they are others.
+            opened.open(member) as packed,
+            open(partial, "wb") as unpacked,
+        ):
+            shutil.copyfileobj(packed, unpacked)
+            unpacked.flush()
+            digest = sha256_of(partial)
+            if found := defect(partial, digest, raw_file):
+                raise InputError(
+                    f"{what}, {member.filename} {found}: download or copy the archive again."
+                )
+    return digest
