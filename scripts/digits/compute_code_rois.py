@@ -1,0 +1,138 @@
+"""Choose the region of every code in one part of the data, and compare layers there in another.
+
+snakemake --cores 2 results/demo/digits/tables/code_rois_group.csv
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import numba
+import numpy as np
+import pandas as pd
+
+from scripts.digits.code_rois import (
+    CodeMaps,
+    Models,
+    choices_of,
+    group_table,
+    halves_of_runs,
+    mean_of_others,
+    region_table,
+)
+from scripts.searchlight.compute_searchlight import subject_searchlight
+from workflow.lib.errors import InputError
+from workflow.lib.jobs import script_job
+from workflow.lib.patterns.store import PatternStore
+from workflow.lib.rdms.store import RDMStore
+from workflow.lib.rsa.comparators import COMPARATORS
+from workflow.lib.searchlight.maps import grid_of, read_mask
+from workflow.lib.searchlight.spheres import Searchlight, prepared_models
+from workflow.lib.seeds import generator
+from workflow.lib.tables import write_table
+
+log = logging.getLogger("workflow")
+
+
+def subject_maps(
+    store: PatternStore, codes: np.ndarray, comparator: str, names: Sequence[str], **settings
+) -> tuple[list[CodeMaps], CodeMaps]:
+    """Return where codes are found in the halves of a subject's runs, and in all of them.
+
+    Parameters
+    ----------
+    store : the subject's patterns
+    codes : float64 array (n_codes, n_pairs), prepared
+    comparator : they are prepared for
+    names : categories in the common order
+    settings : of `scripts.searchlight.compute_searchlight.subject_searchlight`
+    """
+
+    def found(part) -> CodeMaps:
+        return CodeMaps.of(subject_searchlight(part, names, **settings), codes, comparator)
+
+    return [found(part) for part in halves_of_runs(store)], found(store)
+
+
+def compute_code_rois(
+    subjects: Mapping[str, tuple[Sequence[CodeMaps], CodeMaps]],
+    models: Models,
+    *,
+    comparator: str,
+    share: float,
+) -> pd.DataFrame:
+    """Return the rows of `region_table` of all subjects.
+
+    Parameters
+    ----------
+    subjects : mapping, subject -> as `subject_maps` returns them
+    models, comparator, share : see `scripts.digits.code_rois.region_table`
+    """
+    wholes = [whole for _, whole in subjects.values()]
+    comparable = len(wholes) > 1 and same_spheres([whole.light for whole in wholes])
+    tables = []
+    for number, (subject, (halves, whole)) in enumerate(subjects.items()):
+        others = mean_of_others([one.maps for one in wholes], number) if comparable else None
+        try:
+            table = region_table(
+                choices_of(halves, whole, others),
+                models,
+                comparator=comparator,
+                share=share,
+                category_errors=len(subjects) == 1,
+            )
+        except InputError as error:
+            raise InputError(f"{subject}: {error}") from None
+        table.insert(0, "subject", subject)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def same_spheres(lights: Sequence[Searchlight]) -> bool:
+    """Return whether the centres of all subjects are the same voxels of one grid."""
+    first, *others = [light.spheres for light in lights]
+    same = all(
+        np.array_equal(first.mask, other.mask) and np.allclose(first.affine, other.affine)
+        for other in others
+    )
+    if not same:
+        log.info("subjects differ in grid or mask: no region is chosen in other subjects")
+    return same
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        params, input = snakemake.params, snakemake.input
+        numba.set_num_threads(min(snakemake.threads, numba.config.NUMBA_NUM_THREADS))
+        codes = RDMStore(input.codes)
+        prepared = prepared_models(codes.vectors(), params.comparator)
+        masks = input.masks or [None] * len(params.subjects)
+        subjects = {}
+        for subject, patterns, image, mask in zip(
+            params.subjects, input.patterns, input.images, masks, strict=True
+        ):
+            grid, affine = grid_of(image)
+            subjects[subject] = subject_maps(
+                PatternStore(patterns),
+                prepared,
+                params.comparator,
+                codes.names,
+                grid=grid,
+                affine=affine,
+                mask=read_mask(mask)[0] if mask else None,
+                **params.spheres,
+            )
+        table = compute_code_rois(
+            subjects,
+            Models.of(RDMStore(input.layers), codes),
+            comparator=params.comparator,
+            share=params.share,
+        )
+        group = group_table(
+            table,
+            n_categories=codes.n_images,
+            zero_is_null=COMPARATORS[params.comparator].zero_is_null,
+            rng=generator(params.seed, "code_rois", snakemake.wildcards.study),
+        )
+        for rows, path in ((table, snakemake.output.subjects), (group, snakemake.output.group)):
+            rows.insert(0, "study", snakemake.wildcards.study)
+            write_table(rows.assign(comparator=params.comparator), path)
