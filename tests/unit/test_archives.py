@@ -307,11 +307,10 @@ def test_plan_counts_the_archive_once_for_all_that_comes_out_of_it(places):
 
 def test_source_of_a_made_file_is_what_it_is_made_out_of(places, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    study = {"source": "mirror", "dataset": "toy", "path": None, "simulation": {}}
     mirror = places[1]
 
     def source(file):
-        return find_source(study, file, {"toy": TOY}, "run", str(mirror))
+        return find_source(f"resources/toy/{file}", {"toy": TOY}, str(mirror))
 
     assert source(MADE.path) is None
     touch(mirror / "toy" / MEMBER)
@@ -321,3 +320,7 @@ def test_source_of_a_made_file_is_what_it_is_made_out_of(places, monkeypatch, tm
     assert source(MADE.path) == source(MEMBER) == mirror / "toy" / "Sample.zip"
     touch(Path("resources/toy/Sample.zip"))
     assert source(MEMBER) == Path("resources/toy/Sample.zip")
+    # What the registry does not list lies where it is said to, or in the mirror.
+    assert source("other.npz") is None
+    touch(mirror / "toy" / "other.npz")
+    assert source("other.npz") == mirror / "toy" / "other.npz"

@@ -129,27 +129,26 @@ def find_raw_file(study: Mapping, file: str, run: str, mirror: str | None) -> Pa
     return next((place / file for place in places if (place / file).is_file()), None)
 
 
-def find_source(
-    study: Mapping, file: str, datasets: Mapping[str, Dataset], run: str, mirror: str | None
-) -> Path | None:
+def find_source(path: str, datasets: Mapping[str, Dataset], mirror: str | None) -> Path | None:
     """Return where a raw file lies now, or what a run makes it out of; None if nowhere.
 
     Parameters
     ----------
-    study : a study of section `rsa`, or a collection of `image_collections`
-    file : relative to the folder of its raw files
-    datasets : the registry
-    run, mirror : of the config
+    path : str
+        Where it shall lie; below `RESOURCES`, it may still be in the mirror or in an archive.
+    datasets : mapping
+        The registry.
+    mirror : str or None
+        Folder of the mirror.
     """
-    if study["source"] not in ("mirror", "download"):
-        return find_raw_file(study, file, run, mirror)
-    dataset = datasets[study["dataset"]]
-    raw_file = next((known for known in dataset.files if known.path == file), None)
+    folder, *parts = Path(path).parts
+    dataset = datasets.get(parts[0]) if folder == RESOURCES and parts else None
+    known = {raw_file.path: raw_file for raw_file in dataset.files} if dataset else {}
+    raw_file = known.get("/".join(parts[1:]))
     if raw_file is None:
-        return find_raw_file(study, file, run, mirror)
-    return find_in_place(
-        dataset, fetched_for(dataset, raw_file, RESOURCES, mirror), RESOURCES, mirror
-    )
+        return find_weights(path, mirror)
+    fetched = fetched_for(dataset, raw_file, RESOURCES, mirror)
+    return find_in_place(dataset, fetched, RESOURCES, mirror)
 
 
 def image_collections(entry: Mapping) -> list[dict]:
@@ -178,15 +177,14 @@ def collection_files(collection: Mapping, datasets: Mapping[str, Dataset], run: 
     return found
 
 
-def image_raw_files(
-    entry: Mapping, datasets: Mapping[str, Dataset], run: str
-) -> list[tuple[dict, str]]:
-    """Return every file with images of an entry of section `digits`, with its collection."""
-    return [
-        (collection, file)
+def image_paths(entry: Mapping, datasets: Mapping[str, Dataset], run: str) -> list[str]:
+    """Return every file with images of an entry of section `digits`, each once."""
+    paths = [
+        f"{raw_folder(collection, run)}/{file}"
         for collection in image_collections(entry)
         for file in collection_files(collection, datasets, run)
     ]
+    return list(dict.fromkeys(paths))
 
 
 def find_weights(file: str, mirror: str | None) -> Path | None:

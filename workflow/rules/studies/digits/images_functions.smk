@@ -1,0 +1,25 @@
+# Functions of the images of the digits studies that are read, not drawn.
+
+from workflow.lib.layout import image_collections, image_paths
+
+
+def digit_image_paths(wildcards):
+    return image_paths(config["digits"][wildcards.study], DATASETS, config["run"])
+
+
+def digit_collections(wildcards):
+    """Return how each collection of images of the wildcards' study is read, and from where."""
+    return [
+        {
+            "layout": collection["layout"],
+            "folder": raw_folder(collection, config["run"]),
+            "files": collection["files"],
+            "categories": collection["categories"],
+        }
+        for collection in image_collections(config["digits"][wildcards.study])
+    ]
+
+
+def images_per_category(wildcards):
+    images = config["digits"][wildcards.study]["images"]
+    return {part: images[part] for part in ("train", "validation", "stimuli")}
