@@ -67,6 +67,8 @@ N_RUNS = 4
 NOISE = 2.5
 STRENGTH = (0.75, 1.25)
 BLUR = 0.6
+# RDMs are stored in single precision.
+SMALLEST_EIGENVALUE = 1e-4
 
 
 def brain_mask() -> np.ndarray:
@@ -86,7 +88,7 @@ def region_masks() -> dict[str, np.ndarray]:
 
 
 def second_moments(rdm: np.ndarray) -> np.ndarray:
-    """Return what patterns of unit variance have in common, so that 1 - cosine ranks as an RDM.
+    """Return the similarities of patterns of unit variance that lie as an RDM says.
 
     Parameters
     ----------
@@ -100,13 +102,19 @@ def second_moments(rdm: np.ndarray) -> np.ndarray:
 
     Notes
     -----
-    With S = 1 - RDM and l the size of its most negative eigenvalue, (S + l I) / (1 + l): every
-    condition has besides a pattern of its own, which moves all dissimilarities to
-    (RDM + l) / (1 + l). For layers l is zero; no patterns have the dissimilarities of most codes.
+    1 - RDM where patterns with these similarities exist, as for layers. There are none for most
+    codes, which call equal what differs from different things: what classical scaling (Torgerson
+    1952, Psychometrika 17:401) finds of them, with patterns of their own for categories that it
+    leaves in the middle. Pairs that a code tells apart are farther apart than all others.
     """
-    similarity = 1 - to_square(rdm, n_conditions(rdm.size))
-    lift = max(0.0, -np.linalg.eigvalsh(similarity)[0])
-    return (similarity + lift * np.eye(len(similarity))) / (1 + lift)
+    similarity = 1 - to_square(rdm, n_conditions(rdm.size)).astype(np.float64)
+    if np.linalg.eigvalsh(similarity)[0] > -SMALLEST_EIGENVALUE:
+        return similarity
+    centred = similarity - similarity.mean(axis=0) - similarity.mean(axis=1, keepdims=True)
+    values, vectors = np.linalg.eigh(centred + similarity.mean())
+    scaled = (vectors * values.clip(min=0)) @ vectors.T
+    scaled /= np.diagonal(scaled).max()
+    return scaled + np.diag(1 - np.diagonal(scaled))
 
 
 def planted_moments(models: Sequence[RDMStore]) -> dict[str, np.ndarray]:

@@ -148,7 +148,7 @@ def compute_searchlight(
     check_same_images(models)
     layers = ModelLayers([store for store in models if store.descriptors["model"] not in controls])
     prepared = layers.averaged(prepared_models(layers.vectors(), comparator))
-    basis = _basis(models, controls, comparator)
+    basis = control_models(models, controls, comparator)
     fitted = prepared if basis is None else without_controls(prepared, basis)
     _check_left(fitted, layers.table, controls)
     bar = "spheres" if progress else None
@@ -176,7 +176,7 @@ def compute_searchlight(
     return maps, pd.concat([layers.table, summary], axis=1).assign(comparator=comparator)
 
 
-def _basis(
+def control_models(
     models: Sequence[RDMStore], controls: Sequence[str], comparator: str
 ) -> np.ndarray | None:
     """Return the orthonormal basis of all layers of the control models, None without any."""

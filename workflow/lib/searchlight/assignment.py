@@ -1,0 +1,334 @@
+"""Which layer every place of the brain resembles most, by how much, and how surely.
+
+A map of the best layer looks the same whether the best is far ahead or a hair's breadth. Beside it
+stand here the margin to the next best and the share of resamples in which the same layer, and a
+layer of the same group, is the best: resamples of the subjects for a group, and of the conditions
+for a single case.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from workflow.lib.errors import InputError
+from workflow.lib.inference.bootstrap import image_counts, subject_counts
+from workflow.lib.patterns.store import PatternStore
+from workflow.lib.searchlight.spheres import Searchlight
+
+# Similarities of all resamples are held for so many places at a time that they are of this size.
+DRAWS_BYTES = 1 << 26
+NOWHERE = -1
+# Volumes of the image of an assignment; layers and groups count from 1.
+VOLUMES = (
+    *("layer", "group", "margin", "group_margin"),
+    *("layer_share", "group_share", "reliable"),
+)
+WHOLE_MASK = "all voxels"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The best layer of every centre.
+
+    Attributes
+    ----------
+    layer, group : int64 arrays (n_centres,)
+        Numbers of the most similar layer and of its group; `NOWHERE` where there are no maps.
+    margin : float64 array (n_centres,)
+        Similarity less that of the next best layer.
+    group_margin : float64 array (n_centres,)
+        Similarity less that of the best layer of another group; NaN where there is one group.
+    """
+
+    layer: np.ndarray
+    group: np.ndarray
+    margin: np.ndarray
+    group_margin: np.ndarray
+
+
+def assign(maps: np.ndarray, groups: Sequence[str]) -> Assignment:
+    """Return which layer is the best at every centre.
+
+    Parameters
+    ----------
+    maps : float array (n_layers, n_centres)
+        Similarities; NaN where there are none. Of equal ones the first is the best.
+    groups : sequence of n_layers str
+        Group of each layer; groups are numbered in the order in which they appear.
+
+    Raises
+    ------
+    InputError
+        Fewer than two layers.
+    """
+    if len(maps) < 2:
+        raise InputError(
+            f"found {len(maps)} layer, expected at least two to find the best of; take a model "
+            "with several layers"
+        )
+    codes = group_codes(groups)
+    where = np.isfinite(maps).all(axis=0)
+    inside = maps[:, where]
+    best = inside.argmax(axis=0)
+    highest = inside.max(axis=0)
+    others = np.where(np.arange(len(maps))[:, np.newaxis] == best, -np.inf, inside)
+    elsewhere = np.where(codes[:, np.newaxis] == codes[best], -np.inf, inside).max(axis=0)
+    elsewhere = np.where(np.isinf(elsewhere), np.nan, elsewhere)
+    return Assignment(
+        layer=_spread(best, where, NOWHERE),
+        group=_spread(codes[best], where, NOWHERE),
+        margin=_spread(highest - others.max(axis=0), where, np.nan),
+        group_margin=_spread(highest - elsewhere, where, np.nan),
+    )
+
+
+def group_codes(groups: Sequence[str]) -> np.ndarray:
+    """Return the number of each layer's group, in the order in which groups appear."""
+    return pd.factorize(np.asarray(groups, dtype=object))[0]
+
+
+def _spread(values: np.ndarray, where: np.ndarray, nothing: float) -> np.ndarray:
+    spread = np.full(where.size, nothing, dtype=np.result_type(values, type(nothing)))
+    spread[where] = values
+    return spread
+
+
+# Resamples.
+
+
+def subject_draws(
+    maps: np.ndarray, n_resamples: int, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the mean maps of resampled subjects, a block of centres at a time.
+
+    Parameters
+    ----------
+    maps : float array (n_subjects, n_layers, n_centres)
+        For correlations, Fisher's z. Centres that are NaN in any subject are left out.
+    n_resamples : int
+    rng : numpy Generator
+
+    Yields
+    ------
+    centres : int64 array (n,)
+    draws : float64 array (n_resamples, n_layers, n)
+    """
+    n_subjects, n_layers, _ = maps.shape
+    weights = subject_counts(n_subjects, n_resamples, rng) / n_subjects
+    centres = np.flatnonzero(np.isfinite(maps).all(axis=(0, 1)))
+    step = max(1, DRAWS_BYTES // (8 * n_resamples * n_layers))
+    for start in range(0, centres.size, step):
+        some = centres[start : start + step]
+        draws = weights @ maps[:, :, some].reshape(n_subjects, -1)
+        yield some, draws.reshape(n_resamples, n_layers, some.size)
+
+
+def condition_draws(
+    searchlight: Searchlight,
+    models: np.ndarray,
+    comparator: str,
+    n_resamples: int,
+    rng: np.random.Generator,
+    basis: np.ndarray | None = None,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield similarities over resampled conditions, each centre's up to a positive factor.
+
+    Parameters
+    ----------
+    searchlight : Searchlight
+    models : float64 array (n_layers, n_pairs)
+        From `workflow.lib.searchlight.spheres.prepared_models`; with controls, without them.
+    comparator : str
+    n_resamples : int
+    rng : numpy Generator
+    basis : float64 array (n_controls, n_pairs), optional
+        Controls of a partial correlation.
+
+    Yields
+    ------
+    centres : int64 array (n,)
+    draws : float64 array (n_resamples, n_layers, n)
+        Which layer is the best does not depend on the factor.
+
+    Notes
+    -----
+    A pair of conditions that were drawn c and d times counts c d times, and pairs of a condition
+    with itself not at all. Ranks (and what controls take off) are those of the whole sample. With m
+    a model, w the weights and s its weighted deviation, the weighted correlation with an RDM b is
+    w (m - mean(m)) / s . b over the weighted deviation of b, which all layers share.
+    """
+    counts = image_counts(searchlight.n_conditions, n_resamples, rng)
+    weighted = _weighted_models(models, counts)
+    step = max(1, DRAWS_BYTES // (8 * len(weighted)))
+    for centres, brains in searchlight.prepared_blocks(comparator):
+        if basis is not None:
+            brains = brains - (brains @ basis.T) @ basis
+        for start in range(0, centres.size, step):
+            some = slice(start, start + step)
+            draws = weighted @ brains[some].T
+            yield centres[some], draws.reshape(len(counts), len(models), -1)
+
+
+def _weighted_models(models: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return models as one resample after the other weighs them, (n_resamples * n_layers, pairs).
+
+    A model that does not vary over a resample resembles nothing there: zero.
+    """
+    first, second = np.triu_indices(counts.shape[1], 1)
+    weights = counts[:, first] * counts[:, second].astype(np.float64)
+    # One condition drawn every time leaves no pair.
+    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1)
+    means = weights @ models.T
+    deviations = np.sqrt((weights @ np.square(models).T - np.square(means)).clip(min=0))
+    scale = np.where(deviations > 1e-9, 1 / np.maximum(deviations, 1e-9), 0.0)
+    centred = models - means[:, :, np.newaxis]
+    return (weights[:, np.newaxis] * centred * scale[:, :, np.newaxis]).reshape(-1, models.shape[1])
+
+
+def winning_shares(
+    draws: Iterable[tuple[np.ndarray, np.ndarray]], assignment: Assignment, groups: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return in which share of resamples the best layer, and a layer of its group, is the best.
+
+    Parameters
+    ----------
+    draws : iterable of (centres, draws), see `subject_draws` and `condition_draws`
+    assignment : Assignment
+    groups : sequence of n_layers str
+
+    Returns
+    -------
+    layer_share, group_share : float64 arrays (n_centres,), NaN where there are no draws
+    """
+    codes = group_codes(groups)
+    shares = np.full((2, assignment.layer.size), np.nan)
+    for centres, values in draws:
+        best = values.argmax(axis=1)
+        shares[0, centres] = (best == assignment.layer[centres]).mean(axis=0)
+        shares[1, centres] = (codes[best] == assignment.group[centres]).mean(axis=0)
+    shares[:, assignment.layer == NOWHERE] = np.nan
+    return shares[0], shares[1]
+
+
+# What is reliable.
+
+
+def layer_groups(layers: Sequence[str], groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the group of each layer; without groups, each layer is one.
+
+    Parameters
+    ----------
+    layers : names in their order
+    groups : mapping, group -> its layers
+
+    Raises
+    ------
+    InputError
+        A layer in no group.
+    """
+    if not groups:
+        return list(layers)
+    group_of = {layer: group for group, members in groups.items() for layer in members}
+    missing = [layer for layer in layers if layer not in group_of]
+    if missing:
+        raise InputError(
+            f"layer_groups: found no group of the layer {missing[0]!r}, expected one for each of "
+            f"{', '.join(layers)}; name it there"
+        )
+    return [group_of[layer] for layer in layers]
+
+
+def assignment_maps(
+    maps: np.ndarray,
+    p: np.ndarray,
+    draws: Iterable[tuple[np.ndarray, np.ndarray]],
+    groups: Sequence[str],
+    alpha: float,
+) -> dict[str, np.ndarray]:
+    """Return the best layer of every centre, and how sure it is.
+
+    A centre is reliable where the similarity with its best layer is significant (if that was
+    tested) and in at least 1 - alpha of the resamples a layer of the same group is the best.
+
+    Parameters
+    ----------
+    maps : float array (n_layers, n_centres)
+    p : float array (n_layers, n_centres)
+        Corrected p-values; all NaN without a test.
+    draws : iterable of (centres, draws), see `subject_draws` and `condition_draws`
+    groups : sequence of n_layers str
+    alpha : float
+
+    Returns
+    -------
+    dict, one of `VOLUMES` -> float64 array (n_centres,), NaN where there are no maps
+    """
+    best = assign(maps, groups)
+    inside = best.layer != NOWHERE
+    layer_share, group_share = winning_shares(draws, best, groups)
+    significant = np.take_along_axis(p, best.layer[np.newaxis].clip(min=0), axis=0)[0] <= alpha
+    reliable = (significant | np.isnan(p).all()) & (group_share >= 1 - alpha)
+    volumes = {
+        **{"layer": best.layer + 1.0, "group": best.group + 1.0},
+        **{"margin": best.margin, "group_margin": best.group_margin},
+        **{"layer_share": layer_share, "group_share": group_share},
+        "reliable": reliable.astype(np.float64),
+    }
+    return {name: np.where(inside, volumes[name], np.nan) for name in VOLUMES}
+
+
+# Regions.
+
+
+def region_masks(stores: Sequence[PatternStore], grid: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Return region -> its voxels, bool `grid`: those that at least half of the subjects have.
+
+    Parameters
+    ----------
+    stores : patterns of every subject in every region, with the voxel indices of channels
+    grid : voxels along x, y and z
+    """
+    counts: dict[str, np.ndarray] = {}
+    for store in stores:
+        for region in store.rois:
+            channels = store.patterns(region).channels
+            here = counts.setdefault(region, np.zeros(grid, dtype=np.int64))
+            here[tuple(channels[axis] for axis in "xyz")] += 1
+    return {region: count >= len(stores) / 2 for region, count in counts.items()}
+
+
+def layer_histogram(
+    volumes: Mapping[str, np.ndarray],
+    layers: Sequence[str],
+    groups: Sequence[str],
+    regions: Mapping[str, np.ndarray],
+) -> pd.DataFrame:
+    """Return how many centres of each region resemble each layer the most.
+
+    Parameters
+    ----------
+    volumes : mapping, one of `VOLUMES` -> float array (n_centres,)
+    layers, groups : sequences of n_layers str
+    regions : mapping, region -> bool array (n_centres,)
+
+    Returns
+    -------
+    DataFrame, a row per region and layer, the whole mask first: region, layer, group, n_voxels and
+    n_reliable where the layer is the best, n_in_region (centres with a best layer)
+    """
+    rows = []
+    everywhere = np.ones(volumes["layer"].size, dtype=bool)
+    for region, inside in {WHOLE_MASK: everywhere, **regions}.items():
+        for number, (layer, group) in enumerate(zip(layers, groups, strict=True), 1):
+            best = inside & (volumes["layer"] == number)
+            rows.append(
+                {
+                    **{"region": region, "layer": layer, "group": group},
+                    "n_voxels": int(best.sum()),
+                    "n_reliable": int((best & (volumes["reliable"] == 1)).sum()),
+                    "n_in_region": int((inside & (volumes["layer"] > 0)).sum()),
+                }
+            )
+    return pd.DataFrame(rows)
