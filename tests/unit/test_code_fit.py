@@ -1,0 +1,157 @@
+"""The joint fit of codes against statsmodels, planted effects, nulls, and single cases."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api
+from scipy.spatial.distance import pdist
+
+from scripts.digits.code_contrasts import contrast_rdms
+from scripts.digits.codes import code_rdms
+from scripts.digits.fit_codes import fit_codes, group_table
+from tests.unit.test_codes import CATEGORIES, CODES, CONTRASTS, GROUPS, KINDS, store_of
+from workflow.lib.errors import InputError
+from workflow.lib.rdms.store import RDMStore, write_rdms
+
+SETTINGS = {"n_permutations": 400, "n_resamples": 200, "seed": 5}
+
+
+@pytest.fixture(scope="module")
+def codes(tmp_path_factory):
+    rdms = code_rdms(CODES, KINDS, GROUPS)
+    return store_of(tmp_path_factory.mktemp("codes") / "codes.h5", rdms, "codes")
+
+
+def geometry(rng, *, versus=0.0, magnitude=0.0):
+    """Return the RDM of noisy patterns in which digits and objects, or numbers, differ."""
+    patterns = rng.standard_normal((16, 30))
+    patterns[10:] += versus * rng.standard_normal(30)
+    direction = rng.standard_normal(30)
+    size = np.concatenate([np.arange(10) - 4.5, np.zeros(6)])
+    return pdist(patterns + magnitude * np.outer(size, direction))
+
+
+def brain_store(path, rdms, subject):
+    write_rdms(
+        path,
+        (({"roi": roi, "session": "mean"}, rdm) for roi, rdm in rdms.items()),
+        names=CATEGORIES,
+        groups=[kind for kind, members in KINDS.items() for _ in members],
+        measure="correlation",
+        descriptors={"study": "digits", "subject": subject},
+    )
+    return RDMStore(path)
+
+
+def test_fit_equals_statsmodels(codes, tmp_path):
+    rng = np.random.default_rng(1)
+    store = store_of(tmp_path / "l.h5", {"a": geometry(rng, versus=1), "b": geometry(rng)}, "vgg")
+    fit = fit_codes(store, codes, CONTRASTS, **SETTINGS)
+    names, vectors = contrast_rdms(codes, CONTRASTS)
+    for row, layer in enumerate("ab"):
+        rdm = store.vectors()[row]
+        design = statsmodels.api.add_constant(vectors.T)
+        whole = statsmodels.api.OLS(rdm / rdm.std(), design).fit()
+        found = fit.table[fit.table["layer"] == layer].set_index("contrast")
+        np.testing.assert_allclose(found.loc[names, "coefficient"], whole.params[1:], atol=1e-8)
+        np.testing.assert_allclose(found["r_squared"], whole.rsquared, atol=1e-9)
+        for i, name in enumerate(names):
+            without = statsmodels.api.OLS(rdm / rdm.std(), np.delete(design, i + 1, axis=1)).fit()
+            unique = whole.rsquared - without.rsquared
+            assert found.loc[name, "unique"] == pytest.approx(unique, abs=1e-9)
+            alone = fit.partition.query("layer == @layer and contrasts == @name")["share"].item()
+            assert alone == pytest.approx(unique, abs=1e-7)
+
+
+def test_shares_of_all_sets_sum_to_r_squared(codes, tmp_path):
+    store = store_of(tmp_path / "l.h5", {"a": geometry(np.random.default_rng(2), versus=1)}, "vgg")
+    fit = fit_codes(store, codes, CONTRASTS, **SETTINGS)
+    assert len(fit.partition) == 15
+    whole = fit.table["r_squared"].iloc[0]
+    assert fit.partition["share"].sum() == pytest.approx(whole, abs=1e-7)
+
+
+def test_planted_contrast_is_told_from_those_that_overlap_with_it(codes, tmp_path):
+    """Digits differ from objects: no difference between numbers follows from that."""
+    rng = np.random.default_rng(3)
+    rdms = {f"l{i}": geometry(rng, versus=2) for i in range(5)}
+    table = fit_codes(store_of(tmp_path / "l.h5", rdms, "vgg"), codes, CONTRASTS, **SETTINGS).table
+    versus = table[table["contrast"] == "Versus"]
+    assert (versus["p_fwe"] < 0.05).all()
+    assert (versus["low"] > 0).all()
+    assert (table[table["contrast"] == "Magnitude"]["p_fwe"] > 0.05).all()
+
+
+def test_planted_magnitude_is_found_beside_a_stronger_difference(codes, tmp_path):
+    rng = np.random.default_rng(4)
+    rdms = {f"l{i}": geometry(rng, versus=2, magnitude=0.5) for i in range(5)}
+    table = fit_codes(store_of(tmp_path / "l.h5", rdms, "vgg"), codes, CONTRASTS, **SETTINGS).table
+    magnitude = table[table["contrast"] == "Magnitude"]
+    assert (magnitude["p_fwe"] < 0.05).all()
+    assert (magnitude["coefficient"] > 0).all()
+
+
+@pytest.mark.parametrize("versus", [0, 2])
+def test_contrasts_that_are_not_there_are_rarely_significant(codes, tmp_path, versus):
+    """150 RDMs without magnitude and animacy, with and without another strong effect."""
+    rng = np.random.default_rng(6)
+    rdms = {f"l{i}": geometry(rng, versus=versus) for i in range(150)}
+    settings = SETTINGS | {"n_resamples": 20}
+    table = fit_codes(store_of(tmp_path / "l.h5", rdms, "vgg"), codes, CONTRASTS, **settings).table
+    absent = table[table["contrast"].isin(["Magnitude", "Animacy"])]
+    # 5 % and three standard errors of 150 tests.
+    rates = (absent["p"] < 0.05).groupby(absent["contrast"]).mean()
+    assert (rates < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 150)).all(), rates
+
+
+def group_of(codes, folder, n_subjects, **planted):
+    rng = np.random.default_rng(8)
+    fits = []
+    for i in range(n_subjects):
+        rdms = {"with": geometry(rng, **planted), "without": geometry(rng)}
+        fits.append(
+            fit_codes(brain_store(folder / f"{i}.h5", rdms, f"s{i}"), codes, CONTRASTS, **SETTINGS)
+        )
+    return fits, group_table(fits, n_categories=15, seed=(1, "digits"))
+
+
+def test_group_finds_what_is_planted_in_one_region(codes, tmp_path):
+    fits, table = group_of(codes, tmp_path, 8, versus=2)
+    found = table.set_index(["roi", "contrast"])
+    assert found.loc[("with", "Versus"), "low"] > 0
+    # All subjects of one sign: 2 of 2^8 patterns reach it.
+    assert found.loc[("with", "Versus"), "p_subjects"] == pytest.approx(2 / 2**8)
+    assert (found.loc["without", "p_subjects_fwe"] > 0.05).all()
+    mean = np.mean([fit.table["coefficient"] for fit in fits], axis=0)
+    np.testing.assert_allclose(table["coefficient"], mean)
+
+
+def test_one_subject_has_no_group(codes, tmp_path):
+    _, table = group_of(codes, tmp_path, 1, versus=2)
+    assert table[["low", "high", "p_subjects", "p_subjects_fwe"]].isna().all(axis=None)
+    assert (table["reason"] == "1 subjects, sign-flip tests need 6").all()
+
+
+def test_more_contrasts_than_are_shared_out_have_coefficients(codes, tmp_path):
+    store = store_of(tmp_path / "l.h5", {"a": geometry(np.random.default_rng(2))}, "vgg")
+    parity = code_rdms({"Parity": [["two", "three"], ["four", "five"]]}, KINDS, {})["Parity"]
+    rdms = dict(zip(codes.labels["layer"], codes.vectors(), strict=True))
+    more = store_of(tmp_path / "codes.h5", {**rdms, "Parity": parity}, "codes")
+    fit = fit_codes(store, more, {**CONTRASTS, "Parity": {"Parity": 1}}, **SETTINGS)
+    assert len(fit.table) == 5
+    assert fit.partition.empty
+
+
+def test_same_seed_same_table_and_another_another(codes, tmp_path):
+    store = store_of(tmp_path / "l.h5", {"a": geometry(np.random.default_rng(2))}, "vgg")
+    tables = [
+        fit_codes(store, codes, CONTRASTS, **SETTINGS | {"seed": seed}).table for seed in (1, 1, 2)
+    ]
+    pd.testing.assert_frame_equal(tables[0], tables[1])
+    assert not tables[0]["p"].equals(tables[2]["p"])
+
+
+def test_collinear_codes_are_refused_by_name(codes, tmp_path):
+    store = store_of(tmp_path / "l.h5", {"a": geometry(np.random.default_rng(2))}, "vgg")
+    with pytest.raises(InputError, match="Digit and Object and a constant explain all of Versus"):
+        fit_codes(store, codes, {}, **SETTINGS)
