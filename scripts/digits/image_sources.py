@@ -18,7 +18,7 @@ from PIL import Image
 from scripts.digits.published import CATEGORIES, IMAGE_VARIABLES
 from workflow.lib.acquire.archives import zip_errors
 from workflow.lib.errors import InputError, one_line
-from workflow.lib.features.stimuli import open_stimuli
+from workflow.lib.features.stimuli import SUFFIXES, open_stimuli
 from workflow.lib.rdms.array_files import numpy_errors
 
 ANY = "any"
@@ -152,8 +152,8 @@ def _array_candidate(images: np.ndarray, row: int, file: str) -> Candidate:
 def _folders(folder: Path, files: Sequence[str], labels: Mapping) -> Candidates:
     found: dict[str, list[Candidate]] = {category: [] for category in labels}
     for pattern in files:
-        names = _image_names(folder, pattern)
-        parents = sorted({str(PurePosixPath(name).parent) for name in names})
+        names = map(PurePosixPath, _file_names(folder, pattern))
+        parents = sorted({str(name.parent) for name in names if _is_image(name)})
         for category, label in labels.items():
             wanted = str(category if label is None else label)
             for parent in parents:
@@ -162,7 +162,12 @@ def _folders(folder: Path, files: Sequence[str], labels: Mapping) -> Candidates:
     return {ANY: _all_found(found, labels, files)}
 
 
-def _image_names(folder: Path, pattern: str) -> list[str]:
+def _is_image(name: PurePosixPath) -> bool:
+    is_hidden = name.name.startswith(".") or name.parts[0] == "__MACOSX"
+    return name.suffix.lower() in SUFFIXES and not is_hidden
+
+
+def _file_names(folder: Path, pattern: str) -> list[str]:
     """Return the names in an archive, or of the files in a folder that a pattern stands for."""
     if not pattern.lower().endswith(ZIP):
         return [path.relative_to(folder).as_posix() for path in folder.glob(pattern)]

@@ -27,7 +27,7 @@ rule prepare_images:
         "../../../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=images_mb,
         runtime=60,
     params:
         collections=digit_collections,

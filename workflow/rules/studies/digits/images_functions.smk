@@ -23,3 +23,11 @@ def digit_collections(wildcards):
 def images_per_category(wildcards):
     images = config["digits"][wildcards.study]["images"]
     return {part: images[part] for part in ("train", "validation", "stimuli")}
+
+
+def images_mb(wildcards, input, attempt):
+    """Return a memory request for arrays as published, and for those of the study."""
+    images = config["digits"][wildcards.study]["images"]
+    n_images = sum(images_per_category(wildcards).values()) * len(digits_categories(wildcards))
+    resized_mb = 3 * n_images * images["side"] ** 2 / 1e6
+    return size_mb(8, at_least=1500 + 3 * resized_mb)(wildcards, input, attempt)
