@@ -15,8 +15,6 @@ import numpy as np
 import torch
 import torch.nn.functional
 
-from workflow.lib.errors import InputError
-
 # An image is cropped to this part of its side, at one of 3 x 3 places.
 CROP = 224 / 256
 N_PLACES = 3
@@ -28,21 +26,27 @@ class ColourComponents:
 
     Attributes
     ----------
-    directions : float32 tensor (3, 3)
+    directions : float64 array (3, 3)
         Columns are the principal components of the pixels' red, green and blue.
-    spreads : float32 tensor (3,)
-        Standard deviations along them, in the units of the images.
+    spreads : float64 array (3,)
+        Standard deviations along them, of colours from 0 to 1.
     """
 
-    directions: torch.Tensor
-    spreads: torch.Tensor
+    directions: np.ndarray
+    spreads: np.ndarray
 
 
-def colour_components(images: torch.Tensor) -> ColourComponents:
-    """Return the principal components of the colours of images (n, 3, height, width)."""
-    pixels = images.transpose(0, 1).reshape(3, -1).double()
-    values, directions = torch.linalg.eigh(torch.cov(pixels))
-    return ColourComponents(directions.float(), values.clamp(min=0).sqrt().float())
+def colour_components(images: np.ndarray) -> ColourComponents:
+    """Return the principal components of the colours of uint8 images (n, height, width, 3)."""
+    sums, products, n_pixels = np.zeros(3), np.zeros((3, 3)), images.size // 3
+    # An image at a time: all of them at once would be many gigabytes.
+    for image in images:
+        pixels = image.reshape(-1, 3) / 255
+        sums += pixels.sum(axis=0)
+        products += pixels.T @ pixels
+    covariance = (products - np.outer(sums, sums) / n_pixels) / (n_pixels - 1)
+    values, directions = np.linalg.eigh(covariance)
+    return ColourComponents(directions, np.sqrt(values.clip(min=0)))
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def change_digit(image: torch.Tensor, rng: np.random.Generator, affine: Affine) 
     shift = 2 * rng.uniform(-affine.shift, affine.shift, size=2)
     # Where in the original each point of the result lies: the inverse of the change.
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) / scale
-    matrix = torch.tensor(np.column_stack([turn, -turn @ shift]), dtype=image.dtype)
+    matrix = image.new_tensor(np.column_stack([turn, -turn @ shift]))
     grid = torch.nn.functional.affine_grid(
         matrix[np.newaxis], list(image[np.newaxis].shape), align_corners=False
     )
@@ -94,8 +98,8 @@ def change_object(
         image = _cropped(image, *divmod(int(place), N_PLACES))
     if rng.random() < 0.5:
         image = image.flip(2)
-    moves = torch.tensor(rng.normal(0, colour_spread, size=3), dtype=image.dtype)
-    light = colours.directions @ (moves * colours.spreads)
+    moves = rng.normal(0, colour_spread, size=3)
+    light = image.new_tensor(colours.directions @ (moves * colours.spreads))
     return (image + light[:, None, None]).clamp(0, 1)
 
 
@@ -123,15 +127,9 @@ def change_batch(
 
     Raises
     ------
-    InputError
+    KeyError
         A kind that has no change.
     """
-    unknown = sorted(set(kinds) - set(changes))
-    if unknown:
-        raise InputError(
-            f"augmentation: found images of kind {unknown[0]!r}, expected one of "
-            f"{', '.join(changes)}; say in the config how they are changed"
-        )
     return torch.stack(
         [changes[kind](image, rng) for image, kind in zip(images, kinds, strict=True)]
     )

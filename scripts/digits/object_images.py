@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter
 # Pixels of a drawing per pixel of the picture.
 FINE = 4
 # Least difference in luminance between object and background, of 255.
-LEAST_CONTRAST = 45
+LEAST_CONTRAST = 70
 
 Points = list[tuple[float, float]]
 # The role of each outline, part or detail (in a second colour), and its corners.
@@ -159,7 +159,7 @@ def _placing(fine: int, rng: np.random.Generator) -> Callable[[float, float], tu
     """Return the change from an outline's square to the pixels of a drawing, drawn at random."""
     angle = np.radians(rng.uniform(-20, 20))
     mirrored = rng.choice([-1, 1])
-    half = fine / 2 * rng.uniform(0.5, 0.8)
+    half = fine / 2 * rng.uniform(0.7, 0.95)
     stretch = rng.uniform(0.85, 1.15)
     room = (fine / 2 - half) * 0.9
     middle = fine / 2 + rng.uniform(-room, room, size=2)

@@ -37,9 +37,10 @@ def scaling_of(images: np.ndarray) -> Scaling:
     return Scaling(tuple(pixels.mean(axis=0).tolist()), tuple(pixels.std(axis=0).tolist()))
 
 
-def as_tensor(images: np.ndarray) -> torch.Tensor:
+def as_tensor(images: np.ndarray, device: torch.device | None = None) -> torch.Tensor:
     """Return uint8 images (n, side, side, 3) as float32 (n, 3, side, side) from 0 to 1."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().float() / 255
+    # A byte per value travels to the device.
+    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).contiguous().float() / 255
 
 
 @dataclass(frozen=True)

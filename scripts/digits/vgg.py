@@ -14,7 +14,7 @@ Simonyan & Zisserman 2015, arXiv:1409.1556; fully convolutional head as in Lee, 
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -52,7 +52,7 @@ SIZES = {
     # As published.
     "vgg16": Size(image=224, widths=(64, 128, 256, 512, 512), hidden=1024),
     # Trains within a minute on two cores.
-    "vgg_small": Size(image=32, widths=(16, 24, 32, 48, 64), hidden=64),
+    "vgg_small": Size(image=32, widths=(16, 24, 32, 48, 64), hidden=128),
 }
 
 
@@ -64,7 +64,7 @@ class VGG(nn.Module):
 
     def __init__(self, size: Size, n_classes: int, dropout: float = 0.5):
         super().__init__()
-        self.size, self.n_classes = size, n_classes
+        self.size = size
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         channels = 3
         for block, (depth, width) in enumerate(zip(DEPTHS, size.widths, strict=True), 1):
@@ -162,11 +162,6 @@ def torchvision_numbers(depths: Sequence[int]) -> list[int]:
             number += 2
         number += 1
     return numbers
-
-
-def description(network: VGG) -> dict:
-    """Return what rebuilds a network besides its weights."""
-    return {**asdict(network.size), "n_classes": network.n_classes}
 
 
 def _print_layers() -> None:

@@ -56,7 +56,7 @@ class Classifier:
         self.network.eval()
         with torch.inference_mode():
             predicted = self.network(self.inputs).argmax(1)
-        return {"accuracy": float((predicted == self.labels).float().mean())}
+        return {VALIDATION: {"accuracy": float((predicted == self.labels).float().mean())}}
 
 
 def train(task, folder, *, n_epochs=6, settings=None, save_every=0.0):
@@ -77,7 +77,7 @@ def weights(task):
 
 def test_learns_and_tells_the_history(tmp_path):
     task = Classifier()
-    before = task.evaluate(0)["accuracy"]
+    before = task.evaluate(0)[VALIDATION]["accuracy"]
     history = train(task, tmp_path, n_epochs=12)
     values = history.set_index(["part", "measure", "epoch"])["value"].unstack()
     assert list(values.columns) == list(range(1, 13))

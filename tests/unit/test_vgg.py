@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from torch import nn
 
 from scripts.digits.vgg import (
     ANALYSED_LAYERS,
     SIZES,
+    VGG,
     build_vgg,
     load_convolutions,
     node_of,
@@ -25,17 +25,6 @@ def test_published_size_has_fifteen_layers_and_the_counted_parameters(published)
     assert len(ANALYSED_LAYERS) == 15
     counted = sum(p.numel() for p in published.parameters())
     assert counted == 14_714_688 + (512 * 7 * 7 + 1) * 1024 + (1024 + 1) * 16
-
-
-def test_published_size_takes_one_step(published):
-    optimiser = torch.optim.Adam(published.parameters(), lr=1e-5)
-    images, labels = torch.rand(2, 3, 224, 224), torch.tensor([3, 12])
-    before = published.layers.conv1_1.weight.detach().clone()
-    loss = nn.functional.cross_entropy(published(images), labels)
-    loss.backward()
-    optimiser.step()
-    assert loss.item() > 0
-    assert not torch.equal(before, published.layers.conv1_1.weight)
 
 
 def test_convolutions_of_torchvision_give_its_features(published):
@@ -66,10 +55,14 @@ def test_layers_are_modules_and_logits_are_one_per_class(name):
 
 
 def test_signal_reaches_the_last_layer_of_an_untrained_network():
-    network = build_vgg("vgg_small", 16, seed=0).eval()
+    """Of PyTorch's own initialisation next to nothing is left after thirteen convolutions."""
+    size, images = SIZES["vgg_small"], torch.randn(64, 3, 32, 32)
+    torch.manual_seed(0)
+    networks = {"ours": build_vgg("vgg_small", 16, seed=0), "PyTorch's": VGG(size, 16)}
     with torch.inference_mode():
-        spread = network(torch.randn(64, 3, 32, 32)).std(dim=0)
-    assert (spread > 0.05).all()
+        spread = {name: net.eval()(images).std(dim=0).mean() for name, net in networks.items()}
+    assert spread["ours"] > 0.05
+    assert spread["PyTorch's"] < 0.001
 
 
 def test_a_seed_gives_one_network_and_leaves_the_random_state_alone():

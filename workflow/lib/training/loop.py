@@ -58,8 +58,11 @@ class Task(Protocol):
         """
         ...
 
-    def evaluate(self, epoch: int) -> Mapping[str, float]:
-        """Return measures on data that is not trained on, with networks in evaluation mode."""
+    def evaluate(self, epoch: int) -> Mapping[str, Mapping[str, float]]:
+        """Return the measures of every part of the data, with networks in evaluation mode.
+
+        Part `VALIDATION` is data that is not trained on; no part is called `TRAINING`.
+        """
         ...
 
 
@@ -112,9 +115,9 @@ def fit(
 
     Returns
     -------
-    DataFrame, a row per epoch, part (training or validation) and measure
-        epoch (from 1), part, measure, value. Training measures are means over the epoch's steps,
-        taken while the network changes.
+    DataFrame, a row per epoch, part and measure
+        epoch (from 1), part, measure, value. Measures of part `TRAINING` are means over the epoch's
+        steps, taken while the network changes; the other parts are those that the task evaluates.
 
     Raises
     ------
@@ -160,10 +163,7 @@ def _add(sums: dict[str, float], measures: Mapping[str, float], where: str) -> N
 def _end_epoch(task: Task, progress: Progress) -> None:
     """Write the measures of an epoch into the history, and turn to the next."""
     means = {name: total / progress.step for name, total in progress.sums.items()}
-    for part, measures in (
-        (TRAINING, means),
-        (VALIDATION, task.evaluate(progress.epoch)),
-    ):
+    for part, measures in {TRAINING: means, **task.evaluate(progress.epoch)}.items():
         progress.history += [
             {"epoch": progress.epoch + 1, "part": part, "measure": name, "value": float(value)}
             for name, value in measures.items()
