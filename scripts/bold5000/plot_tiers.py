@@ -24,6 +24,7 @@ def plot_tiers(
     *,
     title: str,
     simulated: bool,
+    called: str,
     tiers: Mapping[str, Sequence[str]],
     roi_groups: Mapping[str, Sequence[str]],
 ) -> tuple[plt.Figure, str]:
@@ -34,6 +35,7 @@ def plot_tiers(
     tables : rows of `rsa_<subject>.csv` of one comparator, per subject
     title : name of the study
     simulated : whether the data is simulated
+    called : what the images are called, in the plural
     tiers : names from `roi_groups` of each tier
     roi_groups : ROIs of each group
     """
@@ -63,13 +65,13 @@ def plot_tiers(
     axes[0, 0].set_ylabel(similarity_label(tables[0]["comparator"].iloc[0]))
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, title="tier", loc="outside right center")
-    figure.suptitle(f"{titled(title, simulated=simulated)}: {n_note(tables[0])}")
+    figure.suptitle(f"{titled(title, simulated=simulated)}: {n_note(tables[0], called)}")
     members = "; ".join(f"{tier}: {', '.join(groups)}" for tier, groups in tiers.items())
     caption = (
         f"Similarity ({tables[0]['comparator'].iloc[0]}) over layers for tiers of the visual "
         f"hierarchy ({members}): lines, mean over the tier's ROIs; dots, single ROIs; "
-        f"{n_note(tables[0])}. Descriptive: whether tiers prefer different layers is a ROI x layer "
-        "interaction, and a common maximum over layers is none."
+        f"{n_note(tables[0], called)}. Descriptive: whether tiers prefer different layers is a ROI "
+        "x layer interaction, and a common maximum over layers is none."
     )
     return figure, caption
 
@@ -86,6 +88,7 @@ if __name__ == "__main__":
             ],
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            called=snakemake.params.called,
             tiers=snakemake.params.tiers,
             roi_groups=snakemake.params.roi_groups,
         )

@@ -11,7 +11,13 @@ from workflow.lib.tables import read_table
 
 
 def plot_composition(
-    images: pd.DataFrame, unmatched: pd.DataFrame, *, title: str, simulated: bool, match: str
+    images: pd.DataFrame,
+    unmatched: pd.DataFrame,
+    *,
+    title: str,
+    simulated: bool,
+    called: str,
+    match: str,
 ) -> tuple[plt.Figure, str]:
     """Draw, per file, the common images and the unmatched ones, stacked by group.
 
@@ -21,6 +27,7 @@ def plot_composition(
     unmatched : `unmatched_images.csv` (columns file, label, group)
     title : name of the study
     simulated : whether the data is simulated
+    called : what the images are called, in the plural
     match : how names were matched
     """
     common = images["group"].value_counts()
@@ -55,7 +62,7 @@ def plot_composition(
         range(len(rows)), ["common to all", *(f"dropped from\n{file}" for file in files)]
     )
     axes.invert_yaxis()
-    axes.set_xlabel("images")
+    axes.set_xlabel(called)
     axes.margins(x=0.12)
     if files:
         axes.bar(0, 0, color="0.7", hatch="///", edgecolor="white", label="dropped")
@@ -64,13 +71,12 @@ def plot_composition(
     axes.set_title(f"{titled(title, simulated=simulated)}: names matched as {match}")
     counts = ", ".join(f"{group} {common.get(group, 0):,}" for group in groups)
     dropped = (
-        " Hatched: images of each file that another file lacks and that are left out."
+        f" Hatched: {called} of each file that another file lacks and that are left out."
         if files
-        else " No file holds an image that another one lacks."
+        else f" No file holds {called} that another one lacks."
     )
     caption = (
-        f"Images common to all files ({match} names): n = {len(images):,} images ({counts})."
-        f"{dropped}"
+        f"Common to all files ({match} names): n = {len(images):,} {called} ({counts}).{dropped}"
     )
     return figure, caption
 
@@ -82,6 +88,7 @@ if __name__ == "__main__":
             read_table(snakemake.input.unmatched),
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            called=snakemake.params.called,
             match=snakemake.params.match,
         )
         save_figure(

@@ -37,6 +37,7 @@ def plot_encoding(
     *,
     title: str,
     simulated: bool,
+    called: str,
     n_folds: int,
 ) -> tuple[plt.Figure, str]:
     """Draw a table of cells for RSA and one for encoding, below each other.
@@ -47,15 +48,16 @@ def plot_encoding(
     encoding : `encoding_<subject>.csv`, per subject; without rows where images were too few
     title : name of the study
     simulated : whether the data is simulated
+    called : what the images are called, in the plural
     n_folds : folds over images of encoding
     """
     use_style()
     heading = (
         f"{titled(title, simulated=simulated)}: {len(rsa)} subject{'s' if len(rsa) > 1 else ''}, "
-        f"n = {int(rsa[0]['n_images'].iloc[0]):,} images"
+        f"n = {int(rsa[0]['n_images'].iloc[0]):,} {called}"
     )
     if any(table.empty for table in encoding):
-        return _without_encoding(heading, n_folds)
+        return _without_encoding(heading, n_folds, called)
     cells = encoding[0][["model", "layer"]].drop_duplicates()
     by_rsa = [similarity_matrix(table.merge(cells, on=["model", "layer"])) for table in rsa]
     by_encoding = [similarity_matrix(table) for table in encoding]
@@ -85,13 +87,13 @@ def plot_encoding(
         _verdicts(similarity, score, sum(agreeing), len(rsa)),
     )
     figure.suptitle(heading)
-    return figure, _caption(comparator, heading, _agreement(similarity, score), n_folds)
+    return figure, _caption(comparator, heading, _agreement(similarity, score), n_folds, called)
 
 
-def _without_encoding(heading: str, n_folds: int) -> tuple[plt.Figure, str]:
+def _without_encoding(heading: str, n_folds: int, called: str) -> tuple[plt.Figure, str]:
     text = (
-        f"No ridge encoding: too few images for {n_folds} folds over them. Lower encoding.folds in "
-        "the config, or set it to 0 to leave this figure out."
+        f"No ridge encoding: too few {called} for {n_folds} folds over them. Lower encoding.folds "
+        "in the config, or set it to 0 to leave this figure out."
     )
     figure, axes = plt.subplots(figsize=(4.2, 1.2), layout="constrained")
     axes.text(0.5, 0.5, text, ha="center", va="center", wrap=True, transform=axes.transAxes)
@@ -100,10 +102,10 @@ def _without_encoding(heading: str, n_folds: int) -> tuple[plt.Figure, str]:
     return figure, f"{heading}. {text}"
 
 
-def _caption(comparator: str, heading: str, agreement: pd.Series, n_folds: int) -> str:
+def _caption(comparator: str, heading: str, agreement: pd.Series, n_folds: int, called: str) -> str:
     return (
         f"{heading}. Above: RSA ({comparator}). Below: ridge encoding, share of the variance of "
-        f"the responses over channels and held-out images that is explained ({n_folds} folds; "
+        f"the responses over channels and held-out {called} that is explained ({n_folds} folds; "
         "squared Pearson r, negative where r is). Its ceiling is the share that is signal, from "
         "the responses' variance between runs, where runs allow it; near or below zero there is "
         "none to be seen. Means over subjects. "
@@ -205,6 +207,7 @@ if __name__ == "__main__":
             [read_table(path) for path in snakemake.input.encoding],
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            called=snakemake.params.called,
             n_folds=snakemake.params.n_folds,
         )
         save_figure(

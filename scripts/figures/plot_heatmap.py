@@ -35,6 +35,7 @@ def plot_heatmap(
     *,
     title: str,
     simulated: bool,
+    called: str,
     alpha: float,
     within_groups: bool,
     resample: str,
@@ -47,6 +48,7 @@ def plot_heatmap(
     table : DataFrame, rows of `rsa_<subject>.csv` of one comparator
     title : name of the study
     simulated : whether the data is simulated
+    called : what the images are called, in the plural
     alpha : false discovery rate at which a cell counts
     within_groups : whether images were permuted within their group only
     resample : what resamples draw, a key of `workflow.lib.plotting.DRAWN`
@@ -70,7 +72,7 @@ def plot_heatmap(
     means = table[table["session"] == MEAN_SESSION]
     _draw_bars(right, means, columns, roi_groups, similarity_label(comparator), upright)
     who = subject_label(table["subject"].iloc[0])
-    figure.suptitle(f"{titled(title, simulated=simulated)}: {who}, {n_note(table)}")
+    figure.suptitle(f"{titled(title, simulated=simulated)}: {who}, {n_note(table, called)}")
     if not significant.to_numpy().all():
         untested = " or not testable" if q.isna().any(axis=None) else ""
         left.set_title(f"grey: q ≥ {alpha:g}{untested}", loc="right", fontsize=7, color=MUTED)
@@ -79,13 +81,13 @@ def plot_heatmap(
         left.set_xlabel(table["model"].iloc[0])
     family = table[table["session"] == MEAN_SESSION]
     grouped = " Bars are means over single ROIs (dots)." if roi_groups else ""
-    lines = f" {interval_note(family, resample)}" if family["low"].notna().any() else ""
+    lines = f" {interval_note(family, resample, called)}" if family["low"].notna().any() else ""
     greyed = "" if family["q"].isna().all() else " Cells that do not reach it are grey."
     if greyed and family["q"].isna().any():
         greyed += " So are those that no permutation changes, which have no p."
     caption = (
-        f"Similarity ({comparator}) of model and brain RDMs, {who}, {n_note(table)}. "
-        f"{test_note(family, alpha, within_groups)}{greyed}{grouped}{lines}"
+        f"Similarity ({comparator}) of model and brain RDMs, {who}, {n_note(table, called)}. "
+        f"{test_note(family, alpha, within_groups, called)}{greyed}{grouped}{lines}"
     )
     return figure, caption
 
@@ -193,6 +195,7 @@ if __name__ == "__main__":
             table[table["comparator"] == snakemake.params.comparator],
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            called=snakemake.params.called,
             alpha=snakemake.params.alpha,
             within_groups=snakemake.params.within_groups,
             resample=snakemake.params.resample,

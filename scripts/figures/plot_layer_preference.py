@@ -10,11 +10,11 @@ import seaborn as sns
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     DIVERGING,
-    DRAWN,
     MUTED,
     N_COLOURS,
     PAGE_WIDTH,
     SEQUENTIAL,
+    drawn_note,
     roi_colours,
     save_figure,
     similarity_label,
@@ -31,7 +31,13 @@ MARKED = 0.05
 
 
 def plot_layer_preference(
-    layers: pd.DataFrame, centres: pd.DataFrame, *, title: str, simulated: bool, resample: str
+    layers: pd.DataFrame,
+    centres: pd.DataFrame,
+    *,
+    title: str,
+    simulated: bool,
+    called: str,
+    resample: str,
 ) -> tuple[plt.Figure, str]:
     """Draw one row of three panels per model, and return the figure and caption.
 
@@ -42,6 +48,7 @@ def plot_layer_preference(
     centres : DataFrame, rows of `layer_centre_<subject>.csv` of that comparator, of all subjects
     title : name of the study
     simulated : whether the data is simulated
+    called : what the images are called, in the plural
     resample : what resamples draw, a key of `workflow.lib.plotting.DRAWN`
     """
     models = list(dict.fromkeys(centres["model"]))
@@ -64,16 +71,18 @@ def plot_layer_preference(
         row[0].set_ylabel(model if len(models) > 1 else "")
     subject = layers["subject"].iloc[0]
     n_images = int(layers["n_images"].iloc[0])
-    figure.suptitle(f"{titled(title, simulated=simulated)}: n = {n_images:,} images")
+    figure.suptitle(f"{titled(title, simulated=simulated)}: n = {n_images:,} {called}")
     figure.legend(
         *axes[0, 0].get_legend_handles_labels(),
         loc="outside lower left",
         ncols=min(8, centres["subject"].nunique()),
     )
-    return figure, _caption(layers, centres, subject_label(subject), DRAWN[resample])
+    return figure, _caption(layers, centres, subject_label(subject), resample, called)
 
 
-def _caption(layers: pd.DataFrame, centres: pd.DataFrame, who: str, drawn: str) -> str:
+def _caption(
+    layers: pd.DataFrame, centres: pd.DataFrame, who: str, resample: str, called: str
+) -> str:
     comparator = layers["comparator"].iloc[0]
     n_images, n_resamples = (int(layers[name].iloc[0]) for name in ("n_images", "n_resamples"))
     omnibus = centres[centres["subject"] == layers["subject"].iloc[0]].drop_duplicates("model")
@@ -95,13 +104,13 @@ def _caption(layers: pd.DataFrame, centres: pd.DataFrame, who: str, drawn: str) 
             "weights."
         )
     return (
-        f"Which layers a ROI prefers ({comparator}), n = {n_images:,} images. Left: centre of mass "
-        "over the layers, weights max(similarity, 0), with 95 % intervals "
-        f"{drawn} (percentiles of {n_resamples:,} resamples); a flat profile lies in the middle."
-        f"{note} Middle: each layer's share of the resamples in which it is the best of its ROI, "
-        f"{who}. Right: interaction of ROI and layer, the similarity less the means of its ROI and "
-        f"of its layer, {who}; asterisks: p < {MARKED:g}, corrected over the table by the largest "
-        "absolute t of the resamples. Any interaction: "
+        f"Which layers a ROI prefers ({comparator}), n = {n_images:,} {called}. Left: centre of "
+        "mass over the layers, weights max(similarity, 0), with 95 % intervals "
+        f"{drawn_note(resample, called)} (percentiles of {n_resamples:,} resamples); a flat "
+        f"profile lies in the middle.{note} Middle: each layer's share of the resamples in which "
+        f"it is the best of its ROI, {who}. Right: interaction of ROI and layer, the similarity "
+        f"less the means of its ROI and of its layer, {who}; asterisks: p < {MARKED:g}, corrected "
+        "over the table by the largest absolute t of the resamples. Any interaction: "
         f"{tested or 'not tested, one ROI or one layer'}. "
         "A ROI that is measured better differs more among its layers, which counts as an "
         "interaction too; its centre of mass is free of that."
@@ -210,6 +219,7 @@ if __name__ == "__main__":
             pd.concat(others, ignore_index=True),
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            called=snakemake.params.called,
             resample=snakemake.params.resample,
         )
         save_figure(

@@ -27,6 +27,7 @@ def plot_layer_profile(
     *,
     title: str,
     simulated: bool,
+    called: str,
     ordered: Sequence[str],
     resample: str,
 ) -> tuple[plt.Figure, str]:
@@ -38,6 +39,7 @@ def plot_layer_profile(
     ceiling : rows of `noise_ceiling.csv` of that comparator; None for one subject
     title : name of the study
     simulated : whether the data is simulated
+    called : what the images are called, in the plural
     ordered : models whose layers follow one another; only these are joined by lines
     resample : what resamples draw, a key of `workflow.lib.plotting.DRAWN`
     """
@@ -103,7 +105,7 @@ def plot_layer_profile(
     n_subjects = len(tables)
     figure.suptitle(
         f"{titled(title, simulated=simulated)}: {n_subjects} subject"
-        f"{'s' if n_subjects > 1 else ''}, {n_note(tables[0])}"
+        f"{'s' if n_subjects > 1 else ''}, {n_note(tables[0], called)}"
     )
     band = (
         " Grey band: noise ceiling, from the mean similarity of each subject with the mean of the "
@@ -115,8 +117,8 @@ def plot_layer_profile(
     )
     caption = (
         f"Similarity ({tables[0]['comparator'].iloc[0]}) of layer and brain RDMs per ROI; grey: "
-        f"single subjects; blue: their mean (n = {n_subjects}); {n_note(tables[0])}. "
-        f"{interval_note(tables[0], resample)}{band}"
+        f"single subjects; blue: their mean (n = {n_subjects}); {n_note(tables[0], called)}. "
+        f"{interval_note(tables[0], resample, called)}{band}"
     )
     return figure, caption
 
@@ -177,6 +179,7 @@ if __name__ == "__main__":
             ceiling,
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            called=snakemake.params.called,
             ordered=snakemake.params.ordered,
             resample=snakemake.params.resample,
         )

@@ -17,7 +17,7 @@ from workflow.lib.tables import read_table
 
 
 def plot_noise_ceiling(
-    ceiling: pd.DataFrame, *, title: str, simulated: bool
+    ceiling: pd.DataFrame, *, title: str, simulated: bool, called: str
 ) -> tuple[plt.Figure, str]:
     """Draw lower to upper ceiling as a bar per ROI and the subjects as dots.
 
@@ -26,6 +26,7 @@ def plot_noise_ceiling(
     ceiling : rows of `noise_ceiling.csv` of one comparator
     title : name of the study
     simulated : whether the data is simulated
+    called : what the images are called, in the plural
     """
     rois = list(dict.fromkeys(ceiling["roi"]))
     comparator = ceiling["comparator"].iloc[0]
@@ -59,11 +60,11 @@ def plot_noise_ceiling(
     unique = dict(zip(labels, handles, strict=True))
     figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=2)
     axes.set_title(
-        f"{titled(title, simulated=simulated)}:\n{n_subjects} subjects, n = {n_images:,} images"
+        f"{titled(title, simulated=simulated)}:\n{n_subjects} subjects, n = {n_images:,} {called}"
     )
     caption = (
         f"Noise ceiling ({comparator}) per ROI: how well the true model could do, given how much "
-        f"the {n_subjects} subjects agree, n = {n_images:,} images. Bars from the lower to the "
+        f"the {n_subjects} subjects agree, n = {n_images:,} {called}. Bars from the lower to the "
         "upper ceiling (Nili et al. 2014), markers: single subjects."
     )
     return figure, caption
@@ -76,6 +77,7 @@ if __name__ == "__main__":
             ceiling[ceiling["comparator"] == snakemake.params.comparator],
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            called=snakemake.params.called,
         )
         save_figure(
             figure,

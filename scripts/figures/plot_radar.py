@@ -18,7 +18,9 @@ from workflow.lib.rsa.tables import mean_session_rows, rows_of_layers, similarit
 from workflow.lib.tables import read_table
 
 
-def plot_radar(table: pd.DataFrame, *, title: str, simulated: bool) -> tuple[plt.Figure, str]:
+def plot_radar(
+    table: pd.DataFrame, *, title: str, simulated: bool, called: str
+) -> tuple[plt.Figure, str]:
     """Draw the similarities of one subject and comparator.
 
     Parameters
@@ -26,6 +28,7 @@ def plot_radar(table: pd.DataFrame, *, title: str, simulated: bool) -> tuple[plt
     table : rows of `rsa_<subject>.csv` of one comparator, mean over sessions
     title : name of the study
     simulated : whether the data is simulated
+    called : what the images are called, in the plural
     """
     matrix = similarity_matrix(rows_of_layers(table))
     use_style()
@@ -49,12 +52,12 @@ def plot_radar(table: pd.DataFrame, *, title: str, simulated: bool) -> tuple[plt
     comparator = table["comparator"].iloc[0]
     figure.suptitle(
         f"{titled(title, simulated=simulated)}: {who}\n"
-        f"{similarity_label(comparator)}, {n_note(table)}"
+        f"{similarity_label(comparator)}, {n_note(table, called)}"
     )
     caption = (
         f"Similarity ({comparator}) of every ROI (spokes) with every layer (lines), {who}, "
-        f"{n_note(table)}; distance from the centre is the similarity. The order of the ROIs is "
-        "that of the config; areas in the chart mean nothing."
+        f"{n_note(table, called)}; distance from the centre is the similarity. The order of the "
+        "ROIs is that of the config; areas in the chart mean nothing."
     )
     return figure, caption
 
@@ -65,6 +68,7 @@ if __name__ == "__main__":
             mean_session_rows(read_table(snakemake.input[0]), snakemake.params.comparator),
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            called=snakemake.params.called,
         )
         save_figure(
             figure,

@@ -18,7 +18,7 @@ MAX_PIXELS = 300
 
 
 def plot_rdms(
-    brain: RDMStore, models: Sequence[RDMStore], *, title: str, simulated: bool
+    brain: RDMStore, models: Sequence[RDMStore], *, title: str, simulated: bool, called: str
 ) -> tuple[plt.Figure, str]:
     """Draw the brain RDMs (mean over sessions) above the model RDMs, as percentiles.
 
@@ -28,6 +28,7 @@ def plot_rdms(
     models : RDMs of every model
     title : name of the study
     simulated : whether the data is simulated
+    called : what the images are called, in the plural
     """
     check_same_images([brain, *models])
     order = np.argsort(np.unique(brain.groups, return_inverse=True)[1], kind="stable")
@@ -61,13 +62,13 @@ def plot_rdms(
     who = subject_label(brain.descriptors["subject"])
     figure.suptitle(
         f"{titled(title, simulated=simulated)}: brain ({who}) above, models below, "
-        f"n = {brain.n_images:,} images",
+        f"n = {brain.n_images:,} {called}",
         fontsize=8.5,
     )
     repeated = any("seed" in model.labels for model in models)
     sorted_by = f", sorted by group (white lines; {', '.join(groups)})" if len(groups) > 1 else ""
     caption = (
-        f"RDMs of the ROIs ({who}) and of the model layers over n = {brain.n_images:,} images"
+        f"RDMs of the ROIs ({who}) and of the model layers over n = {brain.n_images:,} {called}"
         f"{sorted_by}. Colours are percentiles of the dissimilarity within each RDM"
         + (
             f"; large RDMs are drawn by block means of at most {MAX_PIXELS} rows"
@@ -103,6 +104,7 @@ if __name__ == "__main__":
             [RDMStore(path) for path in snakemake.input.models],
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            called=snakemake.params.called,
         )
         save_figure(
             figure,

@@ -27,6 +27,7 @@ def plot_roi_groups(
     *,
     title: str,
     simulated: bool,
+    called: str,
     roi_groups: Mapping[str, Sequence[str]],
 ) -> tuple[plt.Figure, str]:
     """Draw one small heatmap (ROI group x layer) per subject, all on one colour scale.
@@ -36,6 +37,7 @@ def plot_roi_groups(
     tables : rows of `rsa_<subject>.csv` of one comparator, mean over sessions, per subject
     title : name of the study
     simulated : whether the data is simulated
+    called : what the images are called, in the plural
     roi_groups : ROIs of each group
     """
     means = [group_means(table, roi_groups) for table in tables]
@@ -69,12 +71,12 @@ def plot_roi_groups(
         panel.set_xticks(np.arange(n_columns) + 0.5, wrapped(list(mean.columns)), rotation=90)
         panel.tick_params(length=0)
     axes[0, 0].set_yticklabels(list(mean.index), rotation=0)
-    figure.suptitle(f"{titled(title, simulated=simulated)}: {n_note(tables[0])}")
+    figure.suptitle(f"{titled(title, simulated=simulated)}: {n_note(tables[0], called)}")
     members = "; ".join(f"{group}: {', '.join(rois)}" for group, rois in roi_groups.items())
     caption = (
         f"Mean similarity ({tables[0]['comparator'].iloc[0]}) over the ROIs of each group "
-        f"({members}), per subject and for the joint RDM, {n_note(tables[0])}. Descriptive; the "
-        "tests of the single ROIs stand in the heatmaps."
+        f"({members}), per subject and for the joint RDM, {n_note(tables[0], called)}. "
+        "Descriptive; the tests of the single ROIs stand in the heatmaps."
     )
     return figure, caption
 
@@ -86,6 +88,7 @@ if __name__ == "__main__":
             [mean_session_rows(table, snakemake.params.comparator) for table in tables],
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            called=snakemake.params.called,
             roi_groups=snakemake.params.roi_groups,
         )
         save_figure(

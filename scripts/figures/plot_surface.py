@@ -18,7 +18,9 @@ from workflow.lib.rsa.tables import mean_session_rows, rows_of_layers, similarit
 from workflow.lib.tables import read_table
 
 
-def plot_surface(table: pd.DataFrame, *, title: str, simulated: bool) -> tuple[plt.Figure, str]:
+def plot_surface(
+    table: pd.DataFrame, *, title: str, simulated: bool, called: str
+) -> tuple[plt.Figure, str]:
     """Draw the similarities of one subject and comparator.
 
     Parameters
@@ -26,6 +28,7 @@ def plot_surface(table: pd.DataFrame, *, title: str, simulated: bool) -> tuple[p
     table : rows of `rsa_<subject>.csv` of one comparator, mean over sessions
     title : name of the study
     simulated : whether the data is simulated
+    called : what the images are called, in the plural
     """
     matrix = similarity_matrix(rows_of_layers(table))
     comparator = table["comparator"].iloc[0]
@@ -46,10 +49,10 @@ def plot_surface(table: pd.DataFrame, *, title: str, simulated: bool) -> tuple[p
     axes.set_box_aspect((1, 1.5, 0.8), zoom=0.86)
     figure.colorbar(surface, shrink=0.6, pad=0.12, label=similarity_label(comparator))
     who = subject_label(table["subject"].iloc[0])
-    figure.suptitle(f"{titled(title, simulated=simulated)}: {who}, {n_note(table)}", y=0.93)
+    figure.suptitle(f"{titled(title, simulated=simulated)}: {who}, {n_note(table, called)}", y=0.93)
     caption = (
-        f"Similarity ({comparator}) over layers and ROIs, {who}, {n_note(table)}. Dots are the "
-        "values; the surface between them only guides the eye, since ROIs have no order."
+        f"Similarity ({comparator}) over layers and ROIs, {who}, {n_note(table, called)}. Dots are "
+        "the values; the surface between them only guides the eye, since ROIs have no order."
     )
     return figure, caption
 
@@ -60,6 +63,7 @@ if __name__ == "__main__":
             mean_session_rows(read_table(snakemake.input[0]), snakemake.params.comparator),
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            called=snakemake.params.called,
         )
         save_figure(
             figure,

@@ -9,9 +9,9 @@ import seaborn as sns
 
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
-    DRAWN,
     MUTED,
     PAGE_WIDTH,
+    drawn_note,
     n_note,
     save_figure,
     subject_label,
@@ -31,7 +31,7 @@ SHARED = "0.72"
 
 
 def plot_variance_partition(
-    table: pd.DataFrame, *, title: str, simulated: bool, resample: str
+    table: pd.DataFrame, *, title: str, simulated: bool, called: str, resample: str
 ) -> tuple[plt.Figure, str]:
     """Draw a panel per ROI with a bar per set of models, and return the figure and caption.
 
@@ -40,6 +40,7 @@ def plot_variance_partition(
     table : DataFrame, rows of `variance_partition.csv` of one comparator, of all subjects
     title : name of the study
     simulated : whether the data is simulated
+    called : what the images are called, in the plural
     resample : what resamples draw, a key of `workflow.lib.plotting.DRAWN`
     """
     subjects, rois, sets = (
@@ -71,9 +72,9 @@ def plot_variance_partition(
     axes[0, 0].set_ylim(len(sets) - 0.5, -0.5)
     figure.supxlabel("share of the variance of the RDM (%)", fontsize=8)
     figure.suptitle(
-        f"{titled(title, simulated=simulated)}: {subject_label(shown)}, {n_note(table)}"
+        f"{titled(title, simulated=simulated)}: {subject_label(shown)}, {n_note(table, called)}"
     )
-    return figure, _caption(table, shown, sets, DRAWN[resample])
+    return figure, _caption(table, shown, sets, resample, called)
 
 
 def _set_name(models: str) -> str:
@@ -107,7 +108,9 @@ def _draw(panel: plt.Axes, table: pd.DataFrame, shown: str) -> None:
     )
 
 
-def _caption(table: pd.DataFrame, shown: str, sets: Sequence[str], drawn: str) -> str:
+def _caption(
+    table: pd.DataFrame, shown: str, sets: Sequence[str], resample: str, called: str
+) -> str:
     n_subjects = table.loc[table["subject"] != JOINT_SUBJECT, "subject"].nunique()
     n_resamples = int(table["n_resamples"].iloc[0])
     dots = (
@@ -120,12 +123,13 @@ def _caption(table: pd.DataFrame, shown: str, sets: Sequence[str], drawn: str) -
         "spearman": "of the ranks of the dissimilarities",
     }[table["comparator"].iloc[0]]
     return (
-        f"Variance of each ROI's RDM that models explain, {subject_label(shown)}, {n_note(table)}; "
-        f"linear regression {what}. In colour: what a model explains alone; grey: what just these "
-        "models have in common, negative where one suppresses noise of another. The bars of a "
-        f"panel sum to R² of {sets[-1]}, above it. Lines and brackets: 95 % intervals {drawn} "
-        f"({n_resamples:,} resamples, ± t times the standard error).{dots} Descriptive: chance "
-        "leaves what a model explains alone a little above zero. Numbers at the right: the bars."
+        f"Variance of each ROI's RDM that models explain, {subject_label(shown)}, "
+        f"{n_note(table, called)}; linear regression {what}. In colour: what a model explains "
+        "alone; grey: what just these models have in common, negative where one suppresses noise "
+        f"of another. The bars of a panel sum to R² of {sets[-1]}, above it. Lines and brackets: "
+        f"95 % intervals {drawn_note(resample, called)} ({n_resamples:,} resamples, ± t times the "
+        f"standard error).{dots} Descriptive: chance leaves what a model explains alone a little "
+        "above zero. Numbers at the right: the bars."
     )
 
 
@@ -136,6 +140,7 @@ if __name__ == "__main__":
             table[table["comparator"] == snakemake.params.comparator],
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            called=snakemake.params.called,
             resample=snakemake.params.resample,
         )
         save_figure(

@@ -11,7 +11,7 @@ TITLES = {
     "layers": "layers of each ROI",
     "differences": "differences between layers",
     "centre": "layer centres",
-    "held_out": "layers and mixtures on held-out images",
+    "held_out": "layers and mixtures on held-out {called}",
 }
 # Columns that stand first, those of them that a table has.
 FIRST = ("comparator", "model", "subject", "roi")
@@ -35,6 +35,7 @@ def gather_tables(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 if __name__ == "__main__":
     with script_job(snakemake):
+        params = snakemake.params
         for kind, page in snakemake.output.items():
             paths = snakemake.input[kind]
             write_html(
@@ -42,6 +43,6 @@ if __name__ == "__main__":
                     [read_table(path) for path in ([paths] if isinstance(paths, str) else paths)]
                 ),
                 page,
-                title=f"{snakemake.params.title}: {TITLES[kind]}",
-                simulated=snakemake.params.simulated,
+                title=f"{params.title}: {TITLES[kind].format(called=params.called)}",
+                simulated=params.simulated,
             )

@@ -35,6 +35,7 @@ def explorer_page(
     *,
     title: str,
     simulated: bool,
+    called: str,
 ) -> str:
     """Return the page, complete with data and plotly.
 
@@ -48,11 +49,13 @@ def explorer_page(
     stimuli : the images themselves, if there are any
     title : name of the study
     simulated : whether the data is simulated
+    called : what the images are called, in the plural
     """
     check_same_images([brain, *models])
     shown = shown_images(brain.groups)
     matrix = similarity_matrix(table)
     data = {
+        "called": called,
         "labels": [labels[i] for i in shown],
         "groups": [brain.groups[i] for i in shown],
         "thumbnails": [thumbnail(stimuli.image(i)) for i in shown.tolist()] if stimuli else [],
@@ -70,17 +73,18 @@ def explorer_page(
             for row in model.first_rows("layer").values()
         ],
     }
-    note = f"{len(shown)} images, sorted by group."
+    note = f"{len(shown)} {called}, sorted by group."
     if len(shown) < brain.n_images:
         note = (
-            f"{len(shown)} of {brain.n_images:,} images, spread evenly over the groups; the table "
-            "is computed from all."
+            f"{len(shown)} of {brain.n_images:,} {called}, spread evenly over the groups; the "
+            "table is computed from all."
         )
     replacements = {
         "__TITLE__": html.escape(
             f"{title}{' (simulated data)' if simulated else ''}: RDM explorer"
         ),
         "__NOTE__": html.escape(note),
+        "__CALLED__": html.escape(called),
         # A label that holds </script> must not end the data.
         "__DATA__": json.dumps(data).replace("</", "<\\/"),
         "__PLOTLY__": get_plotlyjs(),
@@ -132,6 +136,7 @@ if __name__ == "__main__":
             stimuli,
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            called=snakemake.params.called,
         )
         with written_whole(snakemake.output[0]) as temporary:
             temporary.write_text(page, encoding="utf-8")

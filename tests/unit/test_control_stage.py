@@ -407,7 +407,7 @@ def test_labels_of_layers_are_distinct_and_only_layers_are_called_as_their_model
 def test_note_counts_the_cells_that_were_tested():
     """A model of groups has no p where images are permuted within groups."""
     table = pd.DataFrame({"n_permutations": 99, "q": [0.01, 0.2, np.nan]})
-    note = note_on_tests(table, 0.05, within_groups=True)
+    note = note_on_tests(table, 0.05, within_groups=True, called="images")
     assert "99 permutations of the images within their group" in note
     assert "over the subject's 2 cells" in note
 
@@ -433,7 +433,7 @@ def test_figure_draws_every_share_with_its_sign():
         }
     )
     figure, caption = plot_variance_partition(
-        table, title="Lab", simulated=False, resample="groups"
+        table, title="Lab", simulated=False, called="images", resample="groups"
     )
     panel = figure.axes[0]
     assert [bar.get_width() for bar in panel.patches] == pytest.approx([20, 15, -10])

@@ -380,7 +380,8 @@ def cells(values, **columns):
 def drawn(encoding_tables):
     """Return the texts of the figure, and its caption."""
     rsa = [cells({"V1": (0.5, 0.1), "IT": (0.1, 0.5), "TE": (0.3, 0.2)})] * 2
-    figure, caption = plot_encoding(rsa, encoding_tables, title="Lab", simulated=False, n_folds=5)
+    study = {"title": "Lab", "simulated": False, "called": "images"}
+    figure, caption = plot_encoding(rsa, encoding_tables, **study, n_folds=5)
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     plt.close(figure)
     return texts, caption

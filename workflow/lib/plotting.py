@@ -119,13 +119,17 @@ def roi_colours(rois: Sequence[str]) -> dict[str, tuple]:
     return {roi: palette[i % len(palette)] for i, roi in enumerate(rois)}
 
 
-def test_note(table: pd.DataFrame, alpha: float, within_groups: bool) -> str:
-    """Return what was tested, with its numbers, for one comparator's and session's cells."""
+def test_note(table: pd.DataFrame, alpha: float, within_groups: bool, called: str) -> str:
+    """Return what was tested, with its numbers, for one comparator's and session's cells.
+
+    What the images are `called` in the plural (`images.called` of the study) is said wherever a
+    note counts or draws them: a study of eight categories has no images.
+    """
     n_permutations = int(table["n_permutations"].iloc[0])
     if not n_permutations:
         return "No test was run."
     return (
-        f"One-sided Mantel test, {n_permutations:,} permutations of the images"
+        f"One-sided Mantel test, {n_permutations:,} permutations of the {called}"
         f"{' within their group' if within_groups else ''}; "
         f"Benjamini-Hochberg q < {alpha:g} over the subject's {table['q'].count()} cells."
     )
@@ -133,22 +137,26 @@ def test_note(table: pd.DataFrame, alpha: float, within_groups: bool) -> str:
 
 # What the intervals of a study are about, by what its resamples draw.
 DRAWN = {
-    "images": "over images",
-    "within_groups": "over images, drawn within their groups",
-    "groups": "over images, drawn in whole groups",
+    "images": "over {called}",
+    "within_groups": "over {called}, drawn within their groups",
+    "groups": "over {called}, drawn in whole groups",
 }
 
 
-def interval_note(table: pd.DataFrame, resample: str) -> str:
+def drawn_note(resample: str, called: str) -> str:
+    """Return what intervals are about; `resample` is a key of `DRAWN`."""
+    return DRAWN[resample].format(called=called)
+
+
+def interval_note(table: pd.DataFrame, resample: str, called: str) -> str:
     """Return what the intervals of a table of similarities are; `resample` is a key of `DRAWN`."""
-    n_exact = int(table["n_bootstrap"].iloc[0])
+    lines = f"Lines: 95 % intervals {drawn_note(resample, called)}"
     if table["se"].equals(table["se_bootstrap"]):
-        return f"Lines: 95 % intervals {DRAWN[resample]}, bootstrap with {n_exact:,} resamples."
-    return f"Lines: 95 % intervals {DRAWN[resample]}, by the infinitesimal jackknife."
+        return f"{lines}, bootstrap with {int(table['n_bootstrap'].iloc[0]):,} resamples."
+    return f"{lines}, by the infinitesimal jackknife."
 
 
-def n_note(table: pd.DataFrame) -> str:
-    """Return the number of images and pairs behind a table."""
-    return (
-        f"n = {int(table['n_images'].iloc[0]):,} images ({int(table['n_pairs'].iloc[0]):,} pairs)"
-    )
+def n_note(table: pd.DataFrame, called: str) -> str:
+    """Return the number of images and pairs behind a table, with what the images are called."""
+    n_images, n_pairs = (int(table[column].iloc[0]) for column in ("n_images", "n_pairs"))
+    return f"n = {n_images:,} {called} ({n_pairs:,} pairs)"

@@ -23,6 +23,7 @@ rule plot_heatmap:
         comparator=first_comparator,
         title=setting("title"),
         simulated=is_simulated,
+        called=setting("images", "called"),
         alpha=setting("inference", "alpha"),
         within_groups=setting("inference", "within_groups"),
         roi_groups=setting("roi_groups"),
@@ -52,6 +53,7 @@ rule plot_layer_profile:
         comparator=first_comparator,
         title=setting("title"),
         simulated=is_simulated,
+        called=setting("images", "called"),
         ordered=lambda wildcards: ordered_models(wildcards.study),
         resample=setting("inference", "resample"),
         code=script_digest("figures/plot_layer_profile.py"),
@@ -81,6 +83,7 @@ rule plot_layer_preference:
         comparator=first_comparator,
         title=setting("title"),
         simulated=is_simulated,
+        called=setting("images", "called"),
         resample=setting("inference", "resample"),
         code=script_digest("figures/plot_layer_preference.py"),
     script:
@@ -108,6 +111,7 @@ rule plot_variance_partition:
         comparator=first_partial_comparator,
         title=setting("title"),
         simulated=is_simulated,
+        called=setting("images", "called"),
         resample=setting("inference", "resample"),
         code=script_digest("figures/plot_variance_partition.py"),
     script:
@@ -134,6 +138,7 @@ rule plot_roi_groups:
         roi_groups=setting("roi_groups"),
         title=setting("title"),
         simulated=is_simulated,
+        called=setting("images", "called"),
         code=script_digest("figures/plot_roi_groups.py"),
     script:
         "../../../scripts/figures/plot_roi_groups.py"
@@ -158,6 +163,7 @@ rule plot_noise_ceiling:
         comparator=first_comparator,
         title=setting("title"),
         simulated=is_simulated,
+        called=setting("images", "called"),
         code=script_digest("figures/plot_noise_ceiling.py"),
     script:
         "../../../scripts/figures/plot_noise_ceiling.py"
@@ -182,6 +188,7 @@ rule plot_radar:
         comparator=first_comparator,
         title=setting("title"),
         simulated=is_simulated,
+        called=setting("images", "called"),
         code=script_digest("figures/plot_radar.py"),
     script:
         "../../../scripts/figures/plot_radar.py"
@@ -206,6 +213,7 @@ rule plot_surface:
         comparator=first_comparator,
         title=setting("title"),
         simulated=is_simulated,
+        called=setting("images", "called"),
         code=script_digest("figures/plot_surface.py"),
     script:
         "../../../scripts/figures/plot_surface.py"
@@ -230,6 +238,7 @@ rule plot_rdms:
         caption=caption_of,
         title=setting("title"),
         simulated=is_simulated,
+        called=setting("images", "called"),
         code=script_digest("figures/plot_rdms.py"),
     script:
         "../../../scripts/figures/plot_rdms.py"
@@ -241,7 +250,7 @@ rule plot_composition:
         images="<results>/{study}/rdms/images.csv",
         unmatched="<results>/{study}/rdms/unmatched_images.csv",
     output:
-        **figure_files("composition", "Data", figure="image set"),
+        **figure_files("composition", "Data", figure="composition"),
     log:
         "<logs>/{study}/figures/composition.log",
     conda:
@@ -255,6 +264,7 @@ rule plot_composition:
         match=setting("images", "match"),
         title=setting("title"),
         simulated=is_simulated,
+        called=setting("images", "called"),
         code=script_digest("figures/plot_composition.py"),
     script:
         "../../../scripts/figures/plot_composition.py"
@@ -281,6 +291,7 @@ rule plot_encoding:
         n_folds=setting("encoding", "folds"),
         title=setting("title"),
         simulated=is_simulated,
+        called=setting("images", "called"),
         code=script_digest("figures/plot_encoding.py"),
     script:
         "../../../scripts/figures/plot_encoding.py"

@@ -104,7 +104,7 @@ rule cross_validate_group:
             caption="../../report/held_out_group_table.rst",
             category="{study}",
             subcategory="Tables",
-            labels={"item": "held-out subjects and images"},
+            labels={"item": "layers, held out over subjects"},
         ),
     log:
         "<logs>/{study}/tables/held_out_group.log",

@@ -81,6 +81,7 @@ rule gather_tables:
     params:
         title=setting("title"),
         simulated=is_simulated,
+        called=setting("images", "called"),
         # For the captions.
         resample=setting("inference", "resample"),
         n_folds=setting("inference", "cross_validation"),
@@ -99,7 +100,7 @@ use rule gather_tables as gather_held_out with:
             caption="../../report/held_out_table.rst",
             category="{study}",
             subcategory="Tables",
-            labels={"item": "held-out images"},
+            labels={"item": "layers, held out"},
         ),
     log:
         "<logs>/{study}/tables/held_out_html.log",
@@ -136,6 +137,7 @@ rule write_explorer:
         comparator=first_comparator,
         title=setting("title"),
         simulated=is_simulated,
+        called=setting("images", "called"),
         stimuli=stimuli_source,
         match=setting("images", "match"),
         folder=raw_folder_of,

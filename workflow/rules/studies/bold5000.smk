@@ -86,6 +86,7 @@ rule plot_tiers:
         model=config["bold5000"]["published_model"],
         title=setting("title"),
         simulated=is_simulated,
+        called=setting("images", "called"),
         tiers=config["bold5000"]["tiers"],
         roi_groups=setting("roi_groups"),
         code=script_digest("bold5000/plot_tiers.py"),
