@@ -11,13 +11,21 @@ Kriegeskorte, Simmons, Bellgowan, Baker 2009, Nat Neurosci 12:535 (circular anal
 Lee, Jung, Lustig, Lee 2022, Hum Brain Mapp, doi:10.1002/hbm.26189 (regions of codes).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from scripts.digits.choices import (
+    ALL_PAIRS,
+    CIRCULAR,
+    HELD_OUT_RUNS,
+    OTHER_SUBJECTS,
+    OWN_PAIRS,
+    clean_choice,
+)
 from workflow.lib.errors import InputError
 from workflow.lib.inference.sign_flip import MIN_SUBJECTS, sign_flip_test
 from workflow.lib.inference.variance import interval
@@ -35,11 +43,6 @@ from workflow.lib.searchlight.statistics import (
     fisher_z,
 )
 from workflow.lib.sources import WHOLE_BRAIN
-
-# Where a region is chosen. What is chosen where it is tested is circular.
-HELD_OUT_RUNS, OTHER_SUBJECTS, CIRCULAR = "other runs", "other subjects", "circular"
-# Which pairs of categories are compared: all, or those that the code tells apart.
-ALL_PAIRS, OWN_PAIRS = "all", "own"
 
 
 @dataclass(frozen=True)
@@ -472,9 +475,3 @@ def _inflation(group: pd.DataFrame, values: np.ndarray) -> dict[str, np.ndarray]
         limits = _interval(differences, np.full(len(rows), np.nan), 0)
         found["inflation_low"][rows], found["inflation_high"][rows] = limits
     return found
-
-
-def clean_choice(chosen_in: Iterable[str]) -> str | None:
-    """Return the way of choosing that is not circular: other runs, then other subjects, or none."""
-    found = set(chosen_in)
-    return next((choice for choice in (HELD_OUT_RUNS, OTHER_SUBJECTS) if choice in found), None)

@@ -6,10 +6,8 @@ import pytest
 import scipy.stats
 from scipy.spatial.distance import pdist
 
+from scripts.digits.choices import CIRCULAR, HELD_OUT_RUNS, OTHER_SUBJECTS
 from scripts.digits.code_rois import (
-    CIRCULAR,
-    HELD_OUT_RUNS,
-    OTHER_SUBJECTS,
     Models,
     chosen_centres,
     group_table,

@@ -1,0 +1,14 @@
+"""Where the region of a code is chosen, and over which pairs layers are compared there."""
+
+from collections.abc import Iterable
+
+# Where a region is chosen. What is chosen where it is tested is circular.
+HELD_OUT_RUNS, OTHER_SUBJECTS, CIRCULAR = "other runs", "other subjects", "circular"
+# Which pairs of categories are compared: all, or those that the code tells apart.
+ALL_PAIRS, OWN_PAIRS = "all", "own"
+
+
+def clean_choice(chosen_in: Iterable[str]) -> str | None:
+    """Return the way of choosing that is not circular: other runs, then other subjects, or none."""
+    found = set(chosen_in)
+    return next((choice for choice in (HELD_OUT_RUNS, OTHER_SUBJECTS) if choice in found), None)

@@ -1,0 +1,35 @@
+"""Rows of the table "original against ours": what was corrected, in numbers where there are any."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Correction:
+    """One number of the original beside ours.
+
+    Attributes
+    ----------
+    correction : what was corrected
+    measure : what the numbers are
+    original : float
+        As the published code has it, run on the study's own data; NaN where it has none.
+    ours : float
+    note : what the original does, and what stands in its place
+    """
+
+    correction: str
+    measure: str
+    original: float
+    ours: float
+    note: str
+
+
+COLUMNS = list(Correction.__dataclass_fields__)
+
+
+def corrections_table(rows: Sequence[Correction]) -> pd.DataFrame:
+    """Return a row per correction."""
+    return pd.DataFrame([asdict(row) for row in rows], columns=COLUMNS)

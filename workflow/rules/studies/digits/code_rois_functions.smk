@@ -1,0 +1,44 @@
+# Functions of the regions of codes: whose spheres are taken, and on which grid.
+
+from snakemake.io import Wildcards
+
+# Studies whose brains are compared, sphere by sphere, with the layers and the codes made here.
+CODE_ROI_BRAINS = [
+    study
+    for study in config["digits"]
+    if "searchlight" in config["rsa"].get(study, {})
+    and {"vgg", "codes"} <= set(config["rsa"][study]["models"])
+]
+CODE_ROI_STUDIES = one_of(CODE_ROI_BRAINS)
+
+
+def each_subject(function):
+    """Return an input function that gives the first of what another gives for every subject."""
+
+    def files(wildcards):
+        found = [
+            function(Wildcards(fromdict={"study": wildcards.study, "subject": subject}))
+            for subject in study_subjects(wildcards.study, joint=False)
+        ]
+        return [file if isinstance(file, str) else file[0] for file in found if file]
+
+    return files
+
+
+def searchlight_spheres(wildcards):
+    """Return what makes a subject's spheres, as `subject_searchlight` takes it."""
+    entry = config["rsa"][wildcards.study]
+    return {
+        "match": entry["images"]["match"],
+        **{key: entry["brain"][key] for key in ("metric", "noise_normalisation")},
+        **{key: entry["searchlight"][key] for key in ("radius", "unit", "min_voxels")},
+    }
+
+
+def code_roi_targets():
+    return [
+        f"<results>/{study}/figures/code_rois.png" for study in DIGITS if study in CODE_ROI_BRAINS
+    ]
+
+
+STUDY_TARGETS.append(code_roi_targets)
