@@ -15,21 +15,23 @@ from workflow.lib.plotting import (
     COLUMN_WIDTH,
     PAGE_WIDTH,
     SEQUENTIAL,
+    n_note,
     save_figure,
     similarity_label,
-    subject_label,
     titled,
     use_style,
     wrapped,
 )
 from workflow.lib.rsa.tables import layer_names
 from workflow.lib.searchlight.maps import BrainMaps, check_same_grid, read_maps
-from workflow.lib.searchlight.statistics import INFERENTIAL, SINGLE_CASE
+from workflow.lib.searchlight.slices import Oriented, oriented, outline, shown_slices
+from workflow.lib.searchlight.statistics import INFERENTIAL
+from workflow.lib.searchlight.words import is_group, whose
 from workflow.lib.tables import read_table
 
 N_SLICES = 6
 # A map of more layers than these would not fit on a page.
-MAX_ROWS = 8
+MAX_ROWS = 15
 # Inches: of a slice, of all rows and of the scale at most; of what stands beside the slices, and
 # of the title above them.
 SLICE_SIDE = 1.7
@@ -52,6 +54,7 @@ class Settings:
     tfce : whether what is outlined is significant by TFCE
     across_models : whether p-values are corrected over all maps together
     within_groups : whether conditions were permuted within their group only
+    called : what the conditions are called, in the plural
     """
 
     radius: float
@@ -60,6 +63,7 @@ class Settings:
     tfce: bool
     across_models: bool
     within_groups: bool
+    called: str
 
 
 def plot_searchlight(
@@ -86,12 +90,14 @@ def plot_searchlight(
     check_same_grid([values, p])
     table = table.assign(layer=layer_names(table))
     rows = table.iloc[np.linspace(0, len(table) - 1, min(len(table), MAX_ROWS)).round().astype(int)]
-    maps = [_oriented(values, volume, values.mask) for volume in rows["volume"]]
+    maps = [oriented(values, volume, values.mask) for volume in rows["volume"]]
     found = [
-        _oriented(p, volume, values.mask).data <= alpha
+        oriented(p, volume, values.mask).data <= alpha
         for volume, alpha in zip(rows["volume"], rows["alpha"], strict=True)
     ]
-    slices = shown_slices(np.any([np.isfinite(one.data) for one in maps], axis=0), np.any(found, 0))
+    slices = shown_slices(
+        np.any([np.isfinite(one.data) for one in maps], axis=0), np.any(found, 0), N_SLICES
+    )
     largest = max(float(np.nanmax([np.nanmax(one.data) for one in maps])), 1e-3)
     use_style()
     # A glass brain shows the significant voxels alone.
@@ -112,81 +118,16 @@ def plot_searchlight(
         )
     _draw_scale(figure, largest, _value_label(table))
     heading = f"{titled(title, simulated=simulated)}: {table['model'].iloc[0]}"
-    figure.suptitle(f"{heading}\n{_who(table)}", y=1 - 0.06 / figure.get_figheight(), va="top")
+    figure.suptitle(f"{heading}\n{whose(table)}", y=1 - 0.06 / figure.get_figheight(), va="top")
     note = " Glass brain: the outlined voxels." if with_glass else ""
     return figure, _caption(table, len(rows), settings) + note
-
-
-# Maps.
-
-
-@dataclass(frozen=True, eq=False)
-class _Oriented:
-    """A map whose axes run to the right, to the front and upwards."""
-
-    data: np.ndarray
-    affine: np.ndarray
-
-    def height(self, z: int) -> float:
-        """Return the height of the middle of a slice, in mm."""
-        x, y = (np.array(self.data.shape[:2]) - 1) / 2
-        return float(nibabel.affines.apply_affine(self.affine, [x, y, z])[2])
-
-    @property
-    def sides(self) -> np.ndarray:
-        """Length of a slice along x and y, in mm."""
-        return nibabel.affines.voxel_sizes(self.affine)[:2] * self.data.shape[:2]
-
-
-def _oriented(maps: BrainMaps, volume: int, mask: np.ndarray) -> _Oriented:
-    """Return a map in that orientation, cut to the box around a mask of its grid."""
-    image = nibabel.as_closest_canonical(nibabel.Nifti1Image(maps.values[volume], maps.affine))
-    whole = nibabel.Nifti1Image(mask.astype(np.uint8), maps.affine)
-    held = np.argwhere(np.asarray(nibabel.as_closest_canonical(whole).dataobj))
-    low, high = held.min(axis=0), held.max(axis=0) + 1
-    box = tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))
-    affine = image.affine.copy()
-    affine[:3, 3] = nibabel.affines.apply_affine(image.affine, low)
-    return _Oriented(np.asarray(image.dataobj)[box], affine)
-
-
-def shown_slices(inside: np.ndarray, significant: np.ndarray) -> list[int]:
-    """Return up to `N_SLICES` slices, evenly over those that hold something significant, if any.
-
-    Parameters
-    ----------
-    inside, significant : bool arrays (x, y, z)
-    """
-    for voxels in (significant, inside):
-        heights = np.flatnonzero(voxels.any(axis=(0, 1)))
-        if heights.size:
-            chosen = np.linspace(0, heights.size - 1, min(heights.size, N_SLICES)).round()
-            return heights[chosen.astype(int)].tolist()
-    return []
-
-
-def outline(voxels: np.ndarray) -> np.ndarray:
-    """Return the edges between a set of voxels and the others, (n_edges, 2, 2): ends, x and y.
-
-    Parameters
-    ----------
-    voxels : bool array (x, y)
-        The voxel (i, j) is the square around i, j.
-    """
-    inside = np.pad(voxels, 1)
-    x, y = np.nonzero(inside[1:] != inside[:-1])
-    vertical = np.stack([np.stack([x, y - 1], axis=1), np.stack([x, y], axis=1)], axis=1)
-    x, y = np.nonzero(inside[:, 1:] != inside[:, :-1])
-    horizontal = np.stack([np.stack([x - 1, y], axis=1), np.stack([x, y], axis=1)], axis=1)
-    # A padded index of k is the voxel k - 1, whose upper edge lies at k - 1 / 2.
-    return np.concatenate([vertical, horizontal]) - 0.5
 
 
 # Drawing.
 
 
 def _frame(
-    one: _Oriented, n_rows: int, n_slices: int, *, glass: bool
+    one: Oriented, n_rows: int, n_slices: int, *, glass: bool
 ) -> tuple[plt.Figure, np.ndarray, list[plt.Axes]]:
     """Return a figure with a panel per layer and slice, and one for the glass brain of each row."""
     beside = LABELS_WIDTH + SCALE_WIDTH + (GLASS_WIDTH if glass else 0)
@@ -219,7 +160,7 @@ def _frame(
 
 
 def _draw_slice(
-    panel: plt.Axes, one: _Oriented, significant: np.ndarray, z: int, largest: float
+    panel: plt.Axes, one: Oriented, significant: np.ndarray, z: int, largest: float
 ) -> None:
     values = one.data[:, :, z]
     inside = np.isfinite(values)
@@ -239,7 +180,7 @@ def _draw_slice(
 
 
 def _draw_glass(
-    figure: plt.Figure, axes: plt.Axes, one: _Oriented, significant: np.ndarray, largest: float
+    figure: plt.Figure, axes: plt.Axes, one: Oriented, significant: np.ndarray, largest: float
 ) -> None:
     """Draw the significant voxels only: of a whole brain the noise would hide them."""
     shown = np.where(significant, np.nan_to_num(one.data), 0)
@@ -270,36 +211,24 @@ def _draw_scale(figure: plt.Figure, largest: float, label: str) -> None:
 
 def _value_label(table: pd.DataFrame) -> str:
     label = similarity_label(table["comparator"].iloc[0])
-    return f"mean $z$ of\n{label}" if _is_group(table) else label
-
-
-def _is_group(table: pd.DataFrame) -> bool:
-    return "n_subjects" in table
-
-
-def _who(table: pd.DataFrame) -> str:
-    status = table["status"].iloc[0]
-    if status == SINGLE_CASE:
-        return f"{subject_label(str(table['subject'].iloc[0]))}, a {status}"
-    test = "" if status == INFERENTIAL else f" ({status})"
-    return f"{int(table['n_subjects'].iloc[0])} subjects{test}"
+    return f"mean $z$ of\n{label}" if is_group(table) else label
 
 
 def _caption(table: pd.DataFrame, n_rows: int, settings: Settings) -> str:
     first = table.iloc[0]
     left_out = "" if n_rows == len(table) else f" {n_rows} of {len(table)} layers are shown."
-    what = "Mean Fisher z of searchlight similarities" if _is_group(table) else "Searchlight"
+    what = "Mean Fisher z of searchlight similarities" if is_group(table) else "Searchlight"
     partial = f", {', '.join(settings.controls)} partialled out" if settings.controls else ""
     centres = (
         f"{int(first['n_voxels']):,} voxels that all subjects have"
-        if _is_group(table)
+        if is_group(table)
         else f"{int(first['n_computed']):,} of {int(first['n_centres']):,} centres"
     )
-    scope = _group_note if _is_group(table) else _subject_note
+    scope = _group_note if is_group(table) else _subject_note
     return (
-        f"{what} ({first['comparator']}{partial}) of {first['model']}, {_who(table)}: spheres of "
-        f"radius {settings.radius:g} {settings.unit}, {centres}; n = {int(first['n_images'])} "
-        f"images ({int(first['n_pairs'])} pairs). {scope(table, settings)} Grey: not above zero."
+        f"{what} ({first['comparator']}{partial}) of {first['model']}, {whose(table)}: spheres of "
+        f"radius {settings.radius:g} {settings.unit}, {centres}; "
+        f"{n_note(table, settings.called)}. {scope(table, settings)} Grey: not above zero."
         f"{left_out}"
     )
 
@@ -307,7 +236,7 @@ def _caption(table: pd.DataFrame, n_rows: int, settings: Settings) -> str:
 def _subject_note(table: pd.DataFrame, settings: Settings) -> str:
     n_permutations = int(table["n_permutations"].iloc[0])
     within = " within their group" if settings.within_groups else ""
-    draws = f"{n_permutations:,} permutations of the conditions{within}"
+    draws = f"{n_permutations:,} permutations of the {settings.called}{within}"
     tested = _found_note(table, settings, draws, "similarity") if n_permutations else "No test."
     return f"{tested} One subject: nothing is claimed about others."
 
@@ -348,6 +277,7 @@ if __name__ == "__main__":
                 tfce=params.tfce,
                 across_models=params.across_models,
                 within_groups=params.within_groups,
+                called=params.called,
             ),
             title=params.title,
             simulated=params.simulated,

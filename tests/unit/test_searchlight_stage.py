@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from scripts.check.check_config import searchlight_spheres
-from scripts.figures.plot_searchlight import Settings, outline, plot_searchlight, shown_slices
+from scripts.figures.plot_searchlight import Settings, plot_searchlight
 from scripts.searchlight.compute_searchlight import compute_searchlight, subject_searchlight
 from scripts.searchlight.infer_searchlight_group import (
     clusters_of,
@@ -35,6 +35,7 @@ from workflow.lib.patterns.rdms import extract_patterns
 from workflow.lib.patterns.store import PatternStore, write_patterns
 from workflow.lib.rdms.store import RDMStore, write_rdms
 from workflow.lib.searchlight.maps import grid_of, read_maps, read_mask, write_maps
+from workflow.lib.searchlight.slices import outline, shown_slices
 from workflow.lib.sources import searchlight_source
 
 SUBJECTS = [f"s{i}" for i in range(1, 7)]
@@ -290,7 +291,13 @@ def test_no_flips_no_test(group):
 # Figures.
 
 SETTINGS = Settings(
-    radius=6, unit="mm", controls=(), tfce=True, across_models=False, within_groups=False
+    radius=6,
+    unit="mm",
+    controls=(),
+    tfce=True,
+    across_models=False,
+    within_groups=False,
+    called="scenes",
 )
 
 
@@ -311,8 +318,8 @@ def test_a_subject_is_called_a_single_case_in_title_and_caption(planted, standar
     )
     assert "single case" in figure.get_suptitle()
     assert "single case" in caption
-    assert "n = 16 images (120 pairs)" in caption
-    assert "99 permutations" in caption
+    assert "n = 16 scenes (120 pairs)" in caption
+    assert "99 permutations of the scenes" in caption
     assert f"voxels found: planted: {table['n_p_tfce'].iloc[0]}." in caption
     assert ("Glass brain" in caption) == standard_space
 
@@ -354,10 +361,10 @@ def test_outline_of_voxels_by_hand():
 def test_slices_are_those_with_something_significant():
     inside = np.ones((2, 2, 20), bool)
     significant = np.zeros_like(inside)
-    assert shown_slices(inside, significant) == [0, 4, 8, 11, 15, 19]
+    assert shown_slices(inside, significant, 6) == [0, 4, 8, 11, 15, 19]
     significant[0, 0, [3, 5]] = True
-    assert shown_slices(inside, significant) == [3, 5]
-    assert shown_slices(inside[:, :, :1], significant[:, :, :1]) == [0]
+    assert shown_slices(inside, significant, 6) == [3, 5]
+    assert shown_slices(inside[:, :, :1], significant[:, :, :1], 6) == [0]
 
 
 # The config.

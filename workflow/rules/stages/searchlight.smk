@@ -6,7 +6,10 @@
 # (p, of each voxel by itself; p_max and p_tfce, corrected by the largest similarity and by TFCE),
 # and mean_z_group.nii.gz with t and the same p-values; <results>/<study>/tables/ with
 # searchlight_<subject>.csv and searchlight_group.csv (a row per layer) and
-# searchlight_clusters.csv (of the group); a figure per subject and model.
+# searchlight_clusters.csv (of the group); a figure and an interactive page per subject and model;
+# for models of several layers, maps/assignment_<subject or group>_<model>.nii.gz with the layer that
+# each voxel resembles most, its margin and reliability, a table of how many voxels of each region
+# prefer each layer, and a figure of both.
 
 
 include: "searchlight_functions.smk"
@@ -158,6 +161,7 @@ rule plot_searchlight:
         caption=caption_of,
         title=setting("title"),
         simulated=is_simulated,
+        called=setting("images", "called"),
         radius=setting("searchlight", "radius"),
         unit=setting("searchlight", "unit"),
         controls=setting("searchlight", "controls"),
@@ -187,3 +191,179 @@ use rule plot_searchlight as plot_searchlight_group with:
         f"<logs>/{{study}}/figures/searchlight_{GROUP}_{{model}}.log",
     wildcard_constraints:
         study=SEARCHLIGHT_STUDIES,
+
+
+rule view_searchlight:
+    """Write a page in which a subject's searchlight maps of a model can be looked through."""
+    input:
+        maps="<results>/{study}/maps/similarity_{subject}.nii.gz",
+        p=searchlight_p,
+        table="<results>/{study}/tables/searchlight_{subject}.csv",
+    output:
+        html=report(
+            "<results>/{study}/figures/searchlight_{subject}_{model}.html",
+            caption="../../report/searchlight_view.rst",
+            category="{study}",
+            subcategory="Searchlight",
+            labels={"figure": "interactive maps", "subject": "{subject}", "model": "{model}"},
+        ),
+    log:
+        "<logs>/{study}/figures/searchlight_{subject}_{model}_html.log",
+    wildcard_constraints:
+        study=SEARCHLIGHT_STUDIES,
+        subject=one_of(SUBJECTS),
+    conda:
+        "../../../envs/neuro.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        title=setting("title"),
+        simulated=is_simulated,
+        called=setting("images", "called"),
+        standard_space=setting("searchlight", "standard_space"),
+        code=script_digest("figures/view_searchlight.py"),
+    script:
+        "../../../scripts/figures/view_searchlight.py"
+
+
+use rule view_searchlight as view_searchlight_group with:
+    input:
+        maps=f"<results>/{{study}}/maps/mean_z_{GROUP}.nii.gz",
+        p=searchlight_p,
+        table=f"<results>/{{study}}/tables/searchlight_{GROUP}.csv",
+    output:
+        html=report(
+            f"<results>/{{study}}/figures/searchlight_{GROUP}_{{model}}.html",
+            caption="../../report/searchlight_view.rst",
+            category="{study}",
+            subcategory="Searchlight",
+            labels={"figure": "interactive maps", "subject": GROUP, "model": "{model}"},
+        ),
+    log:
+        f"<logs>/{{study}}/figures/searchlight_{GROUP}_{{model}}_html.log",
+    wildcard_constraints:
+        study=SEARCHLIGHT_STUDIES,
+
+
+rule assign_layers:
+    """Find the layer of a model that every voxel of one subject resembles most, and how surely."""
+    input:
+        patterns="<results>/{study}/patterns/searchlight_{subject}.h5",
+        regions="<results>/{study}/patterns/brain_{subject}.h5",
+        models=searchlight_models,
+        images=lambda wildcards: searchlight_raw_files(wildcards)[0],
+        mask=searchlight_mask,
+        similarity="<results>/{study}/maps/similarity_{subject}.nii.gz",
+        p=searchlight_p,
+        table="<results>/{study}/tables/searchlight_{subject}.csv",
+    output:
+        maps="<results>/{study}/maps/assignment_{subject}_{model}.nii.gz",
+        table=report(
+            "<results>/{study}/tables/assignment_{subject}_{model}.csv",
+            caption="../../report/assignment_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "layers of voxels, {subject}, {model}"},
+        ),
+    log:
+        "<logs>/{study}/maps/assignment_{subject}_{model}.log",
+    benchmark:
+        "<benchmarks>/{study}/maps/assignment_{subject}_{model}.tsv"
+    wildcard_constraints:
+        study=SEARCHLIGHT_STUDIES,
+        subject=one_of(SUBJECTS),
+    conda:
+        "../../../envs/neuro.yaml"
+    threads: 2
+    resources:
+        mem_mb=size_mb(8, at_least=2000),
+        runtime=60,
+    params:
+        radius=setting("searchlight", "radius"),
+        unit=setting("searchlight", "unit"),
+        min_voxels=setting("searchlight", "min_voxels"),
+        comparator=setting("searchlight", "comparator"),
+        controls=setting("searchlight", "controls"),
+        metric=setting("brain", "metric"),
+        noise_normalisation=setting("brain", "noise_normalisation"),
+        match=setting("images", "match"),
+        layer_groups=layer_groups_of,
+        n_resamples=setting("inference", "n_bootstrap"),
+        seed=config["seed"],
+        code=script_digest("searchlight/assign_layers.py"),
+    script:
+        "../../../scripts/searchlight/assign_layers.py"
+
+
+rule assign_layers_group:
+    """Find the layer of a model that every voxel resembles most in the mean over subjects."""
+    input:
+        maps=subject_files("maps/similarity_{subject}.nii.gz", joint=False),
+        regions=subject_files("patterns/brain_{subject}.h5", joint=False),
+        mean_z=f"<results>/{{study}}/maps/mean_z_{GROUP}.nii.gz",
+        p=searchlight_p,
+        table=f"<results>/{{study}}/tables/searchlight_{GROUP}.csv",
+    output:
+        maps=f"<results>/{{study}}/maps/assignment_{GROUP}_{{model}}.nii.gz",
+        table=report(
+            f"<results>/{{study}}/tables/assignment_{GROUP}_{{model}}.csv",
+            caption="../../report/assignment_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": f"layers of voxels, {GROUP}, {{model}}"},
+        ),
+    log:
+        f"<logs>/{{study}}/maps/assignment_{GROUP}_{{model}}.log",
+    benchmark:
+        f"<benchmarks>/{{study}}/maps/assignment_{GROUP}_{{model}}.tsv"
+    wildcard_constraints:
+        study=SEARCHLIGHT_STUDIES,
+    conda:
+        "../../../envs/neuro.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(30, at_least=2000),
+        runtime=60,
+    params:
+        layer_groups=layer_groups_of,
+        n_resamples=setting("inference", "n_bootstrap"),
+        seed=config["seed"],
+        code=script_digest("searchlight/assign_layers_group.py"),
+    script:
+        "../../../scripts/searchlight/assign_layers_group.py"
+
+
+rule plot_assignment:
+    """Draw which layer of a model each voxel resembles most, and how many of each region do."""
+    input:
+        maps="<results>/{study}/maps/assignment_{subject}_{model}.nii.gz",
+        table="<results>/{study}/tables/assignment_{subject}_{model}.csv",
+    output:
+        **figure_files(
+            "assignment_{subject}_{model}",
+            "Searchlight",
+            figure="layer of each voxel",
+            subject="{subject}",
+            model="{model}",
+        ),
+    log:
+        "<logs>/{study}/figures/assignment_{subject}_{model}.log",
+    wildcard_constraints:
+        study=SEARCHLIGHT_STUDIES,
+        subject=one_of([*SUBJECTS, GROUP]),
+    conda:
+        "../../../envs/neuro.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        caption=caption_of,
+        title=setting("title"),
+        simulated=is_simulated,
+        called=setting("images", "called"),
+        code=script_digest("figures/plot_assignment.py"),
+    script:
+        "../../../scripts/figures/plot_assignment.py"

@@ -4,6 +4,8 @@ from workflow.lib.sources import filled, searchlight_source
 
 # What stands for all subjects together in names of maps and figures.
 GROUP = "group"
+# (study, model) -> group -> its layers; studies whose layers have groups enter them here.
+LAYER_GROUPS = {}
 
 SEARCHLIGHT_STUDIES = one_of(
     name for name, entry in config["rsa"].items() if "searchlight" in entry
@@ -54,21 +56,43 @@ def searchlight_p(wildcards):
     return f"<results>/{wildcards.study}/maps/{'p_tfce' if tfce else 'p_max'}_{subject}.nii.gz"
 
 
+def layer_groups_of(wildcards):
+    """Return the groups of a model's layers in which an assignment is summed up, {} without any."""
+    return LAYER_GROUPS.get((wildcards.study, wildcards.model), {})
+
+
+def assigned_models(study):
+    """Return the mapped models whose layers follow one another: a voxel resembles one the most."""
+    return [model for model in mapped_models(study) if model in ordered_models(study)]
+
+
+def shown_subjects(study):
+    """Return whose maps figures show: the group where there are several subjects, and subjects."""
+    subjects = study_subjects(study, joint=False)
+    if len(subjects) < 2:
+        return subjects
+    return [GROUP] + subjects * config["rsa"][study]["searchlight"].get("subject_figures", True)
+
+
 def searchlight_targets():
-    """Return the figures and tables of the searchlights of the selected studies."""
+    """Return the figures, pages and tables of the searchlights of the selected studies."""
     wanted = []
     for study in RSA_STUDIES:
         if "searchlight" not in config["rsa"][study]:
             continue
-        subjects = study_subjects(study, joint=False)
         folder = f"<results>/{study}"
-        several = [GROUP] if len(subjects) > 1 else []
         wanted += [
-            f"{folder}/figures/searchlight_{subject}_{model}.png"
-            for subject in [*subjects, *several]
+            f"{folder}/figures/searchlight_{subject}_{model}.{kind}"
+            for subject in shown_subjects(study)
             for model in mapped_models(study)
+            for kind in ("png", "html")
         ]
-        wanted += [f"{folder}/tables/searchlight_clusters.csv" for _ in several]
+        wanted += [
+            f"{folder}/figures/assignment_{shown_subjects(study)[0]}_{model}.png"
+            for model in assigned_models(study)
+        ]
+        if len(study_subjects(study, joint=False)) > 1:
+            wanted.append(f"{folder}/tables/searchlight_clusters.csv")
     return wanted
 
 

@@ -1,0 +1,79 @@
+# Simulated subjects of the digits studies, and whether the maps find what was planted in them.
+#
+# In: the RDMs of the trained network's layers and of the codes, over categories; maps of the group.
+# Out: <simulated>/<folder>/ with sub-<subject>_betas.nii.gz, observations.csv, mask.nii.gz,
+# region_<region>.nii.gz, truth.nii.gz and truth.csv; <results>/<study>/tables/recovery.{csv,html}.
+
+
+include: "subjects_functions.smk"
+
+
+rule simulate_digit_subjects:
+    """Simulate the betas of subjects with regions for layers of the network and for codes."""
+    input:
+        models=planted_models,
+    output:
+        expand("<simulated>/{{folder}}/sub-{number:02d}_betas.nii.gz", number=range(1, 9)),
+        expand(
+            "<simulated>/{{folder}}/region_{region}.nii.gz",
+            region=["early", "middle", "late", "versus", "animacy"],
+        ),
+        "<simulated>/{folder}/observations.csv",
+        mask="<simulated>/{folder}/mask.nii.gz",
+        regions="<simulated>/{folder}/truth.nii.gz",
+        truth="<simulated>/{folder}/truth.csv",
+    log:
+        "<logs>/simulated/{folder}_subjects.log",
+    benchmark:
+        "<benchmarks>/simulated/{folder}_subjects.tsv"
+    wildcard_constraints:
+        folder=one_of(simulations("digits")),
+    conda:
+        "../../../../envs/neuro.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        null_effect=lambda wildcards: simulations("digits")[wildcards.folder]["null_effect"],
+        seed=config["seed"],
+        code=script_digest("digits/simulate_digit_subjects.py"),
+    script:
+        "../../../../scripts/digits/simulate_digit_subjects.py"
+
+
+rule check_map_recovery:
+    """Compare the maps of the group with the regions that were planted in the simulation."""
+    input:
+        regions=planted_file("truth.nii.gz"),
+        truth=planted_file("truth.csv"),
+        mean_z="<results>/{study}/maps/mean_z_group.nii.gz",
+        p=searchlight_p,
+        table="<results>/{study}/tables/searchlight_group.csv",
+        assignment="<results>/{study}/maps/assignment_group_vgg.nii.gz",
+        layers="<results>/{study}/tables/assignment_group_vgg.csv",
+    output:
+        table="<results>/{study}/tables/recovery.csv",
+        html=report(
+            "<results>/{study}/tables/recovery.html",
+            caption="../../../report/map_recovery_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "planted and found regions"},
+        ),
+    log:
+        "<logs>/{study}/tables/recovery.log",
+    wildcard_constraints:
+        study=WITH_PLANTED_REGIONS,
+    conda:
+        "../../../../envs/neuro.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        radius=setting("searchlight", "radius"),
+        unit=setting("searchlight", "unit"),
+        code=script_digest("digits/check_map_recovery.py"),
+    script:
+        "../../../../scripts/digits/check_map_recovery.py"

@@ -1,0 +1,47 @@
+# Functions of the simulated subjects: what is planted in them, and where it is looked for.
+
+# Studies whose brains the simulator of this section makes.
+SIMULATED_SUBJECTS = [
+    name
+    for name, entry in config["rsa"].items()
+    if entry["source"] == "simulated" and entry["simulation"]["simulator"] == "digits"
+]
+WITH_PLANTED_REGIONS = one_of(
+    name for name in SIMULATED_SUBJECTS if "searchlight" in config["rsa"][name]
+)
+
+LAYER_GROUPS.update(
+    {(name, "vgg"): entry["layer_groups"] for name, entry in config["digits"].items()}
+)
+
+
+def planted_models(wildcards):
+    """Return the RDMs of layers and codes of the study whose subjects lie in a folder."""
+    study = next(
+        name
+        for name in SIMULATED_SUBJECTS
+        if config["rsa"][name]["simulation"]["folder"] == wildcards.folder
+        and name in config["digits"]
+    )
+    return [f"<results>/{study}/features/rdms/model_{model}.h5" for model in ("vgg", "codes")]
+
+
+def planted_file(name):
+    """Return an input function for a file of the truth of a simulated study."""
+
+    def file(wildcards):
+        return f"<simulated>/{config['rsa'][wildcards.study]['simulation']['folder']}/{name}"
+
+    return file
+
+
+def recovery_targets():
+    """Return the tables of planted and found regions of the selected studies."""
+    return [
+        f"<results>/{study}/tables/recovery.html"
+        for study in STUDIES
+        if study in SIMULATED_SUBJECTS and "searchlight" in config["rsa"][study]
+    ]
+
+
+STUDY_TARGETS.append(recovery_targets)
