@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from scripts.digits.augmentation import colour_components
 from scripts.digits.corrections import Correction, corrections_table
 from scripts.digits.image_sets import ImageSet, read_images
 from scripts.digits.trained import Trained, as_tensor, read_trained
@@ -113,8 +114,8 @@ def colour_shift(images: np.ndarray) -> float:
     Moves along the components are independent, each of a share of their standard deviation, so
     that the expected square of the shift is that share of the colours' total variance.
     """
-    total = images.reshape(-1, 3).astype(np.float64).var(axis=0).sum()
-    return float(COLOUR_SPREAD * np.sqrt(total / 3))
+    spreads = 255 * colour_components(images).spreads
+    return float(COLOUR_SPREAD * np.sqrt(np.square(spreads).mean()))
 
 
 def published_colour_shift(images: np.ndarray) -> float:
@@ -125,11 +126,11 @@ def published_colour_shift(images: np.ndarray) -> float:
     Of each image by itself the original takes the variances of colours from 0 to 1 along their
     components, times one random number for all three, and adds it to the image from 0 to 255.
     """
-    shifts = [
-        COLOUR_SPREAD * np.sqrt(np.square(np.linalg.eigvalsh(np.cov(pixels))).sum() / 3)
-        for pixels in images.reshape(len(images), -1, 3).transpose(0, 2, 1) / 255
-    ]
-    return float(np.mean(shifts))
+    return float(np.mean([_published_shift(image.reshape(-1, 3).T / 255) for image in images]))
+
+
+def _published_shift(colours: np.ndarray) -> float:
+    return COLOUR_SPREAD * np.sqrt(np.square(np.linalg.eigvalsh(np.cov(colours))).sum() / 3)
 
 
 def sampled(images: ImageSet, rng: np.random.Generator) -> ImageSet:
