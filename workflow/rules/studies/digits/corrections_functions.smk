@@ -21,7 +21,7 @@ def assignment_table(wildcards):
     """Return how surely voxels are assigned a layer, of the group or of the only subject."""
     several = len(study_subjects(wildcards.study, joint=False)) > 1
     subject = GROUP if several else study_subjects(wildcards.study)[0]
-    return f"<results>/{wildcards.study}/tables/layer_assignment_{subject}_vgg.csv"
+    return f"<results>/{wildcards.study}/tables/assignment_{subject}_vgg.csv"
 
 
 def correction_targets():
