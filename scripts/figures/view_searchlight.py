@@ -130,8 +130,8 @@ def _text(table: pd.DataFrame, called: str, *, tested: bool) -> str:
         f"; significant: corrected p ≤ {first['alpha']:g}, one-sided" if tested else "; not tested"
     )
     return (
-        f"{what} ({first['comparator']}) of spheres around every voxel, {n_note(table, called)}{test}. Click into a "
-        "slice to move through the brain; the view opens at the peak."
+        f"{what} ({first['comparator']}) of spheres around every voxel, {n_note(table, called)}"
+        f"{test}. Click into a slice to move through the brain; the view opens at the peak."
     )
 
 
