@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import COLUMN_WIDTH, MUTED, save_figure, titled, use_style
+from workflow.lib.plotting import COLUMN_WIDTH, MUTED, titled, use_style, write_figure
 from workflow.lib.sources import JOINT_SUBJECT
 from workflow.lib.tables import read_table
 
@@ -71,9 +71,4 @@ if __name__ == "__main__":
             simulated=snakemake.params.simulated,
             n_layers=snakemake.params.n_layers,
         )
-        save_figure(
-            figure,
-            caption,
-            simulated=snakemake.params.simulated,
-            **dict(snakemake.output.items()),
-        )
+        write_figure(snakemake, figure, caption)

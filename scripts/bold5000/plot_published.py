@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import save_figure, titled, use_style
+from workflow.lib.plotting import titled, use_style, write_figure
 from workflow.lib.tables import read_table
 
 
@@ -61,9 +61,4 @@ if __name__ == "__main__":
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
         )
-        save_figure(
-            figure,
-            caption,
-            simulated=snakemake.params.simulated,
-            **dict(snakemake.output.items()),
-        )
+        write_figure(snakemake, figure, caption)

@@ -9,11 +9,11 @@ import pandas as pd
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     n_note,
-    save_figure,
     similarity_label,
     subject_label,
     titled,
     use_style,
+    write_figure,
 )
 from workflow.lib.rsa.tables import group_means, mean_session_rows, model_rows, similarity_matrix
 from workflow.lib.tables import read_table
@@ -92,9 +92,4 @@ if __name__ == "__main__":
             tiers=snakemake.params.tiers,
             roi_groups=snakemake.params.roi_groups,
         )
-        save_figure(
-            figure,
-            caption,
-            simulated=snakemake.params.simulated,
-            **dict(snakemake.output.items()),
-        )
+        write_figure(snakemake, figure, caption)

@@ -18,7 +18,7 @@ from workflow.lib.calibration.procedures import (
     NOT_USED,
 )
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import MUTED, PAGE_WIDTH, save_figure, use_style
+from workflow.lib.plotting import MUTED, PAGE_WIDTH, use_style, write_figure
 from workflow.lib.tables import read_table
 
 MARKERS = ("o", "s", "^", "D", "v")
@@ -178,4 +178,4 @@ def _listed(rows: pd.DataFrame) -> str:
 if __name__ == "__main__":
     with script_job(snakemake):
         figure, caption = plot_calibration(read_table(snakemake.input[0]))
-        save_figure(figure, caption, simulated=True, **dict(snakemake.output.items()))
+        write_figure(snakemake, figure, caption)

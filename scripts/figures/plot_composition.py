@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import COLUMN_WIDTH, save_figure, titled, use_style
+from workflow.lib.plotting import COLUMN_WIDTH, titled, use_style, write_figure
 from workflow.lib.tables import read_table
 
 
@@ -91,9 +91,4 @@ if __name__ == "__main__":
             called=snakemake.params.called,
             match=snakemake.params.match,
         )
-        save_figure(
-            figure,
-            caption,
-            simulated=snakemake.params.simulated,
-            **dict(snakemake.output.items()),
-        )
+        write_figure(snakemake, figure, caption)

@@ -12,11 +12,11 @@ from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     MUTED,
     SEQUENTIAL,
-    save_figure,
     similarity_label,
     titled,
     use_style,
     wrapped,
+    write_figure,
 )
 from workflow.lib.rsa.tables import mean_session_rows, similarity_matrix
 from workflow.lib.tables import read_table
@@ -210,9 +210,4 @@ if __name__ == "__main__":
             called=snakemake.params.called,
             n_folds=snakemake.params.n_folds,
         )
-        save_figure(
-            figure,
-            caption,
-            simulated=snakemake.params.simulated,
-            **dict(snakemake.output.items()),
-        )
+        write_figure(snakemake, figure, caption)

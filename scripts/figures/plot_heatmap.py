@@ -14,13 +14,13 @@ from workflow.lib.plotting import (
     interval_note,
     n_note,
     roi_colours,
-    save_figure,
     similarity_label,
     subject_label,
     test_note,
     titled,
     use_style,
     wrapped,
+    write_figure,
 )
 from workflow.lib.rsa.tables import column_labels
 from workflow.lib.sources import MEAN_SESSION
@@ -201,9 +201,4 @@ if __name__ == "__main__":
             resample=snakemake.params.resample,
             roi_groups=snakemake.params.roi_groups,
         )
-        save_figure(
-            figure,
-            caption,
-            simulated=snakemake.params.simulated,
-            **dict(snakemake.output.items()),
-        )
+        write_figure(snakemake, figure, caption)

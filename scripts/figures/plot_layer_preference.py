@@ -16,12 +16,12 @@ from workflow.lib.plotting import (
     SEQUENTIAL,
     drawn_note,
     roi_colours,
-    save_figure,
     similarity_label,
     subject_label,
     titled,
     use_style,
     wrapped,
+    write_figure,
 )
 from workflow.lib.sources import JOINT_SUBJECT
 from workflow.lib.tables import read_table
@@ -222,9 +222,4 @@ if __name__ == "__main__":
             called=snakemake.params.called,
             resample=snakemake.params.resample,
         )
-        save_figure(
-            figure,
-            caption,
-            simulated=snakemake.params.simulated,
-            **dict(snakemake.output.items()),
-        )
+        write_figure(snakemake, figure, caption)

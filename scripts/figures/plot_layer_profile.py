@@ -12,10 +12,10 @@ from workflow.lib.plotting import (
     PAGE_WIDTH,
     interval_note,
     n_note,
-    save_figure,
     similarity_label,
     titled,
     use_style,
+    write_figure,
 )
 from workflow.lib.rsa.tables import layer_names, mean_session_rows, similarity_matrix
 from workflow.lib.tables import read_table
@@ -183,9 +183,4 @@ if __name__ == "__main__":
             ordered=snakemake.params.ordered,
             resample=snakemake.params.resample,
         )
-        save_figure(
-            figure,
-            caption,
-            simulated=snakemake.params.simulated,
-            **dict(snakemake.output.items()),
-        )
+        write_figure(snakemake, figure, caption)

@@ -7,11 +7,11 @@ import pandas as pd
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     COLUMN_WIDTH,
-    save_figure,
     similarity_label,
     titled,
     use_style,
     wrapped,
+    write_figure,
 )
 from workflow.lib.tables import read_table
 
@@ -79,9 +79,4 @@ if __name__ == "__main__":
             simulated=snakemake.params.simulated,
             called=snakemake.params.called,
         )
-        save_figure(
-            figure,
-            caption,
-            simulated=snakemake.params.simulated,
-            **dict(snakemake.output.items()),
-        )
+        write_figure(snakemake, figure, caption)

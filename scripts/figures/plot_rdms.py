@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import save_figure, subject_label, titled, use_style, wrapped
+from workflow.lib.plotting import subject_label, titled, use_style, wrapped, write_figure
 from workflow.lib.rdms.store import RDMStore, check_same_images
 from workflow.lib.rdms.vectors import to_square
 from workflow.lib.rsa.comparators import rank
@@ -106,9 +106,4 @@ if __name__ == "__main__":
             simulated=snakemake.params.simulated,
             called=snakemake.params.called,
         )
-        save_figure(
-            figure,
-            caption,
-            simulated=snakemake.params.simulated,
-            **dict(snakemake.output.items()),
-        )
+        write_figure(snakemake, figure, caption)

@@ -11,12 +11,12 @@ from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     SEQUENTIAL,
     n_note,
-    save_figure,
     similarity_label,
     subject_label,
     titled,
     use_style,
     wrapped,
+    write_figure,
 )
 from workflow.lib.rsa.tables import group_means, mean_session_rows
 from workflow.lib.tables import read_table
@@ -91,9 +91,4 @@ if __name__ == "__main__":
             called=snakemake.params.called,
             roi_groups=snakemake.params.roi_groups,
         )
-        save_figure(
-            figure,
-            caption,
-            simulated=snakemake.params.simulated,
-            **dict(snakemake.output.items()),
-        )
+        write_figure(snakemake, figure, caption)

@@ -8,11 +8,11 @@ from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     SEQUENTIAL,
     n_note,
-    save_figure,
     similarity_label,
     subject_label,
     titled,
     use_style,
+    write_figure,
 )
 from workflow.lib.rsa.tables import mean_session_rows, rows_of_layers, similarity_matrix
 from workflow.lib.tables import read_table
@@ -65,9 +65,4 @@ if __name__ == "__main__":
             simulated=snakemake.params.simulated,
             called=snakemake.params.called,
         )
-        save_figure(
-            figure,
-            caption,
-            simulated=snakemake.params.simulated,
-            **dict(snakemake.output.items()),
-        )
+        write_figure(snakemake, figure, caption)

@@ -13,11 +13,11 @@ from workflow.lib.plotting import (
     PAGE_WIDTH,
     drawn_note,
     n_note,
-    save_figure,
     subject_label,
     titled,
     use_style,
     wrapped,
+    write_figure,
 )
 from workflow.lib.sources import JOINT_SUBJECT
 from workflow.lib.tables import read_table
@@ -143,9 +143,4 @@ if __name__ == "__main__":
             called=snakemake.params.called,
             resample=snakemake.params.resample,
         )
-        save_figure(
-            figure,
-            caption,
-            simulated=snakemake.params.simulated,
-            **dict(snakemake.output.items()),
-        )
+        write_figure(snakemake, figure, caption)

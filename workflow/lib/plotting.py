@@ -82,6 +82,12 @@ def save_figure(
         temporary.write_text(caption.strip() + "\n", encoding="utf-8")
 
 
+def write_figure(snakemake, figure: plt.Figure, caption: str) -> None:
+    """Write a job's figure to its outputs `png` and `svg`, and the caption to `text`."""
+    files = {kind: snakemake.output[kind] for kind in ("png", "svg", "text")}
+    save_figure(figure, caption, simulated=snakemake.params.simulated, **files)
+
+
 def titled(title: str, *, simulated: bool) -> str:
     """Return a title that says so where the data is simulated."""
     return f"{title} (simulated data)" if simulated else title

@@ -59,6 +59,7 @@ rule plot_calibration:
         runtime=10,
     params:
         caption=caption_of,
+        simulated=True,
         code=script_digest("calibration/plot_calibration.py"),
     script:
         "../../../scripts/calibration/plot_calibration.py"
