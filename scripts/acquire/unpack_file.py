@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from workflow.lib.acquire.archives import unpack_member
 from workflow.lib.acquire.datasets import find_file, load_datasets
+from workflow.lib.acquire.unpack import unpack_member
 from workflow.lib.acquire.verification import write_checksum
 from workflow.lib.jobs import script_job
 

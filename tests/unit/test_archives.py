@@ -13,8 +13,7 @@ import pytest
 from scripts.acquire.acquire_file import acquire_registered_files
 from scripts.acquire.unpack_file import unpack_registered_file
 from tests.unit.test_acquire import running_server
-from workflow.lib.acquire import archives
-from workflow.lib.acquire.archives import unpack_member
+from workflow.lib.acquire import unpack
 from workflow.lib.acquire.datasets import (
     Dataset,
     RawFile,
@@ -25,6 +24,7 @@ from workflow.lib.acquire.datasets import (
     small_families,
 )
 from workflow.lib.acquire.kept_files import keep_files
+from workflow.lib.acquire.unpack import unpack_member
 from workflow.lib.errors import InputError
 from workflow.lib.layout import find_source
 
@@ -141,7 +141,7 @@ def test_file_that_unpacks_to_more_than_it_may_is_refused_before_it_is_written(
         InputError, match=r"unpacks to 10,000,000 bytes, expected at most 2,000,000"
     ):
         unpack_member(archive, known, tmp_path / "out" / MEMBER)
-    monkeypatch.setattr(archives, "LARGEST_MEMBER_BYTES", 1_000)
+    monkeypatch.setattr(unpack, "LARGEST_MEMBER_BYTES", 1_000)
     with pytest.raises(InputError, match="expected at most 1,000"):
         unpack_member(archive, PACKED, tmp_path / "out" / MEMBER)
     assert_nothing_left(tmp_path / "out" / MEMBER)
