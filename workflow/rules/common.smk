@@ -18,7 +18,8 @@ from workflow.lib.errors import InputError
 from workflow.lib.acquire.kept_files import keep_files, release_files
 from workflow.lib.layout import (
     RESOURCES,
-    find_weights,
+    find_source,
+    image_paths,
     raw_files,
     raw_folder,
     simulated_folder,
@@ -229,7 +230,7 @@ def rsa_raw_paths(entry):
 
 def digits_raw_paths(entry):
     """Return the raw images of an entry of `digits`."""
-    return []
+    return [] if entry["source"] == "simulated" else image_paths(entry, DATASETS, config["run"])
 
 
 # Section -> function from an entry to the paths of all its raw files.
@@ -251,7 +252,8 @@ def is_simulated_file(path):
 def is_available(study):
     """Return whether all raw files of a study are here, or will be simulated."""
     return all(
-        is_simulated_file(path) or find_weights(path, config["mirror"]) for path in raw_paths(study)
+        is_simulated_file(path) or find_source(path, DATASETS, config["mirror"])
+        for path in raw_paths(study)
     )
 
 

@@ -7,4 +7,9 @@
 
 
 include: "digits_functions.smk"
+include: "digits/images.smk"
+include: "digits/train.smk"
 include: "digits/codes.smk"
+include: "digits/subjects.smk"
+include: "digits/code_rois.smk"
+include: "digits/corrections.smk"
