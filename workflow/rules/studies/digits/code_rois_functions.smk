@@ -1,6 +1,6 @@
 # Functions of the regions of codes: whose spheres are taken, and on which grid.
 
-from snakemake.io import Wildcards
+from snakemake.iocontainers import Wildcards
 
 # Studies whose brains are compared, sphere by sphere, with the layers and the codes made here.
 CODE_ROI_BRAINS = [
