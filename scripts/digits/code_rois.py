@@ -411,7 +411,9 @@ def group_table(
     wide = table.pivot(index=CELL, columns="subject", values="similarity")
     wide = wide.loc[cells.index, subjects].dropna()
     cells, values = cells.loc[wide.index], wide.to_numpy()
-    low, high = _interval(values, cells["se"].to_numpy(), n_categories)
+    limits = _interval(values, cells["se"].to_numpy(), n_categories)
+    # No similarity lies outside, whatever Student's t says of nine pairs.
+    low, high = np.clip(limits, -1, 1)
     group = wide.index.to_frame(index=False).assign(
         similarity=values.mean(axis=1),
         low=low,
@@ -436,9 +438,9 @@ def _interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the interval over subjects, (n_cells,) each; over categories for a single one."""
     n_subjects = values.shape[1]
-    if n_subjects == 1:
-        return interval(values[:, 0], errors**2, n_categories - 1)
-    return interval(values.mean(axis=1), values.var(axis=1, ddof=1) / n_subjects, n_subjects - 1)
+    variance = values.var(axis=1, ddof=1) / n_subjects if n_subjects > 1 else errors**2
+    dof = (n_subjects if n_subjects > 1 else n_categories) - 1
+    return interval(values.mean(axis=1), variance, dof)
 
 
 def _tested(

@@ -84,7 +84,7 @@ def plot_code_rois(
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
     n_subjects = int(group["n_subjects"].iloc[0])
-    how = "circular: chosen and tested in the same data" if clean is None else f"chosen in {clean}"
+    how = "CIRCULAR: chosen and tested in the same data" if clean is None else f"chosen in {clean}"
     who = "one subject, a single case" if n_subjects == 1 else f"n = {n_subjects} subjects"
     figure.suptitle(f"{titled(title, simulated=simulated)}: regions of codes, {who}\n({how})")
     return figure, _caption(group, table, clean, alpha, share)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from scripts.digits.choices import CIRCULAR, OWN_PAIRS, clean_choice
+from scripts.digits.choices import ALL_PAIRS, CIRCULAR, OWN_PAIRS, clean_choice
 from scripts.digits.code_contrasts import contrast_rdms
 from scripts.digits.corrections import Correction, corrections_table
 from workflow.lib.inference.sign_flip import MIN_SUBJECTS
@@ -101,7 +101,7 @@ def smallest_singular_value(columns: np.ndarray) -> float:
 
 
 def region_corrections(group: pd.DataFrame, layers: str) -> list[Correction]:
-    """Return a row per code on how layers fare in its region.
+    """Return two rows per code: what there is of it in its own region, and how layers fare.
 
     Parameters
     ----------
@@ -109,27 +109,37 @@ def region_corrections(group: pd.DataFrame, layers: str) -> list[Correction]:
     layers : name of the model whose layers are averaged
     """
     clean = clean_choice(group["chosen_in"])
-    own = group[(group["pairs"] == OWN_PAIRS) & (group["model"] == layers)]
-    means = own.groupby(["code", "chosen_in"], sort=False)[["similarity", "of_positive"]].mean()
-    note = (
-        "the original chooses voxels and tests layers in the same data, over the pairs of the "
-        "code, and averages positive values alone; "
-    )
-    note += (
+    mended = (
         "not mended: the data has neither runs nor other subjects, and the figure says circular"
         if clean is None
-        else f"ours chooses in {clean}, and averages all"
+        else f"ours is chosen in {clean}"
     )
-    return [
-        Correction(
-            "regions of codes",
-            f"{code}: mean similarity of layers in its region",
-            float(means.loc[(code, CIRCULAR), "of_positive"]),
-            np.nan if clean is None else float(means.loc[(code, clean), "similarity"]),
-            note,
-        )
-        for code in dict.fromkeys(own["code"])
-    ]
+    itself = group[(group["pairs"] == ALL_PAIRS) & (group["layer"] == group["code"])]
+    published = group[(group["pairs"] == OWN_PAIRS) & (group["model"] == layers)]
+    rows = []
+    for code in dict.fromkeys(group["code"]):
+        rows += [
+            Correction(
+                "regions of codes",
+                f"{code}: its similarity with the region found for it",
+                _mean_of(itself, code, CIRCULAR, "similarity"),
+                _mean_of(itself, code, clean, "similarity"),
+                f"the original chooses voxels and tests in the same data; {mended}",
+            ),
+            Correction(
+                "regions of codes",
+                f"{code}: mean similarity of layers in the region, over the code's pairs",
+                _mean_of(published, code, CIRCULAR, "of_positive"),
+                _mean_of(published, code, clean, "similarity"),
+                f"the original averages positive values alone, ours all; {mended}",
+            ),
+        ]
+    return rows
+
+
+def _mean_of(group: pd.DataFrame, code: str, chosen_in: str | None, column: str) -> float:
+    """Return the mean over the rows of a code and a way of choosing, NaN where there are none."""
+    return float(group[(group["code"] == code) & (group["chosen_in"] == chosen_in)][column].mean())
 
 
 def assignment_corrections(histogram: pd.DataFrame) -> list[Correction]:
