@@ -125,3 +125,8 @@ def code_rdms(
     known = known_groups(kinds, groups)
     categories = [category for members in kinds.values() for category in members]
     return {code: code_rdm(code, rules, known, categories) for code, rules in codes.items()}
+
+
+def kinds_of(categories: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return category -> kind, in the order of the config, from kind -> categories."""
+    return {category: kind for kind, members in categories.items() for category in members}

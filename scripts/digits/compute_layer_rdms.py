@@ -4,13 +4,14 @@ snakemake --cores 2 results/demo/digits/features/rdms/model_vgg.h5
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from scripts.digits.category_rdms import category_rdm
+from scripts.digits.codes import kinds_of
 from scripts.digits.image_sets import ImageSet, read_images
 from scripts.digits.layer_features import layer_features
 from scripts.digits.trained import Trained, read_trained
@@ -82,11 +83,6 @@ def check_categories(
             f"{what}: found no image of {', '.join(missing)}, expected some of all "
             f"{len(categories)} categories; give images or leave these out of `categories`"
         )
-
-
-def kinds_of(categories: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Return category -> kind, in the order of the config, from kind -> categories."""
-    return {category: kind for kind, members in categories.items() for category in members}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scripts.digits.code_contrasts import contrast_rdms, joint_coefficients, pair_weights
+from scripts.digits.codes import kinds_of
 from scripts.digits.compare_codes import category_interval, drawn
 from scripts.infer.partition_variance import partition_rows, share_draws
 from workflow.lib.inference.bootstrap import subject_counts
@@ -59,7 +60,7 @@ def fit_codes(
 
     Parameters
     ----------
-    store : RDMs of layers, or of a subject's ROIs
+    store : RDMs of layers, or of a subject's ROIs; its groups are the kinds of the categories
     codes : RDMs of the codes over the same categories
     contrasts : as `scripts.digits.code_contrasts.contrast_rdms` takes them
     n_permutations : permutations of the categories
@@ -71,7 +72,8 @@ def fit_codes(
     Fit
         Its table has columns layer or roi, contrast, coefficient with its 95 % interval over
         categories (low, high), unique (what R^2 loses without the contrast), r_squared of the whole
-        fit, p (two-sided), p_fwe (over the rows of the table). Its partition is that of
+        fit, p (two-sided), p_fwe (over the rows of the table) and how categories were permuted,
+        see `joint_test`. Its partition is that of
         `scripts.infer.partition_variance`, without rows where there are more contrasts than
         `workflow.lib.rsa.partial.MOST_MODELS`.
 
@@ -94,24 +96,27 @@ def fit_codes(
     draws = joint_coefficients(vectors, rdms, pair_weights(counts))
     low, high = category_interval(estimate, draws, store, resample)
     unique, r_squared = explained(vectors, rdms)
-    test = joint_test(
-        vectors, rdms, names, list(rows), n_permutations, seed=(seed, store.descriptors["study"])
-    )
     columns = {
         "coefficient": estimate,
         "low": low,
         "high": high,
         "unique": unique,
         "r_squared": np.broadcast_to(r_squared, estimate.shape),
-        "p": test.p,
-        "p_fwe": test.family_wise_p(),
-    }
+    } | joint_test(
+        vectors,
+        rdms,
+        names,
+        list(rows),
+        kinds=store.groups,
+        n_permutations=n_permutations,
+        seed=(seed, store.descriptors["study"]),
+    )
     cells = pd.MultiIndex.from_product([rows, names], names=[what, "contrast"])
     table = cells.to_frame(index=False).assign(
         **{name: values.T.ravel() for name, values in columns.items()},
         n_categories=store.n_images,
         n_pairs=store.n_pairs,
-        n_permutations=test.n_permutations,
+        n_permutations=n_permutations,
         n_resamples=n_resamples,
     )
     partition = partition_table(store, vectors, rdms, names, list(rows), counts)
@@ -138,43 +143,100 @@ def joint_test(
     rdms: np.ndarray,
     names: Sequence[str],
     labels: Sequence[str],
-    n_permutations: int,
     *,
+    kinds: Sequence[str],
+    n_permutations: int,
     seed: tuple[int, str],
-) -> PermutationTest:
-    """Return the two-sided test of every contrast, with the others taken out, in every RDM.
+) -> dict[str, np.ndarray]:
+    """Return two-sided tests of every contrast, with the others taken out, in every RDM.
 
     Parameters
     ----------
     contrasts : float array (n_contrasts, n_pairs)
     rdms : float array (n_rdms, n_pairs)
     names, labels : what errors call them
+    kinds : kind of each category
     n_permutations : permutations of the categories
     seed : seed of the run, and name of the study
 
     Returns
     -------
-    PermutationTest
-        Of the sizes of partial correlations, (n_contrasts, n_rdms).
+    dict of arrays (n_contrasts, n_rdms)
+        p; p_fwe, over all cells; permuted, "within kinds" or "all".
+
+    Notes
+    -----
+    Dissimilarities between digits, between objects and between the two differ in spread, so that
+    categories of two kinds cannot change places under the null that a contrast among digits is
+    nothing: of RDMs without any, in which digits resembled one another closely, 21 % were
+    significant at 5 %. Categories change places within their kind wherever that changes the
+    contrast, and all of them only for contrasts between kinds. Cells of the two ways of permuting
+    are each corrected by the largest, and then by Bonferroni.
+
+    With few categories few orders differ: six halved into three and three have ten, and p is no
+    less than 0.1.
     """
+    within = np.array([varies_within(vector, kinds) for vector in contrasts])
+    p, p_fwe = np.empty((2, len(names), len(labels)))
+    for chosen in (within, ~within):
+        if not chosen.any():
+            continue
+        test = _tested_alike(
+            contrasts,
+            rdms,
+            names,
+            labels,
+            numbers=np.flatnonzero(chosen),
+            groups=kinds if within[chosen].all() else None,
+            n_permutations=n_permutations,
+            seed=seed,
+        )
+        n_ways = 1 + (within.any() and not within.all())
+        p[chosen], p_fwe[chosen] = test.p, np.minimum(n_ways * test.family_wise_p(), 1)
+    permuted = np.where(within, "within kinds", "all")
+    return {"p": p, "p_fwe": p_fwe, "permuted": np.repeat(permuted[:, np.newaxis], len(labels), 1)}
+
+
+def varies_within(contrast: np.ndarray, kinds: Sequence[str]) -> bool:
+    """Return whether a contrast (n_pairs,) differs between pairs of the same two kinds."""
+    first, second = np.triu_indices(len(kinds), 1)
+    blocks: dict[frozenset, set] = {}
+    for i, j, value in zip(first, second, contrast, strict=True):
+        blocks.setdefault(frozenset((kinds[i], kinds[j])), set()).add(float(value))
+    return any(len(values) > 1 for values in blocks.values())
+
+
+def _tested_alike(
+    contrasts: np.ndarray,
+    rdms: np.ndarray,
+    names: Sequence[str],
+    labels: Sequence[str],
+    *,
+    numbers: Sequence[int],
+    groups: Sequence[str] | None,
+    n_permutations: int,
+    seed: tuple[int, str],
+) -> PermutationTest:
+    """Return the test of some contrasts under the same orders, of sizes of partial correlations."""
     tests = []
-    for number, name in enumerate(names):
+    for number in numbers:
         left, right = partial_prepare(
             contrasts[[number]],
             rdms,
             np.delete(contrasts, number, axis=0),
             "pearson",
-            model_names=[name],
+            model_names=[names[number]],
             brain_names=labels,
-            control_names=[other for other in names if other != name],
+            control_names=[name for name in names if name != names[number]],
         )
         test = permute_prepared(
             left,
             right,
             n_images=n_conditions(contrasts.shape[1]),
             n_permutations=n_permutations,
-            # All contrasts see the same orders, so that each order has one largest.
+            # Anew for each contrast: each order then has one largest.
             rng=generator(seed[0], "contrasts", seed[1]),
+            groups=groups,
         )
         tests.append(test)
     return PermutationTest(
@@ -268,6 +330,10 @@ if __name__ == "__main__":
         params, output, study = snakemake.params, snakemake.output, snakemake.wildcards.study
         codes = RDMStore(snakemake.input.codes)
         stores = [RDMStore(path) for path in snakemake.input.rdms]
+        kinds = kinds_of(params.categories)
+        for store in stores:
+            # The study of the brain may group its images otherwise, or not at all.
+            store.groups = [kinds[name] for name in store.names]
         fits = {
             store.descriptors.get("subject", store.descriptors.get("model")): fit_codes(
                 store,

@@ -7,7 +7,8 @@ from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from scripts.digits.compute_layer_rdms import check_categories, kinds_of, layer_rdms
+from scripts.digits.codes import kinds_of
+from scripts.digits.compute_layer_rdms import check_categories, layer_rdms
 from scripts.digits.image_sets import ImageSet
 from scripts.digits.layer_features import LayerOutputs, layer_features
 from scripts.digits.trained import Trained, as_tensor, scaling_of

@@ -3,6 +3,8 @@
 # In: <results>/<study>/models/vgg.safetensors and the compared images; codes of the config.
 # Out: <results>/<study>/features/rdms/model_vgg.h5 and model_codes.h5, over the categories in the
 # order of the config, from which the stage features takes those that a study of `rsa` compares.
+# Tables: code_cosines.csv (each code with each layer), code_fit_layers.csv and code_fit_brains.csv
+# (contrasts of codes fitted together), the shares of variance beside them, code_fit_group.csv.
 
 
 include: "codes_functions.smk"
@@ -61,3 +63,211 @@ rule compute_codes:
         code=script_digest("digits/compute_codes.py"),
     script:
         "../../../../scripts/digits/compute_codes.py"
+
+
+rule compare_codes:
+    """Compare every code with every layer: cosine with its null, Pearson, tests and intervals."""
+    input:
+        layers="<results>/{study}/features/rdms/model_vgg.h5",
+        codes="<results>/{study}/features/rdms/model_codes.h5",
+    output:
+        report(
+            "<results>/{study}/tables/code_cosines.csv",
+            caption="../../../report/code_cosines_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "codes and layers"},
+        ),
+    log:
+        "<logs>/{study}/tables/code_cosines.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/code_cosines.tsv"
+    wildcard_constraints:
+        study=DIGIT_STUDIES,
+    conda:
+        "../../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        n_permutations=CODE_TESTS["n_permutations"],
+        n_resamples=CODE_TESTS["n_resamples"],
+        seed=config["seed"],
+        code=script_digest("digits/compare_codes.py"),
+    script:
+        "../../../../scripts/digits/compare_codes.py"
+
+
+rule fit_codes_to_layers:
+    """Fit contrasts of codes together to every layer's RDM."""
+    input:
+        rdms=["<results>/{study}/features/rdms/model_vgg.h5"],
+        codes="<results>/{study}/features/rdms/model_codes.h5",
+    output:
+        table=report(
+            "<results>/{study}/tables/code_fit_layers.csv",
+            caption="../../../report/code_fit_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "joint fit of codes, layers"},
+        ),
+        partition="<results>/{study}/tables/code_partition_layers.csv",
+    log:
+        "<logs>/{study}/tables/code_fit_layers.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/code_fit_layers.tsv"
+    wildcard_constraints:
+        study=DIGIT_STUDIES,
+    conda:
+        "../../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        contrasts=digits_setting("contrasts"),
+        categories=digits_setting("categories"),
+        n_permutations=CODE_TESTS["n_permutations"],
+        n_resamples=CODE_TESTS["n_resamples"],
+        seed=config["seed"],
+        code=script_digest("digits/fit_codes.py"),
+    script:
+        "../../../../scripts/digits/fit_codes.py"
+
+
+use rule fit_codes_to_layers as fit_codes_to_brains with:
+    input:
+        rdms=subject_files("rdms/brain_{subject}.h5", joint=False),
+        codes="<results>/{study}/rdms/model_codes.h5",
+    output:
+        table=report(
+            "<results>/{study}/tables/code_fit_brains.csv",
+            caption="../../../report/code_fit_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "joint fit of codes, regions"},
+        ),
+        partition="<results>/{study}/tables/code_partition_brains.csv",
+        group="<results>/{study}/tables/code_fit_group.csv",
+    log:
+        "<logs>/{study}/tables/code_fit_brains.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/code_fit_brains.tsv"
+    wildcard_constraints:
+        study=DIGIT_BRAINS,
+
+
+rule plot_layer_rdms:
+    """Draw the RDMs of all layers, on one scale or each on its own."""
+    input:
+        "<results>/{study}/features/rdms/model_vgg.h5",
+    output:
+        **figure_files("layer_rdms_{scaling}", "Layers", figure="layer RDMs", colours="{scaling}"),
+    log:
+        "<logs>/{study}/figures/layer_rdms_{scaling}.log",
+    wildcard_constraints:
+        study=DIGIT_STUDIES,
+        scaling="common|own",
+    conda:
+        "../../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        caption=caption_of,
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("figures/plot_layer_rdms.py"),
+    script:
+        "../../../../scripts/figures/plot_layer_rdms.py"
+
+
+rule plot_codes:
+    """Draw the RDMs of all codes."""
+    input:
+        "<results>/{study}/features/rdms/model_codes.h5",
+    output:
+        **figure_files("codes", "Codes", figure="codes"),
+    log:
+        "<logs>/{study}/figures/codes.log",
+    wildcard_constraints:
+        study=DIGIT_STUDIES,
+    conda:
+        "../../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        caption=caption_of,
+        title=setting("title"),
+        code=script_digest("digits/plot_codes.py"),
+    script:
+        "../../../../scripts/digits/plot_codes.py"
+
+
+rule plot_code_cosines:
+    """Draw how much every layer resembles every code, beside what no structure scores."""
+    input:
+        table="<results>/{study}/tables/code_cosines.csv",
+        layers="<results>/{study}/features/rdms/model_vgg.h5",
+    output:
+        **figure_files("code_cosines", "Codes", figure="codes and layers"),
+    log:
+        "<logs>/{study}/figures/code_cosines.log",
+    wildcard_constraints:
+        study=DIGIT_STUDIES,
+    conda:
+        "../../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        caption=caption_of,
+        alpha=CODE_TESTS["alpha"],
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("digits/plot_code_cosines.py"),
+    script:
+        "../../../../scripts/digits/plot_code_cosines.py"
+
+
+rule plot_code_fit:
+    """Draw the joint fit of codes to layers."""
+    input:
+        table="<results>/{study}/tables/code_fit_layers.csv",
+    output:
+        **figure_files("code_fit_layers", "Codes", figure="joint fit, layers"),
+    log:
+        "<logs>/{study}/figures/code_fit_layers.log",
+    wildcard_constraints:
+        study=DIGIT_STUDIES,
+    conda:
+        "../../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        caption=caption_of,
+        alpha=CODE_TESTS["alpha"],
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("digits/plot_code_fit.py"),
+    script:
+        "../../../../scripts/digits/plot_code_fit.py"
+
+
+use rule plot_code_fit as plot_code_fit_of_brains with:
+    input:
+        table="<results>/{study}/tables/code_fit_brains.csv",
+        group="<results>/{study}/tables/code_fit_group.csv",
+    output:
+        **figure_files("code_fit_brains", "Codes", figure="joint fit, regions"),
+    log:
+        "<logs>/{study}/figures/code_fit_brains.log",
+    wildcard_constraints:
+        study=DIGIT_BRAINS,

@@ -1,13 +1,26 @@
-# Functions of layer RDMs and codes: what they add to a run.
+# Functions of layer RDMs and codes: how they are tested, and what they add to a run.
+
+# Of tests of codes, and intervals over categories.
+CODE_TESTS = {"n_permutations": 10_000, "n_resamples": 1000, "alpha": 0.05}
+
+# Entries that have a study of the brain, whose regions are fitted too.
+DIGIT_BRAINS = one_of(study for study in config["digits"] if study in config["rsa"])
+
+
+def has_codes(study):
+    return bool(config["digits"][study]["codes"])
 
 
 def code_targets():
-    """Return the RDMs of layers and codes of the selected studies."""
-    return [
-        f"<results>/{study}/features/rdms/model_{model}.h5"
-        for study in DIGITS
-        for model in ("vgg", "codes")
-    ]
+    """Return the figures of layers and codes of the selected studies."""
+    wanted = []
+    for study in DIGITS:
+        names = ["layer_rdms_common", "layer_rdms_own"]
+        if has_codes(study):
+            names += ["codes", "code_cosines", "code_fit_layers"]
+            names += ["code_fit_brains"] * (study in config["rsa"])
+        wanted += [f"<results>/{study}/figures/{name}.png" for name in names]
+    return wanted
 
 
 STUDY_TARGETS.append(code_targets)
