@@ -17,10 +17,10 @@ from workflow.lib.plotting import (
     MUTED,
     PAGE_WIDTH,
     layer_colours,
-    save_figure,
     similarity_label,
     titled,
     use_style,
+    write_figure,
 )
 from workflow.lib.tables import read_table
 
@@ -197,4 +197,4 @@ if __name__ == "__main__":
             title=params.title,
             simulated=params.simulated,
         )
-        save_figure(figure, caption, simulated=params.simulated, **dict(snakemake.output.items()))
+        write_figure(snakemake, figure, caption)
