@@ -73,6 +73,9 @@ class Ascent:
         Of the mean absolute difference between neighbouring pixels, likewise.
     jitter : int
         Largest shift of the image in a step, pixels, round its edges.
+    starts : int
+        Ascents from different noise, of which the one that went furthest counts: some units are
+        silent at first, and stay so.
     """
 
     rounds: Sequence[Round]
@@ -80,6 +83,7 @@ class Ascent:
     norm_penalty: float = 0.0
     variation_penalty: float = 0.0
     jitter: int = 0
+    starts: int = 1
 
     def steps(self) -> Iterator[tuple[float, float]]:
         """Yield the size of each step and the blur after it."""
@@ -231,19 +235,13 @@ def maximise_classes(
     float32 tensor (n_classes, 3, side, side)
         From 0 to 1.
     """
-    wanted, classes = CLASS_OBJECTIVES[objective], torch.arange(seen.shape[1])
-    spreads = _spreads(
-        torch.stack([wanted(seen, torch.full((len(seen),), c)) for c in classes.tolist()], dim=1)
-    )
-    start = _start(trained, len(classes), rng)
-    classes, spreads = classes.to(start.device), spreads.to(start.device)
-    return ascend(
-        lambda images: wanted(trained.network(images), classes) / spreads,
-        start,
-        ascent,
-        scaling=trained.scaling,
-        rng=rng,
-    )
+    of_class, classes = CLASS_OBJECTIVES[objective], torch.arange(seen.shape[1])
+    odds = [of_class(seen, torch.full((len(seen),), number)) for number in classes.tolist()]
+
+    def wanted(images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        return of_class(trained.network(images), classes)
+
+    return _best_of_ascents(trained, wanted, classes, torch.stack(odds, dim=1), ascent, rng)
 
 
 def maximise_filters(
@@ -272,17 +270,43 @@ def maximise_filters(
         From 0 to 1.
     """
     part = layers_to(trained.network, layer)
-    start = _start(trained, len(filters), rng)
-    spreads = _spreads(seen[:, filters]).to(start.device)
-    rows = torch.arange(len(filters), device=start.device)
-    numbers = torch.from_numpy(filters).to(start.device)
-    return ascend(
-        lambda images: part(images)[rows, numbers].mean(dim=(1, 2)) / spreads,
-        start,
+
+    def wanted(images: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
+        rows = torch.arange(len(filters), device=filters.device)
+        return part(images)[rows, filters].mean(dim=(1, 2))
+
+    return _best_of_ascents(
+        trained, wanted, torch.from_numpy(filters), seen[:, filters], ascent, rng
+    )
+
+
+def _best_of_ascents(
+    trained: Trained,
+    wanted: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    units: torch.Tensor,
+    seen: torch.Tensor,
+    ascent: Ascent,
+    rng: np.random.Generator,
+) -> torch.Tensor:
+    """Return the image of each unit that went furthest among some starts.
+
+    `wanted` gives (n,) for images as the network takes them and units (n,); `seen` (n_images, n)
+    is what validation images have of it.
+    """
+    images = _start(trained, ascent.starts * len(units), rng)
+    repeated = units.to(images.device).repeat(ascent.starts)
+    spreads = _spreads(seen).to(images.device).repeat(ascent.starts)
+    images = ascend(
+        lambda images: wanted(images, repeated) / spreads,
+        images,
         ascent,
         scaling=trained.scaling,
         rng=rng,
     )
+    with torch.inference_mode():
+        reached = wanted(trained.scaling(images), repeated).view(ascent.starts, len(units))
+    best = reached.argmax(dim=0) * len(units) + torch.arange(len(units), device=images.device)
+    return images[best]
 
 
 def _spreads(seen: torch.Tensor) -> torch.Tensor:
@@ -461,10 +485,11 @@ def table_of(*parts: Maximised) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def ascent_of(settings: Mapping, schedule: Sequence[Mapping]) -> Ascent:
+def ascent_of(settings: Mapping, schedule: Sequence[Mapping], starts: int) -> Ascent:
     """Return the ascent of the config's block `maximisation`, with one of its schedules."""
     return Ascent(
         rounds=[Round(**block) for block in schedule],
+        starts=starts,
         **{key: settings[key] for key in ("learning_rate", "norm_penalty", "variation_penalty")},
         jitter=settings["jitter"],
     )
@@ -478,8 +503,8 @@ if __name__ == "__main__":
         found = maximise(
             trained,
             read_images(Path(snakemake.input.images)),
-            classes=ascent_of(settings, settings["schedule"]),
-            filters=ascent_of(settings, settings.get("filter_schedule", settings["schedule"])),
+            classes=ascent_of(settings, settings["schedule"], settings.get("starts", 2)),
+            filters=ascent_of(settings, settings.get("filter_schedule", settings["schedule"]), 1),
             class_objective=settings.get("class_objective", "log_odds"),
             n_filters=settings["n_filters"],
             seed=snakemake.params.seed,
