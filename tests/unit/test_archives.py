@@ -153,7 +153,7 @@ def test_file_larger_than_it_claims_is_refused(tmp_path):
     content = bytearray(archive.read_bytes())
     struct.pack_into("<L", content, content.rindex(b"PK\x01\x02") + 24, 1_000)
     archive.write_bytes(content)
-    with pytest.raises(InputError, match=r"Sample\.zip: found data that cannot be unpacked"):
+    with pytest.raises(InputError, match=r"Sample\.zip: found data that cannot be read"):
         unpack_member(archive, PACKED, tmp_path / "out" / MEMBER)
     assert_nothing_left(tmp_path / "out" / MEMBER)
 
@@ -164,9 +164,33 @@ def test_damaged_archive_is_named(tmp_path, damage):
     content[60] ^= 0xFF
     damaged = {"cut": content[:-30], "flipped": content, "no archive": b"PK no archive"}[damage]
     (tmp_path / "Sample.zip").write_bytes(damaged)
-    with pytest.raises(InputError, match=r"Sample\.zip: found data that cannot be unpacked"):
+    with pytest.raises(InputError, match=r"Sample\.zip: found data that cannot be read"):
         unpack_member(tmp_path / "Sample.zip", PACKED, tmp_path / "out" / MEMBER)
     assert_nothing_left(tmp_path / "out" / MEMBER)
+
+
+def test_no_damage_to_an_archive_passes_for_the_file(tmp_path):
+    """A bit of each byte that says what the archive holds, and where; archives cut anywhere."""
+    content = npz_bytes()
+    whole = zip_file(tmp_path / "Sample.zip", {f"Sample/{MEMBER}": content}).read_bytes()
+    described = [*range(60), *range(len(whole) - 110, len(whole))]
+    damaged = [whole[:n] for n in range(0, len(whole), 19)]
+    for place in described:
+        other = bytearray(whole)
+        other[place] ^= 1 << place % 8
+        damaged.append(bytes(other))
+    refused = 0
+    for other in damaged:
+        (tmp_path / "Sample.zip").write_bytes(other)
+        try:
+            unpack_member(tmp_path / "Sample.zip", PACKED, tmp_path / "out")
+        except InputError:
+            refused += 1
+            assert not (tmp_path / "out").exists()
+        else:
+            assert (tmp_path / "out").read_bytes() == content
+            (tmp_path / "out").unlink()
+    assert refused > len(damaged) / 2
 
 
 @pytest.mark.parametrize(

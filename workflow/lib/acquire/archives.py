@@ -1,6 +1,8 @@
 """Members of zip archives that somebody else packed: found by name, and checked."""
 
 import contextlib
+import errno
+import lzma
 import re
 import stat
 import zipfile
@@ -10,15 +12,24 @@ from pathlib import PurePosixPath
 
 from workflow.lib.errors import InputError, one_line
 
+# What zipfile and its decompressors raise on damaged archives.
+DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(EOFError, NotImplementedError, OSError, ValueError),
+)
+
 
 @contextlib.contextmanager
 def zip_errors(what: str) -> Iterator[None]:
     """Turn what zipfile raises on a damaged archive into an InputError that names it."""
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except DAMAGE as error:
+        # A disk that is full, say, is no fault of the archive; a place that cannot be is.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
         raise InputError(
-            f"{what}: found data that cannot be unpacked ({one_line(error)}), expected a whole zip "
+            f"{what}: found data that cannot be read ({one_line(error)}), expected a whole zip "
             "archive; download or copy it again"
         ) from error
 
