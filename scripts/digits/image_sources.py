@@ -7,10 +7,12 @@ publisher split them, or to any.
 import gzip
 import math
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -23,6 +25,7 @@ from workflow.lib.rdms.array_files import numpy_errors
 
 ANY = "any"
 ZIP = ".zip"
+GZIP = b"\x1f\x8b"
 # More than the largest collections in this format have; a header that says more is damaged.
 MAX_IDX_BYTES = 2_000_000_000
 # Of the format of MNIST: how files of unsigned bytes begin, before the number of axes.
@@ -97,16 +100,16 @@ def _idx(folder: Path, files: Sequence[str], labels: Mapping) -> Candidates:
                 "labels; give files of one set"
             )
         for number, (category, label) in enumerate(labels.items()):
-            rows = np.flatnonzero(codes == int(number if label is None else label))
+            wanted = str(number if label is None else label)
+            rows = np.flatnonzero(codes.astype(str) == wanted)
             found[category] += [_array_candidate(pictures, row, file) for row in rows.tolist()]
     return {ANY: _all_found(found, labels, files)}
 
 
 def _read_idx(path: Path) -> np.ndarray:
     """Return the array of an idx file, uint8 (n,), (n, height, width) or (n, height, width, 3)."""
-    opener = gzip.open if _begins_with(path, b"\x1f\x8b") else open
     try:
-        with opener(path, "rb") as file:
+        with _opened(path) as file:
             head = file.read(4)
             n_axes = head[3] if head.startswith(IDX_BYTES) and len(head) == 4 else 0
             shape = tuple(np.frombuffer(file.read(4 * n_axes), dtype=">u4").tolist())
@@ -119,7 +122,7 @@ def _read_idx(path: Path) -> np.ndarray:
                 )
             # A byte more, to see whether there is one.
             content = file.read(n_bytes + 1)
-    except (OSError, EOFError, gzip.zlib.error) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(
             f"{path.name}: found data that cannot be read ({one_line(error)}), expected a whole "
             "idx file; download or copy it again"
@@ -132,11 +135,17 @@ def _read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
 
-def _begins_with(path: Path, signature: bytes) -> bool:
+def _opened(path: Path) -> BinaryIO:
+    """Open a file, compressed by gzip or not."""
+    with open(_existing(path), "rb") as file:
+        is_compressed = file.read(len(GZIP)) == GZIP
+    return gzip.open(path, "rb") if is_compressed else open(path, "rb")
+
+
+def _existing(path: Path) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: found no such file, expected images; correct images.files")
-    with open(path, "rb") as file:
-        return file.read(len(signature)) == signature
+    return path
 
 
 def _array_candidate(images: np.ndarray, row: int, file: str) -> Candidate:
@@ -171,8 +180,8 @@ def _file_names(folder: Path, pattern: str) -> list[str]:
     """Return the names in an archive, or of the files in a folder that a pattern stands for."""
     if not pattern.lower().endswith(ZIP):
         return [path.relative_to(folder).as_posix() for path in folder.glob(pattern)]
-    _begins_with(folder / pattern, b"")
-    with zip_errors(pattern), zipfile.ZipFile(folder / pattern) as archive:
+    path = _existing(folder / pattern)
+    with zip_errors(pattern), zipfile.ZipFile(path) as archive:
         return [member.filename for member in archive.infolist() if not member.is_dir()]
 
 
@@ -204,9 +213,9 @@ def _parts(folder: Path, files: Sequence[str], labels: Mapping) -> Candidates:
         )
     candidates: Candidates = {}
     for file in files:
-        _begins_with(folder / file, b"")
+        path = _existing(folder / file)
         with numpy_errors(file):
-            arrays = np.load(folder / file, allow_pickle=False)
+            arrays = np.load(path, allow_pickle=False)
         with arrays:
             for part, images, codes, allowed in _variables(arrays, file):
                 of_part = candidates.setdefault(part, {category: [] for category in labels})

@@ -148,6 +148,19 @@ def test_deeprecon_fmriprep_files_have_their_md5(registry):
     assert raw_file.md5 == "b7ee993435fc9b27ca507d988bdc98e9"
 
 
+def test_digitobject_publishes_one_archive_of_which_three_files_are_unpacked(registry):
+    """Neither the pickled weights nor the TensorFlow checkpoint are among them."""
+    files = registry["digitobject"].files
+    assert [file.path for file in files if file.url] == ["Sample_Data.zip"]
+    assert [file.path for file in files if file.is_packed] == [
+        "Train_Data.npz",
+        "Val_Data.npz",
+        "Sample_fMRI_data.npz",
+    ]
+    made = {file.origin for file in files if file.path.startswith("converted/")}
+    assert made == {"Sample_fMRI_data.npz"}
+
+
 def test_every_file_on_github_is_pinned_to_a_commit_and_has_a_checksum(registry):
     files = [f for dataset in registry.values() for f in dataset.files]
     on_github = [f for f in files if "github" in (f.url or "")]

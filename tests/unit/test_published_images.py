@@ -96,6 +96,7 @@ def test_image_in_the_files_twice_is_taken_once(idx, tmp_path, caplog):
         (b"\x89PNG\r\n\x1a\n", r"images\.gz: found a file that begins with .*expected idx"),
         (b"", "expected idx"),
         (gzip.compress(b"\0\0\x08\x03\0\0\0\x28"), "expected idx"),
+        (b"\0\0\x08\x03\0\0\0\x28\0", "found data that cannot be read"),
         (gzip.compress(b"\0\0\x08\x03" + b"\xff" * 12), "expected idx"),
         (
             gzip.compress(b"\0\0\x08\x03\0\0\0\x28\0\0\0\x08\0\0\0\x08" + b"0" * 99),
@@ -126,6 +127,15 @@ def test_idx_files_that_do_not_belong_together_are_refused(idx, tmp_path):
         prepared(collection(tmp_path, "idx", "images.gz"), categories=DIGITS)
     with pytest.raises(InputError, match=r"nowhere: found no such file"):
         prepared(collection(tmp_path, "idx", "nowhere"), categories=DIGITS)
+
+
+def test_label_that_no_image_has_is_named(idx, tmp_path):
+    files = collection(tmp_path, "idx", "images.gz", "labels", categories={"ten": 10, "one": "1"})
+    with pytest.raises(InputError, match=r"found no image of 'ten' \(there 10\)"):
+        prepared(files, categories=["ten", "one"])
+    files["categories"] = {"one": "uno"}
+    with pytest.raises(InputError, match=r"found no image of 'one' \(there 'uno'\)"):
+        prepared(files, categories=["one"])
 
 
 # A folder per category.

@@ -79,16 +79,18 @@ def stimulus_files(study: Mapping, datasets: Mapping[str, Dataset], run: str) ->
     return found + ([conditions["file"]] if conditions["from"] == "list" else [])
 
 
+def _is_pattern(file: str) -> bool:
+    return any(character in file for character in "*?[")
+
+
 def _matching(
     study: Mapping, pattern: str, datasets: Mapping[str, Dataset], run: str, setting: str
 ) -> list[str]:
     """Return the files of a study's folder, or of its dataset, that a pattern stands for."""
     folder = Path(raw_folder(study, run))
     is_registered = study["source"] in ("mirror", "download")
-    if not any(character in pattern for character in "*?["):
-        # Published archives differ in how they spell their files' names.
-        place = None if is_registered else in_any_case(folder / pattern)
-        return [place.relative_to(folder).as_posix() if place else pattern]
+    if not _is_pattern(pattern):
+        return [pattern]
     if is_registered:
         dataset = datasets[study["dataset"]]
         found = sorted(file.path for file in dataset.files if fnmatch.fnmatch(file.path, pattern))
@@ -155,15 +157,26 @@ def image_collections(entry: Mapping) -> list[dict]:
     """Return the collections of images of an entry of section `digits`, none if it simulates them.
 
     Each is a block of `images.files` that also says where it comes from, as a study does: `source`,
-    `dataset`, `path`, `simulation`.
+    `dataset`, `path`, `simulation`. Its files in the user's own folder are spelled as they are
+    there.
     """
     if entry["source"] == "simulated":
         return []
     place = {key: entry[key] for key in ("source", "dataset", "path", "simulation")}
-    return [
-        place | block | {"dataset": block["dataset"] or entry["dataset"]}
-        for block in entry["images"]["files"]
-    ]
+    collections = []
+    for block in entry["images"]["files"]:
+        files = block["files"]
+        if entry["source"] == "path":
+            files = [_as_spelled(Path(entry["path"]), file) for file in files]
+        dataset = block["dataset"] or entry["dataset"]
+        collections.append(place | block | {"dataset": dataset, "files": files})
+    return collections
+
+
+def _as_spelled(folder: Path, file: str) -> str:
+    """Return a file as its folder spells it: published names differ in upper and lower case."""
+    place = None if _is_pattern(file) else in_any_case(folder / file)
+    return place.relative_to(folder).as_posix() if place else file
 
 
 def collection_files(collection: Mapping, datasets: Mapping[str, Dataset], run: str) -> list[str]:
