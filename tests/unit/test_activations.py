@@ -188,7 +188,7 @@ def test_images_are_aligned_with_those_of_the_brain(tmp_path):
     )
     assert sorted(common["name"]) == [f"image_{i:02d}" for i in range(N)]
     assert study_raw_files(study, {}, "test") == ["brain.npz", "all.npz"]
-    assert check_study("lab", study, config) == []
+    assert check_study("lab", config, {}) == []
 
 
 # Bad input.
@@ -197,7 +197,7 @@ def test_images_are_aligned_with_those_of_the_brain(tmp_path):
 def assert_stops(model, folder, sentence):
     """Check that a run and `make check` stop with this sentence."""
     config = study_of(model, folder)
-    (problem,) = check_study("lab", config["rsa"]["lab"], config)
+    (problem,) = check_study("lab", config, {})
     assert problem == f"lab: {sentence}"
 
 
@@ -263,7 +263,7 @@ CONFIG_ERRORS = {
     "two kinds": (
         {"files": "b.npy"},
         "config, rsa.lab.models.clip: found files, features, expected exactly one of files, "
-        "features, network, control; keep the one that gives the model",
+        "features, network, control, made; keep the one that gives the model",
     ),
 }
 
@@ -296,5 +296,5 @@ def test_activations_in_place_of_rdms_point_to_features(tmp_path, suffix, shape)
     else:
         np.save(tmp_path / "net.npy", values)
     config = study_of({"files": f"net.{suffix}", "conditions": conditions}, tmp_path)
-    (problem,) = check_study("lab", config["rsa"]["lab"], config)
+    (problem,) = check_study("lab", config, {})
     assert "activations (images x units) are given by `features`" in problem

@@ -7,7 +7,6 @@ import rsatoolbox
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.rdms.align_images import group_of
 from tests.unit.raw_files import (
     aligned_images,
     completed_config,
@@ -17,6 +16,7 @@ from tests.unit.raw_files import (
     write_rsatoolbox,
 )
 from workflow.lib.errors import InputError
+from workflow.lib.image_groups import group_of
 from workflow.lib.rdms.alignment import (
     align,
     match_keys,

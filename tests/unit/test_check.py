@@ -6,17 +6,30 @@ import torch
 import yaml
 from PIL import Image
 
-from scripts.check.check_config import check_study
+from scripts.check.check_config import DATASETS_FILE, check_study
+from scripts.digits.vgg import SIZES, VGG
 from tests.simulated_volumes import study_block, write_study
 from tests.unit.raw_files import completed_config, random_rdms, shortest_brain
 from workflow.lib.acquire.datasets import load_datasets
 from workflow.lib.config.complete import complete_config
 from workflow.lib.features.networks import layer_extractor, load_network
-from workflow.lib.prediction import encoding_cost, network_cost, searchlight_cost, study_size
+from workflow.lib.prediction import (
+    encoding_cost,
+    network_cost,
+    searchlight_cost,
+    study_size,
+    training_cost,
+)
 from workflow.lib.rdms.vectors import FLOAT64_LIMIT
 
 N = 10
 NAMES = [f"image_{i}.png" for i in range(N)]
+REGISTRY = load_datasets(DATASETS_FILE)
+
+
+def problems_of(config, datasets=REGISTRY):
+    """Return the problems of the study `lab`."""
+    return check_study("lab", config, datasets)
 
 
 def network(name="resnet50", layers=("fc",), **keys):
@@ -110,19 +123,18 @@ def folder(tmp_path):
 
 
 def rdm_study(**keys):
-    """Return a study of two files, and its config."""
+    """Return the config of a study of two files."""
     stored = {"from": "stored", "key": "names"}
     layers = {"names": ["fc"], "from": "constant"}
-    config = completed_config(
+    return completed_config(
         brain={**shortest_brain(), "files": "brain.npz", "key": "rdm", "conditions": stored},
         models={"net": {"files": "net.npz", "key": "rdm", "layers": layers, "conditions": stored}},
         **keys,
     )
-    return config["rsa"]["lab"], config
 
 
 def pattern_study(folder, **keys):
-    """Return a study of patterns and images, and its config."""
+    """Return the config of a study of patterns and images."""
     brain = {
         **shortest_brain(),
         "data": "patterns",
@@ -130,7 +142,7 @@ def pattern_study(folder, **keys):
         "key": "V1",
         "conditions": {"from": "stored", "key": "names"},
     }
-    config = completed_config(
+    return completed_config(
         path=str(folder),
         brain=brain,
         **{
@@ -140,7 +152,6 @@ def pattern_study(folder, **keys):
             **keys,
         },
     )
-    return config["rsa"]["lab"], config
 
 
 def test_files_may_lie_in_two_places(folder, tmp_path, monkeypatch, capsys):
@@ -151,21 +162,19 @@ def test_files_may_lie_in_two_places(folder, tmp_path, monkeypatch, capsys):
         {"path": name, "url": f"https://example.org/{name}"} for name in ("brain.npz", "net.npz")
     ]
     registry.write_text(yaml.safe_dump({"lab": {**facts, "access": "open", "files": files}}))
-    monkeypatch.setattr("scripts.check.check_config.DATASETS_FILE", registry)
-    assert set(load_datasets(registry)) == {"lab"}
     for name, place in (("brain.npz", "resources/lab"), ("net.npz", "mirror/lab")):
         (tmp_path / place).mkdir(parents=True)
         (folder / name).rename(tmp_path / place / name)
     monkeypatch.chdir(tmp_path)
-    study, config = rdm_study(source="mirror", dataset="lab")
+    config = rdm_study(source="mirror", dataset="lab")
     config["mirror"] = "mirror"
-    assert check_study("lab", study, config) == []
+    assert problems_of(config, load_datasets(registry)) == []
     assert f"images common to all files: {N}" in capsys.readouterr().out
 
 
 def test_patterns_and_images_are_read(folder, capsys):
-    study, config = pattern_study(folder)
-    assert check_study("lab", study, config) == []
+    config = pattern_study(folder)
+    assert problems_of(config) == []
     printed = capsys.readouterr().out
     assert f"found    {N} .png files in {folder}" in printed
     assert f"patterns of s1: {N} images, 0 unmatched" in printed
@@ -175,9 +184,9 @@ def test_patterns_and_images_are_read(folder, capsys):
 def test_files_of_one_kind_are_counted_whatever_their_order(folder, capsys):
     for name in NAMES[::2]:
         (folder / name).rename((folder / name).with_suffix(".JPG"))
-    study, config = pattern_study(folder, stimuli={"files": "*"}, images={"match": "normalised"})
+    config = pattern_study(folder, stimuli={"files": "*"}, images={"match": "normalised"})
     # All files of the folder are stimuli then, the others no images.
-    check_study("lab", study, config)
+    problems_of(config)
     printed = capsys.readouterr().out
     for name in NAMES[1::2]:
         assert f"found    {folder / name} (" in printed
@@ -185,8 +194,8 @@ def test_files_of_one_kind_are_counted_whatever_their_order(folder, capsys):
         place = folder / f"{i % 2}"
         place.mkdir(exist_ok=True)
         Image.new("RGB", (5, 5)).save(place / f"more_{i}.{'JPG' if i % 3 else 'jpg'}")
-    study["stimuli"]["files"] = "**/*"
-    check_study("lab", study, config)
+    config["rsa"]["lab"]["stimuli"]["files"] = "**/*"
+    problems_of(config)
     printed = capsys.readouterr().out
     for place, n in ((folder, 5), (folder / "0", 6), (folder / "1", 6)):
         assert f"found    {n} .jpg files in {place} (" in printed
@@ -205,27 +214,27 @@ def test_group_table_that_is_not_there_is_found_even_of_a_study_that_is_simulate
     simulated = {"source": "simulated"}
     simulation = {"simulation": {"simulator": "objects", "folder": "x"}}
     for more in ({}, simulated | simulation):
-        assert check_study("lab", *pattern_study(folder, **keys, **more)) == [expected]
+        assert problems_of(pattern_study(folder, **keys, **more)) == [expected]
 
 
 def test_group_table_without_the_column_or_an_image_is_found(folder):
     file = folder / "classes.csv"
     keys = image_groups(group_table={"file": str(file), "column": "klass"})
     file.write_text("name,class\n" + "".join(f"{name},{i % 2}\n" for i, name in enumerate(NAMES)))
-    (problem,) = check_study("lab", *pattern_study(folder, **keys))
+    (problem,) = problems_of(pattern_study(folder, **keys))
     assert problem == (
         f"lab: {file}: found the columns name, class, expected 'klass'; correct images.group_table"
     )
     keys = image_groups(group_table={"file": str(file), "column": "class"})
-    assert check_study("lab", *pattern_study(folder, **keys)) == []
+    assert problems_of(pattern_study(folder, **keys)) == []
     file.write_text("name,class\n" + "".join(f"{name},a\n" for name in NAMES[1:]))
-    (problem,) = check_study("lab", *pattern_study(folder, **keys))
+    (problem,) = problems_of(pattern_study(folder, **keys))
     assert problem.startswith(f"lab: {file}: ")
     assert repr(NAMES[0]) in problem
 
 
 def test_images_of_one_group_are_no_model(folder):
-    (problem,) = check_study("lab", *pattern_study(folder, **image_groups(groups={"all": "."})))
+    (problem,) = problems_of(pattern_study(folder, **image_groups(groups={"all": "."})))
     assert problem.startswith("lab: images.groups: found all images in the group 'all'")
 
 
@@ -235,19 +244,19 @@ def test_images_of_one_group_are_no_model(folder):
 )
 def test_more_folds_than_a_run_can_make_are_told(folder, capsys, folds, line):
     """Each fold needs three images, and there are ten; a run then does without encoding."""
-    assert check_study("lab", *pattern_study(folder, encoding={"folds": folds})) == []
+    assert problems_of(pattern_study(folder, encoding={"folds": folds})) == []
     assert f"ridge encoding: {line}" in capsys.readouterr().out
 
 
 def test_options_that_a_control_cannot_have_together_are_found(folder):
     gabor = {"control": "gabor", "options": {"side": 30, "grid": 8}}
-    (problem,) = check_study("lab", *pattern_study(folder, models={"gabor": gabor}))
+    (problem,) = problems_of(pattern_study(folder, models={"gabor": gabor}))
     assert problem == (
         "lab: found a Gabor grid of 8 cells over 30 pixels, expected a divisor of the side; change "
         "one of them"
     )
     gabor["options"]["grid"] = 6
-    assert check_study("lab", *pattern_study(folder, models={"gabor": gabor})) == []
+    assert problems_of(pattern_study(folder, models={"gabor": gabor})) == []
 
 
 def networks(weights, name="squeezenet1_0", layer="features.0"):
@@ -259,25 +268,25 @@ def test_weights_of_another_network_are_found(folder):
     other, _ = load_network("squeezenet1_1", "untrained")
     torch.save(other.state_dict(), folder / "weights.pth")
     keys = networks(folder / "weights.pth", name="resnet18", layer="layer1")
-    (problem,) = check_study("lab", *pattern_study(folder, **keys))
+    (problem,) = problems_of(pattern_study(folder, **keys))
     assert problem.startswith("lab: weights.pth: found weights that do not fit resnet18")
     keys = networks(folder / "weights.pth", name="squeezenet1_1")
-    assert check_study("lab", *pattern_study(folder, **keys)) == []
+    assert problems_of(pattern_study(folder, **keys)) == []
 
 
 def test_weights_that_are_nowhere_are_found(folder):
-    (problem,) = check_study("lab", *pattern_study(folder, **networks(folder / "no.pth")))
+    (problem,) = problems_of(pattern_study(folder, **networks(folder / "no.pth")))
     assert (
         problem == f"lab: found no weights {folder}/no.pth, expected that file; correct `weights`"
     )
-    (problem,) = check_study("lab", *pattern_study(folder, **networks("resources/none/no.pth")))
+    (problem,) = problems_of(pattern_study(folder, **networks("resources/none/no.pth")))
     assert problem.startswith("lab: found no weights resources/none/no.pth")
 
 
 def test_weights_that_the_registry_has_are_downloaded(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)  # where nothing is
     file = "resources/squeezenet/squeezenet1_0_deepcompression_torchvision_state_dict.pth"
-    assert check_study("lab", *pattern_study(folder, **networks(file))) == []
+    assert problems_of(pattern_study(folder, **networks(file))) == []
     assert f"download {file} (" in capsys.readouterr().out
 
 
@@ -285,19 +294,19 @@ def test_weights_of_torchvision_are_announced_with_their_size(folder, capsys, mo
     """44.7 MiB, as torchvision's page on resnet18 has it; kept where torch keeps downloads."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(folder / "hub"))
     keys = networks("torchvision", "resnet18", "layer1")
-    assert check_study("lab", *pattern_study(folder, **keys)) == []
+    assert problems_of(pattern_study(folder, **keys)) == []
     url = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
     assert f"download {url} (46.8 MB), weights of net" in capsys.readouterr().out
     (folder / "hub/checkpoints").mkdir(parents=True)
     (folder / "hub/checkpoints/resnet18-f37072fd.pth").touch()
-    assert check_study("lab", *pattern_study(folder, **keys)) == []
+    assert problems_of(pattern_study(folder, **keys)) == []
     kept = folder / "hub/checkpoints/resnet18-f37072fd.pth"
     assert f"found    {kept} (46.8 MB), weights of net" in capsys.readouterr().out
 
 
 def test_number_for_a_layer_stops_with_a_sentence(folder):
     keys = {"models": {"net": {"network": "alexnet", "weights": "untrained", "layers": {"a": 3}}}}
-    (problem,) = check_study("lab", *pattern_study(folder, **keys))
+    (problem,) = problems_of(pattern_study(folder, **keys))
     assert problem == (
         "lab: found the layer 3, expected one of the network's; `python -m "
         "workflow.lib.features.networks <network>` lists all"
@@ -312,7 +321,7 @@ def test_searchlights_count(tmp_path, capsys):
     for n_permutations in (0, 100_000, 200_000):
         block = study_block(tmp_path, subjects, n_permutations=n_permutations)
         config = complete_config({"run": "t", "studies": ["lab"], "rsa": {"lab": block}})
-        assert check_study("lab", config["rsa"]["lab"], config) == []
+        assert problems_of(config) == []
         printed = capsys.readouterr().out
         assert "searchlight of s2: about" in printed
         study = config["rsa"]["lab"]
@@ -323,7 +332,7 @@ def test_searchlights_count(tmp_path, capsys):
 
 def test_image_that_does_not_decode_is_found(folder):
     (folder / NAMES[3]).write_bytes(b"\x89PNG not really")
-    (problem,) = check_study("lab", *pattern_study(folder))
+    (problem,) = problems_of(pattern_study(folder))
     assert problem.startswith(f"lab: {NAMES[3]}: found a file that does not decode as an image")
 
 
@@ -332,7 +341,7 @@ def test_patterns_that_give_no_rdm_are_found(folder):
     patterns = rng.standard_normal((N, 20))
     patterns[2] = 1.5
     np.savez(folder / "patterns.npz", V1=patterns, names=NAMES)
-    (problem,) = check_study("lab", *pattern_study(folder))
+    (problem,) = problems_of(pattern_study(folder))
     assert problem.startswith("lab: patterns of s1, V1: found 1 of 10 patterns that do not vary")
 
 
@@ -340,9 +349,204 @@ def test_rdm_that_a_run_would_stop_at_is_found(folder):
     vector = random_rdms(1, N)[0]
     vector[4] = np.nan
     np.savez(folder / "net.npz", rdm=vector, names=NAMES)
-    study, config = rdm_study(path=str(folder))
-    (problem,) = check_study("lab", study, config)
+    config = rdm_study(path=str(folder))
+    (problem,) = problems_of(config)
     assert problem == (
         "lab: net.npz, rdm: found 1 NaN or infinite of 45 dissimilarities, expected none; leave "
         "out the conditions or voxels that cause them"
     )
+
+
+# An entry of `digits`.
+
+KINDS = {"digit": ["zero", "one"], "object": ["bed", "cat", "dog"]}
+
+
+def digits_config(*, rsa=None, **entry):
+    """Return a config whose entry `lab` of `digits` has some keys of a test's own."""
+    block = {
+        "title": "Lab",
+        "source": "simulated",
+        "simulation": {"folder": "lab"},
+        "categories": KINDS,
+        "images": {"train": 20, "validation": 5, "stimuli": 2},
+        **entry,
+    }
+    return complete_config(
+        {
+            "run": "t",
+            "studies": ["lab"],
+            "digits": {"lab": block},
+            "rsa": {"lab": rsa} if rsa else {},
+        }
+    )
+
+
+def picture_config(folder, n_pictures, **keys):
+    """Return a config whose images lie in a folder per category, so many of each."""
+    rng = np.random.default_rng(0)
+    for category in (*KINDS["digit"], *KINDS["object"]):
+        (folder / category).mkdir(parents=True)
+        for i in range(n_pictures):
+            pixels = rng.integers(0, 255, (40, 36, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / category / f"{i}.png")
+    files = [{"layout": "folders", "files": ["*/*.png"]}]
+    images = {"train": 20, "validation": 5, "stimuli": 0, "files": files}
+    return digits_config(source="path", path=str(folder), images=images, **keys)
+
+
+def convolution_products(size, n_classes):
+    """Return products of a forward pass by hand: outputs x their inputs, layer after layer."""
+    depths, products, channels, side = (2, 2, 3, 3, 3), 0, 3, size.image
+    for depth, width in zip(depths, size.widths, strict=True):
+        for _ in range(depth):
+            products += side * side * width * 9 * channels
+            channels = width
+        side //= 2
+    return products + size.hidden * channels * side**2 + n_classes * size.hidden
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_training_counts_the_products_of_every_layer(name):
+    size = SIZES[name]
+    image = (3, size.image, size.image)
+    cost = training_cost(VGG(size, 16), image, batch_size=32, n_steps=10, n_evaluated=0)
+    # A product and a sum are two operations; sums over biases are not counted.
+    assert cost.operations == 2 * convolution_products(size, 16)
+    assert cost.n_values == 3 * size.image**2
+
+
+def test_published_network_has_the_published_operations_and_parameters():
+    """Simonyan & Zisserman 2015: 14.71 million weights in convolutions, 15.3 billion products."""
+    cost = training_cost(
+        VGG(SIZES["vgg16"], 16), (3, 224, 224), batch_size=1, n_steps=1, n_evaluated=0
+    )
+    head = 1024 * (7 * 7 * 512 + 1) + 16 * (1024 + 1)
+    assert (cost.n_parameters - head) / 1e6 == pytest.approx(14.71, abs=0.01)
+    assert cost.operations / 2e9 == pytest.approx(15.3, rel=0.01)
+
+
+def test_twice_the_steps_take_twice_as_long():
+    network, image = VGG(SIZES["vgg_small"], 4), (3, 32, 32)
+    none, some, more = (
+        training_cost(network, image, batch_size=8, n_steps=n, n_evaluated=0).seconds(2)
+        for n in (0, 1000, 2000)
+    )
+    assert more - none == pytest.approx(2 * (some - none))
+
+
+def test_images_and_steps_of_a_simulated_entry(capsys):
+    """Of 40 digits and 60 objects, 13 and 19 a batch: three batches hold most of the images."""
+    assert problems_of(digits_config()) == []
+    printed = capsys.readouterr().out
+    assert "digits.lab: Lab (source: simulated)" in printed
+    assert "20 train + 5 validation + 2 stimuli of each of 5 categories (2 digit, 3 obj" in printed
+    assert "135 in all" in printed
+    assert "24 steps (8 epochs x 3) of 32 images (13 digit + 19 object)" in printed
+
+
+def test_both_sections_of_a_study_are_checked(folder, capsys):
+    """Models that the entry makes have no files, and its problems stand beside the other's."""
+    brain = {
+        **shortest_brain(),
+        "data": "patterns",
+        "files": "patterns.npz",
+        "key": "V1",
+        "conditions": {"from": "stored", "key": "names"},
+    }
+    rsa = {
+        "title": "Lab",
+        "source": "path",
+        "path": str(folder),
+        "brain": brain,
+        "models": {"vgg": {"made": True, "layers": ["conv1_1", "fc8"]}},
+        "encoding": {"folds": 3},
+    }
+    assert problems_of(digits_config(rsa=rsa)) == []
+    printed = capsys.readouterr().out
+    assert printed.index("rsa.lab: Lab") < printed.index("digits.lab: Lab")
+    assert "ridge encoding" not in printed
+    (folder / "patterns.npz").unlink()
+    too_large = digits_config(rsa=rsa, network={"batch": {"digit": 41, "object": 1}})
+    missing, batch = problems_of(too_large)
+    assert missing.startswith("lab: found 1 of its raw files missing (for example patterns.npz)")
+    assert batch.startswith("lab: training images of kind 'digit': found 40 for batches of 41")
+
+
+def test_images_of_a_simulated_brain_are_the_categories_of_its_digits(capsys):
+    rsa = {
+        "title": "Lab",
+        "source": "simulated",
+        "simulation": {"simulator": "digits", "folder": "lab"},
+        "brain": shortest_brain(),
+        "models": {"vgg": {"made": True, "layers": ["conv1_1"]}},
+    }
+    assert problems_of(digits_config(rsa=rsa)) == []
+    assert "predicted: 5 images (10 pairs)" in capsys.readouterr().out
+
+
+def test_pictures_are_read_as_a_run_reads_them(tmp_path, capsys):
+    config = picture_config(tmp_path / "raw", 25)
+    assert problems_of(config) == []
+    printed = capsys.readouterr().out
+    assert "RDMs of layers are those of validation images" in printed
+    for category in ("zero", "dog"):
+        assert f"found    25 .png files in {tmp_path}/raw/{category} (" in printed
+    (tmp_path / "raw/dog/7.png").write_bytes(b"\x89PNG not really")
+    (problem,) = problems_of(config)
+    assert problem.startswith("lab: dog/7.png: found a file that does not decode as an image")
+
+
+def test_too_few_pictures_are_found(tmp_path):
+    (problem,) = problems_of(picture_config(tmp_path / "raw", 24))
+    assert problem.startswith("lab: lab, images of 'zero': found 4 for validation")
+
+
+def archived(tmp_path, **keys):
+    """Return a config whose images come out of an archive, and the registry that lists it."""
+    parts = ["Train_Data.npz", "Val_Data.npz"]
+    files = [
+        {"path": "all.zip", "url": "https://example.org/all.zip", "bytes": 3_000_000},
+        *({"path": part, "from": "all.zip"} for part in parts),
+    ]
+    facts = {"title": "T", "licence": "L", "citation": "C", "homepage": "https://example.org"}
+    registry = tmp_path / "datasets.yaml"
+    registry.write_text(yaml.safe_dump({"own": {**facts, "access": "open", "files": files}}))
+    images = {"train": 20, "validation": 5, "files": [{"layout": "parts", "files": parts}]}
+    config = digits_config(**{"dataset": "own", "source": "download", "images": images, **keys})
+    return config, load_datasets(registry)
+
+
+def test_archive_counts_once_and_for_all_that_comes_out_of_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    config, datasets = archived(tmp_path)
+    assert problems_of(config, datasets) == []
+    assert capsys.readouterr().out.count("download all.zip (3 MB)") == 1
+    (tmp_path / "resources/own").mkdir(parents=True)
+    (tmp_path / "resources/own/all.zip").write_bytes(b"PK")
+    assert problems_of(config, datasets) == []
+    printed = capsys.readouterr().out
+    assert printed.count("found    resources/own/all.zip (2 bytes)") == 1
+    assert "2 files that come out of others, such as Train_Data.npz out of all.zip" in printed
+
+
+def test_images_that_nobody_downloads_are_missing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config, datasets = archived(tmp_path, source="mirror")
+    (problem,) = problems_of(config, datasets)
+    assert problem == (
+        "lab: found 1 of its raw files missing (for example all.zip), expected them in "
+        "<mirror>/own; correct `path`, `mirror` or `images.files`"
+    )
+
+
+def test_images_of_another_size_than_the_network_takes_are_found():
+    (problem,) = problems_of(digits_config(images={"side": 64}))
+    assert problem.startswith("lab: training images: found the shape (64, 64, 3), expected (32,")
+
+
+def test_weights_of_the_published_network_do_not_fit_a_narrow_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (problem,) = problems_of(digits_config(network={"weights": "torchvision"}))
+    assert problem.startswith("lab: weights torchvision: found shape (64, 3, 3, 3)")
+    assert "download https://download.pytorch.org/models/vgg16" in capsys.readouterr().out

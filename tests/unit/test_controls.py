@@ -10,13 +10,13 @@ from PIL import Image
 from skimage.color import rgb2lab
 from skimage.filters import gabor_kernel
 
-from scripts.features.compute_groups import group_rdm
 from tests.unit.raw_files import completed_config
 from workflow.lib.config.rsa import CONTROL_OPTIONS
 from workflow.lib.config.schema import load_schema
 from workflow.lib.errors import InputError
 from workflow.lib.features.controls import CONTROLS, control_features, zero_mean_gabor
 from workflow.lib.features.stimuli import Stimuli
+from workflow.lib.image_groups import group_rdm
 
 SIDE = 32
 

@@ -10,9 +10,9 @@ LIB = Path(__file__).parents[2] / "workflow" / "lib"
 ORDER = (
     *("errors", "files", "seeds", "threads", "captions", "digest", "jobs", "tables", "sources"),
     *("acquire", "layout", "config"),
-    *("rdms", "patterns", "features", "image_sets"),
+    *("rdms", "patterns", "features", "image_groups", "image_sets"),
     *("rsa", "inference", "searchlight", "calibration"),
-    *("training", "prediction", "plotting"),
+    *("training", "prediction", "check", "plotting"),
 )
 
 

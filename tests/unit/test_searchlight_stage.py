@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from scripts.check.check_config import searchlight_spheres
 from scripts.figures.plot_searchlight import Settings, plot_searchlight
 from scripts.searchlight.compute_searchlight import compute_searchlight, subject_searchlight
 from scripts.searchlight.infer_searchlight_group import (
@@ -28,6 +27,7 @@ from tests.simulated_volumes import (
     study_block,
     write_study,
 )
+from workflow.lib.check.contents import searchlight_spheres
 from workflow.lib.config.complete import complete_config
 from workflow.lib.errors import InputError
 from workflow.lib.layout import study_raw_files

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from scripts.features.compute_groups import group_rdm
 from scripts.objects.simulate_objects import PLANTED_MODEL, SUBJECTS, simulate
 from workflow.lib.features.controls import control_features
 from workflow.lib.features.stimuli import open_stimuli
+from workflow.lib.image_groups import group_rdm
 from workflow.lib.inference.permutation import permute_images
 from workflow.lib.rdms.distances import pattern_distances
 from workflow.lib.rdms.stimulus_rdms import feature_distances

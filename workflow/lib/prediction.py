@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from workflow.lib.features.networks import layer_extractor, load_network
@@ -38,6 +39,15 @@ BYTES_OF_TORCH = 500e6
 COPIES_OF_LAYERS_IN_MEMORY = 3
 # A transform's input; it scales any size to its own.
 ANY_IMAGE = Image.new("RGB", (256, 256))
+
+# Training steps of a VGG, small or whole: a backward pass takes two forward ones; a parameter is
+# updated by Adam; an image, and each of its values, is changed before it is shown.
+PASSES_OF_A_STEP = 3
+SECONDS_PER_UPDATED_PARAMETER = 3.5e-9
+SECONDS_PER_CHANGED_IMAGE = 5e-5
+SECONDS_PER_CHANGED_VALUE = 5e-9
+# Parameters, their gradients, and Adam's two moments.
+COPIES_OF_PARAMETERS_IN_MEMORY = 4
 
 # Ridge regression over n images: decomposing a fold's kernel goes with n cubed; a permutation fits
 # every fold anew, products of n by n with n by channels, of which an ROI has about this many.
@@ -126,6 +136,89 @@ def network_cost(model: Mapping, n_images: int) -> NetworkCost:
 
 
 @dataclass(frozen=True)
+class TrainingCost:
+    """What training a network takes.
+
+    Attributes
+    ----------
+    operations : float
+        Floating-point operations of one image's forward pass.
+    n_units : int
+        Results of all modules for one image: what the backward pass needs.
+    n_values : int
+        Of one image, over colours and pixels.
+    n_parameters, n_steps, batch_size : int
+    n_evaluated : int
+        Images that are shown for an evaluation, over all of training.
+    """
+
+    operations: float
+    n_units: int
+    n_values: int
+    n_parameters: int
+    n_steps: int
+    batch_size: int
+    n_evaluated: int
+
+    def seconds(self, cores: int) -> float:
+        """Return the time of the job."""
+        per_pass = self.operations / (OPERATIONS_PER_SECOND * min(cores, EXTRACTION_CORES))
+        changing = SECONDS_PER_CHANGED_IMAGE + SECONDS_PER_CHANGED_VALUE * self.n_values
+        per_step = self.batch_size * (PASSES_OF_A_STEP * per_pass + changing)
+        per_step += SECONDS_PER_UPDATED_PARAMETER * self.n_parameters
+        return SECONDS_PER_JOB + self.n_steps * per_step + self.n_evaluated * per_pass
+
+    def memory_bytes(self) -> float:
+        """Return the peak memory without the images."""
+        batch = self.batch_size * (self.n_units + self.n_values)
+        return BYTES_OF_TORCH + 4.0 * (COPIES_OF_PARAMETERS_IN_MEMORY * self.n_parameters + batch)
+
+
+def training_cost(
+    network: nn.Module,
+    image: tuple[int, ...],
+    *,
+    batch_size: int,
+    n_steps: int,
+    n_evaluated: int,
+) -> TrainingCost:
+    """Return the cost of training a network, from a forward pass that computes shapes alone.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Brought to the meta device, where it loses its weights.
+    image : tuple of int
+        Shape of an image as the network takes it: colours, height, width.
+    batch_size, n_steps : int
+    n_evaluated : int
+        Images that are shown for an evaluation, over all of training.
+    """
+    n_units = 0
+
+    def count(module: nn.Module, _: object, output: torch.Tensor) -> None:
+        nonlocal n_units
+        n_units += output.numel()
+
+    network = network.to("meta").eval()
+    leaves = [module for module in network.modules() if not list(module.children())]
+    handles = [module.register_forward_hook(count) for module in leaves]
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        network(torch.empty(1, *image, device="meta"))
+    for handle in handles:
+        handle.remove()
+    return TrainingCost(
+        operations=float(counter.get_total_flops()),
+        n_units=n_units,
+        n_values=math.prod(image),
+        n_parameters=sum(parameter.numel() for parameter in network.parameters()),
+        n_steps=n_steps,
+        batch_size=batch_size,
+        n_evaluated=n_evaluated,
+    )
+
+
+@dataclass(frozen=True)
 class EncodingCost:
     """What ridge regression from every layer to every ROI takes.
 
@@ -153,7 +246,7 @@ class EncodingCost:
 
 def encoding_cost(study: Mapping, n_images: int) -> EncodingCost | None:
     """Return the cost of a study's encoding models, None where it has none."""
-    models = [model for model in study["models"].values() if "files" not in model]
+    models = [m for m in study["models"].values() if not {"files", "made"} & set(m)]
     if study["brain"]["data"] != "patterns" or not study["encoding"]["folds"] or not models:
         return None
     names = {axis.placeholder: axis.names for axis in axes_of(study["brain"])}

@@ -1,0 +1,1 @@
+"""What a config would do, said before anything is run: `make check`."""

@@ -1,0 +1,171 @@
+"""Reading all raw files of a study as a run would, to find what it would stop at."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from workflow.lib.check.forecast import print_forecast
+from workflow.lib.errors import InputError
+from workflow.lib.features.activations import read_activations
+from workflow.lib.features.controls import CONTROLS, control_features
+from workflow.lib.features.stimuli import open_stimuli
+from workflow.lib.image_groups import group_rdm, groups_of
+from workflow.lib.image_sets import STIMULI, align_study
+from workflow.lib.layout import feature_sources, rdm_sources
+from workflow.lib.patterns.rdms import brain_rdms, extract_patterns
+from workflow.lib.patterns.reading import Patterns
+from workflow.lib.patterns.store import PatternStore, write_patterns
+from workflow.lib.rdms.alignment import Alignment
+from workflow.lib.rdms.source import read_aligned
+from workflow.lib.searchlight.maps import grid_of
+from workflow.lib.searchlight.spheres import sphere_offsets
+from workflow.lib.sources import (
+    WHOLE_BRAIN,
+    axis_of,
+    model_source,
+    pattern_files,
+    searchlight_source,
+)
+
+EXAMPLES = 3
+
+
+def check_raw_files(study: Mapping, folder: Path) -> None:
+    """Read all raw files of a study as a run would, and print their names and what it takes.
+
+    Raises
+    ------
+    InputError
+        Whatever a run would stop at.
+    """
+    models = {
+        name: model_source(model)
+        for name, model in study["models"].items()
+        if "files" in model or "features" in model
+    }
+    images = study["images"]
+    names, alignment = align_study(study["brain"], models, study.get("stimuli"), images, folder)
+    print_names(names, alignment, images["match"])
+    common = alignment.names
+    groups = groups_of(alignment, images)
+    if any(model.get("control") == "groups" for model in study["models"].values()):
+        group_rdm(groups)
+    shown = common if study.get("stimuli", {}).get("extract") == "common" else names.get(STIMULI)
+    spheres = searchlight_spheres(study, folder) if "searchlight" in study else {}
+    print_forecast(study, len(common), len(shown or common), spheres)
+    check_rdms(study, folder, common)
+    if study["brain"]["data"] == "patterns":
+        check_patterns(study, folder, common)
+    check_features(study, folder, common)
+    if any("network" in model or "control" in model for model in study["models"].values()):
+        check_stimuli(study, folder)
+
+
+def print_names(names: Mapping[str, list[str]], alignment: Alignment, match: str) -> None:
+    """Print matched and unmatched names per file."""
+    examples = ", ".join(map(repr, alignment.labels[:EXAMPLES]))
+    print(
+        f"  images common to all files: {len(alignment.names)} (names matched as {match}; "
+        f"{examples}, ...)"
+    )
+    for file, found in names.items():
+        lost = alignment.unmatched[file]
+        examples = f", for example {', '.join(map(repr, lost[:EXAMPLES]))}" if lost else ""
+        print(f"  {file}: {len(found)} images, {len(lost)} unmatched{examples}")
+
+
+def check_rdms(study: Mapping, folder: Path, images: Sequence[str]) -> None:
+    """Read every RDM of a study once."""
+    for source in rdm_sources(study).values():
+        for _ in read_aligned(source, folder, images, match=study["images"]["match"]):
+            pass
+
+
+def check_features(study: Mapping, folder: Path, images: Sequence[str]) -> None:
+    """Read all activations of a study that were computed elsewhere once."""
+    for source in feature_sources(study).values():
+        for _, activations in read_activations(
+            source, folder, images, match=study["images"]["match"]
+        ):
+            for _ in activations.rows():
+                pass
+
+
+def check_patterns(study: Mapping, folder: Path, images: Sequence[str]) -> None:
+    """Read every subject's patterns once, and compute their RDMs."""
+    brain, match = study["brain"], study["images"]["match"]
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary, "patterns.h5")
+        for subject, patterns in _patterns(study, brain, folder):
+            write_patterns(file, patterns)
+            rdms = brain_rdms(
+                PatternStore(file),
+                images,
+                metric=brain["metric"],
+                noise_normalisation=brain["noise_normalisation"],
+                match=match,
+            )
+            with _naming_subject(subject, file):
+                for _ in rdms:
+                    pass
+
+
+def searchlight_spheres(study: Mapping, folder: Path) -> dict[str, tuple[int, int]]:
+    """Read every subject's responses over the mask of the searchlight once.
+
+    Returns
+    -------
+    dict, subject -> number of voxels with data, and of those of a whole sphere
+    """
+    source, settings = searchlight_source(study), study["searchlight"]
+    spheres = {}
+    for subject, patterns in _patterns(study, source, folder):
+        n_voxels = patterns[WHOLE_BRAIN].measurements.shape[1]
+        image = pattern_files(source, folder, {"subject": subject})[0]
+        _, affine = grid_of(folder / image)
+        per_sphere = len(sphere_offsets(affine, settings["radius"], settings["unit"]))
+        print(f"  searchlight of {subject}: {n_voxels:,} voxels with data, {per_sphere} per sphere")
+        spheres[subject] = n_voxels, per_sphere
+    return spheres
+
+
+def _patterns(
+    study: Mapping, source: Mapping, folder: Path
+) -> Iterator[tuple[str, dict[str, Patterns]]]:
+    """Yield every subject with the patterns of a source, prepared as the study says."""
+    brain = study["brain"]
+    for subject in axis_of(brain, "subject").names:
+        yield (
+            subject,
+            extract_patterns(
+                source,
+                folder,
+                subject,
+                match=study["images"]["match"],
+                detrend=brain["detrend"],
+                standardise=brain["standardise"],
+                remove_mean_pattern=brain["remove_mean_pattern"],
+            ),
+        )
+
+
+@contextlib.contextmanager
+def _naming_subject(subject: str, file: Path) -> Iterator[None]:
+    """Put the subject in place of the temporary file in errors."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error).replace(file.name, f"patterns of {subject}")) from None
+
+
+def check_stimuli(study: Mapping, folder: Path) -> None:
+    """Decode every image once, and compute the controls of the first."""
+    if "stimuli" not in study:
+        return
+    stimuli = open_stimuli(folder, study["stimuli"])
+    for i in range(len(stimuli)):
+        stimuli.image(i)
+    for model in study["models"].values():
+        if model.get("control") in CONTROLS:
+            control_features(model["control"], stimuli.select([0]), **model.get("options", {}))

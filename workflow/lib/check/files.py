@@ -1,0 +1,211 @@
+"""Which raw files of a study are here, which a run downloads, and which are missing."""
+
+import collections
+import contextlib
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from workflow.lib.acquire.datasets import Dataset, fetched_for, find_file, size_text
+from workflow.lib.errors import InputError
+from workflow.lib.features.networks import default_weights
+from workflow.lib.layout import (
+    RESOURCES,
+    find_source,
+    find_weights,
+    raw_folder,
+)
+
+# Files of one kind are counted, not listed, where there are more.
+LISTED_FILES = 8
+
+
+@dataclass(frozen=True)
+class NeededFile:
+    """A raw file of a study, and what a run brings in for it.
+
+    Attributes
+    ----------
+    file : str
+        Relative to the folder of the study's raw files.
+    fetched : str
+        The same, or the file that it comes out of: an archive, for instance.
+    place : Path or None
+        Where `fetched` lies now; None if nowhere.
+    bytes : int or None
+        Size of `fetched`; None where it is neither here nor published.
+    """
+
+    file: str
+    fetched: str
+    place: Path | None
+    bytes: int | None
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the file itself is here."""
+        return self.place is not None and self.fetched == self.file
+
+
+def needed_file(
+    study: Mapping, file: str, datasets: Mapping[str, Dataset], config: Mapping
+) -> NeededFile:
+    """Return where a raw file of a study is, or what would be brought in for it.
+
+    Parameters
+    ----------
+    study : a study of section `rsa`, or a collection of `workflow.lib.layout.image_collections`
+    file : relative to the folder of its raw files
+    datasets : the registry
+    config : completed
+
+    Raises
+    ------
+    InputError
+        The registry does not list a file that a run would have to fetch.
+    """
+    mirror = config["mirror"]
+    place = find_source(f"{raw_folder(study, config['run'])}/{file}", datasets, mirror)
+    size = place.stat().st_size if place else None
+    dataset = datasets.get(study["dataset"])
+    is_listed = dataset is not None and any(known.path == file for known in dataset.files)
+    if study["source"] not in ("mirror", "download") or (place and not is_listed):
+        return NeededFile(file, file, place, size)
+    fetched = fetched_for(*find_file(datasets, study["dataset"], file), RESOURCES, mirror)
+    return NeededFile(file, fetched.path, place, size or fetched.bytes or fetched.approx_bytes)
+
+
+def print_files(files: Iterable[NeededFile], source: str) -> list[str]:
+    """Print every file with where it is, and return the names of those that are nowhere.
+
+    Parameters
+    ----------
+    files : as `needed_file` returns them; what several come out of counts once
+    source : of the study; "download" says that what is not here will be
+    """
+    found, missing = {}, {}
+    for file in files:
+        if file.place:
+            found[str(file.place)] = file.bytes
+        else:
+            missing[file.fetched] = file.bytes
+    action = "download" if source == "download" else "missing"
+    for line in (*_file_lines("found", found), *_file_lines(action, missing)):
+        print(f"  {line}")
+    return list(missing)
+
+
+def are_readable(files: Sequence[NeededFile]) -> bool:
+    """Return whether all files are here, and say if some are still to be made out of others."""
+    unmade = [file for file in files if not file.is_readable]
+    if unmade:
+        print(
+            f"  not read before a run has made them: {len(unmade)} files that come out of others, "
+            f"such as {unmade[0].file} out of {unmade[0].fetched}"
+        )
+    return not unmade
+
+
+def missing_sentence(missing: Sequence[str], study: Mapping, key: str) -> str:
+    """Return the problem that files are nowhere, where a run would not download them.
+
+    Parameters
+    ----------
+    missing : as `print_files` returns them, one or more
+    study : as of `needed_file`
+    key : the config key that names the files
+    """
+    place = study["path"] if study["source"] == "path" else f"<mirror>/{study['dataset']}"
+    return (
+        f"found {len(missing)} of its raw files missing (for example {missing[0]}), "
+        f"expected them in {place}; correct `path`, `mirror` or `{key}`"
+    )
+
+
+def _file_lines(action: str, sizes: Mapping[str, int | None]) -> Iterator[str]:
+    """Yield a line per file, or per folder and suffix where there are many with the suffix."""
+    kinds: dict[tuple[PurePosixPath, str], list[str]] = {}
+    for file in sizes:
+        path = PurePosixPath(file)
+        kinds.setdefault((path.parent, path.suffix.lower()), []).append(file)
+    counts = collections.Counter(PurePosixPath(file).suffix.lower() for file in sizes)
+    for (folder, suffix), files in kinds.items():
+        if counts[suffix] > LISTED_FILES and len(files) > 1:
+            total = _size_note([sizes[file] for file in files])
+            yield f"{action:8} {len(files)} {suffix} files in {folder}{total}"
+        else:
+            yield from (f"{action:8} {file}{_size_note([sizes[file]])}" for file in files)
+
+
+def _size_note(sizes: Iterable[int | None]) -> str:
+    known = [size for size in sizes if size]
+    return f" ({size_text(sum(known))})" if known else ""
+
+
+@contextlib.contextmanager
+def folder_now(folder: str, files: Sequence[NeededFile]) -> Iterator[Path]:
+    """Give a folder that holds all files of a study: their own, or one of links to them.
+
+    Before a run some may lie in resources/ and others in the mirror.
+
+    Parameters
+    ----------
+    folder : of the study's raw files once they are there
+    files : all readable
+    """
+    if all(Path(folder, file.file) == file.place for file in files):
+        yield Path(folder)
+        return
+    with tempfile.TemporaryDirectory() as links:
+        for file in files:
+            link = Path(links, file.file)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(file.place.resolve())
+        yield Path(links)
+
+
+def find_own_weights(
+    network: str, weights: str, label: str, datasets: Mapping[str, Dataset], mirror: str | None
+) -> Path | None:
+    """Say where the weights of a network come from; return the file that the config names.
+
+    Parameters
+    ----------
+    network : name of a torchvision network
+    weights : as in the config: untrained, torchvision, or a path
+    label : what has them, in print
+    datasets : the registry
+    mirror : of the config
+
+    Returns
+    -------
+    Path or None
+        None for weights that are not from a file, or will be downloaded.
+
+    Raises
+    ------
+    InputError
+        Weights that are nowhere.
+    """
+    if weights == "untrained":
+        return None
+    if weights == "torchvision":
+        known = default_weights(network)
+        here = known.path.is_file()
+        action, place = ("found", known.path) if here else ("download", known.url)
+        print(f"  {action:8} {place}{_size_note([known.bytes])}, weights of {label}")
+        return None
+    path = find_weights(weights, mirror)
+    if path is None:
+        size = _registered_size(weights, datasets)
+        print(f"  download {weights}{_size_note([size])}, weights of {label}")
+    return path
+
+
+def _registered_size(file: str, datasets: Mapping[str, Dataset]) -> int | None:
+    """Return the size of weights that are not here; raise InputError if no data set has them."""
+    folder, *parts = PurePosixPath(file).parts
+    if folder != RESOURCES or len(parts) < 2 or parts[0] not in datasets:
+        raise InputError(f"found no weights {file}, expected that file; correct `weights`")
+    return find_file(datasets, parts[0], "/".join(parts[1:]))[1].bytes
