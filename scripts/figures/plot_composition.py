@@ -9,6 +9,8 @@ from workflow.lib.jobs import script_job
 from workflow.lib.plotting import COLUMN_WIDTH, titled, use_style, write_figure
 from workflow.lib.tables import read_table
 
+DROPPED = "///"
+
 
 def plot_composition(
     images: pd.DataFrame,
@@ -30,46 +32,20 @@ def plot_composition(
     called : what the images are called, in the plural
     match : how names were matched
     """
-    common = images["group"].value_counts()
     groups = sorted(set(images["group"]) | set(unmatched["group"]))
+    common = images["group"].value_counts().reindex(groups, fill_value=0)
     files = list(dict.fromkeys(unmatched["file"]))
-    lost = unmatched.groupby(["file", "group"]).size().unstack(fill_value=0)
+    lost = pd.crosstab(unmatched["file"], unmatched["group"]).reindex(
+        index=files, columns=groups, fill_value=0
+    )
     use_style()
-    rows = ["common to all", *files]
     figure, axes = plt.subplots(
-        figsize=(1.6 * COLUMN_WIDTH, 1.2 + 0.3 * len(rows)), layout="constrained"
+        figsize=(1.6 * COLUMN_WIDTH, 1.5 + 0.3 * len(files)), layout="constrained"
     )
-    colours = dict(zip(groups, sns.color_palette("colorblind", len(groups)), strict=True))
-    left_common = 0
-    left_lost = np.zeros(len(files))
-    for group in groups:
-        axes.barh(0, common.get(group, 0), left=left_common, color=colours[group], label=group)
-        left_common += common.get(group, 0)
-        if files:
-            counts = lost.get(group, pd.Series(0, index=lost.index)).loc[files].to_numpy()
-            axes.barh(
-                np.arange(len(files)) + 1,
-                counts,
-                left=left_lost,
-                color=colours[group],
-                hatch="///",
-                edgecolor="white",
-            )
-            left_lost += counts
-    for y, total in enumerate([left_common, *left_lost]):
-        axes.text(total, y, f" {int(total):,}", va="center", fontsize=7.5)
-    axes.set_yticks(
-        range(len(rows)), ["common to all", *(f"dropped from\n{file}" for file in files)]
-    )
-    axes.invert_yaxis()
+    _draw_bars(axes, common, lost)
     axes.set_xlabel(called)
-    axes.margins(x=0.12)
-    if files:
-        axes.bar(0, 0, color="0.7", hatch="///", edgecolor="white", label="dropped")
-    if len(groups) > 1 or files:
-        axes.legend(title="group", loc="center left", bbox_to_anchor=(1, 0.5))
     axes.set_title(f"{titled(title, simulated=simulated)}: names matched as {match}")
-    counts = ", ".join(f"{group} {common.get(group, 0):,}" for group in groups)
+    counts = ", ".join(f"{group} {number:,}" for group, number in common.items())
     dropped = (
         f" Hatched: {called} of each file that another file lacks and that are left out."
         if files
@@ -79,6 +55,29 @@ def plot_composition(
         f"Common to all files ({match} names): n = {len(images):,} {called} ({counts}).{dropped}"
     )
     return figure, caption
+
+
+def _draw_bars(axes: plt.Axes, common: pd.Series, lost: pd.DataFrame) -> None:
+    """Draw a bar of what is common, counted per group, and one of what each file (row) loses."""
+    palette = sns.color_palette("colorblind", len(common))
+    places = np.arange(len(lost)) + 1
+    totals = np.zeros(1 + len(lost))
+    for (group, number), colour in zip(common.items(), palette, strict=True):
+        axes.barh(0, number, left=totals[0], color=colour, label=group)
+        look = {"color": colour, "hatch": DROPPED, "edgecolor": "white"}
+        if len(lost):
+            axes.barh(places, lost[group], left=totals[1:], **look)
+        totals = totals + np.array([number, *lost[group]])
+    for y, total in enumerate(totals):
+        axes.text(total, y, f" {int(total):,}", va="center", fontsize=7.5)
+    names = ["common to all", *(f"dropped from\n{file}" for file in lost.index)]
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    if len(lost):
+        axes.bar(0, 0, color="0.7", hatch=DROPPED, edgecolor="white", label="dropped")
+    if len(common) > 1 or len(lost):
+        axes.legend(title="group", loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 if __name__ == "__main__":

@@ -63,31 +63,31 @@ def plot_encoding(
     by_encoding = [similarity_matrix(table) for table in encoding]
     similarity, score = _mean(by_rsa), _mean(by_encoding)
     ceiling = _mean([table.groupby("roi")["ceiling"].mean() for table in encoding])[score.index]
-    agreeing = [_agreement(left, right) for left, right in zip(by_rsa, by_encoding, strict=True)]
+    n_agreeing = sum(_agreement(*pair) for pair in zip(by_rsa, by_encoding, strict=True))
 
-    n_rois, n_layers = score.shape
-    width = max(1.8, (n_layers + 1) * (0.66 if n_layers <= MAX_WIDE_COLUMNS else 0.42))
-    figure, axes = plt.subplots(
-        2,
-        2,
-        figsize=(3.4 + width, 1.9 + 2 * 0.27 * n_rois),
-        width_ratios=[width, 1.9],
-        layout="constrained",
-    )
     comparator = rsa[0]["comparator"].iloc[0]
+    figure, axes = _panels(*score.shape)
     _draw_cells(axes[0, 0], similarity, similarity_label(comparator))
     _draw_cells(axes[1, 0], score, "share explained", ceiling)
     axes[0, 0].set_title(f"RSA, {similarity_label(comparator)}", loc="left")
     axes[1, 0].set_title("ridge encoding, variance explained", loc="left")
     axes[0, 0].set_xticks([])
     _write_rows(axes[0, 1], "best layer", [name or NO_LAYER for name in _best(similarity)])
-    _write_rows(
-        axes[1, 1],
-        "best layer, same as by RSA?",
-        _verdicts(similarity, score, sum(agreeing), len(rsa)),
-    )
+    verdicts = _verdicts(similarity, score, n_agreeing, len(rsa))
+    _write_rows(axes[1, 1], "best layer, same as by RSA?", verdicts)
     figure.suptitle(heading)
     return figure, _caption(comparator, heading, _agreement(similarity, score), n_folds, called)
+
+
+def _panels(n_rois: int, n_layers: int) -> tuple[plt.Figure, np.ndarray]:
+    width = max(1.8, (n_layers + 1) * (0.66 if n_layers <= MAX_WIDE_COLUMNS else 0.42))
+    return plt.subplots(
+        2,
+        2,
+        figsize=(3.4 + width, 1.9 + 2 * 0.27 * n_rois),
+        width_ratios=[width, 1.9],
+        layout="constrained",
+    )
 
 
 def _without_encoding(heading: str, n_folds: int, called: str) -> tuple[plt.Figure, str]:

@@ -55,22 +55,23 @@ def plot_heatmap(
     roi_groups : ROIs whose mean makes one bar; without any, each ROI is a bar
     """
     table = table.assign(column=column_labels(table), row=_row_labels(table))
-    comparator = table["comparator"].iloc[0]
     columns, rows = list(dict.fromkeys(table["column"])), list(dict.fromkeys(table["row"]))
-    values = table.pivot(index="row", columns="column", values="similarity").loc[rows, columns]
-    q = table.pivot(index="row", columns="column", values="q").loc[rows, columns]
-
-    use_style()
+    values, q = (
+        table.pivot(index="row", columns="column", values=name).loc[rows, columns]
+        for name in ("similarity", "q")
+    )
     # Without any test all cells are shown alike; with one, a cell that it cannot change has no q.
     significant = (q < alpha) | q.isna().all(axis=None)
     upright = len(columns) > MAX_COLUMNS
-    figure, (left, right) = _panels(*(values.shape[::-1] if upright else values.shape), upright)
     if upright:
-        _draw_cells(left, values.T, significant.T, similarity_label(comparator))
-    else:
-        _draw_cells(left, values, significant, similarity_label(comparator))
-    means = table[table["session"] == MEAN_SESSION]
-    _draw_bars(right, means, columns, roi_groups, similarity_label(comparator), upright)
+        values, significant = values.T, significant.T
+    label = similarity_label(table["comparator"].iloc[0])
+    family = table[table["session"] == MEAN_SESSION]
+
+    use_style()
+    figure, (left, right) = _panels(*values.shape, upright)
+    _draw_cells(left, values, significant, label)
+    _draw_bars(right, family, columns, roi_groups, label, upright)
     who = subject_label(table["subject"].iloc[0])
     figure.suptitle(f"{titled(title, simulated=simulated)}: {who}, {n_note(table, called)}")
     if not significant.to_numpy().all():
@@ -79,17 +80,22 @@ def plot_heatmap(
     # A model with one layer is the name of its column already.
     if table["model"].nunique() == 1 and len(columns) > 1 and not upright:
         left.set_xlabel(table["model"].iloc[0])
-    family = table[table["session"] == MEAN_SESSION]
     grouped = " Bars are means over single ROIs (dots)." if roi_groups else ""
     lines = f" {interval_note(family, resample, called)}" if family["low"].notna().any() else ""
-    greyed = "" if family["q"].isna().all() else " Cells that do not reach it are grey."
-    if greyed and family["q"].isna().any():
-        greyed += " So are those that no permutation changes, which have no p."
     caption = (
-        f"Similarity ({comparator}) of model and brain RDMs, {who}, {n_note(table, called)}. "
-        f"{test_note(family, alpha, within_groups, called)}{greyed}{grouped}{lines}"
+        f"Similarity ({table['comparator'].iloc[0]}) of model and brain RDMs, {who}, "
+        f"{n_note(table, called)}. {test_note(family, alpha, within_groups, called)}"
+        f"{_grey_note(family['q'])}{grouped}{lines}"
     )
     return figure, caption
+
+
+def _grey_note(q: pd.Series) -> str:
+    """Return what grey cells are, given the false discovery rate of each."""
+    if q.isna().all():
+        return ""
+    untested = " So are those that no permutation changes, which have no p."
+    return f" Cells that do not reach it are grey.{untested if q.isna().any() else ''}"
 
 
 def _panels(n_rows: int, n_columns: int, upright: bool) -> tuple[plt.Figure, Sequence[plt.Axes]]:

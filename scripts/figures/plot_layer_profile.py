@@ -11,6 +11,7 @@ from workflow.lib.plotting import (
     MUTED,
     PAGE_WIDTH,
     interval_note,
+    legend_below,
     n_note,
     similarity_label,
     titled,
@@ -43,84 +44,96 @@ def plot_layer_profile(
     ordered : models whose layers follow one another; only these are joined by lines
     resample : what resamples draw, a key of `workflow.lib.plotting.DRAWN`
     """
-    matrices, lower, upper = (
-        [similarity_matrix(table, values) for table in tables]
-        for values in ("similarity", "low", "high")
-    )
     columns = tables[0].drop_duplicates(["model", "layer"])
-    models = columns["model"].to_numpy()
-    rois, layers = list(matrices[0].index), list(matrices[0].columns)
-    values, lows, highs = (np.stack(stack) for stack in (matrices, lower, upper))
+    matrices = [similarity_matrix(table) for table in tables]
+    values = np.stack(matrices)
+    lows, highs = (
+        np.stack([similarity_matrix(table, limit) for table in tables]) for limit in ("low", "high")
+    )
+    rois = list(matrices[0].index)
     bounds = None if ceiling is None else ceiling.groupby("roi")[["lower", "upper"]].mean()
-
     use_style()
-    n_columns = min(5, len(rois))
-    n_rows = -(-len(rois) // n_columns)
-    panel_width = max(PAGE_WIDTH / 5, 0.8 + 0.2 * len(layers))
+    figure, axes = _panels(len(rois), values.shape[2])
+    # With few subjects the upper ceiling lies far above any curve, and would flatten them.
+    top = 1.25 * max(values.max(), 0 if bounds is None else bounds["lower"].max())
+    parts = _parts(columns["model"].to_numpy(), ordered)
+    for i, (panel, roi) in enumerate(zip(axes.flat, rois, strict=False)):
+        if bounds is not None:
+            _draw_ceiling(panel, *bounds.loc[roi], top=top)
+        _draw_subjects(panel, values[:, i], lows[:, i], highs[:, i], parts)
+        panel.set_title(roi)
+        _name_layers(panel, columns)
+    axes[0, 0].set_ylim(None, top)
+    for panel in axes[:, 0]:
+        panel.set_ylabel(similarity_label(tables[0]["comparator"].iloc[0]))
+    legend_below(figure, axes[0, 0], 3)
+    subjects = f"{len(tables)} subject{'s' if len(tables) > 1 else ''}"
+    figure.suptitle(
+        f"{titled(title, simulated=simulated)}: {subjects}, {n_note(tables[0], called)}"
+    )
+    return figure, _caption(tables, resample, called, has_ceiling=bounds is not None)
+
+
+def _panels(n_rois: int, n_layers: int) -> tuple[plt.Figure, np.ndarray]:
+    n_columns = min(5, n_rois)
+    n_rows = -(-n_rois // n_columns)
+    width = max(PAGE_WIDTH / 5, 0.8 + 0.2 * n_layers)
     figure, axes = plt.subplots(
         n_rows,
         n_columns,
-        figsize=(max(panel_width * n_columns, 4.4), 0.5 + 2.4 * n_rows),
+        figsize=(max(width * n_columns, 4.4), 0.5 + 2.4 * n_rows),
         sharex=True,
         sharey=True,
         squeeze=False,
         layout="constrained",
     )
-    x = np.arange(len(layers))
-    # With few subjects the upper ceiling lies far above any curve, and would flatten them.
-    top = 1.25 * max(values.max(), 0 if bounds is None else bounds["lower"].max())
-    for i, (panel, roi) in enumerate(zip(axes.flat, rois, strict=False)):
-        if bounds is not None:
-            _draw_ceiling(panel, *bounds.loc[roi], top=top)
-        mean = values[:, i].mean(axis=0)
-        for subject, low, high in zip(values[:, i], lows[:, i], highs[:, i], strict=True):
-            panel.vlines(x, low, high, color="0.75", lw=0.8)
-            for part, line in _parts(models, ordered):
-                panel.plot(
-                    x[part], subject[part], f".{line}", color=MUTED, lw=0.8, label="single subjects"
-                )
-        for part, line in _parts(models, ordered):
-            panel.plot(
-                x[part],
-                mean[part],
-                f"o{line}",
-                color="C0",
-                ms=3.5,
-                lw=1.6,
-                label="mean of subjects",
-            )
-        panel.axhline(0, color="black", lw=0.6)
-        panel.set_title(roi)
-        panel.set_xticks(x, layer_names(columns), rotation=90)
-        if panel.get_subplotspec().is_last_row():
-            _name_models(panel, models)
-    axes[0, 0].set_ylim(None, top)
-    for panel in axes.flat[len(rois) :]:
+    for panel in axes.flat[n_rois:]:
         panel.set_visible(False)
-    for panel in axes[:, 0]:
-        panel.set_ylabel(similarity_label(tables[0]["comparator"].iloc[0]))
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=3)
-    n_subjects = len(tables)
-    figure.suptitle(
-        f"{titled(title, simulated=simulated)}: {n_subjects} subject"
-        f"{'s' if n_subjects > 1 else ''}, {n_note(tables[0], called)}"
-    )
+    return figure, axes
+
+
+def _caption(
+    tables: Sequence[pd.DataFrame], resample: str, called: str, *, has_ceiling: bool
+) -> str:
     band = (
         " Grey band: noise ceiling, from the mean similarity of each subject with the mean of the "
         "others (lower, dashed) to that with the mean of all (upper; cut off where an arrow "
         "points up); its bounds stand in each panel. With few or noisy subjects a model can lie "
         "above the lower bound, since the mean of the others is noisy itself."
-        if bounds is not None
+        if has_ceiling
         else " One subject: no noise ceiling can be estimated."
     )
-    caption = (
+    return (
         f"Similarity ({tables[0]['comparator'].iloc[0]}) of layer and brain RDMs per ROI; grey: "
-        f"single subjects; blue: their mean (n = {n_subjects}); {n_note(tables[0], called)}. "
+        f"single subjects; blue: their mean (n = {len(tables)}); {n_note(tables[0], called)}. "
         f"{interval_note(tables[0], resample, called)}{band}"
     )
-    return figure, caption
+
+
+def _draw_subjects(
+    panel: plt.Axes,
+    values: np.ndarray,
+    lows: np.ndarray,
+    highs: np.ndarray,
+    parts: Sequence[tuple[np.ndarray, str]],
+) -> None:
+    """Draw a ROI's similarities with their limits, arrays (n_subjects, n_layers), and the mean."""
+    x = np.arange(values.shape[1])
+    for subject, low, high in zip(values, lows, highs, strict=True):
+        panel.vlines(x, low, high, color="0.75", lw=0.8)
+        for part, line in parts:
+            look = {"color": MUTED, "lw": 0.8, "label": "single subjects"}
+            panel.plot(x[part], subject[part], f".{line}", **look)
+    for part, line in parts:
+        look = {"color": "C0", "ms": 3.5, "lw": 1.6, "label": "mean of subjects"}
+        panel.plot(x[part], values.mean(axis=0)[part], f"o{line}", **look)
+    panel.axhline(0, color="black", lw=0.6)
+
+
+def _name_layers(panel: plt.Axes, columns: pd.DataFrame) -> None:
+    panel.set_xticks(np.arange(len(columns)), layer_names(columns), rotation=90)
+    if panel.get_subplotspec().is_last_row():
+        _name_models(panel, columns["model"].to_numpy())
 
 
 def _parts(models: np.ndarray, ordered: Sequence[str]) -> list[tuple[np.ndarray, str]]:

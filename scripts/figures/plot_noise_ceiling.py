@@ -7,6 +7,7 @@ import pandas as pd
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     COLUMN_WIDTH,
+    legend_below,
     similarity_label,
     titled,
     use_style,
@@ -56,9 +57,7 @@ def plot_noise_ceiling(
     axes.axhline(0, color="black", lw=0.6)
     axes.set_xticks(x, wrapped(rois), rotation=45 if len(rois) > 5 else 0)
     axes.set_ylabel(f"agreement, {similarity_label(comparator)}")
-    handles, labels = axes.get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=2)
+    legend_below(figure, axes, 2)
     axes.set_title(
         f"{titled(title, simulated=simulated)}:\n{n_subjects} subjects, n = {n_images:,} {called}"
     )

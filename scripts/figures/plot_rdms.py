@@ -32,52 +32,61 @@ def plot_rdms(
     """
     check_same_images([brain, *models])
     order = np.argsort(np.unique(brain.groups, return_inverse=True)[1], kind="stable")
-    panels = [(roi, brain, row) for roi, row in brain.mean_session_rows().items()]
-    n_rois = len(panels)
+    groups = np.asarray(brain.groups)[order]
+    of_brain = [(roi, brain, row) for roi, row in brain.mean_session_rows().items()]
     layers = [(model, row) for model in models for row in model.first_rows("layer").values()]
     names = column_labels(ModelLayers(models).table)
-    panels += [(name, *place) for name, place in zip(names, layers, strict=True)]
-    n_columns = min(5, max(n_rois, len(panels) - n_rois))
-    rows_of = [-(-n // n_columns) for n in (n_rois, len(panels) - n_rois)]
+    of_models = [(name, *layer) for name, layer in zip(names, layers, strict=True)]
     use_style()
-    figure, axes = plt.subplots(
-        sum(rows_of),
-        n_columns,
-        figsize=(1.35 * n_columns + 0.7, 1.55 * sum(rows_of) + 0.5),
-        squeeze=False,
-        layout="constrained",
-    )
-    places = [*axes.flat[:n_rois], *axes.flat[rows_of[0] * n_columns :]]
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for place, (label, store, row) in zip(places, panels, strict=False):
+    figure, axes, places = _panels(len(of_brain), len(of_models))
+    for place, (label, store, row) in zip(places, of_brain + of_models, strict=True):
         image = place.imshow(_percentiles(store, row, order), cmap="magma", vmin=0, vmax=100)
         place.set_title(wrapped([label], 16)[0], fontsize=7.5)
-        for border in _group_borders(np.asarray(brain.groups)[order]):
+        for border in _group_borders(groups):
             position = border * image.get_array().shape[0] / brain.n_images - 0.5
             place.axhline(position, color="white", lw=0.5)
             place.axvline(position, color="white", lw=0.5)
     figure.colorbar(image, ax=axes, shrink=0.5, label="dissimilarity (percentile within each RDM)")
-    groups = list(dict.fromkeys(np.asarray(brain.groups)[order]))
-    who = subject_label(brain.descriptors["subject"])
+    who, n = subject_label(brain.descriptors["subject"]), f"n = {brain.n_images:,} {called}"
     figure.suptitle(
-        f"{titled(title, simulated=simulated)}: brain ({who}) above, models below, "
-        f"n = {brain.n_images:,} {called}",
+        f"{titled(title, simulated=simulated)}: brain ({who}) above, models below, {n}",
         fontsize=8.5,
     )
-    repeated = any("seed" in model.labels for model in models)
-    sorted_by = f", sorted by group (white lines; {', '.join(groups)})" if len(groups) > 1 else ""
-    caption = (
-        f"RDMs of the ROIs ({who}) and of the model layers over n = {brain.n_images:,} {called}"
-        f"{sorted_by}. Colours are percentiles of the dissimilarity within each RDM"
-        + (
-            f"; large RDMs are drawn by block means of at most {MAX_PIXELS} rows"
-            if brain.n_images > MAX_PIXELS
-            else ""
-        )
-        + (". Of untrained networks the first seed is shown." if repeated else ".")
+    return figure, _caption(who, n, groups, models)
+
+
+def _panels(n_rois: int, n_layers: int) -> tuple[plt.Figure, np.ndarray, list[plt.Axes]]:
+    """Return all axes, and those to draw on: ROIs first, layers in rows of their own."""
+    n_columns = min(5, max(n_rois, n_layers))
+    rows_of_rois, rows_of_layers = (-(-n // n_columns) for n in (n_rois, n_layers))
+    n_rows = rows_of_rois + rows_of_layers
+    figure, axes = plt.subplots(
+        n_rows,
+        n_columns,
+        figsize=(1.35 * n_columns + 0.7, 1.55 * n_rows + 0.5),
+        squeeze=False,
+        layout="constrained",
     )
-    return figure, caption
+    for panel in axes.flat:
+        panel.set_axis_off()
+    layers = axes[rows_of_rois:].flat[:n_layers]
+    return figure, axes, [*axes.flat[:n_rois], *layers]
+
+
+def _caption(who: str, n: str, groups: np.ndarray, models: Sequence[RDMStore]) -> str:
+    names = list(dict.fromkeys(groups))
+    sorted_by = f", sorted by group (white lines; {', '.join(names)})" if len(names) > 1 else ""
+    blocks = (
+        f"; large RDMs are drawn by block means of at most {MAX_PIXELS} rows"
+        if len(groups) > MAX_PIXELS
+        else ""
+    )
+    first = " Of untrained networks the first seed is shown."
+    repeated = any("seed" in model.labels for model in models)
+    return (
+        f"RDMs of the ROIs ({who}) and of the model layers over {n}{sorted_by}. Colours are "
+        f"percentiles of the dissimilarity within each RDM{blocks}.{first if repeated else ''}"
+    )
 
 
 def _group_borders(groups: np.ndarray) -> np.ndarray:

@@ -41,8 +41,8 @@ def plot_roi_groups(
     roi_groups : ROIs of each group
     """
     means = [group_means(table, roi_groups) for table in tables]
-    low = min(0.0, *(float(mean.to_numpy().min()) for mean in means))
-    high = max(float(mean.to_numpy().max()) for mean in means)
+    low = min(0.0, *(mean.min(axis=None) for mean in means))
+    high = max(mean.max(axis=None) for mean in means)
     use_style()
     n_rows, n_columns = means[0].shape
     figure, axes = plt.subplots(
@@ -54,22 +54,9 @@ def plot_roi_groups(
         layout="constrained",
     )
     for panel, table, mean in zip(axes[0], tables, means, strict=True):
-        sns.heatmap(
-            mean,
-            ax=panel,
-            cmap=SEQUENTIAL,
-            vmin=low,
-            vmax=high,
-            annot=True,
-            fmt=".3f",
-            annot_kws={"size": 6.5},
-            linewidths=0.5,
-            cbar=panel is axes[0, -1],
-            cbar_kws={"label": similarity_label(table["comparator"].iloc[0])},
-        )
-        panel.set(xlabel="", ylabel="", title=subject_label(table["subject"].iloc[0]))
-        panel.set_xticks(np.arange(n_columns) + 0.5, wrapped(list(mean.columns)), rotation=90)
-        panel.tick_params(length=0)
+        label = similarity_label(table["comparator"].iloc[0]) if panel is axes[0, -1] else None
+        _draw_cells(panel, mean, (low, high), label)
+        panel.set_title(subject_label(table["subject"].iloc[0]))
     axes[0, 0].set_yticklabels(list(mean.index), rotation=0)
     figure.suptitle(f"{titled(title, simulated=simulated)}: {n_note(tables[0], called)}")
     members = "; ".join(f"{group}: {', '.join(rois)}" for group, rois in roi_groups.items())
@@ -79,6 +66,29 @@ def plot_roi_groups(
         "Descriptive; the tests of the single ROIs stand in the heatmaps."
     )
     return figure, caption
+
+
+def _draw_cells(
+    panel: plt.Axes, values: pd.DataFrame, limits: tuple[float, float], label: str | None
+) -> None:
+    """Draw similarities between two limits, with a labelled colour bar if there is a label."""
+    low, high = limits
+    sns.heatmap(
+        values,
+        ax=panel,
+        cmap=SEQUENTIAL,
+        vmin=low,
+        vmax=high,
+        annot=True,
+        fmt=".3f",
+        annot_kws={"size": 6.5},
+        linewidths=0.5,
+        cbar=label is not None,
+        cbar_kws={"label": label},
+    )
+    panel.set(xlabel="", ylabel="")
+    panel.set_xticks(np.arange(values.shape[1]) + 0.5, wrapped(list(values.columns)), rotation=90)
+    panel.tick_params(length=0)
 
 
 if __name__ == "__main__":

@@ -53,37 +53,13 @@ def explorer_page(
     """
     check_same_images([brain, *models])
     shown = shown_images(brain.groups)
-    matrix = similarity_matrix(table)
-    data = {
-        "called": called,
-        "labels": [labels[i] for i in shown],
-        "groups": [brain.groups[i] for i in shown],
-        "thumbnails": [thumbnail(stimuli.image(i)) for i in shown.tolist()] if stimuli else [],
-        "rois": list(matrix.index),
-        "layers": list(matrix.columns),
-        "similarity": np.round(matrix.to_numpy(), 6).tolist(),
-        "comparator": table["comparator"].iloc[0],
-        "brain": [
-            _encoded(take_conditions(brain.vector(row), shown))
-            for row in brain.mean_session_rows().values()
-        ],
-        "model": [
-            _encoded(take_conditions(model.vector(row), shown))
-            for model in models
-            for row in model.first_rows("layer").values()
-        ],
-    }
-    note = f"{len(shown)} {called}, sorted by group."
-    if len(shown) < brain.n_images:
-        note = (
-            f"{len(shown)} of {brain.n_images:,} {called}, spread evenly over the groups; the "
-            "table is computed from all."
-        )
+    heading = f"{title}{' (simulated data)' if simulated else ''}: RDM explorer"
+    pictures = [thumbnail(stimuli.image(i)) for i in shown.tolist()] if stimuli else []
+    names = {"called": called, "labels": [labels[i] for i in shown], "thumbnails": pictures}
+    data = names | _numbers(table, brain, models, shown)
     replacements = {
-        "__TITLE__": html.escape(
-            f"{title}{' (simulated data)' if simulated else ''}: RDM explorer"
-        ),
-        "__NOTE__": html.escape(note),
+        "__TITLE__": html.escape(heading),
+        "__NOTE__": html.escape(_note(len(shown), brain.n_images, called)),
         "__CALLED__": html.escape(called),
         # A label that holds </script> must not end the data.
         "__DATA__": json.dumps(data).replace("</", "<\\/"),
@@ -92,6 +68,37 @@ def explorer_page(
     for mark, text in replacements.items():
         template = template.replace(mark, text)
     return template
+
+
+def _numbers(
+    table: pd.DataFrame, brain: RDMStore, models: Sequence[RDMStore], shown: np.ndarray
+) -> dict:
+    """Return similarities of all images, and the RDMs and groups of those shown."""
+    matrix = similarity_matrix(table)
+    rows = {
+        "brain": [(brain, row) for row in brain.mean_session_rows().values()],
+        "model": [(model, row) for model in models for row in model.first_rows("layer").values()],
+    }
+    return {
+        "groups": [brain.groups[i] for i in shown],
+        "rois": list(matrix.index),
+        "layers": list(matrix.columns),
+        "similarity": np.round(matrix.to_numpy(), 6).tolist(),
+        "comparator": table["comparator"].iloc[0],
+        **{
+            side: [_encoded(take_conditions(store.vector(row), shown)) for store, row in places]
+            for side, places in rows.items()
+        },
+    }
+
+
+def _note(n_shown: int, n_images: int, called: str) -> str:
+    if n_shown == n_images:
+        return f"{n_shown} {called}, sorted by group."
+    return (
+        f"{n_shown} of {n_images:,} {called}, spread evenly over the groups; the table is computed "
+        "from all."
+    )
 
 
 def shown_images(groups: Sequence[str]) -> np.ndarray:

@@ -36,7 +36,7 @@ def test_figure_of_a_job_is_written_with_its_caption_and_closed(tmp_path, simula
     )
     figure, axes = plt.subplots()
     axes.plot([0, 1])
-    write_figure(job, figure, "Lab, n = 8. ")
+    write_figure(job, figure, "Lab, n = 8.")
     assert Image.open(files["png"]).size[0] > 100
     assert "<svg" in (tmp_path / "figure.svg").read_text()
     assert (tmp_path / "figure.rst").read_text() == caption

@@ -114,6 +114,13 @@ def wrapped(labels: Sequence[str], width: int = 13) -> list[str]:
     return ["\n".join(broken).replace("_ ", "_") for broken in lines]
 
 
+def legend_below(figure: plt.Figure, panel: plt.Axes, n_columns: int) -> None:
+    """Write a panel's legend below the figure, each label once."""
+    handles, labels = panel.get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=n_columns)
+
+
 def layer_colours(n_layers: int) -> list[tuple]:
     """Return colours for consecutive layers, from early (dark) to late (light)."""
     return [tuple(colour) for colour in mpl.colormaps[SEQUENTIAL](np.linspace(0.05, 0.9, n_layers))]
