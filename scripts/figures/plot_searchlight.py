@@ -109,8 +109,9 @@ def plot_searchlight(
         panels[number][0].set_ylabel(wrapped([str(rows["layer"].iloc[number])])[0], labelpad=8)
         if with_glass:
             _draw_glass(figure, glass[number], one, significant, largest)
-    for panel, z in zip(panels[0], slices, strict=True):
-        panel.set_title(f"z = {round(maps[0].height(z))} mm", fontsize=7.5, pad=3)
+    for number, (panel, z) in enumerate(zip(panels[0], slices, strict=True)):
+        start = "" if number else "z = "
+        panel.set_title(f"{start}{round(maps[0].height(z))} mm", fontsize=7, pad=3)
     for side, place in (("L", 0.0), ("R", 1.0)):
         panels[-1][0].text(
             *(place, -0.02, side),
@@ -171,11 +172,13 @@ def _draw_slice(
     shown = np.where(inside & (values > 0), values, np.nan)
     panel.imshow(shown.T, cmap=SEQUENTIAL, vmin=0, vmax=largest, **options)
     panel.add_collection(LineCollection(outline(inside), colors="0.5", linewidths=0.5))
+    # Small slices have thin lines.
+    fine = min(1.0, panel.get_position().width * panel.figure.get_figwidth())
     if significant[:, :, z].any():
         edges = outline(significant[:, :, z])
         # White below black: seen on dark and on light colours.
         for colour, width in (("white", 2.0), ("black", 1.0)):
-            panel.add_collection(LineCollection(edges, colors=colour, linewidths=width))
+            panel.add_collection(LineCollection(edges, colors=colour, linewidths=width * fine))
     panel.set(xlim=(-1, values.shape[0]), ylim=(-1, values.shape[1]))
 
 

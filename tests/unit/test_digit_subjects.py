@@ -1,5 +1,7 @@
 """Simulated subjects: planted geometries, found again by searchlight maps; null ones are not."""
 
+from pathlib import Path
+
 import nibabel
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import scipy.stats
 from scipy.spatial.distance import pdist, squareform
 
 from scripts.digits import simulate_digit_subjects
+from scripts.digits.check_map_recovery import check_map_recovery, within_reach
 from scripts.digits.simulate_digit_subjects import (
     AFFINE,
     GRID,
@@ -20,11 +23,13 @@ from scripts.digits.simulate_digit_subjects import (
     second_moments,
     simulate,
     simulate_betas,
+    truth_table,
 )
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.rdms import extract_patterns
 from workflow.lib.rdms.store import RDMStore, write_rdms
-from workflow.lib.searchlight.assignment import assign
+from workflow.lib.rsa.model_layers import ModelLayers
+from workflow.lib.searchlight.maps import BrainMaps
 from workflow.lib.searchlight.spheres import Searchlight, prepared_models, similarity_maps
 from workflow.lib.searchlight.statistics import (
     fisher_z,
@@ -40,8 +45,11 @@ LAYERS = [
     *("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3"),
     *("conv4_1", "conv4_2", "conv4_3", "conv5_1", "conv5_2", "conv5_3", "fc6", "fc8"),
 ]
-GROUPS = np.repeat(["initial", "middle", "later", "FC"], [4, 6, 3, 2])
-# A sphere reaches this far from its centre, in voxels; the blur about one more.
+LAYER_GROUPS = {
+    **{"initial": LAYERS[:4], "middle": LAYERS[4:10]},
+    **{"later": LAYERS[10:13], "FC": LAYERS[13:]},
+}
+# A sphere reaches this far from its centre, in voxels.
 SPHERE = 3
 UNSEEN_SEEDS = (101, 102, 103, 104, 105)
 
@@ -104,16 +112,6 @@ def models(stores):
 
 ROWS = {name: [*LAYERS, *CODES].index(region.layer) for name, region in REGIONS.items()}
 MASK = brain_mask()
-
-
-def distance_from(name):
-    """Distance of the brain's voxels from the middle of a region, in voxels."""
-    return np.linalg.norm(np.argwhere(MASK) - REGIONS[name].centre, axis=1)
-
-
-def in_reach():
-    """Voxels of the brain whose sphere may hold some of a region."""
-    return np.any([distance_from(name) <= RADIUS + SPHERE + 1 for name in REGIONS], axis=0)
 
 
 def searchlight(betas):
@@ -260,28 +258,45 @@ def maps_of_group(moments, models, seed, *, null_effect):
     return lights, np.stack(maps)
 
 
+def as_maps(values):
+    """Maps at the voxels of the brain as they are read from a file."""
+    volumes = np.full((len(values), *GRID), np.nan)
+    volumes[:, MASK] = values
+    return BrainMaps(Path("maps.nii.gz"), volumes, AFFINE)
+
+
+def labelled_regions():
+    masks = region_masks().values()
+    labels = sum(label * mask for label, mask in enumerate(masks, 1)).astype(float)
+    return BrainMaps(Path("truth.nii.gz"), labels[np.newaxis], AFFINE)
+
+
 @pytest.mark.parametrize("seed", UNSEEN_SEEDS)
 def test_maps_of_the_group_recover_the_planted_regions(tmp_path, seed):
     stores = model_stores(tmp_path, seed)
     models = np.concatenate([store.vectors() for store in stores]).astype(float)
-    planted = np.array(list(ROWS.values()))
     _, maps = maps_of_group(planted_moments(stores), models, seed, null_effect=False)
     z = fisher_z(maps)
-    found = map_sign_flip_test(z[:, planted], MASK, n_flips=256, rng=np.random.default_rng(0))
-    significant = found.test.p_tfce <= 0.05
-    regions = {name: mask[MASK] for name, mask in region_masks().items()}
-    for here, (name, region) in zip(significant, regions.items(), strict=True):
-        assert here[region].mean() > 0.9, name
-    # Where no sphere reaches a region: 5 % of maps may hold a voxel there.
-    assert significant[:, ~in_reach()].any(axis=1).sum() <= 2
-    # The code of animals and things is like no layer and no other code: nothing else is found.
-    animacy = significant[list(REGIONS).index("animacy")]
-    assert (distance_from("animacy")[animacy] <= RADIUS + SPHERE + 1).mean() > 0.9
-    winners = assign(z[:, : len(LAYERS)].mean(axis=0), GROUPS).group
-    names = dict(enumerate(dict.fromkeys(GROUPS)))
-    for name, group in {"early": "initial", "middle": "middle", "late": "FC"}.items():
-        core = distance_from(name) <= 2
-        assert np.mean([names[winner] == group for winner in winners[core]]) > 0.8, name
+    found = map_sign_flip_test(z, MASK, n_flips=256, rng=np.random.default_rng(0))
+    table = ModelLayers(stores).table.assign(volume=range(len(models)), alpha=0.05)
+    recovery = check_map_recovery(
+        truth_table(null_effect=False),
+        labelled_regions(),
+        as_maps(z.mean(axis=0)),
+        as_maps(found.test.p_tfce),
+        table,
+        groups={"vgg": LAYER_GROUPS},
+        radius=SPHERE,
+        unit="voxel",
+    ).set_index("region")
+    assert (recovery["sensitivity"] > 0.9).all()
+    assert (recovery["in_group"] > 0.6).all()
+    assert recovery["in_group"].mean() > 0.8
+    # All layers tell digits from objects: that code is found, and the best, in their regions too.
+    assert (recovery["overlap"].drop("versus") > 0.45).all()
+    assert recovery["overlap"].drop("versus").mean() > 0.6
+    assert (recovery["peak_mm"] <= 6).all()
+    assert (recovery["n_false"] < 0.05 * recovery["n_beyond"]).all()
 
 
 def test_null_subjects_and_groups_are_found_at_the_nominal_rate(stores, models):
@@ -310,3 +325,13 @@ def test_null_subjects_and_groups_are_found_at_the_nominal_rate(stores, models):
     low, high = scipy.stats.binom.interval(0.999, 80, 0.05)
     assert low <= n_found <= high
     assert n_groups < 4
+
+
+def test_reach_of_a_region_by_hand():
+    """Of one voxel: the sphere around it; at the border of the grid, what of it is on the grid."""
+    region = np.zeros((5, 5, 5), bool)
+    region[2, 2, 2] = True
+    assert within_reach(region, np.eye(4), 1, "voxel").sum() == 7
+    region = np.zeros((5, 5, 5), bool)
+    region[0, 0, 0] = True
+    assert within_reach(region, np.eye(4), 1, "voxel").sum() == 4

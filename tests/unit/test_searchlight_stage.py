@@ -1,5 +1,6 @@
 """From NIfTI betas to maps, tables and figures: a planted region, nulls, and what cannot be."""
 
+import json
 import re
 
 import nibabel
@@ -9,6 +10,7 @@ import pytest
 import scipy.stats
 
 from scripts.figures.plot_searchlight import Settings, plot_searchlight
+from scripts.figures.view_searchlight import view_searchlight
 from scripts.searchlight.compute_searchlight import compute_searchlight, subject_searchlight
 from scripts.searchlight.infer_searchlight_group import (
     clusters_of,
@@ -322,6 +324,36 @@ def test_a_subject_is_called_a_single_case_in_title_and_caption(planted, standar
     assert "99 permutations of the scenes" in caption
     assert f"voxels found: planted: {table['n_p_tfce'].iloc[0]}." in caption
     assert ("Glass brain" in caption) == standard_space
+
+
+@pytest.mark.parametrize("standard_space", [False, True])
+def test_a_page_shows_every_layer_with_and_without_what_is_not_significant(planted, standard_space):
+    folder, _, found = planted
+    light, maps, table = found["s1"]
+    for name in ("similarity", "p_tfce"):
+        write_maps(folder / f"{name}.nii.gz", maps[name], light.spheres.mask, AFFINE)
+    page = view_searchlight(
+        read_maps(folder / "similarity.nii.gz"),
+        read_maps(folder / "p_tfce.nii.gz"),
+        table.assign(model="net", layer=["first", "<second>"]),
+        title="Study",
+        simulated=True,
+        standard_space=standard_space,
+        called="scenes",
+    )
+    held = re.search(r'<script type="application/json" id="pages">(.*?)</script>', page, re.S)[1]
+    pages = json.loads(held)
+    assert list(pages) == ["all voxels above zero", "significant voxels"]
+    assert all(list(views) == ["first", "<second>"] for views in pages.values())
+    # Of the second model little or nothing is significant.
+    assert pages["all voxels above zero"]["<second>"] != pages["significant voxels"]["<second>"]
+    assert "<option>&lt;second&gt;</option>" in page
+    assert "subject s1, a single case" in page
+    assert "n = 16 scenes" in page
+    # Nothing is fetched: the page can be read without a network.
+    assert not re.search(
+        r'(src|href)="https?:', page + "".join(pages["significant voxels"].values())
+    )
 
 
 def test_a_group_without_a_test_says_so(group, tmp_path):

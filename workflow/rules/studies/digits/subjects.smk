@@ -2,7 +2,7 @@
 #
 # In: the RDMs of the trained network's layers and of the codes, over categories; maps of the group.
 # Out: <simulated>/<folder>/ with sub-<subject>_betas.nii.gz, observations.csv, mask.nii.gz,
-# region_<region>.nii.gz, truth.nii.gz and truth.csv; <results>/<study>/tables/recovery.{csv,html}.
+# region_<region>.nii.gz, truth.nii.gz and truth.csv; <results>/<study>/tables/map_recovery.{csv,html}.
 
 
 include: "subjects_functions.smk"
@@ -50,19 +50,17 @@ rule check_map_recovery:
         mean_z="<results>/{study}/maps/mean_z_group.nii.gz",
         p=searchlight_p,
         table="<results>/{study}/tables/searchlight_group.csv",
-        assignment="<results>/{study}/maps/assignment_group_vgg.nii.gz",
-        layers="<results>/{study}/tables/assignment_group_vgg.csv",
     output:
-        table="<results>/{study}/tables/recovery.csv",
+        table="<results>/{study}/tables/map_recovery.csv",
         html=report(
-            "<results>/{study}/tables/recovery.html",
+            "<results>/{study}/tables/map_recovery.html",
             caption="../../../report/map_recovery_table.rst",
             category="{study}",
             subcategory="Tables",
             labels={"item": "planted and found regions"},
         ),
     log:
-        "<logs>/{study}/tables/recovery.log",
+        "<logs>/{study}/tables/map_recovery.log",
     wildcard_constraints:
         study=WITH_PLANTED_REGIONS,
     conda:
@@ -72,6 +70,7 @@ rule check_map_recovery:
         mem_mb=1500,
         runtime=10,
     params:
+        layer_groups=lambda wildcards: {"vgg": digits_setting("layer_groups")(wildcards)},
         radius=setting("searchlight", "radius"),
         unit=setting("searchlight", "unit"),
         code=script_digest("digits/check_map_recovery.py"),

@@ -38,7 +38,7 @@ def planted_file(name):
 def recovery_targets():
     """Return the tables of planted and found regions of the selected studies."""
     return [
-        f"<results>/{study}/tables/recovery.html"
+        f"<results>/{study}/tables/map_recovery.html"
         for study in STUDIES
         if study in SIMULATED_SUBJECTS and "searchlight" in config["rsa"][study]
     ]
