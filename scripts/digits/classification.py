@@ -28,7 +28,7 @@ from scripts.digits.vgg import VGG
 from workflow.lib.errors import InputError
 from workflow.lib.features.devices import autocast
 from workflow.lib.seeds import generator
-from workflow.lib.training.loop import VALIDATION
+from workflow.lib.training.history import VALIDATION
 
 # Training images as they are, seen by the network after an epoch: what accuracy on validation
 # images is to be compared with, other than that of `TRAINING`, with dropout, of changed images.

@@ -97,7 +97,11 @@ def train(
         seed=seed,
         purpose=name,
         checkpoint=checkpoint,
-        settings={**asdict(settings), "images": digest_of(training, validation)},
+        settings={
+            **asdict(settings),
+            "classes": settings.classes,
+            "images": digest_of(training, validation),
+        },
         save_every=save_every,
     )
     trained = Trained(task.network.eval(), settings.classes, scaling)

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from workflow.lib.errors import InputError
-from workflow.lib.training.loop import TRAINING, VALIDATION, fit
+from workflow.lib.training.history import TRAINING, VALIDATION
+from workflow.lib.training.loop import fit
 
 N, N_FEATURES, BATCH = 96, 6, 16
 

@@ -22,10 +22,9 @@ from tqdm import tqdm
 from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
 from workflow.lib.seeds import generator
+from workflow.lib.training.history import TRAINING, VALIDATION
 
 log = logging.getLogger(__name__)
-
-TRAINING, VALIDATION = "training", "validation"
 
 
 class Stateful(Protocol):

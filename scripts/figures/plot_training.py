@@ -1,0 +1,101 @@
+"""Draw the learning curves of a network: every measure over epochs, a line per part of the data."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+
+from workflow.lib.jobs import script_job
+from workflow.lib.plotting import MUTED, PAGE_WIDTH, save_figure, titled, use_style
+from workflow.lib.tables import read_table
+from workflow.lib.training.history import TRAINING, VALIDATION
+
+HEIGHT = 2.5
+ACCURACY = "accuracy"
+
+
+def plot_training(
+    history: pd.DataFrame, *, title: str, simulated: bool, chance: float | None = None
+) -> tuple[plt.Figure, str]:
+    """Draw a panel per measure, and return the figure and its caption.
+
+    Parameters
+    ----------
+    history : DataFrame, rows of `workflow.lib.training.loop.fit`
+        epoch, part, measure, value.
+    title : name of the study
+    simulated : whether the data is simulated
+    chance : accuracy of a guess, drawn where accuracy is measured
+    """
+    measures = list(dict.fromkeys(history["measure"]))
+    styles = _styles(list(dict.fromkeys(history["part"])))
+    use_style()
+    figure, panels = plt.subplots(
+        1,
+        len(measures),
+        figsize=(min(PAGE_WIDTH, 2.4 * len(measures) + 0.4), HEIGHT),
+        layout="constrained",
+        squeeze=False,
+    )
+    for axes, measure in zip(panels.flat, measures, strict=True):
+        rows = history[history["measure"] == measure]
+        for part, of_part in rows.groupby("part", sort=False):
+            axes.plot(of_part["epoch"], of_part["value"], label=part, **styles[part])
+        if measure == ACCURACY and chance is not None:
+            axes.axhline(chance, color="black", lw=0.7, ls=":", label="chance")
+        if measure == ACCURACY:
+            axes.set_ylim(0, 1.02)
+        else:
+            axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("epoch")
+        axes.set_title(measure)
+    entries = {
+        label: handle
+        for axes in panels.flat
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=len(entries))
+    figure.suptitle(f"{titled(title, simulated=simulated)}: training")
+    return figure, _caption(history, measures, chance)
+
+
+def _styles(parts: list[str]) -> dict[str, dict]:
+    """Return how the line of each part looks: by dash and marker as well as by colour."""
+    fixed = {
+        VALIDATION: {"color": "C0", "lw": 1.6, "marker": "o", "ms": 3},
+        TRAINING: {"color": MUTED, "lw": 1.2, "ls": "--"},
+    }
+    others = [part for part in parts if part not in fixed]
+    return fixed | {
+        part: {"color": f"C{i + 1}", "lw": 1.2, "marker": "s^vD"[i % 4], "ms": 2.5}
+        for i, part in enumerate(others)
+    }
+
+
+def _caption(history: pd.DataFrame, measures: list[str], chance: float | None) -> str:
+    n_epochs = int(history["epoch"].max())
+    last = history[(history["epoch"] == n_epochs) & (history["part"] == VALIDATION)]
+    values = ", ".join(f"{row.measure} {row.value:.3g}" for row in last.itertuples())
+    guess = f"; dotted: chance, {chance:.3g}" if chance is not None and ACCURACY in measures else ""
+    return (
+        f"Learning curves over {n_epochs} epochs: {', '.join(measures)}. Dashed: means over the "
+        "training steps of an epoch, taken while the network changes, with dropout and changed "
+        "images; other lines: after the epoch, in evaluation mode. On validation data, which is "
+        f"not trained on, after the last epoch: {values}{guess}."
+    )
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        figure, caption = plot_training(
+            read_table(snakemake.input[0]),
+            title=snakemake.params.title,
+            simulated=snakemake.params.simulated,
+            chance=snakemake.params.chance,
+        )
+        save_figure(
+            figure,
+            caption,
+            simulated=snakemake.params.simulated,
+            **dict(snakemake.output.items()),
+        )

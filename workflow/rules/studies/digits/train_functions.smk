@@ -1,0 +1,65 @@
+# Functions of training: simulated images, weights to begin with, and what a run shows of it.
+
+# Memory in MB that training takes beside its images: weights, gradients, Adam's two moments, and
+# the activations of a batch.
+TRAINING_MB = {"vgg16": 14_000, "vgg_small": 2_000}
+TRAINING_MINUTES = {"vgg16": 24 * 60, "vgg_small": 60}
+# Two threads train the small network a quarter faster than one, and leave no core to others; with
+# one, the trained network is the same however many cores there are.
+TRAINING_THREADS = {"vgg16": 8, "vgg_small": 1}
+
+
+def digit_simulations():
+    """Return folder -> entry of the simulated digits studies."""
+    return {
+        entry["simulation"]["folder"]: entry
+        for entry in config["digits"].values()
+        if entry["source"] == "simulated"
+    }
+
+
+def simulated_images(wildcards):
+    folder = config["digits"][wildcards.study]["simulation"]["folder"]
+    return f"<simulated>/{folder}/images/{wildcards.part}.npz"
+
+
+def simulated_numbers(wildcards):
+    """Return how many images of each category every part of a simulation gets."""
+    images = digit_simulations()[wildcards.folder]["images"]
+    return {part: images[part] for part in ("train", "validation", "stimuli")}
+
+
+def initial_weights(wildcards):
+    """Return the file with the weights that training begins with, if they come from a file."""
+    weights = config["digits"][wildcards.study]["network"]["weights"]
+    return [] if weights in ("torchvision", "untrained") else weights
+
+
+def training_mb(wildcards, attempt):
+    """Return a memory request for the network and all images of training and validation."""
+    entry = config["digits"][wildcards.study]
+    images, n_categories = entry["images"], len(digits_categories(wildcards))
+    # Three bytes of a pixel, once as they are read and once more while they are.
+    n_images = n_categories * (images["train"] + images["validation"])
+    bytes_of_images = 2 * 3 * n_images * images["side"] ** 2
+    return (TRAINING_MB[entry["network"]["size"]] + int(bytes_of_images / 1e6)) * 2 ** (attempt - 1)
+
+
+def training_minutes(wildcards):
+    return TRAINING_MINUTES[config["digits"][wildcards.study]["network"]["size"]]
+
+
+def training_threads(wildcards):
+    return TRAINING_THREADS[config["digits"][wildcards.study]["network"]["size"]]
+
+
+def training_targets():
+    """Return the figures and tables of training of the selected studies."""
+    return [
+        f"<results>/{study}/{file}"
+        for study in DIGITS
+        for file in ("figures/training.png", "figures/confusion.png", "tables/accuracy.html")
+    ]
+
+
+STUDY_TARGETS.append(training_targets)
