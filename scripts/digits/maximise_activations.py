@@ -451,6 +451,7 @@ def _maximised(
         label=names[units] if is_class else np.repeat("", len(units)),
         activation=activations[layer][rows, units].numpy(),
         highest_seen=seen.amax(dim=0)[units].numpy(),
+        n_seen=np.full(len(units), len(seen)),
         probability=(
             probabilities[rows, units] if is_class else np.full(len(units), np.nan, np.float32)
         ),
@@ -467,6 +468,7 @@ def _joined(parts: Sequence[Maximised], side: int) -> Maximised:
         label=np.zeros(0, "U1"),
         activation=np.zeros(0, np.float32),
         highest_seen=np.zeros(0, np.float32),
+        n_seen=np.zeros(0, int),
         probability=np.zeros(0, np.float32),
         predicted=np.zeros(0, "U1"),
     )

@@ -25,6 +25,8 @@ class Maximised:
         Of the unit to the image, mean over places, not rectified.
     highest_seen : float32 array (n,)
         The highest activation of the unit to any validation image.
+    n_seen : int array (n,)
+        Validation images.
     probability : float32 array (n,)
         That the network gives to the category of a class unit; NaN for filters.
     predicted : str array (n,)
@@ -37,6 +39,7 @@ class Maximised:
     label: np.ndarray
     activation: np.ndarray
     highest_seen: np.ndarray
+    n_seen: np.ndarray
     probability: np.ndarray
     predicted: np.ndarray
 

@@ -1,0 +1,118 @@
+"""Draw images that drive single units the most: one of each class, or filters layer by layer."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from scripts.digits.maximised import Maximised, read_maximised
+from workflow.lib.jobs import script_job
+from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
+
+N_COLUMNS = 5
+# Between the images of a panel, as a part of their side.
+GAP = 1 / 16
+
+
+def plot_maximised(maximised: Maximised, *, title: str, simulated: bool) -> tuple[plt.Figure, str]:
+    """Draw images of class units, each with its class, or images of filters, a panel per layer.
+
+    Parameters
+    ----------
+    maximised : Maximised
+        Class units (with labels), or filters.
+    title : name of the study
+    simulated : whether the data is simulated
+    """
+    use_style()
+    of_classes = bool(maximised.label[0])
+    figure, what = (_draw_classes if of_classes else _draw_filters)(maximised)
+    higher = int((maximised.activation > maximised.highest_seen).sum())
+    figure.suptitle(f"{titled(title, simulated=simulated)}: {what}")
+    caption = (
+        f"Images found by gradient ascent that drive single units the most, {_units(maximised)}. "
+        f"The activation, a mean over places before it is rectified, is higher than to any of "
+        f"{maximised.n_seen[0]:,} validation images for {higher:,} of {len(maximised):,} units."
+    )
+    return figure, caption + (_recognised(maximised) if of_classes else "")
+
+
+def _units(maximised: Maximised) -> str:
+    """Return what units are shown, for the caption."""
+    if maximised.label[0]:
+        return f"one for each of {len(maximised)} classes"
+    layers, counts = np.unique(maximised.layer, return_counts=True)
+    least, most = counts.min(), counts.max()
+    number = f"{most}" if least == most else f"{least} to {most}"
+    return f"{number} filters, drawn at random, of each of {len(layers)} layers"
+
+
+def _recognised(maximised: Maximised) -> str:
+    right = int((maximised.predicted == maximised.label).sum())
+    return (
+        f" The network takes {right:,} of them for their own class; percentages are the "
+        f"probabilities that it gives to it, and where it sees another class, that is named."
+    )
+
+
+def _draw_classes(maximised: Maximised) -> tuple[plt.Figure, str]:
+    n_columns = min(8, len(maximised))
+    n_rows = -(-len(maximised) // n_columns)
+    figure, axes = plt.subplots(
+        n_rows,
+        n_columns,
+        figsize=(PAGE_WIDTH, PAGE_WIDTH / n_columns * n_rows * 1.35 + 0.3),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for i, axis in zip(range(len(maximised)), axes.flat, strict=False):
+        axis.imshow(maximised.images[i], interpolation="nearest")
+        right = maximised.predicted[i] == maximised.label[i]
+        percent = f"{100 * maximised.probability[i]:.0f} %"
+        found = percent if right else f"seen as {maximised.predicted[i]}"
+        axis.set_title(f"{maximised.label[i]}\n{found}", fontsize=7.5)
+    return figure, "images that drive the class units"
+
+
+def _draw_filters(maximised: Maximised) -> tuple[plt.Figure, str]:
+    layers = list(dict.fromkeys(maximised.layer.tolist()))
+    n_columns = min(N_COLUMNS, len(layers))
+    n_rows = -(-len(layers) // n_columns)
+    figure, axes = plt.subplots(
+        n_rows,
+        n_columns,
+        figsize=(PAGE_WIDTH, PAGE_WIDTH / n_columns * n_rows * 1.15 + 0.3),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for layer, axis in zip(layers, axes.flat, strict=False):
+        axis.imshow(mosaic(maximised.images[maximised.layer == layer]), interpolation="nearest")
+        axis.set_title(layer)
+    return figure, "images that drive filters"
+
+
+def mosaic(images: np.ndarray) -> np.ndarray:
+    """Return images (n, side, side, 3) side by side, in as many rows as columns, white between."""
+    n, side = images.shape[:2]
+    n_columns = int(np.ceil(np.sqrt(n)))
+    n_rows = -(-n // n_columns)
+    step = side + max(1, round(GAP * side))
+    sheet = np.ones((n_rows * step, n_columns * step, 3), images.dtype)
+    for i, image in enumerate(images):
+        row, column = divmod(i, n_columns)
+        sheet[row * step : row * step + side, column * step : column * step + side] = image
+    gap = step - side
+    return sheet[:-gap, :-gap]
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        params = snakemake.params
+        figure, caption = plot_maximised(
+            read_maximised(snakemake.input.maximised),
+            title=params.title,
+            simulated=params.simulated,
+        )
+        write_figure(snakemake, figure, caption)
