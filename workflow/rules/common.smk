@@ -12,13 +12,20 @@ from workflow.lib.config.complete import complete_config, entries_of, study_name
 from workflow.lib.config.digits import all_categories
 from workflow.lib.config.merging import laid_over
 from workflow.lib.config.rsa import MODEL_KINDS, PARTIAL_COMPARATORS
-from workflow.lib.acquire.datasets import download_plan, find_file, load_datasets, small_families
+from workflow.lib.acquire.datasets import (
+    download_plan,
+    fetched_files,
+    find_file,
+    load_datasets,
+    small_families,
+)
 from workflow.lib.digest import code_digest
 from workflow.lib.errors import InputError
 from workflow.lib.acquire.kept_files import keep_files, release_files
 from workflow.lib.layout import (
     RESOURCES,
     find_source,
+    image_collections,
     image_paths,
     raw_files,
     raw_folder,
@@ -55,8 +62,8 @@ STUDY_TARGETS = []
 
 
 def all_registered():
-    """Return (dataset, path) of every raw file that the registry lists."""
-    return [(name, file.path) for name, dataset in DATASETS.items() for file in dataset.files]
+    """Return (dataset, path) of every raw file that the registry lists and that is fetched."""
+    return fetched_files(DATASETS, RESOURCES, config["mirror"])
 
 
 def script_digest(script):
@@ -275,12 +282,14 @@ def check_datasets():
     """Stop at a study whose dataset is not in the registry."""
     for name in study_names(config):
         for section, entry in entries_of(config, name).items():
-            known = entry["dataset"] in DATASETS or entry["dataset"] is None
-            if entry["source"] in ("mirror", "download") and not known:
-                raise WorkflowError(
-                    f"config, {section}.{name}.dataset: found {entry['dataset']!r}, expected one "
-                    f"of {', '.join(DATASETS)} (config/datasets.yaml)"
-                )
+            collections = [entry] if section == "rsa" else image_collections(entry)
+            for block in collections:
+                fetched = block["source"] in ("mirror", "download")
+                if fetched and block["dataset"] not in DATASETS:
+                    raise WorkflowError(
+                        f"config, {section}.{name}.dataset: found {block['dataset']!r}, expected "
+                        f"one of {', '.join(DATASETS)} (config/datasets.yaml)"
+                    )
 
 
 def datasets_of(source):

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.io
 from PIL import Image, UnidentifiedImageError
 
+from workflow.lib.acquire.archives import check_member, zip_errors
 from workflow.lib.errors import InputError, one_line
 from workflow.lib.rdms.alignment import IMAGE_SUFFIXES, positions
 from workflow.lib.rdms.array_files import numpy_errors
@@ -202,10 +203,8 @@ def _open_folder(folder: Path, block: Mapping) -> _Source:
 
 def _open_zip(folder: Path, block: Mapping) -> _Source:
     path = _existing(folder / block["files"])
-    try:
+    with zip_errors(path.name):
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise damaged(path.name, error) from error
     pattern = block.get("key") or "*"
     members = {
         member.filename: member
@@ -220,37 +219,19 @@ def _open_zip(folder: Path, block: Mapping) -> _Source:
             f"{len(archive.namelist())} files, expected some of {', '.join(sorted(SUFFIXES))}; "
             "correct `key` in the config"
         )
-    for name, member in members.items():
-        _check_member(path.name, name, member)
+    for member in members.values():
+        check_member(path.name, member, MAX_FILE_BYTES)
     files = sorted(members)
 
     def read(i: int) -> Image.Image:
         what = f"{path.name}, {files[i]}"
-        try:
-            # What a member says of its size may be a lie.
-            with archive.open(members[files[i]]) as file:
-                data = file.read(MAX_FILE_BYTES + 1)
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError) as error:
-            raise damaged(what, error) from error
+        # What a member says of its size may be a lie.
+        with zip_errors(what), archive.open(members[files[i]]) as file:
+            data = file.read(MAX_FILE_BYTES + 1)
         _check_file_size(what, len(data))
         return decoded(io.BytesIO(data), what)
 
     return _Source(path.name, len(files), read, lambda key: _file_names(files), files)
-
-
-def _check_member(archive: str, name: str, member: zipfile.ZipInfo) -> None:
-    parts = PurePosixPath(name.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts or re.match("[A-Za-z]:", name):
-        raise InputError(
-            f"{archive}: found the file name {name!r}, which leads out of the archive, expected "
-            "names below it; make the archive again"
-        )
-    if member.flag_bits & 1:
-        raise InputError(
-            f"{archive}, {name}: found an encrypted file, expected an open one; unpack it, and "
-            "make an archive without a password"
-        )
-    _check_file_size(f"{archive}, {name}", member.file_size)
 
 
 def _is_image_file(name: str) -> bool:
