@@ -112,7 +112,7 @@ def test_learning_curves_of_every_measure_and_part():
     history = pd.DataFrame(rows, columns=["epoch", "part", "measure", "value"])
     figure, caption = plot_training(history, title="t", simulated=False, chance=0.125)
     drawn = {
-        (axes.get_title(), line.get_label()): line.get_ydata().tolist()
+        (axes.get_title(), line.get_label()): list(line.get_ydata())
         for axes in figure.axes
         for line in axes.lines
     }
