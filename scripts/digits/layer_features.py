@@ -14,7 +14,8 @@ from workflow.lib.features.extraction import extract_features
 from workflow.lib.features.stimuli import Stimuli
 from workflow.lib.features.unit_blocks import UnitBlocks
 
-BATCH_SIZE = 32
+# All layers of a batch are held at once, and two batches: of the published size 54 MB an image.
+BATCH_SIZE = 8
 
 
 class LayerOutputs(nn.Module):

@@ -112,7 +112,13 @@ rule fit_codes_to_layers:
             subcategory="Tables",
             labels={"item": "joint fit of codes, layers"},
         ),
-        partition="<results>/{study}/tables/code_partition_layers.csv",
+        partition=report(
+            "<results>/{study}/tables/code_partition_layers.csv",
+            caption="../../../report/code_partition_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "shares of codes, layers"},
+        ),
     log:
         "<logs>/{study}/tables/code_fit_layers.log",
     benchmark:
@@ -148,8 +154,20 @@ use rule fit_codes_to_layers as fit_codes_to_brains with:
             subcategory="Tables",
             labels={"item": "joint fit of codes, regions"},
         ),
-        partition="<results>/{study}/tables/code_partition_brains.csv",
-        group="<results>/{study}/tables/code_fit_group.csv",
+        partition=report(
+            "<results>/{study}/tables/code_partition_brains.csv",
+            caption="../../../report/code_partition_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "shares of codes, regions"},
+        ),
+        group=report(
+            "<results>/{study}/tables/code_fit_group.csv",
+            caption="../../../report/code_group_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "joint fit of codes, group"},
+        ),
     log:
         "<logs>/{study}/tables/code_fit_brains.log",
     benchmark:
