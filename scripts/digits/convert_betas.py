@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from scripts.digits.published import AFFINE, BETAS, CATEGORIES, GRID
+from workflow.lib.arrays.numpy_files import numpy_errors
 from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
 from workflow.lib.jobs import script_job
-from workflow.lib.rdms.array_files import numpy_errors
 from workflow.lib.tables import write_table
 
 

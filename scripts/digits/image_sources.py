@@ -19,9 +19,9 @@ from PIL import Image
 
 from scripts.digits.published import CATEGORIES, IMAGE_VARIABLES
 from workflow.lib.acquire.archives import zip_errors
+from workflow.lib.arrays.numpy_files import numpy_errors
 from workflow.lib.errors import InputError, one_line
 from workflow.lib.features.stimuli import SUFFIXES, open_stimuli
-from workflow.lib.rdms.array_files import numpy_errors
 
 ANY = "any"
 ZIP = ".zip"

@@ -644,7 +644,7 @@ CONFIG_ERRORS = {
         {"rsa__lab__images__mach": "exact"},
         "config, rsa.lab.images",
         "the unknown key 'mach'",
-        "one of match, unmatched, min_common, groups",
+        "one of match, unmatched, called, min_common, groups",
         "did you mean 'match'",
     ),
     "unknown key at the top": (

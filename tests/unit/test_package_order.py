@@ -10,8 +10,8 @@ LIB = Path(__file__).parents[2] / "workflow" / "lib"
 ORDER = (
     *("errors", "files", "seeds", "threads", "captions", "digest", "jobs", "tables", "sources"),
     *("acquire", "layout", "config"),
-    *("rdms", "patterns", "features", "image_groups", "image_sets"),
-    *("rsa", "inference", "searchlight", "calibration"),
+    *("arrays", "rdms", "patterns", "features", "image_groups", "image_sets"),
+    *("rsa", "inference", "searchlight", "calibration", "embedding"),
     *("training", "prediction", "check", "plotting"),
 )
 

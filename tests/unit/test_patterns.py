@@ -21,6 +21,7 @@ from rsatoolbox.data.noise import cov_from_unbalanced
 from tests.unit.raw_files import cells, write_matlab73_variables
 from workflow.lib.errors import InputError
 from workflow.lib.patterns import images as pattern_images
+from workflow.lib.patterns.files import open_pattern_file
 from workflow.lib.patterns.preparation import (
     condition_means,
     noise_residuals,
@@ -1075,4 +1076,24 @@ def test_crossvalidation_needs_runs():
         found="observations without runs",
         expected="the run of each",
         advice="observations.run",
+    )
+
+
+def test_group_instead_of_an_array(tmp_path):
+    """The readers are shared with RDMs, the words are not."""
+    with h5py.File(tmp_path / "lab.h5", "w") as file:
+        file["s1/responses"] = np.eye(3)
+    with open_pattern_file(tmp_path / "lab.h5", "lab.h5", key="s1/responses") as opened:
+        np.testing.assert_array_equal(opened.array, np.eye(3))
+
+    def open_group():
+        with open_pattern_file(tmp_path / "lab.h5", "lab.h5"):
+            pass
+
+    assert_stops(
+        open_group,
+        where=r"lab\.h5, s1: ",
+        found="a group of 'responses'",
+        expected="an array of numbers",
+        advice="for example s1/<name>",
     )

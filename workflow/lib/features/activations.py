@@ -12,11 +12,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from workflow.lib.arrays.text import listed_names
 from workflow.lib.errors import InputError
-from workflow.lib.patterns.files import open_pattern_file
+from workflow.lib.patterns.files import PatternFile, open_pattern_file
 from workflow.lib.rdms.alignment import positions
-from workflow.lib.rdms.rdm_file import RDMFile
-from workflow.lib.rdms.source import listed_names
 from workflow.lib.sources import items_of
 
 # Activations of some images that are held at a time.
@@ -139,7 +138,7 @@ def read_activations(
                 )
 
 
-def _names(file: RDMFile, conditions: Mapping, folder: Path) -> tuple[list[str], bool]:
+def _names(file: PatternFile, conditions: Mapping, folder: Path) -> tuple[list[str], bool]:
     """Return the names of a file's images, and whether these lie along its last axis.
 
     Python users save images x units (x height x width), MATLAB users units x images as well. Where

@@ -15,12 +15,12 @@ import scipy.io
 from PIL import Image, UnidentifiedImageError
 
 from workflow.lib.acquire.archives import check_member, zip_errors
+from workflow.lib.arrays.array_file import damaged, one_of
+from workflow.lib.arrays.hdf5_files import matlab_chars
+from workflow.lib.arrays.numpy_files import numpy_errors
+from workflow.lib.arrays.text import as_strings, listed_names
 from workflow.lib.errors import InputError, one_line
 from workflow.lib.rdms.alignment import IMAGE_SUFFIXES, positions
-from workflow.lib.rdms.array_files import numpy_errors
-from workflow.lib.rdms.hdf5_files import matlab_chars
-from workflow.lib.rdms.rdm_file import as_strings, damaged, one_of
-from workflow.lib.rdms.source import listed_names
 from workflow.lib.tables import read_table
 
 SUFFIXES = {f".{suffix}" for suffix in IMAGE_SUFFIXES}

@@ -14,13 +14,14 @@ import h5py
 import numpy as np
 import scipy.io
 
+from workflow.lib.arrays.array_file import ArrayFile, one_of
+from workflow.lib.arrays.hdf5_files import HDF5File, hdf5_strings
+from workflow.lib.arrays.matlab_files import MatlabFile
+from workflow.lib.arrays.numpy_files import NumpyFile
+from workflow.lib.arrays.text import as_strings, is_number
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.observations import SEPARATORS, column_of, read_columns
 from workflow.lib.patterns.session import the_same
-from workflow.lib.rdms.array_files import NumpyRDMFile, is_number
-from workflow.lib.rdms.hdf5_files import HDF5RDMFile, hdf5_strings
-from workflow.lib.rdms.matlab_files import MatlabRDMFile
-from workflow.lib.rdms.rdm_file import RDMFile, as_strings, one_of
 from workflow.lib.sources import IMAGE_SUFFIXES, Axis, axes_of, axis_of, items_of
 
 # What observation descriptors and columns with the run are called, where the config does not say.
@@ -29,14 +30,18 @@ RUN_NAMES = ("run", "runs")
 MISSING = ("", "NA", "n/a")
 
 
-class _PatternArray:
-    """Makes a reader of RDM files a reader of patterns: any array of numbers will do."""
+class PatternFile(ArrayFile):
+    """Response patterns: an array of numbers of any shape, with names and runs if there are any.
+
+    Attributes
+    ----------
+    channels : dict, name -> array (n_channels,), or None
+        Labels of the channels, where the format has them.
+    """
 
     channels: dict[str, np.ndarray] | None = None
 
-    def _set_array(
-        self, array: np.ndarray | h5py.Dataset, rdm_axes: tuple[int, ...] | None = None
-    ) -> None:
+    def _set_array(self, array: np.ndarray | h5py.Dataset) -> None:
         if array.dtype.kind not in "fiub" or not array.shape:
             raise InputError(
                 f"{self.what}: found values of type {array.dtype} and shape {array.shape}, "
@@ -49,11 +54,11 @@ class _PatternArray:
         return None if key is None else self.stored_names(key)
 
 
-class NumpyPatternFile(_PatternArray, NumpyRDMFile):
+class NumpyPatternFile(PatternFile, NumpyFile):
     """.npy, or one array of an .npz."""
 
 
-class MatlabPatternFile(_PatternArray, MatlabRDMFile):
+class MatlabPatternFile(PatternFile, MatlabFile):
     """MATLAB v5 to v7."""
 
     def stored_names(self, key: str | None) -> list[str]:
@@ -65,7 +70,7 @@ class MatlabPatternFile(_PatternArray, MatlabRDMFile):
         return as_strings(scipy.io.loadmat(self.path, variable_names=[chosen])[chosen])
 
 
-class HDF5PatternFile(_PatternArray, HDF5RDMFile):
+class HDF5PatternFile(PatternFile, HDF5File):
     """rsatoolbox Dataset, plain HDF5, or MATLAB v7.3."""
 
     def _open_variable(self) -> None:
@@ -106,7 +111,7 @@ class HDF5PatternFile(_PatternArray, HDF5RDMFile):
         return super().stored_runs(key)
 
 
-class TablePatternFile(_PatternArray, RDMFile):
+class TablePatternFile(PatternFile):
     """.csv or .tsv: a header, a first column of conditions, other columns of numbers."""
 
     def _open(self) -> None:
@@ -144,7 +149,7 @@ class TablePatternFile(_PatternArray, RDMFile):
         return super().stored_runs(key if key is not None else self._run)
 
 
-def _open_mat(path: Path, key: str | None, field: str | None) -> RDMFile:
+def _open_mat(path: Path, key: str | None, field: str | None) -> PatternFile:
     reader = HDF5PatternFile if h5py.is_hdf5(path) else MatlabPatternFile
     return reader(path, key, field)
 
@@ -163,7 +168,7 @@ FORMATS = {
 @contextlib.contextmanager
 def open_pattern_file(
     path: Path, what: str, *, key: str | None = None, run: str | None = None
-) -> Iterator[RDMFile]:
+) -> Iterator[PatternFile]:
     """Open a file of patterns that is no image.
 
     Parameters
@@ -278,7 +283,7 @@ class ArraySession:
 class _Matrix:
     """Observations and channels in an array, at one place along its other axes."""
 
-    file: RDMFile
+    file: PatternFile
     place: tuple[int | slice, ...]
 
     @property
@@ -304,7 +309,7 @@ class _Matrix:
 
 
 def _place(
-    file: RDMFile, axes: Sequence[Axis], labels: Mapping[str, str]
+    file: PatternFile, axes: Sequence[Axis], labels: Mapping[str, str]
 ) -> tuple[int | slice, ...]:
     """Return the index of the two-dimensional array of a subject and session."""
     shape = file.array.shape
@@ -340,7 +345,7 @@ def _position(what: str, axis: Axis, label: str, lengths: Sequence[int]) -> int:
     return position
 
 
-def _with_descriptor(file: RDMFile, axis: Axis, roi: str) -> np.ndarray:
+def _with_descriptor(file: PatternFile, axis: Axis, roi: str) -> np.ndarray:
     """Return the channels of an ROI, bool array (n_channels,)."""
     channels = {name: values.astype(str) for name, values in (file.channels or {}).items()}
     names = [axis.descriptor] if axis.descriptor else list(channels)

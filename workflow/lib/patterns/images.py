@@ -13,9 +13,9 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
+from workflow.lib.arrays.text import listed_names
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.session import the_same
-from workflow.lib.rdms.source import listed_names
 from workflow.lib.sources import axis_of, condition_files, filled, items_of
 
 # Images and masks lie on one grid if their affines agree to this, in mm: programs round them

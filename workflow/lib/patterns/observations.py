@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow.lib.arrays.text import listed_names
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.session import Session
-from workflow.lib.rdms.source import listed_names
 from workflow.lib.sources import filled
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}

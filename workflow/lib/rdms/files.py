@@ -13,12 +13,70 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
+import numpy as np
 
+from workflow.lib.arrays.array_file import one_of
+from workflow.lib.arrays.hdf5_files import HDF5File, hdf5_strings
+from workflow.lib.arrays.matlab_files import MatlabFile
+from workflow.lib.arrays.numpy_files import NumpyFile
 from workflow.lib.errors import InputError
-from workflow.lib.rdms.array_files import NumpyRDMFile, TableRDMFile
-from workflow.lib.rdms.hdf5_files import HDF5RDMFile
-from workflow.lib.rdms.matlab_files import MatlabRDMFile
-from workflow.lib.rdms.rdm_file import RDMFile
+from workflow.lib.rdms.rdm_file import ArrayRDMFile, RDMFile
+from workflow.lib.rdms.table_files import TableRDMFile
+
+
+class NumpyRDMFile(ArrayRDMFile, NumpyFile):
+    """.npy, or one array of an .npz."""
+
+
+class MatlabRDMFile(ArrayRDMFile, MatlabFile):
+    """MATLAB v5 to v7: a numeric array, or a struct array with an RDM in one of its fields."""
+
+
+class HDF5RDMFile(ArrayRDMFile, HDF5File):
+    """Plain HDF5, rsatoolbox HDF5, or MATLAB v7.3."""
+
+    def _open_variable(self) -> None:
+        if self._is_rsatoolbox() and self.key in (None, "dissimilarities"):
+            self._open_rsatoolbox()
+        else:
+            super()._open_variable()
+
+    def _is_rsatoolbox(self) -> bool:
+        return (
+            "pattern_descriptors" in self._file
+            and isinstance(self._file.get("dissimilarities"), h5py.Dataset)
+            and self._file["dissimilarities"].ndim == 2
+        )
+
+    def _open_rsatoolbox(self) -> None:
+        self.what = self.path.name
+        # Always (n_rdms, n_pairs), even where both numbers are equal.
+        self._set_array(self._file["dissimilarities"], rdm_axes=(1,))
+        self.descriptors = {
+            name: np.array(values)
+            for name, values in hdf5_strings(self._file.get("rdm_descriptors")).items()
+        }
+
+    def stored_names(self, key: str | None) -> list[str]:
+        """Return an rsatoolbox pattern descriptor, or the strings of another variable."""
+        if "pattern_descriptors" in self._file:
+            return self._pattern_descriptor(key)
+        return super().stored_names(key)
+
+    def _pattern_descriptor(self, key: str | None) -> list[str]:
+        found = hdf5_strings(self._file["pattern_descriptors"])
+        # rsatoolbox adds a running index; it names positions, not images.
+        candidates = [name for name in found if name != "index"]
+        # A label that images share (their category) cannot be what names them.
+        unique = [name for name in candidates if len(set(found[name])) == len(found[name])]
+        chosen = one_of(
+            key,
+            unique if key is None and unique else candidates,
+            self.path.name,
+            "pattern descriptor",
+            "conditions.key",
+        )
+        return found[chosen]
 
 
 def _open_mat(path: Path, key: str | None, field: str | None) -> RDMFile:

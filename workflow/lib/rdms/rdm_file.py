@@ -1,4 +1,4 @@
-"""What all formats of RDM files share: axes over RDMs, checks, names, and errors."""
+"""RDMs in files of any format: axes over RDMs, and checks of each."""
 
 import contextlib
 import itertools
@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from workflow.lib.arrays.array_file import ArrayFile, damaged
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.vectors import as_floats, check_dissimilarities, n_conditions, to_condensed
 
@@ -19,53 +20,32 @@ IF_NO_RDMS = (
 )
 
 
-class RDMFile:
+class RDMFile(ArrayFile):
     """RDMs in one variable of one file.
 
     Attributes
     ----------
-    what : str
-        The file (and variable) as errors name it.
     shape : tuple of int
         Axes over RDMs; () for a file with a single RDM.
     descriptors : dict, name -> array of str of size prod(shape)
         Labels of the RDMs, where the format has them.
     """
 
+    contents = "RDMs"
+    usual_field = "RDM"
+
     def __init__(self, path: Path, key: str | None, field: str | None) -> None:
-        self.path, self.key, self.field = path, key, field
-        self.what = path.name if key is None else f"{path.name}, {key}"
         self.shape: tuple[int, ...] = ()
-        self.descriptors: dict[str, np.ndarray] = {}
-        self._open()
+        super().__init__(path, key, field)
         # A struct whose field holds several RDMs has fewer labels than RDMs: they name no RDM.
         n_rdms = math.prod(self.shape)
         self.descriptors = {
             name: values for name, values in self.descriptors.items() if len(values) == n_rdms
         }
 
-    def _open(self) -> None:
-        raise NotImplementedError
-
     def _raw(self, index: tuple[int, ...]) -> np.ndarray:
         """Return one RDM as stored: square, or condensed with any singleton axes."""
         raise NotImplementedError
-
-    def stored_names(self, key: str | None) -> list[str]:
-        """Return the names of the conditions that the file itself holds.
-
-        Parameters
-        ----------
-        key : str or None
-            Descriptor or variable with the names; None to look for the only candidate.
-        """
-        raise InputError(
-            f"{self.what}: found no names of conditions in this format, expected `conditions: "
-            "{from: list, file: ...}` or, if all files share one order, `{from: order}`"
-        )
-
-    def close(self) -> None:
-        """Release the file."""
 
     def vector(self, index: Sequence[int]) -> np.ndarray:
         """Return one RDM as a checked condensed vector, (n_pairs,) in its stored dtype."""
@@ -103,8 +83,6 @@ class RDMFile:
 
 class ArrayRDMFile(RDMFile):
     """RDMs in a numeric array, square or condensed, with axes over RDMs before or after them."""
-
-    array: np.ndarray | h5py.Dataset
 
     def _set_array(
         self, array: np.ndarray | h5py.Dataset, rdm_axes: tuple[int, ...] | None = None
@@ -198,14 +176,6 @@ def _not_numbers(what: str, values: np.ndarray | h5py.Dataset) -> InputError:
     )
 
 
-def damaged(what: str, error: Exception) -> InputError:
-    """Return the error for a file that another library could not read."""
-    return InputError(
-        f"{what}: found data that cannot be read ({error}), expected a whole file; download or "
-        "copy it again"
-    )
-
-
 @contextlib.contextmanager
 def _naming(what: str) -> Iterator[None]:
     """Put the file in front of an error about a number of pairs, which does not know it."""
@@ -214,63 +184,3 @@ def _naming(what: str) -> Iterator[None]:
     except InputError as error:
         known = str(error).startswith(what)
         raise InputError(str(error) if known else f"{what}: {error}{IF_NO_RDMS}") from None
-
-
-def stacked(arrays: list[np.ndarray], shape: tuple[int, ...], what: str) -> np.ndarray:
-    """Return equally shaped RDMs as one array (*shape, ...)."""
-    shapes = {array.shape for array in arrays}
-    if len(shapes) != 1:
-        raise InputError(
-            f"{what}: found RDMs of {len(shapes)} different shapes {sorted(shapes)}, expected one "
-            "shape; keep conditions apart that not all of them have"
-        )
-    return np.stack(arrays).reshape(*shape, *shapes.pop())
-
-
-def one_of(
-    wanted: str | None, available: Sequence[str], where: str, kind: str, setting: str
-) -> str:
-    """Return the wanted name, or the only one there is.
-
-    Parameters
-    ----------
-    wanted : str or None
-        What the config names, if it does.
-    available : sequence of str
-    where, kind, setting : str
-        How errors name the file, what the names stand for, and the config key to correct.
-
-    Raises
-    ------
-    InputError
-        There is no such name, or no way to choose.
-    """
-    if wanted is None and kind == "struct field" and "RDM" in available:
-        return "RDM"
-    if wanted is None and len(available) == 1:
-        return available[0]
-    if wanted in available:
-        return str(wanted)
-    listed = ", ".join(map(repr, available)) or "none"
-    found = f"several ({listed})" if wanted is None and available else listed
-    expected = "one" if wanted is None else repr(wanted)
-    raise InputError(
-        f"{where}: found {kind}: {found}; expected {expected}; name it by `{setting}` in the config"
-    )
-
-
-def as_strings(values: np.ndarray) -> list[str]:
-    """Return the values of an array of any shape and type, such as a MATLAB cell array, as str."""
-    flat = np.asarray(values).ravel()
-    return [as_string(value).strip() for value in flat]
-
-
-def as_string(value: object) -> str:
-    """Return one value of such an array as str; whole numbers without a point."""
-    if isinstance(value, np.ndarray):  # a cell of a MATLAB cell array
-        return as_string(value.item()) if value.size == 1 else "".join(map(str, value.ravel()))
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace")
-    if isinstance(value, np.floating) and value == np.rint(value):
-        return str(int(value))  # MATLAB numbers its sessions 1.0 and 2.0
-    return str(value)

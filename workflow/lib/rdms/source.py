@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from workflow.lib.arrays.text import listed_names
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.alignment import positions
 from workflow.lib.rdms.files import open_rdm_file
@@ -118,39 +118,6 @@ def condition_names(rdm_file: RDMFile, conditions: Mapping, folder: Path) -> lis
             f"{IF_NO_RDMS}"
         )
     return names
-
-
-def listed_names(path: Path, column: str | None) -> list[str]:
-    """Return the names in a list of conditions: its lines, or a column of a .csv or .tsv.
-
-    Raises
-    ------
-    InputError
-        The file is missing, not text, or lacks the column.
-    """
-    if not path.is_file():
-        raise InputError(
-            f"{path}: found no such file, expected a list of condition names; correct "
-            "`conditions.file` in the config"
-        )
-    try:
-        if column is None:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-            return [line.strip() for line in lines if line.strip()]
-        separator = "\t" if path.suffix.lower() == ".tsv" else ","
-        # Conditions may well be called NA, None or null.
-        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
-    except ValueError as error:
-        raise InputError(
-            f"{path.name}: found no readable text ({' '.join(str(error).split())}), expected a "
-            "list of condition names; export it again as UTF-8 text"
-        ) from error
-    if column not in table:
-        raise InputError(
-            f"{path.name}: found the columns {', '.join(table.columns)}, expected {column!r}; "
-            "correct `conditions.column` in the config"
-        )
-    return [name.strip() for name in table[column]]
 
 
 def _locate(rdm_file: RDMFile, axes: Sequence[Axis], labels: Mapping[str, str]) -> tuple[int, ...]:

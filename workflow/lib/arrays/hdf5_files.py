@@ -1,16 +1,17 @@
-"""RDMs in HDF5 files: plain ones, those of rsatoolbox, and MATLAB's from version 7.3 on."""
+"""Arrays in HDF5 files: plain ones, and MATLAB's from version 7.3 on."""
 
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from workflow.lib.arrays.array_file import ArrayFile, damaged, one_of, stacked
+from workflow.lib.arrays.text import as_strings
 from workflow.lib.errors import InputError
-from workflow.lib.rdms.rdm_file import ArrayRDMFile, as_strings, damaged, one_of, stacked
 
 
-class HDF5RDMFile(ArrayRDMFile):
-    """Plain HDF5, rsatoolbox HDF5, or MATLAB v7.3 (which is HDF5 with its axes reversed)."""
+class HDF5File(ArrayFile):
+    """Plain HDF5, or MATLAB v7.3 (which is HDF5 with its axes reversed)."""
 
     def _open(self) -> None:
         self._file = _open_hdf5(self.path)
@@ -24,9 +25,6 @@ class HDF5RDMFile(ArrayRDMFile):
             raise
 
     def _open_variable(self) -> None:
-        if self._is_rsatoolbox() and self.key in (None, "dissimilarities"):
-            self._open_rsatoolbox()
-            return
         variables = [name for name in self._file if not name.startswith("#")]
         # A key may lead into groups: subject1/rdm.
         inside = self.key is not None and self.key in self._file
@@ -39,7 +37,7 @@ class HDF5RDMFile(ArrayRDMFile):
         elif isinstance(item, h5py.Group):
             raise InputError(
                 f"{self.what}: found a group of {', '.join(map(repr, item)) or 'nothing'}, "
-                f"expected an array of RDMs; name it by `key`, for example {key}/<name>"
+                f"expected an array of {self.contents}; name it by `key`, for example {key}/<name>"
             )
         elif kind == "cell":
             self._set_array(self._stacked(item))
@@ -47,24 +45,8 @@ class HDF5RDMFile(ArrayRDMFile):
             # MATLAB writes the last axis first.
             self._set_array(item[()].T if kind is not None else item)
 
-    def _is_rsatoolbox(self) -> bool:
-        return (
-            "pattern_descriptors" in self._file
-            and isinstance(self._file.get("dissimilarities"), h5py.Dataset)
-            and self._file["dissimilarities"].ndim == 2
-        )
-
-    def _open_rsatoolbox(self) -> None:
-        self.what = self.path.name
-        # Always (n_rdms, n_pairs), even where both numbers are equal.
-        self._set_array(self._file["dissimilarities"], rdm_axes=(1,))
-        self.descriptors = {
-            name: np.array(values)
-            for name, values in hdf5_strings(self._file.get("rdm_descriptors")).items()
-        }
-
     def _open_struct_array(self, group: h5py.Group) -> None:
-        field = one_of(self.field, list(group), self.what, "struct field", "field")
+        field = self._field_of(list(group))
         item = group[field]
         if isinstance(item, h5py.Group):
             raise InputError(
@@ -81,9 +63,11 @@ class HDF5RDMFile(ArrayRDMFile):
         """Return what the references of a cell or struct array point to, as one array."""
         items = [self._file[reference] for reference in references[()].T.flat]
         if not all(isinstance(item, h5py.Dataset) for item in items):
-            raise InputError(f"{self.what}: found structs in it, expected RDMs; flatten it")
+            raise InputError(
+                f"{self.what}: found structs in it, expected {self.contents}; flatten it"
+            )
         arrays = [item[()].T for item in items]
-        return stacked(arrays, references.shape[::-1], self.what)
+        return stacked(arrays, references.shape[::-1], self.what, self.contents)
 
     def _texts(self, item: h5py.Dataset | h5py.Group) -> list[str] | None:
         """Return the strings of a variable, None if it holds anything else."""
@@ -97,30 +81,13 @@ class HDF5RDMFile(ArrayRDMFile):
         return None if None in cells else ["".join(cell) for cell in cells]
 
     def stored_names(self, key: str | None) -> list[str]:
-        """Return an rsatoolbox pattern descriptor, or the strings of another variable."""
-        if "pattern_descriptors" in self._file:
-            return self._pattern_descriptor(key)
+        """Return the strings of another variable."""
         texts = {name: self._texts(item) for name, item in self._file.items() if name[0] != "#"}
         if key is not None and isinstance(self._file.get(key), h5py.Dataset):
             # Numbers can be names too, but only where the config says so.
             texts[key] = self._texts(self._file[key]) or as_strings(self._file[key][()])
         found = {name: names for name, names in texts.items() if names is not None}
         chosen = one_of(key, list(found), self.path.name, "variable of names", "conditions.key")
-        return found[chosen]
-
-    def _pattern_descriptor(self, key: str | None) -> list[str]:
-        found = hdf5_strings(self._file["pattern_descriptors"])
-        # rsatoolbox adds a running index; it names positions, not images.
-        candidates = [name for name in found if name != "index"]
-        # A label that images share (their category) cannot be what names them.
-        unique = [name for name in candidates if len(set(found[name])) == len(found[name])]
-        chosen = one_of(
-            key,
-            unique if key is None and unique else candidates,
-            self.path.name,
-            "pattern descriptor",
-            "conditions.key",
-        )
         return found[chosen]
 
     def close(self) -> None:

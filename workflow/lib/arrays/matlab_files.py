@@ -1,14 +1,15 @@
-"""RDMs in MATLAB files up to version 7; from 7.3 on they are HDF5."""
+"""Arrays in MATLAB files up to version 7; from 7.3 on they are HDF5."""
 
 import numpy as np
 import scipy.io
 
+from workflow.lib.arrays.array_file import ArrayFile, one_of, stacked
+from workflow.lib.arrays.text import as_string, as_strings
 from workflow.lib.errors import InputError
-from workflow.lib.rdms.rdm_file import ArrayRDMFile, as_string, as_strings, one_of, stacked
 
 
-class MatlabRDMFile(ArrayRDMFile):
-    """MATLAB v5 to v7: a numeric array, or a struct array with an RDM in one of its fields."""
+class MatlabFile(ArrayFile):
+    """MATLAB v5 to v7: an array, a cell array, or a struct array with arrays in one field."""
 
     def _open(self) -> None:
         try:
@@ -24,13 +25,15 @@ class MatlabRDMFile(ArrayRDMFile):
                 "expected one that MATLAB's save wrote; download or export it again"
             ) from error
         if variable.dtype == object:  # a cell array
-            self._set_array(stacked(list(variable.flat), variable.shape, self.what))
+            self._set_array(stacked(list(variable.flat), variable.shape, self.what, self.contents))
             return
         if variable.dtype.names is None:
             self._set_array(variable)
             return
-        field = one_of(self.field, list(variable.dtype.names), self.what, "struct field", "field")
-        self._set_array(stacked(list(variable[field].flat), variable.shape, self.what))
+        field = self._field_of(variable.dtype.names)
+        self._set_array(
+            stacked(list(variable[field].flat), variable.shape, self.what, self.contents)
+        )
         for name in variable.dtype.names:
             texts = [item for item in variable[name].flat if item.dtype.kind == "U"]
             if len(texts) == variable.size and all(text.size <= 1 for text in texts):
