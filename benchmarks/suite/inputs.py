@@ -29,6 +29,10 @@ class Sizes:
     n_resamples, n_permutations : int
     n_centres, n_conditions : int
         Of the searchlight.
+    n_brain_centres, brain_grid : int, tuple of three ints
+        Of the whole-brain searchlight: centres, and voxels along x, y and z.
+    n_categories, n_layers, n_codes : int
+        Its conditions, and its models: RDMs of layers, and binary ones of codes.
     """
 
     n_images: int = 2985
@@ -41,16 +45,24 @@ class Sizes:
     n_permutations: int = 1000
     n_centres: int = 20_005
     n_conditions: int = 60
+    n_brain_centres: int = 60_000
+    brain_grid: tuple[int, int, int] = (64, 76, 64)
+    n_categories: int = 16
+    n_layers: int = 15
+    n_codes: int = 5
 
 
 QUICK = Sizes(
-    n_images=300, n_voxels=100, n_resamples=20, n_permutations=20, n_centres=500, n_conditions=20
+    **{"n_images": 300, "n_voxels": 100, "n_resamples": 20, "n_permutations": 20},
+    **{"n_centres": 500, "n_conditions": 20, "n_brain_centres": 500, "brain_grid": (14, 16, 14)},
 )
 # Spheres reach this far from their centre, in voxels: 123 voxels. No voxel is between this and 3.16
 # away, so that sides that do not count the surface in are given a little more.
 RADIUS, RADIUS_OPEN = 3.0, 3.1
 TINY = Sizes(
-    n_images=14, n_voxels=30, n_resamples=6, n_permutations=6, n_centres=60, n_conditions=8
+    **{"n_images": 14, "n_voxels": 30, "n_resamples": 6, "n_permutations": 6},
+    **{"n_centres": 60, "n_conditions": 8, "n_brain_centres": 60, "brain_grid": (9, 11, 9)},
+    **{"n_categories": 8, "n_layers": 3, "n_codes": 2},
 )
 
 
@@ -120,25 +132,45 @@ def _rdms(patterns: np.ndarray) -> np.ndarray:
 
 
 def searchlight_inputs(sizes: Sizes) -> dict[str, np.ndarray]:
-    """Return a mask of `n_centres` voxels, the most compact there is, patterns and model RDMs.
+    """Return a ball of `n_centres` voxels, patterns and model RDMs; see `_searchlight_arrays`."""
+    rng = np.random.default_rng(SEED)
+    side = 2 * int(np.ceil((sizes.n_centres * 3 / (4 * np.pi)) ** (1 / 3))) + 3
+    features = rng.standard_normal((sizes.n_models, sizes.n_conditions, N_FEATURES))
+    return _searchlight_arrays((side,) * 3, sizes.n_centres, _rdms(features), rng)
+
+
+def brain_inputs(sizes: Sizes) -> dict[str, np.ndarray]:
+    """Return an ellipsoid of `n_brain_centres` voxels, patterns, and RDMs of layers and codes."""
+    rng = np.random.default_rng(SEED)
+    features = rng.standard_normal((sizes.n_layers, sizes.n_categories, N_FEATURES))
+    layers = _rdms(features)
+    # Each code tells half of the pairs apart.
+    codes = rng.permuted(np.arange(layers.shape[1])[np.newaxis].repeat(sizes.n_codes, 0), axis=1)
+    models = np.concatenate([layers, (codes % 2).astype(np.float32)])
+    return _searchlight_arrays(sizes.brain_grid, sizes.n_brain_centres, models, rng)
+
+
+def _searchlight_arrays(
+    grid: tuple[int, int, int], n_centres: int, models: np.ndarray, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Return the arrays of a searchlight.
 
     Returns
     -------
-    mask : bool (x, y, z)
+    mask : bool (x, y, z), the `n_centres` voxels nearest to the middle, relative to the grid's size
     patterns : float32 (n_conditions, x, y, z)
     models : float32 (n_models, n_pairs)
     """
-    rng = np.random.default_rng(SEED)
-    side = 2 * int(np.ceil((sizes.n_centres * 3 / (4 * np.pi)) ** (1 / 3))) + 3
-    away = np.indices((side,) * 3) - side // 2
-    nearest = np.argsort((away**2).sum(axis=0), axis=None, kind="stable")[: sizes.n_centres]
-    mask = np.zeros(side**3, bool)
+    axes = (np.arange(size) - size // 2 for size in grid)
+    away = np.stack(np.meshgrid(*axes, indexing="ij")) * max(grid) / np.reshape(grid, (3, 1, 1, 1))
+    nearest = np.argsort((away**2).sum(axis=0), axis=None, kind="stable")[:n_centres]
+    mask = np.zeros(np.prod(grid), bool)
     mask[nearest] = True
-    shape = (sizes.n_conditions, side, side, side)
+    n_conditions = round((1 + np.sqrt(1 + 8 * models.shape[1])) / 2)
     return {
-        "mask": mask.reshape(shape[1:]),
-        "patterns": rng.standard_normal(shape, np.float32),
-        "models": _rdms(rng.standard_normal((sizes.n_models, sizes.n_conditions, N_FEATURES))),
+        "mask": mask.reshape(grid),
+        "patterns": rng.standard_normal((n_conditions, *grid), np.float32),
+        "models": models,
     }
 
 
@@ -149,6 +181,7 @@ INPUTS: dict[str, Callable[[Sizes], dict[str, np.ndarray]]] = {
     "ranked": ranked_inputs,
     "resampling": resampling_inputs,
     "searchlight": searchlight_inputs,
+    "brain": brain_inputs,
 }
 
 

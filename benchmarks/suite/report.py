@@ -91,7 +91,7 @@ def _how(line: pd.Series) -> str:
     if isinstance(line.get("same_as"), str):
         return f"as in: {line['same_as']}"
     if _extrapolated(line):
-        return f"{line['measured']:,} of {line['total']:,} {line['unit']}"
+        return f"{line['measured']:,} of {line['total']:,} {line['unit'].replace('_', ' ')}"
     return "all"
 
 
@@ -131,6 +131,17 @@ def missed_targets(table: pd.DataFrame) -> list[str]:
     ]
 
 
+def exceeded_limits(table: pd.DataFrame) -> list[str]:
+    """Return a line for every side that took longer, or held more, than it may."""
+    return [
+        f"over its limit: {line['work']}, {line['side']}: {duration(line['seconds'])} and "
+        f"{line['peak_mb']:,.0f} MB of {duration(line['most_seconds'])} and "
+        f"{line['most_mb']:,.0f} MB"
+        for _, line in table.iterrows()
+        if line["seconds"] > line["most_seconds"] or line["peak_mb"] > line["most_mb"]
+    ]
+
+
 def description(table: pd.DataFrame) -> str:
     """Return the machine on which a table was measured, in one line."""
     first = table.iloc[0]
@@ -159,6 +170,7 @@ def report(table: pd.DataFrame) -> str:
                 if isinstance(line["note"], str) and line["note"]
             ),
             *missed_targets(table),
+            *exceeded_limits(table),
         ]
     )
 

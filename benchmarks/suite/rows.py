@@ -62,6 +62,8 @@ class Row:
     tolerance : float
         Largest difference allowed between results; infinite where the work is an approximation,
         which tests hold to what it approximates.
+    limits : (seconds, MB), optional
+        What ours may take at most.
     note : str
         What the difference is, where it is not the largest absolute one.
     reference : (row, side), optional
@@ -75,6 +77,7 @@ class Row:
     unit: str = ""
     targets: dict[str, float] = field(default_factory=dict)
     tolerance: float = 1e-6
+    limits: tuple[float, float] | None = None
     note: str = ""
     reference: tuple[str, str] | None = None
 
@@ -105,9 +108,9 @@ def in_float64(*units: int, function: str = "") -> Side:
     return ours(*units, function=function, label="ours, float64", dtype="float64")
 
 
-def peer(name: str, *units: int) -> Side:
+def peer(name: str, *units: int, function: str = "") -> Side:
     """Return another library's side, of `units` measured units."""
-    return Side(name, f"with_{name.replace('-', '_')}", units=units)
+    return Side(name, f"with_{name.replace('-', '_')}", function, units=units)
 
 
 ROWS = (
@@ -245,6 +248,20 @@ ROWS = (
         ),
         unit="centres",
         targets={REFERENCE: 20, "mne-rsa": 3},
+    ),
+    Row(
+        "whole_brain_searchlight",
+        "whole-brain searchlight, 60,000 centres of 64 x 76 x 64 voxels, 16 conditions, 15 layers "
+        "and 5 codes, Spearman",
+        "brain",
+        (
+            ours(function="searchlight", dtype="float64"),
+            peer(REFERENCE, 1200, 3000, function="searchlight"),
+            peer("mne-rsa", function="searchlight"),
+            peer("nilearn", 10, 50, function="searchlight"),
+        ),
+        unit="brain_centres",
+        limits=(30.0, 2000.0),
     ),
     Row(
         "label_permutation",

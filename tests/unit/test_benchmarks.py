@@ -1,16 +1,26 @@
 """The benchmark compares like with like: at a tiny size, all sides of a row agree."""
 
 import math
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks.engine import Measured, largest_difference, table_rows
 from benchmarks.suite.inputs import INPUTS, TINY, as_type
-from benchmarks.suite.report import CSV, MARKDOWN, README, REQUIREMENTS, documents, duration
+from benchmarks.suite.report import (
+    CSV,
+    MARKDOWN,
+    README,
+    REQUIREMENTS,
+    documents,
+    duration,
+    exceeded_limits,
+)
 from benchmarks.suite.rows import ROWS, Row, Side
 from tests.unit.test_docs import pins
 
@@ -87,6 +97,18 @@ def test_ratio_is_of_the_whole_work():
     sizes = type(TINY)()
     lines = list(table_rows(row, {"ours": ours, "rsatoolbox": theirs}, sizes, []))
     assert lines[1]["ratio"] == pytest.approx(8000 / 4)
+
+
+def test_limits_hold_for_ours_and_are_named_where_they_are_exceeded():
+    row = replace(ROWS[0], limits=(30.0, 2000.0))
+    sizes = type(TINY)()
+    for seconds, peak_mb, n_lines in ((29.0, 1999.0, 0), (31.0, 10.0, 1), (1.0, 2001.0, 1)):
+        sides = [Measured(results={"a": np.zeros(1)}) for _ in range(2)]
+        for side in sides:
+            side.add({"seconds": {1: [[seconds] * 2]}, "peak_mb": peak_mb, "compile_seconds": 0.0})
+        names = ("ours", "rsatoolbox")
+        lines = table_rows(row, dict(zip(names, sides, strict=True)), sizes, [])
+        assert len(exceeded_limits(pd.DataFrame(lines))) == n_lines
 
 
 @pytest.mark.parametrize(
