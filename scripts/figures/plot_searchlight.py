@@ -109,9 +109,8 @@ def plot_searchlight(
         panels[number][0].set_ylabel(wrapped([str(rows["layer"].iloc[number])])[0], labelpad=8)
         if with_glass:
             _draw_glass(figure, glass[number], one, significant, largest)
-    for number, (panel, z) in enumerate(zip(panels[0], slices, strict=True)):
-        start = "" if number else "z = "
-        panel.set_title(f"{start}{round(maps[0].height(z))} mm", fontsize=7, pad=3)
+    for panel, z in zip(panels[0], slices, strict=True):
+        panel.set_title(f"{round(maps[0].height(z))} mm", fontsize=7, pad=3)
     for side, place in (("L", 0.0), ("R", 1.0)):
         panels[-1][0].text(
             *(place, -0.02, side),
@@ -231,7 +230,8 @@ def _caption(table: pd.DataFrame, n_rows: int, settings: Settings) -> str:
     return (
         f"{what} ({first['comparator']}{partial}) of {first['model']}, {whose(table)}: spheres of "
         f"radius {settings.radius:g} {settings.unit}, {centres}; "
-        f"{n_note(table, settings.called)}. {scope(table, settings)} Grey: not above zero."
+        f"{n_note(table, settings.called)}. {scope(table, settings)} Axial slices, with their z. "
+        f"Grey: not above zero."
         f"{left_out}"
     )
 

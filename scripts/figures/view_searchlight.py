@@ -108,7 +108,8 @@ def _view(
         nibabel.Nifti1Image(positive.astype(np.float32), maps.affine),
         bg_img=behind,
         cut_coords=_peak(positive, maps.affine),
-        **{"threshold": 1e-6, "vmin": 0, "vmax": largest, "symmetric_cmap": False},
+        **{"threshold": min(1e-6, positive.max()), "vmin": 0, "vmax": largest},
+        **{"symmetric_cmap": False},
         **{"cmap": SEQUENTIAL, "black_bg": False, "resampling_interpolation": "nearest"},
     )
     return view.html
