@@ -91,8 +91,8 @@ rule compare_codes:
         mem_mb=1500,
         runtime=20,
     params:
-        n_permutations=CODE_TESTS["n_permutations"],
-        n_resamples=CODE_TESTS["n_resamples"],
+        n_permutations=digits_setting("code_tests", "n_permutations"),
+        n_resamples=digits_setting("code_tests", "n_bootstrap"),
         seed=config["seed"],
         code=script_digest("digits/compare_codes.py"),
     script:
@@ -134,8 +134,8 @@ rule fit_codes_to_layers:
     params:
         contrasts=digits_setting("contrasts"),
         categories=digits_setting("categories"),
-        n_permutations=CODE_TESTS["n_permutations"],
-        n_resamples=CODE_TESTS["n_resamples"],
+        n_permutations=digits_setting("code_tests", "n_permutations"),
+        n_resamples=digits_setting("code_tests", "n_bootstrap"),
         seed=config["seed"],
         code=script_digest("digits/fit_codes.py"),
     script:
@@ -245,7 +245,7 @@ rule plot_code_cosines:
         runtime=10,
     params:
         caption=caption_of,
-        alpha=CODE_TESTS["alpha"],
+        alpha=digits_setting("code_tests", "alpha"),
         title=setting("title"),
         simulated=is_simulated,
         code=script_digest("digits/plot_code_cosines.py"),
@@ -271,7 +271,7 @@ rule plot_code_fit:
         runtime=10,
     params:
         caption=caption_of,
-        alpha=CODE_TESTS["alpha"],
+        alpha=digits_setting("code_tests", "alpha"),
         title=setting("title"),
         simulated=is_simulated,
         code=script_digest("digits/plot_code_fit.py"),

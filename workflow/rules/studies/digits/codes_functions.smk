@@ -1,7 +1,4 @@
-# Functions of layer RDMs and codes: how they are tested, and what they add to a run.
-
-# Of tests of codes, and intervals over categories.
-CODE_TESTS = {"n_permutations": 10_000, "n_resamples": 1000, "alpha": 0.05}
+# Functions of layer RDMs and codes: what they add to a run.
 
 # Entries that have a study of the brain, whose regions are fitted too.
 DIGIT_BRAINS = one_of(study for study in config["digits"] if study in config["rsa"])
