@@ -58,8 +58,14 @@ class SomeRuns:
         return self.all_patterns
 
 
-def halves_of_runs(store: PatternStore) -> list[SomeRuns]:
-    """Return the odd and the even runs of a subject, nothing where there are no two runs.
+def halves_of_runs(store: PatternStore, least: int = 1) -> list[SomeRuns]:
+    """Return the odd and the even runs of a subject, nothing where there are too few.
+
+    Parameters
+    ----------
+    store : the subject's patterns
+    least : int
+        Runs that a half needs; two where distances are cross-validated over runs.
 
     Raises
     ------
@@ -67,7 +73,7 @@ def halves_of_runs(store: PatternStore) -> list[SomeRuns]:
         A half that lacks a condition.
     """
     runs = list(dict.fromkeys(store.runs or []))
-    if len(runs) < 2:
+    if len(runs) < 2 * least:
         return []
     patterns = store.patterns(WHOLE_BRAIN)
     return [_of_runs(store, patterns, part) for part in (runs[::2], runs[1::2])]
@@ -300,7 +306,7 @@ def _fare(
     found = similarities(pairs)
     error = np.full(len(layers), np.nan)
     if category_errors:
-        kept = _pairs_without_each_category(layers.shape[1])
+        kept = pairs_without_each_category(layers.shape[1])
         left = [_mean(similarities(np.intersect1d(pairs, some))) for some in kept]
         error = jackknife_error(np.stack(left))
     return {
@@ -354,7 +360,7 @@ def _vary(rdms: np.ndarray) -> np.ndarray:
     return rdms.max(axis=1, initial=-np.inf) > rdms.min(axis=1, initial=np.inf)
 
 
-def _pairs_without_each_category(n_pairs: int) -> Iterator[np.ndarray]:
+def pairs_without_each_category(n_pairs: int) -> Iterator[np.ndarray]:
     """Yield the pairs that are left without the first category, without the second, and so on."""
     n = n_conditions(n_pairs)
     for category in range(n):

@@ -23,6 +23,7 @@ from scripts.searchlight.compute_searchlight import subject_searchlight
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
 from workflow.lib.patterns.store import PatternStore
+from workflow.lib.rdms.distances import CROSSNOBIS
 from workflow.lib.rdms.store import RDMStore
 from workflow.lib.rsa.comparators import COMPARATORS
 from workflow.lib.searchlight.maps import grid_of, read_mask
@@ -50,7 +51,8 @@ def subject_maps(
     def found(part) -> CodeMaps:
         return CodeMaps.of(subject_searchlight(part, names, **settings), codes, comparator)
 
-    return [found(part) for part in halves_of_runs(store)], found(store)
+    least = 2 if settings["metric"] == CROSSNOBIS else 1
+    return [found(part) for part in halves_of_runs(store, least)], found(store)
 
 
 def compute_code_rois(
