@@ -84,4 +84,4 @@ if __name__ == "__main__":
             extract_layer_grams(
                 trained, images, write, device=choose_device(snakemake.resources.get("gpu", 0))
             )
-        write_table(items, snakemake.output.items)
+        write_table(items, snakemake.output.groups)

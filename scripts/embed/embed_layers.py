@@ -113,7 +113,7 @@ if __name__ == "__main__":
     with script_job(snakemake):
         options = dict(snakemake.params.options)
         grams = GramStore(snakemake.input.grams)
-        items = Path(snakemake.input.items)
+        items = Path(snakemake.input.groups)
         places, quality = embed_layers(
             grams,
             groups_of(grams.names, read_table(items), items.name),
