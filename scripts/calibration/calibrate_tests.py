@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from workflow.lib.calibration.scenarios import calibrate
-from workflow.lib.calibration.truths import Design
+from scripts.calibration.scenarios import calibrate
+from scripts.calibration.truths import Design
 from workflow.lib.jobs import script_job
 from workflow.lib.tables import write_table
 
@@ -13,11 +13,11 @@ from workflow.lib.tables import write_table
 def calibrate_tests(
     geometries: Sequence[str], design: Design, *, n_simulations: int, seed: int
 ) -> pd.DataFrame:
-    """Return the rates of all procedures on all geometries, see `calibration.calibrate`.
+    """Return the rates of all procedures on all geometries, see `scenarios.calibrate`.
 
     Parameters
     ----------
-    geometries : keys of `workflow.lib.calibration.geometries.GEOMETRIES`
+    geometries : keys of `scripts.calibration.geometries.GEOMETRIES`
     design : size of a data set, and of the resampling in it
     n_simulations : data sets per geometry and scenario
     seed : seed of the run

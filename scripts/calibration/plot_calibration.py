@@ -8,7 +8,7 @@ import pandas as pd
 import scipy.stats
 import seaborn as sns
 
-from workflow.lib.calibration.procedures import (
+from scripts.calibration.procedures import (
     APPROXIMATE,
     BINOMIAL_LEVEL,
     COVERAGE,
@@ -34,7 +34,7 @@ def plot_calibration(table: pd.DataFrame) -> tuple[plt.Figure, str]:
 
     Parameters
     ----------
-    table : DataFrame of `calibration.calibrate`, of several geometries
+    table : DataFrame of `scenarios.calibrate`, of several geometries
     """
     use_style()
     parts = [_in_order(table[table["measure"] == measure]) for measure in LABELS]

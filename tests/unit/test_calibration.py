@@ -8,20 +8,20 @@ import scipy.stats
 from scipy.spatial.distance import pdist, squareform
 from statsmodels.stats.proportion import proportion_confint
 
+from scripts.calibration import geometries
+from scripts.calibration import scenarios as calibration
 from scripts.calibration.calibrate_tests import calibrate_tests
-from scripts.calibration.plot_calibration import plot_calibration
-from workflow.lib.calibration import geometries
-from workflow.lib.calibration import scenarios as calibration
-from workflow.lib.calibration.geometries import (
+from scripts.calibration.geometries import (
     GEOMETRIES,
     features,
     geometry,
     noisy,
     population_similarity,
 )
-from workflow.lib.calibration.procedures import COVERAGE, EXACT, MISUSE, PROCEDURES, tabulate
-from workflow.lib.calibration.scenarios import calibrate
-from workflow.lib.calibration.truths import Design, truth_of
+from scripts.calibration.plot_calibration import plot_calibration
+from scripts.calibration.procedures import COVERAGE, EXACT, MISUSE, PROCEDURES, tabulate
+from scripts.calibration.scenarios import calibrate
+from scripts.calibration.truths import Design, truth_of
 from workflow.lib.errors import InputError
 from workflow.lib.inference.study_resamples import MANY_IMAGES, RESAMPLED
 from workflow.lib.plotting import save_figure

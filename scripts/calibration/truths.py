@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workflow.lib.calibration.geometries import (
+from scripts.calibration.geometries import (
     features,
     geometry,
     noisy,
     population_rdms,
     rdms_of,
 )
-from workflow.lib.calibration.procedures import COVERAGE, FALSE_POSITIVES
+from scripts.calibration.procedures import COVERAGE, FALSE_POSITIVES
 from workflow.lib.inference.layers import layer_centre_of_mass
 from workflow.lib.rsa.comparators import COMPARATORS, compare
 from workflow.lib.rsa.noise_ceiling import noise_ceiling
@@ -102,7 +102,7 @@ def truth_of(name: str, design: Design, *, n_simulations: int, rng: np.random.Ge
 
     Parameters
     ----------
-    name : a key of `workflow.lib.calibration.geometries.GEOMETRIES`
+    name : a key of `scripts.calibration.geometries.GEOMETRIES`
     design : Design
     n_simulations : int
         Data sets that are to be judged by them.

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from workflow.lib.calibration.geometries import features, geometry, noisy, rdms_of
-from workflow.lib.calibration.procedures import PROCEDURES, tabulate
-from workflow.lib.calibration.truths import (
+from scripts.calibration.geometries import features, geometry, noisy, rdms_of
+from scripts.calibration.procedures import PROCEDURES, tabulate
+from scripts.calibration.truths import (
     COMPARATOR,
     GROUP_SIZE,
     JACKKNIFED,
@@ -299,7 +299,7 @@ def calibrate(name: str, design: Design, *, n_simulations: int, seed: int) -> pd
 
     Parameters
     ----------
-    name : a key of `workflow.lib.calibration.geometries.GEOMETRIES`
+    name : a key of `scripts.calibration.geometries.GEOMETRIES`
     design : Design
     n_simulations : int
         Data sets per scenario.

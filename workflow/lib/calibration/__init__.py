@@ -1,1 +1,0 @@
-"""Simulated data sets on which tests and intervals are tried out."""
