@@ -14,7 +14,12 @@ ACCURACY = "accuracy"
 
 
 def plot_training(
-    history: pd.DataFrame, *, title: str, simulated: bool, chance: float | None = None
+    history: pd.DataFrame,
+    *,
+    title: str,
+    simulated: bool,
+    chance: float | None = None,
+    note: str = "",
 ) -> tuple[plt.Figure, str]:
     """Draw a panel per measure, and return the figure and its caption.
 
@@ -25,6 +30,7 @@ def plot_training(
     title : name of the study
     simulated : whether the data is simulated
     chance : accuracy of a guess, drawn where accuracy is measured
+    note : what the caption says of measures that do not explain themselves
     """
     measures = list(dict.fromkeys(history["measure"]))
     styles = _styles(list(dict.fromkeys(history["part"])))
@@ -56,7 +62,7 @@ def plot_training(
     }
     figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=len(entries))
     figure.suptitle(f"{titled(title, simulated=simulated)}: training")
-    return figure, _caption(history, measures, chance)
+    return figure, f"{_caption(history, measures, chance)} {note}".strip()
 
 
 def _styles(parts: list[str]) -> dict[str, dict]:
@@ -92,6 +98,7 @@ if __name__ == "__main__":
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
             chance=snakemake.params.chance,
+            note=snakemake.params.note,
         )
         save_figure(
             figure,

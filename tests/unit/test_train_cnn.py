@@ -26,7 +26,6 @@ from scripts.digits.train_cnn import initial_network, train
 from scripts.digits.trained import read_trained, scaling_of, write_trained
 from scripts.digits.vgg import ANALYSED_LAYERS, SIZES, build_vgg
 from workflow.lib.errors import InputError
-from workflow.lib.seeds import generator
 from workflow.lib.training.accuracy import accuracy_table
 from workflow.lib.training.history import TRAINING, VALIDATION
 
@@ -278,19 +277,6 @@ def test_default_study_learns_digits_and_objects(seed, tmp_path):
     table = accuracy_table(predicted, settings.categories).set_index("name")
     assert table.loc["digit", "low"] > 0.85
     assert table.loc["object", "low"] > 3 * table.loc["object", "chance"]
-
-
-@pytest.mark.slow
-def test_shuffled_labels_teach_nothing(tmp_path):
-    settings = replace(SETTINGS, n_epochs=4)
-    numbers = {"train": 40, "validation": 60}
-    images = simulate_images(settings.classes, numbers, side=32, seed=2, name="null")
-    training = images["train"]
-    order = generator(2, "shuffled").permutation(len(training))
-    images["train"] = ImageSet(training.images, training.labels[order])
-    _, _, predicted = trained(images, tmp_path, settings)
-    row = accuracy_table(predicted).set_index("name").loc["all"]
-    assert row["low"] < row["chance"] < row["high"]
 
 
 def one_of_each(settings, side=32):
