@@ -55,11 +55,9 @@ def plot_heatmap(
     roi_groups : ROIs whose mean makes one bar; without any, each ROI is a bar
     """
     table = table.assign(column=column_labels(table), row=_row_labels(table))
-    columns, rows = list(dict.fromkeys(table["column"])), list(dict.fromkeys(table["row"]))
-    values, q = (
-        table.pivot(index="row", columns="column", values=name).loc[rows, columns]
-        for name in ("similarity", "q")
-    )
+    columns, rows = (list(dict.fromkeys(table[name])) for name in ("column", "row"))
+    cells = table.pivot(index="row", columns="column", values=["similarity", "q"])
+    values, q = (cells[name].loc[rows, columns] for name in ("similarity", "q"))
     # Without any test all cells are shown alike; with one, a cell that it cannot change has no q.
     significant = (q < alpha) | q.isna().all(axis=None)
     upright = len(columns) > MAX_COLUMNS
@@ -82,10 +80,10 @@ def plot_heatmap(
         left.set_xlabel(table["model"].iloc[0])
     grouped = " Bars are means over single ROIs (dots)." if roi_groups else ""
     lines = f" {interval_note(family, resample, called)}" if family["low"].notna().any() else ""
+    test = f"{test_note(family, alpha, within_groups, called)}{_grey_note(family['q'])}"
     caption = (
         f"Similarity ({table['comparator'].iloc[0]}) of model and brain RDMs, {who}, "
-        f"{n_note(table, called)}. {test_note(family, alpha, within_groups, called)}"
-        f"{_grey_note(family['q'])}{grouped}{lines}"
+        f"{n_note(table, called)}. {test}{grouped}{lines}"
     )
     return figure, caption
 

@@ -410,6 +410,9 @@ def test_note_counts_the_cells_that_were_tested():
     note = note_on_tests(table, 0.05, within_groups=True, called="images")
     assert "99 permutations of the images within their group" in note
     assert "over the subject's 2 cells" in note
+    single = note_on_tests(table[:1], 0.05, within_groups=False, called="images")
+    assert "99 permutations of the images; " in single
+    assert "over the subject's only cell." in single
 
 
 def test_figure_draws_every_share_with_its_sign():

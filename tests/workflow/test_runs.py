@@ -84,7 +84,7 @@ def test_every_figure_has_a_caption_with_n_and_says_that_it_is_simulated(tiny_ru
     assert len(figures) >= 6
     for figure in figures:
         caption = figure.with_suffix(".rst").read_text()
-        assert re.search(r"n = \d+ (images|areas)", caption), figure
+        assert re.search(r"n = [\d,]+ [a-z]", caption), figure
         assert "Simulated data." in caption, figure
         assert figure.with_suffix(".svg").stat().st_size > 1000
 

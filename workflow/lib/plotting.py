@@ -141,10 +141,12 @@ def test_note(table: pd.DataFrame, alpha: float, within_groups: bool, called: st
     n_permutations = int(table["n_permutations"].iloc[0])
     if not n_permutations:
         return "No test was run."
+    n_cells = table["q"].count()
+    cells = f"{n_cells} cells" if n_cells > 1 else "only cell"
     return (
         f"One-sided Mantel test, {n_permutations:,} permutations of the {called}"
         f"{' within their group' if within_groups else ''}; "
-        f"Benjamini-Hochberg q < {alpha:g} over the subject's {table['q'].count()} cells."
+        f"Benjamini-Hochberg q < {alpha:g} over the subject's {cells}."
     )
 
 
