@@ -165,34 +165,50 @@ def align(
     if match == "normalised" and _folders_matter(names_by_file):
         match = IN_FOLDER
     keys_by_file = {file: match_keys(names, match, file) for file, names in names_by_file.items()}
+    alignment = _common_names(names_by_file, keys_by_file)
+    if len(alignment.names) < min_common:
+        raise InputError(_too_few_sentence(len(alignment.names), keys_by_file, min_common, match))
+    if unmatched == "error" and any(alignment.unmatched.values()):
+        sentence = _unmatched_sentence(alignment.unmatched, names_by_file, keys_by_file)
+        raise InputError(sentence + (ADVICE[match] if match == IN_FOLDER else ""))
+    return alignment
+
+
+def _common_names(
+    names_by_file: Mapping[str, Sequence[str]], keys_by_file: Mapping[str, Sequence[str]]
+) -> Alignment:
+    """Return what all files share, in the order of the first, and what each has beside it.
+
+    Parameters
+    ----------
+    names_by_file : mapping, file -> names as it spells them
+    keys_by_file : mapping, file -> the same names as they are matched
+    """
     common = set.intersection(*(set(keys) for keys in keys_by_file.values()))
-    lost = {
-        file: tuple(
-            name for name, key in zip(names_by_file[file], keys, strict=True) if key not in common
-        )
+    pairs_by_file = {
+        file: list(zip(keys, names_by_file[file], strict=True))
         for file, keys in keys_by_file.items()
     }
-    first = next(iter(keys_by_file))
-    kept = [
-        (key, name)
-        for key, name in zip(keys_by_file[first], names_by_file[first], strict=True)
-        if key in common
-    ]
-    if len(kept) < min_common:
-        counts = ", ".join(f"{file} has {len(keys)}" for file, keys in keys_by_file.items())
-        examples = " and ".join(repr(keys[0]) for keys in list(keys_by_file.values())[:2])
-        raise InputError(
-            f"found {len(kept)} image names common to all files ({counts}; for example "
-            f"{examples}), expected at least {min_common} (images.min_common); compare how the "
-            f"files spell them{ADVICE[match]}"
-        )
-    if unmatched == "error" and any(lost.values()):
-        sentence = _unmatched_sentence(lost, names_by_file, keys_by_file)
-        raise InputError(sentence + (ADVICE[match] if match == IN_FOLDER else ""))
+    kept = [(key, name) for key, name in next(iter(pairs_by_file.values())) if key in common]
     return Alignment(
         names=tuple(key for key, _ in kept),
         labels=tuple(name for _, name in kept),
-        unmatched=lost,
+        unmatched={
+            file: tuple(name for key, name in pairs if key not in common)
+            for file, pairs in pairs_by_file.items()
+        },
+    )
+
+
+def _too_few_sentence(
+    n_common: int, keys_by_file: Mapping[str, Sequence[str]], min_common: int, match: str
+) -> str:
+    counts = ", ".join(f"{file} has {len(keys)}" for file, keys in keys_by_file.items())
+    examples = " and ".join(repr(keys[0]) for keys in list(keys_by_file.values())[:2])
+    return (
+        f"found {n_common} image names common to all files ({counts}; for example "
+        f"{examples}), expected at least {min_common} (images.min_common); compare how the "
+        f"files spell them{ADVICE[match]}"
     )
 
 
