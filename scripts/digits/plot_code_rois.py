@@ -87,7 +87,8 @@ def plot_code_rois(
     how = "CIRCULAR: chosen and tested in the same data" if clean is None else f"chosen in {clean}"
     who = "one subject, a single case" if n_subjects == 1 else f"n = {n_subjects} subjects"
     figure.suptitle(f"{titled(title, simulated=simulated)}: regions of codes, {who}\n({how})")
-    return figure, _caption(group, table, clean, alpha, share)
+    caption = _caption(group, table, clean=clean, layers=layers, alpha=alpha, share=share)
+    return figure, caption
 
 
 def _draw_bars(
@@ -135,15 +136,40 @@ def _panel_title(
     """Return the code, the pairs, and how much of the code there is in its own region."""
     n_pairs = int(table.loc[(table["code"] == code) & (table["pairs"] == pairs), "n_pairs"].iloc[0])
     label = f"{code}, {PAIRS[pairs]} ({n_pairs})"
-    own = rows[rows["layer"] == code].set_index("chosen_in")["similarity"]
+    own = rows[rows["layer"] == code].set_index("chosen_in")
     if own.empty:
         return label
-    parts = [f"{own[clean]:.2f}"] if clean in own else []
-    return f"{label}\ncode itself {' '.join([*parts, f'(circular {own[CIRCULAR]:.2f})'])}"
+    circular = f"(circular {own.loc[CIRCULAR, 'similarity']:.2f})"
+    if clean is None:
+        return f"{label}\ncode itself {circular}"
+    found = own.loc[clean]
+    limits = "" if np.isnan(found["low"]) else f" [{found['low']:.2f}, {found['high']:.2f}]"
+    return f"{label}\ncode itself {found['similarity']:.2f}{limits} {circular}"
+
+
+def _gains(group: pd.DataFrame, layers: str) -> str:
+    """Return by how much circular similarities lie above the others, of codes and of layers."""
+    gain = group[group["chosen_in"] == CIRCULAR]
+    codes = gain[(gain["layer"] == gain["code"]) & (gain["pairs"] == ALL_PAIRS)]["inflation"]
+    of_layers = (
+        gain[gain["model"] == layers]
+        .groupby("pairs")["inflation"]
+        .apply(lambda values: values.abs().mean())
+    )
+    return (
+        f"codes themselves gain {codes.mean():.2f} on average, layers change by "
+        f"{of_layers[ALL_PAIRS]:.2f} over all pairs and {of_layers[OWN_PAIRS]:.2f} over the code's"
+    )
 
 
 def _caption(
-    group: pd.DataFrame, table: pd.DataFrame, clean: str | None, alpha: float, share: float
+    group: pd.DataFrame,
+    table: pd.DataFrame,
+    *,
+    clean: str | None,
+    layers: str,
+    alpha: float,
+    share: float,
 ) -> str:
     n_subjects, comparator = int(group["n_subjects"].iloc[0]), group["comparator"].iloc[0]
     spheres = sorted(set(table["n_voxels"]))
@@ -160,12 +186,11 @@ def _caption(
             "this choice alone, and nothing here is evidence that they do. "
         )
     else:
-        gain = group[(group["chosen_in"] == CIRCULAR) & (group["pairs"] == ALL_PAIRS)]
-        codes = gain[gain["layer"] == gain["code"]]["inflation"]
         text += (
             f"Filled bars: {CHOSEN[clean]}. Hatched outlines: circular, spheres chosen in the data "
             "in which layers are compared; what they lie above the bars, or below, comes of the "
-            f"choice (the code itself gains {codes.mean():.2f} on average). "
+            f"choice: {_gains(group, layers)}. Where the code itself is not above zero in its "
+            "region, there is no region of the code, and bars are those of some voxels. "
         )
     return text + _interval_text(group, clean, n_subjects, alpha)
 

@@ -1,5 +1,6 @@
 """Regions of codes: found where they are planted, and nothing found where nothing is."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +20,7 @@ from scripts.digits.code_rois import (
 )
 from scripts.digits.codes import code_rdms
 from scripts.digits.compute_code_rois import compute_code_rois, same_spheres, subject_maps
+from scripts.digits.plot_code_rois import plot_code_rois
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.reading import Patterns
 from workflow.lib.patterns.store import PatternStore, write_patterns
@@ -291,6 +293,42 @@ def test_a_condition_missing_from_one_half_is_named(tmp_path):
     write_patterns(tmp_path / "a.h5", {"brain": patterns.of_observations(rows)})
     with pytest.raises(InputError, match=r"a\.h5: found no observation of 'digit 3' in the runs"):
         halves_of_runs(PatternStore(tmp_path / "a.h5"))
+
+
+# The figure.
+
+
+def drawn(table):
+    group = grouped(table).assign(comparator="spearman")
+    return group, *plot_code_rois(
+        *(group, table),
+        **{"layers": "vgg", "alpha": 0.05, "share": 0.05, "title": "Codes", "simulated": True},
+    )
+
+
+def test_bars_are_the_means_of_either_region(planted):
+    group, figure, caption = drawn(planted)
+    # Codes in rows; all pairs, own pairs.
+    panel = figure.axes[list(CODES).index("Versus") * 2]
+    heights = [bar.get_height() for bar in panel.patches]
+    rows = cells(group, code="Versus", pairs="all", model="vgg")
+    for chosen_in, own in ((CIRCULAR, heights[:3]), (HELD_OUT_RUNS, heights[3:])):
+        assert own == pytest.approx(cells(rows, chosen_in=chosen_in)["similarity"].tolist())
+    stars = [text.get_position()[0] for text in panel.texts if text.get_text() == "*"]
+    significant = cells(rows, chosen_in=HELD_OUT_RUNS)["p_max"].to_numpy() <= 0.05
+    assert stars == np.flatnonzero(significant).tolist()
+    assert "n = 8 subjects" in figure.get_suptitle()
+    assert "sign flips of subjects" in caption
+    plt.close(figure)
+
+
+def test_the_figure_of_one_map_says_that_it_is_circular(tmp_path, models):
+    _, figure, caption = drawn(rows_of(tmp_path, models, 1, seed=3, n_runs=0))
+    assert "CIRCULAR" in figure.get_suptitle()
+    assert "single case" in figure.get_suptitle()
+    assert "CIRCULAR" in caption
+    assert all(len(panel.patches) == len(LAYERS) for panel in figure.axes)
+    plt.close(figure)
 
 
 # Parts.
