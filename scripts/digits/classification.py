@@ -197,7 +197,7 @@ class Classification:
         changed = change_batch(images, kinds, rng, self.changes)
         codes = self.codes[rows].to(self.device)
         self.network.train()
-        logits = self._forward(changed)
+        logits = self._forward(changed, self.settings.precision)
         loss = nn.functional.cross_entropy(logits, codes)
         penalty = self.settings.weight_decay * weight_penalty(self.network)
         optimiser, scaler = self.parts["optimiser"], self.parts["scaler"]
@@ -212,10 +212,10 @@ class Classification:
             "accuracy": _accuracy(logits, codes),
         }
 
-    def _forward(self, images: torch.Tensor) -> torch.Tensor:
+    def _forward(self, images: torch.Tensor, precision: str) -> torch.Tensor:
         """Return float32 logits of images from 0 to 1."""
         scaled = self.scaling(images).contiguous(memory_format=torch.channels_last)
-        with autocast(self.device, self.settings.precision):
+        with autocast(self.device, precision):
             return self.network(scaled).float()
 
     def evaluate(self, epoch: int) -> dict[str, dict[str, float]]:
@@ -230,12 +230,15 @@ class Classification:
 
     @torch.inference_mode()
     def logits(self, images: np.ndarray) -> torch.Tensor:
-        """Return the logits (n, n_classes) of uint8 images (n, side, side, 3), on the CPU."""
+        """Return the logits (n, n_classes) of uint8 images (n, side, side, 3), on the CPU.
+
+        In float32, as whoever reads the saved network computes them.
+        """
         self.network.eval()
         at_once = max(1, PIXELS_AT_ONCE // self.network.size.image**2)
         return torch.cat(
             [
-                self._forward(as_tensor(part, self.device)).cpu()
+                self._forward(as_tensor(part, self.device), "float32").cpu()
                 for part in np.split(images, range(at_once, len(images), at_once))
             ]
         )

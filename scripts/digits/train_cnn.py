@@ -21,11 +21,15 @@ from scripts.digits.trained import (
     write_trained,
 )
 from scripts.digits.vgg import VGG, build_vgg, load_convolutions
+from workflow.lib.errors import InputError
 from workflow.lib.features.devices import choose_device
 from workflow.lib.features.networks import load_network
 from workflow.lib.jobs import script_job
 from workflow.lib.tables import write_table
 from workflow.lib.training.loop import fit
+
+# The size of which there are trained weights, under torchvision's name for it.
+PRETRAINED = "vgg16"
 
 
 def initial_network(settings: Settings, images: np.ndarray, seed: int) -> tuple[VGG, Scaling]:
@@ -38,11 +42,22 @@ def initial_network(settings: Settings, images: np.ndarray, seed: int) -> tuple[
         Training images, whose mean and spread scale those of an untrained network.
     seed : int
         Of what is not loaded.
+
+    Raises
+    ------
+    InputError
+        Weights for a network that has none, or that do not fit.
     """
     network = build_vgg(settings.size, len(settings.classes), seed=seed, dropout=settings.dropout)
     if settings.weights == "untrained":
         return network, scaling_of(images)
-    pretrained, _ = load_network("vgg16", settings.weights)
+    if settings.size != PRETRAINED:
+        raise InputError(
+            f"network: found the weights {settings.weights!r} for {settings.size}, expected "
+            f"`untrained`, there are none for it; set `network.size` to {PRETRAINED}, or leave "
+            "`weights` out"
+        )
+    pretrained, _ = load_network(PRETRAINED, settings.weights)
     load_convolutions(network, pretrained.state_dict(), f"weights {settings.weights}")
     return network, Scaling(IMAGENET_MEAN, IMAGENET_STD)
 

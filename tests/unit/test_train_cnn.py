@@ -131,6 +131,9 @@ def test_trained_network_comes_back_with_its_answers(images, tmp_path):
     found, _, predicted = trained(images, tmp_path)
     write_trained(tmp_path / "net.safetensors", "vgg_small", found)
     again = read_trained(tmp_path / "net.safetensors")
+    # Whoever may read other results may read the network.
+    modes = {(tmp_path / name).stat().st_mode for name in ("net.safetensors", "net.checkpoint")}
+    assert len(modes) == 1
     assert again.categories == SETTINGS.classes
     task = Classification(
         again.network,
@@ -322,6 +325,11 @@ def test_what_cannot_be_trained_on(training, settings, message):
             device=CPU,
             seed=0,
         )
+
+
+def test_weights_for_a_network_that_has_none(images):
+    with pytest.raises(InputError, match="weights 'torchvision' for vgg_small, expected `untrain"):
+        initial_network(replace(SETTINGS, weights="torchvision"), images["train"].images, 0)
 
 
 def test_every_size_has_the_analysed_layers():

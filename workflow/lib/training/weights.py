@@ -21,7 +21,10 @@ def write_weights(
     """Write a state dict, and a description that json can hold (architecture, classes, scaling)."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     with written_whole(path) as temporary:
-        safetensors.torch.save_file(tensors, temporary, {DESCRIPTION: json.dumps(description)})
+        # What `save_file` writes, others than its owner may not read.
+        temporary.write_bytes(
+            safetensors.torch.save(tensors, {DESCRIPTION: json.dumps(description)})
+        )
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
