@@ -48,17 +48,14 @@ def training_corrections(
     coloured : categories whose images change their colours in training
     seed : seed of the run
     """
-    share = penalty_share(history)
     some = sampled(training, generator(seed, "corrections", "accuracy"))
-    measured = {mode: accuracy(trained, some, dropout=mode, seed=seed) for mode in (True, False)}
     shown = training.images[np.isin(training.labels, list(coloured))]
-    changed = largest_change(trained, validation, predictions)
     rows = [
         Correction(
             "weight decay",
             "penalty of the weights, share of the loss in the last epoch",
             0.0,
-            share,
+            penalty_share(history),
             "the original defines the penalty and minimises the cross-entropy alone",
         ),
         Correction(
@@ -72,10 +69,18 @@ def training_corrections(
         Correction(
             "training accuracy",
             f"accuracy on {len(some)} training images",
-            measured[True],
-            measured[False],
+            accuracy(trained, some, dropout=True, seed=seed),
+            accuracy(trained, some, dropout=False, seed=seed),
             "the original leaves dropout on while it measures, ours is in evaluation mode",
         ),
+        *_saved_rows(largest_change(trained, validation, predictions)),
+    ]
+    return corrections_table(rows)
+
+
+def _saved_rows(changed: float) -> list[Correction]:
+    """Return the rows on which network is saved, and which is analysed."""
+    return [
         Correction(
             "analysed network",
             "epochs between the network that training saves last and the analysed one",
@@ -92,7 +97,6 @@ def training_corrections(
             "the original's cannot be had: its checkpoint is not read",
         ),
     ]
-    return corrections_table(rows)
 
 
 def penalty_share(history: pd.DataFrame) -> float:
