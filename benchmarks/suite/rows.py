@@ -258,7 +258,7 @@ ROWS = (
             ours(function="searchlight", dtype="float64"),
             peer(REFERENCE, 1200, 3000, function="searchlight"),
             peer("mne-rsa", function="searchlight"),
-            peer("nilearn", 10, 50, function="searchlight"),
+            peer("nilearn", 50, 250, function="searchlight"),
         ),
         unit="brain_centres",
         limits=(30.0, 2000.0),
