@@ -25,7 +25,7 @@ from workflow.lib.check.forecast import duration_text, n_cores
 from workflow.lib.config.digits import all_categories
 from workflow.lib.features.networks import load_network
 from workflow.lib.layout import collection_files, image_collections, raw_folder
-from workflow.lib.prediction import OPERATIONS_PER_SECOND, training_cost
+from workflow.lib.prediction import OPERATIONS_PER_SECOND, TrainingCost, training_cost
 
 PARTS = ("train", "validation", "stimuli")
 
@@ -47,26 +47,40 @@ def check_digits_entry(name: str, config: Mapping, datasets: Mapping[str, Datase
     entry = config["digits"][name]
     print(f"  {_images_text(entry)}")
     _check_weights(entry, datasets, config["mirror"])
-    collections = image_collections(entry)
-    files = [
-        [
-            needed_file(collection, file, datasets, config)
-            for file in collection_files(collection, datasets, config["run"])
-        ]
-        for collection in collections
-    ]
-    together = [file for those in files for file in those]
-    missing = print_files(together, entry["source"])
-    if collections and not missing and are_readable(together):
-        sets = _prepared(name, config, collections, files)
-    else:
-        if not collections:
-            print("  images are drawn; there are no files to read")
+    files = _needed_files(entry, datasets, config)
+    missing = print_files((file for _, those in files for file in those), entry["source"])
+    if missing or not _can_be_read(files):
         sets = {part: _blank_images(entry, part) for part in PARTS}
+    else:
+        sets = _prepared(name, config, files)
     _print_training(entry, sets)
     if missing and entry["source"] != "download":
-        return [missing_sentence(missing, entry, "images.files")]
+        lacking = next(where for where, those in files if any(not file.place for file in those))
+        return [missing_sentence(missing, lacking, "images.files")]
     return []
+
+
+def _needed_files(
+    entry: Mapping, datasets: Mapping[str, Dataset], config: Mapping
+) -> list[tuple[Mapping, list[NeededFile]]]:
+    """Return every collection of images with its files."""
+    return [
+        (
+            collection,
+            [
+                needed_file(collection, file, datasets, config)
+                for file in collection_files(collection, datasets, config["run"])
+            ],
+        )
+        for collection in image_collections(entry)
+    ]
+
+
+def _can_be_read(files: Sequence[tuple[Mapping, Sequence[NeededFile]]]) -> bool:
+    """Return whether there are images to read, all of them here, and say so if not."""
+    if not files:
+        print("  images are drawn; there are no files to read")
+    return bool(files) and are_readable([file for _, those in files for file in those])
 
 
 def _images_text(entry: Mapping) -> str:
@@ -93,25 +107,17 @@ def _check_weights(entry: Mapping, datasets: Mapping[str, Dataset], mirror: str 
 
 
 def _prepared(
-    name: str,
-    config: Mapping,
-    collections: Sequence[Mapping],
-    files: Sequence[Sequence[NeededFile]],
+    name: str, config: Mapping, files: Sequence[tuple[Mapping, Sequence[NeededFile]]]
 ) -> dict[str, ImageSet]:
     """Return the images of every part, read as a run reads them."""
     entry = config["digits"][name]
     with contextlib.ExitStack() as stack:
-        placed = [
-            {
-                **collection,
-                "folder": stack.enter_context(
-                    folder_now(raw_folder(collection, config["run"]), those)
-                ),
-            }
-            for collection, those in zip(collections, files, strict=True)
-        ]
+        collections = []
+        for collection, those in files:
+            folder = folder_now(raw_folder(collection, config["run"]), those)
+            collections.append({**collection, "folder": stack.enter_context(folder)})
         return prepare_images(
-            placed,
+            collections,
             all_categories(entry),
             {part: entry["images"][part] for part in PARTS},
             side=entry["images"]["side"],
@@ -135,32 +141,36 @@ def _print_training(entry: Mapping, sets: Mapping[str, ImageSet]) -> None:
         Images or batches that the network cannot be trained on.
     """
     settings = Settings(**entry["network"], categories=entry["categories"])
+    cost = _training_cost(settings, sets["train"], sets["validation"])
+    n_bytes = cost.memory_bytes() + sum(images.images.nbytes for images in sets.values())
+    batch = " + ".join(f"{size} {kind}" for kind, size in settings.batch_sizes.items())
+    cores, n_epochs = n_cores(), settings.n_epochs
+    print(
+        f"  training of {settings.size}: {cost.operations / 1e9:.3g} GFLOP per image, "
+        f"{cost.n_parameters:,} parameters, {cost.n_steps:,} steps ({n_epochs} epochs x "
+        f"{cost.n_steps // n_epochs:,}) of {cost.batch_size} images ({batch}), about "
+        f"{duration_text(cost.seconds(cores))} without a GPU (at "
+        f"{OPERATIONS_PER_SECOND / 1e9:.0f} GFLOP/s per core), {size_text(n_bytes)} of memory"
+    )
+
+
+def _training_cost(settings: Settings, training: ImageSet, validation: ImageSet) -> TrainingCost:
     network = VGG(SIZES[settings.size], len(settings.classes), settings.dropout)
+    # What refuses images and batches in a run does so here.
     task = Classification(
         network,
-        sets["train"],
-        sets["validation"],
+        training,
+        validation,
         settings,
         scaling=Scaling(IMAGENET_MEAN, IMAGENET_STD),
         device=torch.device("cpu"),
         seed=0,
     )
-    sizes, n_steps = settings.batch_sizes, task.n_steps(0)
-    cost = training_cost(
+    return training_cost(
         network,
         (3, network.size.image, network.size.image),
-        batch_size=sum(sizes.values()),
-        n_steps=settings.n_epochs * n_steps,
+        batch_size=sum(settings.batch_sizes.values()),
+        n_steps=settings.n_epochs * task.n_steps(0),
         # After every epoch, and as many training images beside them.
-        n_evaluated=2 * settings.n_epochs * len(sets["validation"]),
-    )
-    n_bytes = cost.memory_bytes() + sum(images.images.nbytes for images in sets.values())
-    batch = " + ".join(f"{size} {kind}" for kind, size in sizes.items())
-    cores = n_cores()
-    print(
-        f"  training of {settings.size}: {cost.operations / 1e9:.3g} GFLOP per image, "
-        f"{cost.n_parameters:,} parameters, {cost.n_steps:,} steps ({settings.n_epochs} epochs x "
-        f"{n_steps:,}) of {cost.batch_size} images ({batch}), about "
-        f"{duration_text(cost.seconds(cores))} without a GPU (at "
-        f"{OPERATIONS_PER_SECOND / 1e9:.0f} GFLOP/s per core), {size_text(n_bytes)} of memory"
+        n_evaluated=2 * settings.n_epochs * len(validation),
     )

@@ -264,7 +264,7 @@ def networks(weights, name="squeezenet1_0", layer="features.0"):
     return {"models": {"net": {"network": name, "layers": [layer], "weights": str(weights)}}}
 
 
-def test_weights_of_another_network_are_found(folder):
+def test_weights_of_another_network_are_found(folder, capsys):
     other, _ = load_network("squeezenet1_1", "untrained")
     torch.save(other.state_dict(), folder / "weights.pth")
     keys = networks(folder / "weights.pth", name="resnet18", layer="layer1")
@@ -272,6 +272,7 @@ def test_weights_of_another_network_are_found(folder):
     assert problem.startswith("lab: weights.pth: found weights that do not fit resnet18")
     keys = networks(folder / "weights.pth", name="squeezenet1_1")
     assert problems_of(pattern_study(folder, **keys)) == []
+    assert f"found    {folder}/weights.pth (" in capsys.readouterr().out
 
 
 def test_weights_that_are_nowhere_are_found(folder):
@@ -538,6 +539,24 @@ def test_images_that_nobody_downloads_are_missing(tmp_path, monkeypatch):
         "lab: found 1 of its raw files missing (for example all.zip), expected them in "
         "<mirror>/own; correct `path`, `mirror` or `images.files`"
     )
+
+
+def test_collection_that_lacks_its_files_is_named(tmp_path, monkeypatch):
+    """Of two data sets one is here."""
+    monkeypatch.chdir(tmp_path)
+    facts = {"title": "T", "licence": "L", "citation": "C", "homepage": "https://example.org"}
+    registry = {
+        name: {**facts, "access": "open", "files": [{"path": "a.zip", "url": "https://a.org/a"}]}
+        for name in ("digits", "objects")
+    }
+    (tmp_path / "datasets.yaml").write_text(yaml.safe_dump(registry))
+    (tmp_path / "mirror/digits").mkdir(parents=True)
+    (tmp_path / "mirror/digits/a.zip").write_bytes(b"PK")
+    files = [{"layout": "folders", "files": ["a.zip"], "dataset": name} for name in registry]
+    config = digits_config(source="mirror", images={"files": files})
+    config["mirror"] = "mirror"
+    (problem,) = problems_of(config, load_datasets(tmp_path / "datasets.yaml"))
+    assert "expected them in <mirror>/objects" in problem
 
 
 def test_images_of_another_size_than_the_network_takes_are_found():

@@ -197,9 +197,9 @@ def find_own_weights(
         print(f"  {action:8} {place}{_size_note([known.bytes])}, weights of {label}")
         return None
     path = find_weights(weights, mirror)
-    if path is None:
-        size = _registered_size(weights, datasets)
-        print(f"  download {weights}{_size_note([size])}, weights of {label}")
+    size = path.stat().st_size if path else _registered_size(weights, datasets)
+    action, place = ("found", path) if path else ("download", weights)
+    print(f"  {action:8} {place}{_size_note([size])}, weights of {label}")
     return path
 
 

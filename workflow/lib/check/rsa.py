@@ -41,6 +41,8 @@ def check_rsa_study(name: str, config: Mapping, datasets: Mapping[str, Dataset])
         print("  raw files are simulated; there is nothing to compare by name")
         n_images = _n_simulated(name, config)
         print_forecast(study, n_images, n_images)
+        if "searchlight" in study:
+            print("  searchlights come on top; their voxels are not there to be counted yet")
         return []
     files = [
         needed_file(study, file, datasets, config)
