@@ -29,8 +29,8 @@ from workflow.lib.tables import read_table
 N_SLICES = 6
 # Share of white in the colour of a voxel whose best layer is not reliable.
 PALE = 0.72
-# Inches: of a row of slices, of what stands beside it, of a row of histograms.
-SLICE_HEIGHT, BESIDE, HISTOGRAM_HEIGHT = 1.15, 1.35, 1.15
+# Inches: of a row of slices, of a row of histograms.
+SLICE_HEIGHT, HISTOGRAM_HEIGHT = 1.15, 1.15
 HISTOGRAMS_IN_ROW = 3
 
 
@@ -64,7 +64,7 @@ def plot_assignment(
         **{"top": 1 - 0.55 / height, "bottom": 0.55 / height, "left": 0.09, "right": 0.99},
         hspace=0.5 / (height - 1.5) * 2,
     )
-    panels = upper.subgridspec(n_maps, N_SLICES + 1, wspace=0.04, hspace=0.08).subplots()
+    panels = upper.subgridspec(n_maps, len(slices) + 1, wspace=0.04, hspace=0.08).subplots()
     kinds = [("layer", layers), ("group", groups)] if grouped else [("layer", layers)]
     for row, (name, labels) in zip(panels, kinds, strict=False):
         _draw_kinds(row, shown[name], reliable, slices, labels)
@@ -99,7 +99,7 @@ def _draw_kinds(
     for panel, z in zip(row, slices, strict=False):
         panel.imshow(np.swapaxes(rgba[:, :, z], 0, 1), **_options(one))
         _draw_edges(panel, one, reliable, z)
-    _blank(row, len(slices))
+    _blank(row)
     edges = np.arange(len(labels) + 1) + 0.5
     scale = plt.cm.ScalarMappable(BoundaryNorm(edges, len(labels)), ListedColormap(colours))
     bar = row[-1].figure.colorbar(scale, cax=_beside(row[-1]))
@@ -121,7 +121,7 @@ def _draw_margin(
         values = one.data[:, :, z].T
         panel.imshow(values, cmap=SEQUENTIAL, vmin=0, vmax=largest, **_options(one))
         _draw_edges(panel, one, reliable, z)
-    _blank(row, len(slices))
+    _blank(row)
     row[0].set_ylabel("margin")
     scale = plt.cm.ScalarMappable(plt.Normalize(0, largest), SEQUENTIAL)
     bar = row[-1].figure.colorbar(scale, cax=_beside(row[-1]), label=label)
@@ -143,17 +143,17 @@ def _draw_edges(panel: plt.Axes, one: Oriented, reliable: np.ndarray, z: int) ->
     panel.set(xlim=(-1, inside.shape[0]), ylim=(-1, inside.shape[1]))
 
 
-def _blank(row: Sequence[plt.Axes], n_drawn: int) -> None:
-    """Take off ticks and frames; panels without a slice keep their place."""
-    for number, panel in enumerate(row):
+def _blank(row: Sequence[plt.Axes]) -> None:
+    for panel in row:
         panel.set(xticks=[], yticks=[])
         for spine in panel.spines.values():
             spine.set_visible(False)
-        panel.patch.set_visible(number < n_drawn)
 
 
 def _beside(panel: plt.Axes) -> plt.Axes:
-    return panel.inset_axes([0.12, 0.04, 0.1, 0.92])
+    """Return narrow axes at the left of a panel, as wide whatever the panel's width."""
+    inches = panel.get_position().width * panel.figure.get_figwidth()
+    return panel.inset_axes([0.1 / inches, 0.04, 0.09 / inches, 0.92])
 
 
 # Histograms.
