@@ -14,6 +14,7 @@ FLOAT_FORMAT = "%.9g"
 LABELS = (
     *("study", "subject", "session", "roi", "model", "layer", "comparator", "group"),
     *("name", "label", "file", "first", "second", "chosen", "models"),
+    *("category", "predicted"),
 )
 
 

@@ -236,8 +236,11 @@ def rsa_raw_paths(entry):
 
 
 def digits_raw_paths(entry):
-    """Return the raw images of an entry of `digits`."""
-    return [] if entry["source"] == "simulated" else image_paths(entry, DATASETS, config["run"])
+    """Return the raw images of an entry of `digits`, and the weights that training begins with."""
+    weights = entry["network"]["weights"]
+    return image_paths(entry, DATASETS, config["run"]) + (
+        [] if weights in ("torchvision", "untrained") else [weights]
+    )
 
 
 # Section -> function from an entry to the paths of all its raw files.

@@ -6,6 +6,9 @@ from workflow.lib.captions import CaptionFile
 
 STARTED = time.time()
 
+# From so many subjects on, figures of single ones are drawn only if they are asked for by name.
+MANY_SUBJECTS = 6
+
 
 def targets(wildcards):
     of_stages = figure_targets() + summary_targets()
@@ -36,6 +39,11 @@ def weights_notice():
         for study in RSA_STUDIES
         for model in config["rsa"][study]["models"].values()
         if "network" in model and model["weights"] == "torchvision"
+    } | {
+        config["digits"][study]["network"]["size"]
+        for study in STUDIES
+        if study in config["digits"]
+        and config["digits"][study]["network"]["weights"] == "torchvision"
     }
     listed = ", ".join(sorted(networks))
     return [
@@ -177,6 +185,19 @@ def encoding_tables(wildcards):
     ]
 
 
+def drawn_subjects(study, together):
+    """Return whose figures are drawn unasked: all subjects' where they are few, and all together.
+
+    Parameters
+    ----------
+    study : str
+    together : what stands for all subjects in names of figures
+    """
+    subjects = study_subjects(study, joint=False)
+    several = [together] if len(subjects) > 1 else []
+    return (subjects if len(subjects) < MANY_SUBJECTS else []) + several
+
+
 def figure_targets():
     """Return the figures that the selected studies ask for, as PNG."""
     wanted = []
@@ -192,7 +213,7 @@ def figure_targets():
             figures = [figure for figure in figures if figure != "layer_preference"]
         names = [figure for figure in figures if figure != "heatmap"]
         if "heatmap" in figures:
-            names += [f"heatmap_{subject}" for subject in study_subjects(study)]
+            names += [f"heatmap_{subject}" for subject in drawn_subjects(study, JOINT_SUBJECT)]
         names += ["encoding"] if has_encoding(study) else []
         wanted += [f"<results>/{study}/figures/{name}.png" for name in names]
     return wanted

@@ -66,14 +66,6 @@ def assigned_models(study):
     return [model for model in mapped_models(study) if model in ordered_models(study)]
 
 
-def shown_subjects(study):
-    """Return whose maps figures show: the group where there are several subjects, and subjects."""
-    subjects = study_subjects(study, joint=False)
-    if len(subjects) < 2:
-        return subjects
-    return [GROUP] + subjects * config["rsa"][study]["searchlight"].get("subject_figures", True)
-
-
 def searchlight_targets():
     """Return the figures, pages and tables of the searchlights of the selected studies."""
     wanted = []
@@ -83,12 +75,12 @@ def searchlight_targets():
         folder = f"<results>/{study}"
         wanted += [
             f"{folder}/figures/searchlight_{subject}_{model}.{kind}"
-            for subject in shown_subjects(study)
+            for subject in drawn_subjects(study, GROUP)
             for model in mapped_models(study)
             for kind in ("png", "html")
         ]
         wanted += [
-            f"{folder}/figures/assignment_{shown_subjects(study)[0]}_{model}.png"
+            f"{folder}/figures/assignment_{drawn_subjects(study, GROUP)[-1]}_{model}.png"
             for model in assigned_models(study)
         ]
         if len(study_subjects(study, joint=False)) > 1:

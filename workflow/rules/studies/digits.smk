@@ -9,6 +9,7 @@
 include: "digits_functions.smk"
 include: "digits/images.smk"
 include: "digits/train.smk"
+include: "digits/units.smk"
 include: "digits/codes.smk"
 include: "digits/subjects.smk"
 include: "digits/code_rois.smk"
