@@ -75,9 +75,9 @@ def plot_layer_profile(
 
 
 def _panels(n_rois: int, n_layers: int) -> tuple[plt.Figure, np.ndarray]:
-    n_columns = min(5, n_rois)
+    width = max(PAGE_WIDTH / 5, min(0.8 + 0.2 * n_layers, PAGE_WIDTH / 2))
+    n_columns = min(int(PAGE_WIDTH // width), n_rois)
     n_rows = -(-n_rois // n_columns)
-    width = max(PAGE_WIDTH / 5, 0.8 + 0.2 * n_layers)
     figure, axes = plt.subplots(
         n_rows,
         n_columns,
@@ -89,6 +89,9 @@ def _panels(n_rois: int, n_layers: int) -> tuple[plt.Figure, np.ndarray]:
     )
     for panel in axes.flat[n_rois:]:
         panel.set_visible(False)
+    # The lowest panel of each column that is drawn names the layers, in the last row or above it.
+    for panel in axes.flat[max(n_rois - n_columns, 0) : n_rois]:
+        panel.tick_params(labelbottom=True)
     return figure, axes
 
 
@@ -132,7 +135,7 @@ def _draw_subjects(
 
 def _name_layers(panel: plt.Axes, columns: pd.DataFrame) -> None:
     panel.set_xticks(np.arange(len(columns)), layer_names(columns), rotation=90)
-    if panel.get_subplotspec().is_last_row():
+    if panel.xaxis.get_tick_params()["labelbottom"]:
         _name_models(panel, columns["model"].to_numpy())
 
 
