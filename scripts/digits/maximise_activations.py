@@ -33,8 +33,9 @@ from workflow.lib.tables import write_table
 from workflow.lib.threads import in_threads
 
 *FILTER_LAYERS, CLASS_LAYER = ANALYSED_LAYERS
-# Standard deviation of the noise with which an ascent begins, of 1, as published.
-NOISE = 8 / 255
+# Standard deviation of the noise with which an ascent begins, of 1. From 8 / 255, as published, some
+# classes never leave the plain image, at which next to nothing drives them.
+NOISE = 0.1
 # Images that are shown at once.
 SHOWN = 64
 
@@ -505,7 +506,7 @@ if __name__ == "__main__":
         found = maximise(
             trained,
             read_images(Path(snakemake.input.images)),
-            classes=ascent_of(settings, settings["schedule"], settings.get("starts", 2)),
+            classes=ascent_of(settings, settings["schedule"], settings.get("starts", 3)),
             filters=ascent_of(settings, settings.get("filter_schedule", settings["schedule"]), 1),
             class_objective=settings.get("class_objective", "log_odds"),
             n_filters=settings["n_filters"],
