@@ -33,8 +33,8 @@ from workflow.lib.tables import write_table
 from workflow.lib.threads import in_threads
 
 *FILTER_LAYERS, CLASS_LAYER = ANALYSED_LAYERS
-# Standard deviation of the noise with which an ascent begins, of 1. From 8 / 255, as published, some
-# classes never leave the plain image, at which next to nothing drives them.
+# Standard deviation of the noise with which an ascent begins, of 1. From 8 / 255, as published,
+# some classes never leave the plain image, at which next to nothing drives them.
 NOISE = 0.1
 # Images that are shown at once.
 SHOWN = 64
