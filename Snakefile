@@ -44,6 +44,7 @@ include: "workflow/rules/studies/calibration.smk"
 include: "workflow/rules/studies/bold5000.smk"
 include: "workflow/rules/studies/objects.smk"
 include: "workflow/rules/studies/digits.smk"
+include: "workflow/rules/studies/stand_ins.smk"
 
 
 rule all:

@@ -506,9 +506,9 @@ if __name__ == "__main__":
         found = maximise(
             trained,
             read_images(Path(snakemake.input.images)),
-            classes=ascent_of(settings, settings["schedule"], settings.get("starts", 3)),
-            filters=ascent_of(settings, settings.get("filter_schedule", settings["schedule"]), 1),
-            class_objective=settings.get("class_objective", "log_odds"),
+            classes=ascent_of(settings, settings["schedule"], settings["starts"]),
+            filters=ascent_of(settings, settings["filter_schedule"], 1),
+            class_objective=settings["class_objective"],
             n_filters=settings["n_filters"],
             seed=snakemake.params.seed,
             purpose=snakemake.wildcards.study,

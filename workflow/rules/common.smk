@@ -243,6 +243,18 @@ def digits_raw_paths(entry):
     )
 
 
+def stand_in_paths(study):
+    """Return the files with the pictures that stand in for a study's stimuli, and the weights."""
+    if study not in config["stand_ins"]:
+        return []
+    entry = config["stand_ins"][study]
+    pictures = [path for paths in entry["pictures"].values() for path in paths]
+    # Members of archives are named by archive and member.
+    files = [f"{RESOURCES}/" + re.sub(r"(\.zip)/.*", r"\1", path) for path in pictures]
+    weights = [entry["weights"]] if entry["weights"] not in ("torchvision", "untrained") else []
+    return list(dict.fromkeys(files)) + weights
+
+
 # Section -> function from an entry to the paths of all its raw files.
 RAW_PATHS = {"rsa": rsa_raw_paths, "digits": digits_raw_paths}
 
@@ -250,9 +262,8 @@ RAW_PATHS = {"rsa": rsa_raw_paths, "digits": digits_raw_paths}
 def raw_paths(study):
     """Return all raw files of a study, of all its sections."""
     entries = entries_of(config, study).items()
-    return list(
-        dict.fromkeys(path for section, entry in entries for path in RAW_PATHS[section](entry))
-    )
+    paths = [path for section, entry in entries for path in RAW_PATHS[section](entry)]
+    return list(dict.fromkeys(paths + stand_in_paths(study)))
 
 
 def is_simulated_file(path):

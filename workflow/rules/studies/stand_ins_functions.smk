@@ -6,18 +6,13 @@ def stand_in_setting(key):
     return lambda wildcards: config["stand_ins"][wildcards.study][key]
 
 
-def stand_in_files(wildcards):
-    """Return the files that hold the pictures: pictures, and archives of some."""
-    paths = [
-        path
-        for paths in config["stand_ins"][wildcards.study]["pictures"].values()
-        for path in paths
-    ]
-    files = (re.sub(r"(\.zip)/.*", r"\1", path) for path in paths)
-    return [f"<resources>/{file}" for file in dict.fromkeys(files)]
-
-
 def stand_in_weights(wildcards):
     """Return the file with the network's weights, if they come from a file."""
     weights = config["stand_ins"][wildcards.study]["weights"]
     return [] if weights in ("torchvision", "untrained") else weights
+
+
+def stand_in_files(wildcards):
+    """Return the files that hold the pictures: pictures, and archives of some."""
+    weights = stand_in_weights(wildcards)
+    return [path for path in stand_in_paths(wildcards.study) if path != weights]
