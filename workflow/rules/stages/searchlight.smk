@@ -60,7 +60,7 @@ rule compute_searchlight:
         subject=one_of(SUBJECTS),
     conda:
         "../../../envs/neuro.yaml"
-    threads: 2
+    threads: searchlight_threads
     resources:
         mem_mb=size_mb(8, at_least=2000),
         runtime=120,

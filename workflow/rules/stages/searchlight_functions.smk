@@ -66,6 +66,11 @@ def assigned_models(study):
     return [model for model in mapped_models(study) if model in ordered_models(study)]
 
 
+def searchlight_threads(wildcards):
+    """Return the threads of one subject's searchlight: subjects side by side waste less of them."""
+    return 1 if len(study_subjects(wildcards.study, joint=False)) > 1 else 2
+
+
 def searchlight_targets():
     """Return the figures, pages and tables of the searchlights of the selected studies."""
     wanted = []
