@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
+from scipy.special import stdtr
 
 from workflow.lib.errors import InputError
 from workflow.lib.inference.permutation import false_discovery_rate
@@ -215,7 +215,7 @@ def defined_draws(estimate: np.ndarray, draws: np.ndarray) -> np.ndarray:
 
 def two_sided_p(intervals: Intervals, *, dof: float) -> np.ndarray:
     """Return the p-values of estimates against zero by the t distribution."""
-    return 2 * scipy.stats.t.sf(np.abs(_ratio(intervals.estimate, intervals.se)), dof)
+    return 2 * stdtr(dof, -np.abs(_ratio(intervals.estimate, intervals.se)))
 
 
 def _ratio(estimate: np.ndarray, se: np.ndarray) -> np.ndarray:
@@ -401,7 +401,7 @@ def ceiling_differences(
     missing = ceiling[:, np.newaxis] - estimate
     of_draws = ceiling_draws[..., np.newaxis] - draws
     intervals = draw_intervals(missing, of_draws, n_drawn=n_drawn, level=level)
-    p = scipy.stats.t.sf(_ratio(intervals.estimate, intervals.se), n_drawn - 1)
+    p = stdtr(n_drawn - 1, -_ratio(intervals.estimate, intervals.se))
     return CeilingDifferences(intervals, p)
 
 

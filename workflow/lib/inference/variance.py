@@ -5,7 +5,7 @@ variance that new images and new subjects would cause is put together from three
 """
 
 import numpy as np
-import scipy.stats
+from scipy.special import stdtrit
 
 from workflow.lib.errors import InputError
 
@@ -160,5 +160,5 @@ def interval(
             f"found {dof} degrees of freedom and the level {level}, expected at least 1 and a "
             "level between 0 and 1; give more subjects, or the interval over images alone"
         )
-    half = scipy.stats.t.ppf((1 + level) / 2, dof) * np.sqrt(variance)
+    half = stdtrit(dof, (1 + level) / 2) * np.sqrt(variance)
     return estimate - half, estimate + half

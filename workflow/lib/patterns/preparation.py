@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import scipy.signal
 import scipy.sparse
 
 from workflow.lib.errors import InputError
@@ -80,10 +79,17 @@ def _detrended(patterns: Patterns, what: str) -> Patterns:
                 "trend off; set detrend to false, or check the runs"
             )
         measured = patterns.measurements[rows]
-        trendless = scipy.signal.detrend(measured, axis=0)
+        trendless = without_trend(measured)
         # What rounding leaves of a straight line must not pass for a signal.
         values[rows] = np.where(_varies(trendless, np.abs(measured).max(axis=0)), trendless, 0)
     return replace(patterns, measurements=values)
+
+
+def without_trend(values: np.ndarray) -> np.ndarray:
+    """Return a series of values, float array (n, ...), less its least-squares line over time."""
+    time = np.arange(len(values)) - (len(values) - 1) / 2
+    slope = np.tensordot(time, values, 1) / (time @ time)
+    return values - values.mean(axis=0) - np.multiply.outer(time, slope)
 
 
 def _standardised(patterns: Patterns, what: str) -> Patterns:
