@@ -9,10 +9,10 @@ from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     PAGE_WIDTH,
     layer_colours,
-    save_figure,
     similarity_label,
     titled,
     use_style,
+    write_figure,
 )
 from workflow.lib.rdms.store import RDMStore
 from workflow.lib.tables import read_table
@@ -124,4 +124,4 @@ if __name__ == "__main__":
             title=params.title,
             simulated=params.simulated,
         )
-        save_figure(figure, caption, simulated=params.simulated, **dict(snakemake.output.items()))
+        write_figure(snakemake, figure, caption)

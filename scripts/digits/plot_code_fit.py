@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import PAGE_WIDTH, save_figure, titled, use_style
+from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
 from workflow.lib.tables import read_table
 
 # How far beside the middle of a bar single subjects stand.
@@ -159,4 +159,4 @@ if __name__ == "__main__":
             title=params.title,
             simulated=params.simulated,
         )
-        save_figure(figure, caption, simulated=params.simulated, **dict(snakemake.output.items()))
+        write_figure(snakemake, figure, caption)

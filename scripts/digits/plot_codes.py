@@ -6,7 +6,7 @@ from matplotlib.colors import ListedColormap
 
 from scripts.figures.plot_layer_rdms import group_borders
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import PAGE_WIDTH, save_figure, use_style
+from workflow.lib.plotting import PAGE_WIDTH, use_style, write_figure
 from workflow.lib.rdms.store import RDMStore
 from workflow.lib.rdms.vectors import to_square
 
@@ -57,5 +57,4 @@ def plot_codes(store: RDMStore, *, title: str) -> tuple[plt.Figure, str]:
 if __name__ == "__main__":
     with script_job(snakemake):
         figure, caption = plot_codes(RDMStore(snakemake.input[0]), title=snakemake.params.title)
-        # Codes are rules of the config, simulated data or not.
-        save_figure(figure, caption, simulated=False, **dict(snakemake.output.items()))
+        write_figure(snakemake, figure, caption)

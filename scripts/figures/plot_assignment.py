@@ -14,11 +14,11 @@ from workflow.lib.plotting import (
     PAGE_WIDTH,
     SEQUENTIAL,
     layer_colours,
-    save_figure,
     similarity_label,
     titled,
     use_style,
     wrapped,
+    write_figure,
 )
 from workflow.lib.searchlight.assignment import VOLUMES
 from workflow.lib.searchlight.maps import BrainMaps, read_maps
@@ -223,9 +223,4 @@ if __name__ == "__main__":
             simulated=snakemake.params.simulated,
             called=snakemake.params.called,
         )
-        save_figure(
-            figure,
-            caption,
-            simulated=snakemake.params.simulated,
-            **dict(snakemake.output.items()),
-        )
+        write_figure(snakemake, figure, caption)

@@ -12,9 +12,9 @@ from workflow.lib.plotting import (
     PAGE_WIDTH,
     SEQUENTIAL,
     roi_colours,
-    save_figure,
     titled,
     use_style,
+    write_figure,
 )
 from workflow.lib.tables import read_table
 from workflow.lib.training.accuracy import ALL, CATEGORY, GROUP, accuracy_table, confusion_matrix
@@ -137,9 +137,4 @@ if __name__ == "__main__":
             simulated=snakemake.params.simulated,
             groups=snakemake.params.groups,
         )
-        save_figure(
-            figure,
-            caption,
-            simulated=snakemake.params.simulated,
-            **dict(snakemake.output.items()),
-        )
+        write_figure(snakemake, figure, caption)

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import PAGE_WIDTH, SEQUENTIAL, save_figure, titled, use_style
+from workflow.lib.plotting import PAGE_WIDTH, SEQUENTIAL, titled, use_style, write_figure
 from workflow.lib.rdms.store import RDMStore
 from workflow.lib.rdms.vectors import to_square
 
@@ -107,4 +107,4 @@ if __name__ == "__main__":
             title=params.title,
             simulated=params.simulated,
         )
-        save_figure(figure, caption, simulated=params.simulated, **dict(snakemake.output.items()))
+        write_figure(snakemake, figure, caption)

@@ -16,11 +16,11 @@ from workflow.lib.plotting import (
     PAGE_WIDTH,
     SEQUENTIAL,
     n_note,
-    save_figure,
     similarity_label,
     titled,
     use_style,
     wrapped,
+    write_figure,
 )
 from workflow.lib.rsa.tables import layer_names
 from workflow.lib.searchlight.maps import BrainMaps, check_same_grid, read_maps
@@ -286,4 +286,4 @@ if __name__ == "__main__":
             simulated=params.simulated,
             standard_space=params.standard_space,
         )
-        save_figure(figure, caption, simulated=params.simulated, **dict(snakemake.output.items()))
+        write_figure(snakemake, figure, caption)

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import MUTED, PAGE_WIDTH, save_figure, titled, use_style
+from workflow.lib.plotting import MUTED, PAGE_WIDTH, titled, use_style, write_figure
 from workflow.lib.tables import read_table
 from workflow.lib.training.history import TRAINING, VALIDATION
 
@@ -100,9 +100,4 @@ if __name__ == "__main__":
             chance=snakemake.params.chance,
             note=snakemake.params.note,
         )
-        save_figure(
-            figure,
-            caption,
-            simulated=snakemake.params.simulated,
-            **dict(snakemake.output.items()),
-        )
+        write_figure(snakemake, figure, caption)

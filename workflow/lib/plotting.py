@@ -65,27 +65,19 @@ def use_style() -> None:
     )
 
 
-def save_figure(
-    figure: plt.Figure, caption: str, *, simulated: bool, png: str, svg: str, text: str
-) -> None:
-    """Write a figure as PNG and SVG, and its caption as reStructuredText beside them.
+def write_figure(snakemake, figure: plt.Figure, caption: str) -> None:
+    """Write a job's figure to its outputs `png` and `svg`, and the caption to `text`.
 
-    The caption of simulated data says so.
+    The caption of simulated data (`params.simulated`) says so.
     """
-    if simulated:
+    if snakemake.params.simulated:
         caption = f"{caption} Simulated data."
-    for path, metadata in ((png, {"Software": None}), (svg, {"Date": None})):
-        with written_whole(path) as temporary:
+    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+        with written_whole(snakemake.output[kind]) as temporary:
             figure.savefig(temporary, bbox_inches="tight", metadata=metadata)
     plt.close(figure)
-    with written_whole(text) as temporary:
+    with written_whole(snakemake.output["text"]) as temporary:
         temporary.write_text(caption.strip() + "\n", encoding="utf-8")
-
-
-def write_figure(snakemake, figure: plt.Figure, caption: str) -> None:
-    """Write a job's figure to its outputs `png` and `svg`, and the caption to `text`."""
-    files = {kind: snakemake.output[kind] for kind in ("png", "svg", "text")}
-    save_figure(figure, caption, simulated=snakemake.params.simulated, **files)
 
 
 def titled(title: str, *, simulated: bool) -> str:

@@ -221,6 +221,8 @@ rule plot_codes:
     params:
         caption=caption_of,
         title=setting("title"),
+        # Codes are rules of the config, simulated data or not.
+        simulated=False,
         code=script_digest("digits/plot_codes.py"),
     script:
         "../../../../scripts/digits/plot_codes.py"
