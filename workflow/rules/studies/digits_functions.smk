@@ -1,10 +1,7 @@
 # Functions of section `digits`: its entries, their settings, and where their images lie.
 
 DIGIT_STUDIES = one_of(config["digits"])
-# Images of these are drawn; those of the others are read.
-SIMULATED_DIGITS = one_of(
-    name for name, entry in config["digits"].items() if entry["source"] == "simulated"
-)
+# Images of these are read; those of the others are drawn.
 REAL_DIGITS = one_of(
     name for name, entry in config["digits"].items() if entry["source"] != "simulated"
 )
@@ -34,5 +31,17 @@ def compared_part(wildcards):
     return "stimuli" if shown else "validation"
 
 
+def images_of(part):
+    """Return an input function for the images of a part; those that are drawn are read in place."""
+
+    def file(wildcards):
+        entry = config["digits"][wildcards.study]
+        if entry["source"] == "simulated":
+            return f"<simulated>/{entry['simulation']['folder']}/images/{part}.npz"
+        return f"<results>/{wildcards.study}/images/{part}.npz"
+
+    return file
+
+
 def compared_images(wildcards):
-    return f"<results>/{wildcards.study}/images/{compared_part(wildcards)}.npz"
+    return images_of(compared_part(wildcards))(wildcards)

@@ -14,8 +14,8 @@ rule measure_training:
         network="<results>/{study}/models/vgg.safetensors",
         history="<results>/{study}/models/vgg_history.csv",
         predictions="<results>/{study}/models/vgg_predictions.csv",
-        train="<results>/{study}/images/train.npz",
-        validation="<results>/{study}/images/validation.npz",
+        train=images_of("train"),
+        validation=images_of("validation"),
     output:
         "<results>/{study}/tables/corrections_training.csv",
     log:
@@ -69,7 +69,7 @@ rule measure_group_null:
 use rule compute_layer_rdms as compute_validation_rdms with:
     input:
         network="<results>/{study}/models/vgg.safetensors",
-        images="<results>/{study}/images/validation.npz",
+        images=images_of("validation"),
     output:
         "<results>/{study}/features/rdms/validation_vgg.h5",
     log:

@@ -1,6 +1,7 @@
 # Training of the digits studies: images -> a trained network, and what it gets right.
 #
-# In: <results>/<study>/images/{train,validation}.npz; those of simulated studies are drawn here.
+# In: <results>/<study>/images/{train,validation}.npz; those of simulated studies are drawn here, to
+# <simulated>/<folder>/images/.
 # Out: <results>/<study>/models/vgg.safetensors (weights, classes and scaling of images),
 # vgg_history.csv (a row per epoch, part and measure), vgg_predictions.csv (a row per validation
 # image); tables/accuracy.csv and .html; figures training and confusion.
@@ -39,32 +40,11 @@ rule simulate_digit_images:
         "../../../../scripts/digits/simulate_digit_images.py"
 
 
-rule take_simulated_images:
-    """Put the images of a simulation where those of a study are looked for."""
-    input:
-        simulated_images,
-    output:
-        "<results>/{study}/images/{part}.npz",
-    log:
-        "<logs>/{study}/images/{part}.log",
-    wildcard_constraints:
-        study=SIMULATED_DIGITS,
-        part="train|validation|stimuli",
-    conda:
-        "../../../../envs/neuro.yaml"
-    threads: 1
-    resources:
-        mem_mb=100,
-        runtime=5,
-    shell:
-        "cp {input:q} {output:q} 2> {log:q}"
-
-
 rule train_cnn:
     """Train the network to tell the categories apart, and test it on validation images."""
     input:
-        train="<results>/{study}/images/train.npz",
-        validation="<results>/{study}/images/validation.npz",
+        train=images_of("train"),
+        validation=images_of("validation"),
         weights=initial_weights,
     output:
         network="<results>/{study}/models/vgg.safetensors",

@@ -1,4 +1,4 @@
-# Functions of training: simulated images, weights to begin with, and what a run shows of it.
+# Functions of training: simulations of images, weights to begin with, and what a run shows of it.
 
 # Memory in MB that training takes beside its images: weights, gradients, Adam's two moments, and
 # the activations of a batch.
@@ -16,11 +16,6 @@ def digit_simulations():
         for entry in config["digits"].values()
         if entry["source"] == "simulated"
     }
-
-
-def simulated_images(wildcards):
-    folder = config["digits"][wildcards.study]["simulation"]["folder"]
-    return f"<simulated>/{folder}/images/{wildcards.part}.npz"
 
 
 def simulated_numbers(wildcards):

@@ -1,6 +1,6 @@
 # What units of the trained network look for, and what its layers make of images.
 #
-# In: <results>/<study>/models/vgg.safetensors and images/validation.npz.
+# In: <results>/<study>/models/vgg.safetensors and the validation images.
 # Out: <results>/<study>/maximised/{classes,filters}.npz, images that drive single units the most;
 # tables/maximised.csv, a row per unit; embedding/{grams.h5,items.csv}, from which the stage embed
 # maps layers in a plane; figures maximised_classes, maximised_filters.
@@ -13,7 +13,7 @@ rule maximise_activations:
     """Find images that drive the class units and some filters of every layer the most."""
     input:
         network="<results>/{study}/models/vgg.safetensors",
-        images="<results>/{study}/images/validation.npz",
+        images=images_of("validation"),
     output:
         classes="<results>/{study}/maximised/classes.npz",
         filters="<results>/{study}/maximised/filters.npz",
@@ -76,7 +76,7 @@ rule extract_layer_grams:
     """Show the validation images to the network, and keep the products between them per layer."""
     input:
         network="<results>/{study}/models/vgg.safetensors",
-        images="<results>/{study}/images/validation.npz",
+        images=images_of("validation"),
     output:
         grams="<results>/{study}/embedding/grams.h5",
         groups="<results>/{study}/embedding/items.csv",
