@@ -29,7 +29,7 @@ class Checkout:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=1500,
             # A cache of sources in the home folder would be shared between tests.
             env=os.environ | {"XDG_CACHE_HOME": str(self.folder / ".cache")},
         )

@@ -30,7 +30,7 @@ def plot_maximised(maximised: Maximised, *, title: str, simulated: bool) -> tupl
     caption = (
         f"Images found by gradient ascent that drive single units the most, {_units(maximised)}. "
         f"The activation, a mean over places before it is rectified, is higher than to any of "
-        f"{maximised.n_seen[0]:,} validation images for {higher:,} of {len(maximised):,} units."
+        f"n = {maximised.n_seen[0]:,} validation images for {higher:,} of {len(maximised):,} units."
     )
     return figure, caption + (_recognised(maximised) if of_classes else "")
 
@@ -42,7 +42,8 @@ def _units(maximised: Maximised) -> str:
     layers, counts = np.unique(maximised.layer, return_counts=True)
     least, most = counts.min(), counts.max()
     number = f"{most}" if least == most else f"{least} to {most}"
-    return f"{number} filters, drawn at random, of each of {len(layers)} layers"
+    filters = "filter" if most == 1 else "filters"
+    return f"{number} {filters}, drawn at random, of each of {len(layers)} layers"
 
 
 def _recognised(maximised: Maximised) -> str:

@@ -197,8 +197,9 @@ def _caption(table: pd.DataFrame, grouped: bool, called: str) -> str:
     significant = (
         f"the similarity with the best layer has a corrected p ≤ {first['alpha']:g} and "
         if first["tested"]
-        else "(similarities were not tested) "
+        else ""
     )
+    untested = "" if first["tested"] else " Similarities were not tested."
     drawn, kept, single = "subjects", "", ""
     if not is_group(table):
         drawn, kept = called, "; ranks are those of the whole sample"
@@ -210,7 +211,7 @@ def _caption(table: pd.DataFrame, grouped: bool, called: str) -> str:
         f"{1 - first['alpha']:.0%} of {int(first['n_resamples']):,} resamples of the "
         f"{drawn}{kept}; {n_reliable:,} of {n_best:,} voxels. Margin: similarity with "
         "the best layer less that with the next best. Below: how many voxels of each region "
-        f"resemble each layer most; coloured, the reliable ones.{single}"
+        f"resemble each layer most; coloured, the reliable ones.{untested}{single}"
     )
 
 

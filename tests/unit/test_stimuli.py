@@ -200,7 +200,10 @@ def test_zips_that_cannot_be_used(tmp_path, monkeypatch):
         opened(tmp_path, "a.zip").image(0)
     zipped(tmp_path / "a.zip", {"a.png": bytes(1000)})
     monkeypatch.setattr(stimuli_module, "MAX_FILE_BYTES", 999)
-    with pytest.raises(InputError, match=r"a.zip, a.png: found a file that unpacks to 1,000 bytes, expected at most 999"):
+    with pytest.raises(
+        InputError,
+        match=r"a.zip, a.png: found a file that unpacks to 1,000 bytes, expected at most 999",
+    ):
         opened(tmp_path, "a.zip")
     with pytest.raises(InputError, match=r"b.zip: found no such file"):
         opened(tmp_path, "b.zip")

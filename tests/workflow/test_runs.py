@@ -85,7 +85,8 @@ def test_every_figure_has_a_caption_with_n_and_says_that_it_is_simulated(tiny_ru
     for figure in figures:
         caption = figure.with_suffix(".rst").read_text()
         assert re.search(r"n = [\d,]+ [a-z]", caption), figure
-        assert "Simulated data." in caption, figure
+        # Codes are models, not data.
+        assert "Simulated data." in caption or figure.stem == "codes", figure
         assert figure.with_suffix(".svg").stat().st_size > 1000
 
 

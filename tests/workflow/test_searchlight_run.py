@@ -35,8 +35,9 @@ def test_betas_become_maps_and_figures_of_subjects_and_group(fresh):
     planned = fresh.planned_jobs("--configfile", "config/mine.yaml")
     assert planned["compute_searchlight"] == planned["extract_searchlight_patterns"] == 6
     assert planned["infer_searchlight_group"] == 1
-    assert (planned["plot_searchlight"], planned["plot_searchlight_group"]) == (12, 2)
-    assert (planned["view_searchlight"], planned["view_searchlight_group"]) == (12, 2)
+    # From six subjects on, single ones are drawn if they are asked for.
+    assert (planned.get("plot_searchlight"), planned["plot_searchlight_group"]) == (None, 2)
+    assert (planned.get("view_searchlight"), planned["view_searchlight_group"]) == (None, 2)
     # A model of one layer leaves nothing to assign.
     assert "assign_layers_group" not in planned
 

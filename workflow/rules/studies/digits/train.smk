@@ -125,10 +125,7 @@ rule plot_training:
         title=setting("title"),
         simulated=is_simulated,
         chance=lambda wildcards: 1 / len(digits_categories(wildcards)),
-        note=(
-            "Loss: cross-entropy. Penalty: what weight decay adds to it, half the sum of squared "
-            "weights times the config's weight_decay."
-        ),
+        note=training_note,
         code=script_digest("figures/plot_training.py"),
     script:
         "../../../../scripts/figures/plot_training.py"

@@ -48,6 +48,16 @@ def training_threads(wildcards):
     return TRAINING_THREADS[config["digits"][wildcards.study]["network"]["size"]]
 
 
+def training_note(wildcards):
+    """Return what the caption of learning curves says of images and measures."""
+    images, n_categories = digits_setting("images")(wildcards), len(digits_categories(wildcards))
+    return (
+        f"Trained on n = {n_categories * images['train']:,} images, validated on n = "
+        f"{n_categories * images['validation']:,} others. Loss: cross-entropy. Penalty: what weight "
+        "decay adds to it, half the sum of squared weights times the config's weight_decay."
+    )
+
+
 def training_targets():
     """Return the figures and tables of training of the selected studies."""
     return [
