@@ -14,6 +14,7 @@ score is positive.
 import numpy as np
 
 from workflow.lib.errors import InputError
+from workflow.lib.rdms.components import principal_scores
 from workflow.lib.rdms.distances import pattern_distances
 
 METRICS = ("cosine", "correlation")
@@ -46,28 +47,8 @@ def category_rdm(
     """
     if metric not in METRICS:
         raise InputError(f"found the metric {metric!r}, expected one of {', '.join(METRICS)}")
-    return pattern_distances(category_means(component_scores(gram, variance), codes), metric)
-
-
-def component_scores(gram: np.ndarray, variance: float) -> np.ndarray:
-    """Return the scores of images on as few principal components as hold a share of the variance.
-
-    Parameters
-    ----------
-    gram : float64 array (n_images, n_images), centred
-    variance : share, above 0 and at most 1
-
-    Returns
-    -------
-    float64 array (n_images, n_components), the largest score of each component positive
-    """
-    values, vectors = np.linalg.eigh(gram)
-    values, vectors = values[::-1].clip(min=0), vectors[:, ::-1]
-    held = np.cumsum(values) / values.sum()
-    n_components = int(np.searchsorted(held, variance - 1e-12) + 1)
-    scores = vectors[:, :n_components] * np.sqrt(values[:n_components])
-    largest = scores[np.abs(scores).argmax(axis=0), np.arange(n_components)]
-    return scores * np.sign(largest)
+    scores = principal_scores(gram, variance=variance)
+    return pattern_distances(category_means(scores, codes), metric)
 
 
 def category_means(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:

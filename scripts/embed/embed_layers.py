@@ -12,11 +12,11 @@ from workflow.lib.embedding import (
     expected_share,
     kept_neighbours,
     n_neighbours,
-    principal_scores,
     same_group_share,
 )
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
+from workflow.lib.rdms.components import principal_scores
 from workflow.lib.rdms.gram_store import GramStore
 from workflow.lib.seeds import generator
 from workflow.lib.tables import read_table, write_table
@@ -61,7 +61,7 @@ def embed_layers(
 
     def embedded(number: int) -> tuple[np.ndarray, dict[str, float]]:
         layer = grams.labels[number]["layer"]
-        points = principal_scores(grams.gram(number), n_components)
+        points = principal_scores(grams.gram(number), n_components=n_components)
         draw = generator(seed, "embedding", grams.model, layer).integers(2**31)
         try:
             places = METHODS[method](points, seed=int(draw), **options)

@@ -6,8 +6,9 @@ from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from scripts.digits.category_rdms import category_means, category_rdm, component_scores
+from scripts.digits.category_rdms import category_means, category_rdm
 from workflow.lib.errors import InputError
+from workflow.lib.rdms.components import principal_scores
 
 CODES = np.repeat(np.arange(5), 8)
 
@@ -40,7 +41,7 @@ def test_with_all_components_the_cosine_is_that_of_the_units(features):
 
 
 def test_cosine_does_not_depend_on_signs_and_correlation_does(features):
-    scores = component_scores(features @ features.T, 0.9)
+    scores = principal_scores(features @ features.T, variance=0.9)
     turned = scores * np.where(np.arange(scores.shape[1]) % 2, -1, 1)
     both = [category_means(of, CODES) for of in (scores, turned)]
     np.testing.assert_allclose(*(pdist(means, "cosine") for means in both), atol=1e-12)

@@ -17,11 +17,11 @@ from scripts.figures.plot_embedding import plot_embedding
 from workflow.lib.embedding import (
     expected_share,
     kept_neighbours,
-    principal_scores,
     same_group_share,
     tsne,
 )
 from workflow.lib.errors import InputError
+from workflow.lib.rdms.components import principal_scores
 from workflow.lib.rdms.gram_store import GramStore, gram_writer
 
 N_GROUPS, N_EACH = 6, 25
@@ -58,7 +58,7 @@ def run(grams, path, seed=1, **options):
 
 def test_scores_are_those_of_scikit_learn():
     points = np.random.default_rng(0).normal(0, [5, 4, 3, 2, 1], (30, 5))
-    found = principal_scores(centred_gram(points), 3)
+    found = principal_scores(centred_gram(points), n_components=3)
     expected = PCA(3).fit_transform(points)
     np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=1e-8)
     assert (found.max(axis=0) == np.abs(found).max(axis=0)).all()
@@ -66,7 +66,7 @@ def test_scores_are_those_of_scikit_learn():
 
 def test_of_fewer_points_than_components_all_scores_are_given():
     points = np.random.default_rng(0).standard_normal((7, 20))
-    scores = principal_scores(centred_gram(points), 50)
+    scores = principal_scores(centred_gram(points), n_components=50)
     assert scores.shape == (7, 7)
     np.testing.assert_allclose(scores @ scores.T, centred_gram(points), atol=1e-8)
 

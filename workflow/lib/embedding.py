@@ -1,12 +1,11 @@
 """Maps of many points in a plane, in which those that are near one another stay so.
 
-Points are given by their Gram matrix, all that is needed of however many units they have.
+Points are given by their scores on principal components (`workflow.lib.rdms.components`).
 """
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import scipy.linalg
 from sklearn.manifold import TSNE, trustworthiness
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
@@ -17,30 +16,6 @@ from workflow.lib.errors import InputError
 N_NEIGHBOURS = 10
 # Spread of the first component with which t-SNE begins, as scikit-learn has it.
 START = 1e-4
-
-
-def principal_scores(gram: np.ndarray, n_components: int) -> np.ndarray:
-    """Return the scores of points on their first principal components.
-
-    Parameters
-    ----------
-    gram : float64 array (n, n)
-        Products of the points, from which their mean has been taken off.
-    n_components : int
-        At most; there are no more than points.
-
-    Returns
-    -------
-    float64 array (n, n_components)
-        By falling variance; the largest score of each component, which has no sign of its own, is
-        positive.
-    """
-    n = len(gram)
-    first = max(0, n - n_components)
-    values, vectors = scipy.linalg.eigh(gram, subset_by_index=(first, n - 1))
-    scores = (vectors * np.sqrt(values.clip(min=0)))[:, ::-1]
-    largest = scores[np.abs(scores).argmax(axis=0), np.arange(scores.shape[1])]
-    return scores * np.where(largest < 0, -1, 1)
 
 
 def tsne(
