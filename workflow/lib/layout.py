@@ -104,12 +104,17 @@ def _matching(
     return found
 
 
+def is_weight_file(weights: str) -> bool:
+    """Return whether a network's weights are given as a file: neither torchvision's nor random."""
+    return weights not in ("torchvision", "untrained")
+
+
 def weight_files(study: Mapping) -> list[str]:
     """Return the files with the weights of a study's networks."""
     return [
         model["weights"]
         for model in study["models"].values()
-        if "network" in model and model["weights"] not in ("torchvision", "untrained")
+        if "network" in model and is_weight_file(model["weights"])
     ]
 
 
@@ -121,14 +126,6 @@ def study_raw_files(study: Mapping, datasets: Mapping[str, Dataset], run: str) -
         sources.append(searchlight_source(study))
     files = [file for source in sources for file in raw_files(source, folder)]
     return list(dict.fromkeys(files + stimulus_files(study, datasets, run)))
-
-
-def find_raw_file(study: Mapping, file: str, run: str, mirror: str | None) -> Path | None:
-    """Return where a raw file lies now: in place or in the mirror; None if nowhere."""
-    places = [Path(raw_folder(study, run))]
-    if mirror and study["source"] in ("mirror", "download"):
-        places.append(Path(mirror, study["dataset"]))
-    return next((place / file for place in places if (place / file).is_file()), None)
 
 
 def find_source(path: str, datasets: Mapping[str, Dataset], mirror: str | None) -> Path | None:

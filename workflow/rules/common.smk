@@ -27,6 +27,7 @@ from workflow.lib.layout import (
     find_source,
     image_collections,
     image_paths,
+    is_weight_file,
     raw_files,
     raw_folder,
     simulated_folder,
@@ -175,7 +176,7 @@ def group_table(wildcards):
 def model_weights(wildcards):
     """Return the file with a network's weights, if they come from a file."""
     weights = config["rsa"][wildcards.study]["models"][wildcards.model]["weights"]
-    return [] if weights in ("torchvision", "untrained") else weights
+    return weights if is_weight_file(weights) else []
 
 
 def seed_of_untrained(wildcards):
@@ -238,9 +239,7 @@ def rsa_raw_paths(entry):
 def digits_raw_paths(entry):
     """Return the raw images of an entry of `digits`, and the weights that training begins with."""
     weights = entry["network"]["weights"]
-    return image_paths(entry, DATASETS, config["run"]) + (
-        [] if weights in ("torchvision", "untrained") else [weights]
-    )
+    return image_paths(entry, DATASETS, config["run"]) + [weights] * is_weight_file(weights)
 
 
 def stand_in_paths(study):
@@ -251,8 +250,7 @@ def stand_in_paths(study):
     pictures = [path for paths in entry["pictures"].values() for path in paths]
     # Members of archives are named by archive and member.
     files = [f"{RESOURCES}/" + re.sub(r"(\.zip)/.*", r"\1", path) for path in pictures]
-    weights = [entry["weights"]] if entry["weights"] not in ("torchvision", "untrained") else []
-    return list(dict.fromkeys(files)) + weights
+    return list(dict.fromkeys(files)) + [entry["weights"]] * is_weight_file(entry["weights"])
 
 
 # Section -> function from an entry to the paths of all its raw files.

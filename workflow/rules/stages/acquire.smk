@@ -7,8 +7,9 @@
 #
 # A family of small files (the 92 images of a study) comes whole, by one job; any other file by a
 # job of its own. What is published in an archive is unpacked beside it; what the registry says is
-# made out of another file (NIfTI out of an array) is made by a rule of its study. Simulated files lie under <resources>/simulated/ and are made by rules of their
-# own; the registry cannot have a dataset of that name.
+# made out of another file (NIfTI out of an array) is made by a rule of its study. Simulated files
+# lie under <resources>/simulated/ and are made by rules of their own; the registry cannot have a
+# dataset of that name.
 
 
 include: "acquire_functions.smk"

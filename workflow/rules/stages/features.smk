@@ -3,8 +3,9 @@
 # In: the stimuli of a study, weights, activations that were computed elsewhere, the common images.
 # Out: <results>/<study>/features/rdms/model_<model>.h5 over the stimuli (a row per layer, and per
 # seed of an untrained network), and of it <results>/<study>/rdms/model_<model>.h5 over the common
-# images (models with `made: true` come from rules of the study itself); for studies of patterns also <results>/<study>/features/grams/model_<model>.h5, the Gram
-# matrix of every layer. One job serves all layers of a network.
+# images (models with `made: true` come from rules of the study itself); for studies of patterns
+# also <results>/<study>/features/grams/model_<model>.h5, the Gram matrix of every layer. One job
+# serves all layers of a network.
 #
 # Models see all stimuli, so that what changes the common images (another file, another
 # `min_common`) extracts nothing again; `shown_images` says where they see the common ones alone.

@@ -25,6 +25,11 @@ def digits_categories(wildcards):
     return all_categories(config["digits"][wildcards.study])
 
 
+def numbers_of_images(entry):
+    """Return how many images of each category every part of an entry gets."""
+    return {part: entry["images"][part] for part in ("train", "validation", "stimuli")}
+
+
 def compared_part(wildcards):
     """Return the images whose RDMs are compared: what participants saw, if it is to be had."""
     shown = config["digits"][wildcards.study]["images"]["stimuli"] > 0

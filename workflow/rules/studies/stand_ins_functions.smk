@@ -9,7 +9,7 @@ def stand_in_setting(key):
 def stand_in_weights(wildcards):
     """Return the file with the network's weights, if they come from a file."""
     weights = config["stand_ins"][wildcards.study]["weights"]
-    return [] if weights in ("torchvision", "untrained") else weights
+    return weights if is_weight_file(weights) else []
 
 
 def stand_in_files(wildcards):

@@ -32,7 +32,7 @@ rule prepare_images:
     params:
         collections=digit_collections,
         categories=digits_categories,
-        n_per_category=images_per_category,
+        n_per_category=lambda wildcards: numbers_of_images(config["digits"][wildcards.study]),
         side=digits_setting("images", "side"),
         seed=config["seed"],
         code=script_digest("digits/prepare_images.py"),

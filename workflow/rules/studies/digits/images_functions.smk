@@ -1,8 +1,5 @@
 # Functions of the images of the digits studies that are read, not drawn.
 
-from workflow.lib.layout import image_collections, image_paths
-
-
 def digit_image_paths(wildcards):
     return image_paths(config["digits"][wildcards.study], DATASETS, config["run"])
 
@@ -20,14 +17,9 @@ def digit_collections(wildcards):
     ]
 
 
-def images_per_category(wildcards):
-    images = config["digits"][wildcards.study]["images"]
-    return {part: images[part] for part in ("train", "validation", "stimuli")}
-
-
 def images_mb(wildcards, input, attempt):
     """Return a memory request for arrays as published, and for those of the study."""
-    images = config["digits"][wildcards.study]["images"]
-    n_images = sum(images_per_category(wildcards).values()) * len(digits_categories(wildcards))
-    resized_mb = 3 * n_images * images["side"] ** 2 / 1e6
+    entry = config["digits"][wildcards.study]
+    n_images = sum(numbers_of_images(entry).values()) * len(digits_categories(wildcards))
+    resized_mb = 3 * n_images * entry["images"]["side"] ** 2 / 1e6
     return size_mb(8, at_least=1500 + 3 * resized_mb)(wildcards, input, attempt)

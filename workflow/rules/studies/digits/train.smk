@@ -32,7 +32,7 @@ rule simulate_digit_images:
         runtime=10,
     params:
         categories=lambda wildcards: all_categories(digit_simulations()[wildcards.folder]),
-        n_per_category=simulated_numbers,
+        n_per_category=lambda wildcards: numbers_of_images(digit_simulations()[wildcards.folder]),
         side=lambda wildcards: digit_simulations()[wildcards.folder]["images"]["side"],
         seed=config["seed"],
         code=script_digest("digits/simulate_digit_images.py"),

@@ -18,16 +18,10 @@ def digit_simulations():
     }
 
 
-def simulated_numbers(wildcards):
-    """Return how many images of each category every part of a simulation gets."""
-    images = digit_simulations()[wildcards.folder]["images"]
-    return {part: images[part] for part in ("train", "validation", "stimuli")}
-
-
 def initial_weights(wildcards):
     """Return the file with the weights that training begins with, if they come from a file."""
     weights = config["digits"][wildcards.study]["network"]["weights"]
-    return [] if weights in ("torchvision", "untrained") else weights
+    return weights if is_weight_file(weights) else []
 
 
 def training_mb(wildcards, attempt):
