@@ -1,5 +1,6 @@
 # Functions of the images of the digits studies that are read, not drawn.
 
+
 def digit_image_paths(wildcards):
     return image_paths(config["digits"][wildcards.study], DATASETS, config["run"])
 
