@@ -25,6 +25,16 @@ def read_yaml(file):
     return yaml.safe_load(file.read_text(encoding="utf-8"))
 
 
+class UniqueKeys(yaml.SafeLoader):
+    """Refuses a mapping with a key twice, of which YAML keeps the last without a word."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        assert not twice, f"{node.start_mark}: {twice}"
+        return super().construct_mapping(node, deep)
+
+
 def default_config():
     return read_yaml(ROOT / "config" / "config.yaml")
 
@@ -38,6 +48,11 @@ def config_of(entries, studies=("lab",)):
         "models": {"net": {"files": "net.npy", "layers": {"names": ["fc"], "from": "constant"}}},
     }
     return {"run": "test", "studies": list(studies), "rsa": {"lab": lab, **entries}}
+
+
+@pytest.mark.parametrize("file", CONFIG_FILES, ids=lambda file: file.stem)
+def test_no_key_of_a_config_file_stands_twice(file):
+    yaml.load(file.read_text(encoding="utf-8"), UniqueKeys)
 
 
 # Laying one mapping over another.
