@@ -80,7 +80,7 @@ def figure_files(name, subcategory, **labels):
     return {
         "png": report(
             f"{path}.png",
-            caption="../../report/figure.rst",
+            caption=str(REPOSITORY / "workflow/report/figure.rst"),
             category="{study}",
             subcategory=subcategory,
             labels=labels,
