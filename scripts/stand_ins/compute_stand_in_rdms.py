@@ -5,7 +5,6 @@ known; what it makes of the categories can, from several other pictures of each.
 averaged over the pictures of a category, and categories compared.
 """
 
-import io
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,10 +13,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from workflow.lib.acquire.archives import zip_errors
 from workflow.lib.errors import InputError
 from workflow.lib.features.devices import choose_device
 from workflow.lib.features.networks import layer_extractor, load_network
-from workflow.lib.features.stimuli import decoded
+from workflow.lib.features.stimuli import decoded, decoded_member
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.distances import pattern_distances
 from workflow.lib.rdms.store import write_rdms
@@ -40,18 +40,20 @@ def open_picture(path: str, root: Path) -> Image.Image:
     Raises
     ------
     InputError
-        No such member, or no image.
+        A damaged archive, no such member, or no image.
     """
     if ARCHIVE not in path:
         return decoded(root / path, path)
-    archive, member = path.split(ARCHIVE)
-    with zipfile.ZipFile(root / f"{archive}.zip") as file:
+    archive, _, member = path.partition(ARCHIVE)
+    with zip_errors(f"{archive}.zip"):
+        file = zipfile.ZipFile(root / f"{archive}.zip")
+    with file:
         if member not in file.namelist():
             raise InputError(
                 f"{archive}.zip: found no member {member!r}, expected the picture that "
                 "`stand_ins` names; correct its name"
             )
-        return decoded(io.BytesIO(file.read(member)), path)
+        return decoded_member(file, file.getinfo(member), path)
 
 
 def scrambled(picture: Image.Image, rng: np.random.Generator) -> Image.Image:

@@ -35,6 +35,7 @@ def folder(tmp_path):
         for number in range(2):
             archive.write(tmp_path / f"objects/{number}.png", f"in/{number}.png")
         archive.writestr("broken.png", b"no picture")
+    (tmp_path / "objects/cut.zip").write_bytes((tmp_path / "objects/more.zip").read_bytes()[:2000])
     return tmp_path
 
 
@@ -49,6 +50,7 @@ def test_a_member_of_an_archive_is_the_file_that_went_into_it(folder):
     ("path", "message"),
     [
         ("objects/more.zip/in/2.png", r"more\.zip: found no member 'in/2\.png'"),
+        ("objects/cut.zip/in/1.png", r"cut\.zip: found data that cannot be read"),
         ("objects/more.zip/broken.png", "broken.png: found a file that does not decode"),
     ],
 )

@@ -224,14 +224,24 @@ def _open_zip(folder: Path, block: Mapping) -> _Source:
     files = sorted(members)
 
     def read(i: int) -> Image.Image:
-        what = f"{path.name}, {files[i]}"
-        # What a member says of its size may be a lie.
-        with zip_errors(what), archive.open(members[files[i]]) as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-        _check_file_size(what, len(data))
-        return decoded(io.BytesIO(data), what)
+        return decoded_member(archive, members[files[i]], f"{path.name}, {files[i]}")
 
     return _Source(path.name, len(files), read, lambda key: _file_names(files), files)
+
+
+def decoded_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, what: str) -> Image.Image:
+    """Return the image in a member of an archive as RGB; errors call it `what`.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, is too large, or is no image.
+    """
+    # What a member says of its size may be a lie.
+    with zip_errors(what), archive.open(member) as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    _check_file_size(what, len(data))
+    return decoded(io.BytesIO(data), what)
 
 
 def _is_image_file(name: str) -> bool:
