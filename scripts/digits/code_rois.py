@@ -260,9 +260,10 @@ def region_table(
     -------
     DataFrame, a row per code, `chosen_in`, pairs, model and layer
         similarity, the mean over the spheres of the region; of_positive, that over spheres of
-        positive similarity alone, if there are any, as published; se, its standard error over
-        categories by the jackknife; n_voxels in the region; overlap, Dice's coefficient of the
-        regions chosen in the two halves. NaN where the layer does not vary over the pairs.
+        positive similarity alone, if there are any; se, standard error of similarity over
+        categories by the jackknife; n_voxels in the region; n_pairs, and n_categories in them;
+        overlap, Dice's coefficient of the regions chosen in the two halves. NaN where the layer
+        does not vary over the pairs.
     """
     maps = [maps for choice in choices for maps in (choice.chooser, choice.tested.maps)]
     usable = np.isfinite(maps).all(axis=(0, 1))
@@ -285,6 +286,7 @@ def region_table(
                         **columns,
                         n_voxels=regions[0].size,
                         n_pairs=chosen.size,
+                        n_categories=categories_of(chosen, models.vectors.shape[1]).size,
                         overlap=overlap(*regions) if len(regions) == 2 else np.nan,
                     )
                 )
@@ -306,8 +308,8 @@ def _fare(
     found = similarities(pairs)
     error = np.full(len(layers), np.nan)
     if category_errors:
-        kept = pairs_without_each_category(layers.shape[1])
-        left = [_mean(similarities(np.intersect1d(pairs, some))) for some in kept]
+        kept = pairs_without_each_category(pairs, layers.shape[1])
+        left = [_mean(similarities(some)) for some in kept]
         error = jackknife_error(np.stack(left))
     return {
         "similarity": _mean(found),
@@ -360,11 +362,21 @@ def _vary(rdms: np.ndarray) -> np.ndarray:
     return rdms.max(axis=1, initial=-np.inf) > rdms.min(axis=1, initial=np.inf)
 
 
-def pairs_without_each_category(n_pairs: int) -> Iterator[np.ndarray]:
-    """Yield the pairs that are left without the first category, without the second, and so on."""
+def categories_of(pairs: np.ndarray, n_pairs: int) -> np.ndarray:
+    """Return the categories in some of n_pairs pairs, int64 array, sorted."""
+    first, second = np.triu_indices(n_conditions(n_pairs), 1)
+    return np.union1d(first[pairs], second[pairs])
+
+
+def pairs_without_each_category(pairs: np.ndarray, n_pairs: int) -> Iterator[np.ndarray]:
+    """Yield what is left of some of n_pairs pairs without each of their categories in turn.
+
+    Categories that are in none of these pairs say nothing of them, and are not left out.
+    """
     n = n_conditions(n_pairs)
-    for category in range(n):
-        yield take_conditions(np.arange(n_pairs), np.delete(np.arange(n), category))
+    for category in categories_of(pairs, n_pairs):
+        rest = take_conditions(np.arange(n_pairs), np.delete(np.arange(n), category))
+        yield np.intersect1d(pairs, rest)
 
 
 def jackknife_error(left_out: np.ndarray) -> np.ndarray:
@@ -393,14 +405,13 @@ CELL = ["code", "chosen_in", "pairs", "model", "layer"]
 
 
 def group_table(
-    table: pd.DataFrame, *, n_categories: int, zero_is_null: bool, rng: np.random.Generator
+    table: pd.DataFrame, *, zero_is_null: bool, rng: np.random.Generator
 ) -> pd.DataFrame:
     """Return what the subjects say together about every layer and region.
 
     Parameters
     ----------
     table : rows of `region_table` of all subjects, with the column subject
-    n_categories : over which the jackknife of a single subject went
     zero_is_null : whether unrelated RDMs have a similarity of zero on average
     rng : numpy Generator
 
@@ -408,16 +419,22 @@ def group_table(
     -------
     DataFrame, a row per cell
         similarity and of_positive, means over subjects; low and high, the 95 % interval (Student's
-        t over subjects; of a single one, over categories); p and p_max of the sign-flip test,
-        p_max over all codes and layers, for regions that are not circular and six subjects at
-        least; inflation, the circular less the other similarity, with its interval.
+        t over subjects; of a single one, over the categories in the pairs); p and p_max of the
+        sign-flip test, p_max over all codes and layers, for regions chosen in other runs and six
+        subjects at least; inflation, the circular less the other similarity, with its interval.
+
+    Notes
+    -----
+    Of n subjects any two regions that were chosen in the others share n - 2 choosers, and each
+    subject is tested in one region and chooses the rest: their values are not independent, there
+    is no test of them, and their intervals are too narrow.
     """
     subjects = list(dict.fromkeys(table["subject"]))
-    cells = table.groupby(CELL, sort=False)[["of_positive", "se"]].mean()
+    cells = table.groupby(CELL, sort=False)[["of_positive", "se", "n_categories"]].mean()
     wide = table.pivot(index=CELL, columns="subject", values="similarity")
     wide = wide.loc[cells.index, subjects].dropna()
     cells, values = cells.loc[wide.index], wide.to_numpy()
-    limits = _interval(values, cells["se"].to_numpy(), n_categories)
+    limits = _interval(values, cells["se"].to_numpy(), cells["n_categories"].to_numpy())
     # No similarity lies outside, whatever Student's t says of nine pairs.
     low, high = np.clip(limits, -1, 1)
     group = wide.index.to_frame(index=False).assign(
@@ -440,24 +457,27 @@ def status_of(n_subjects: int) -> str:
 
 
 def _interval(
-    values: np.ndarray, errors: np.ndarray, n_categories: int
+    values: np.ndarray, errors: np.ndarray, n_categories: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the interval over subjects, (n_cells,) each; over categories for a single one."""
     n_subjects = values.shape[1]
-    variance = values.var(axis=1, ddof=1) / n_subjects if n_subjects > 1 else errors**2
-    dof = (n_subjects if n_subjects > 1 else n_categories) - 1
-    return interval(values.mean(axis=1), variance, dof)
+    if n_subjects > 1:
+        variance = values.var(axis=1, ddof=1) / n_subjects
+        return interval(values.mean(axis=1), variance, n_subjects - 1)
+    cells = zip(values[:, 0], errors, n_categories, strict=True)
+    low, high = zip(*(interval(value, se**2, int(n) - 1) for value, se, n in cells), strict=True)
+    return np.array(low), np.array(high)
 
 
 def _tested(
     group: pd.DataFrame, values: np.ndarray, zero_is_null: bool, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Return p and p_max of every cell, NaN for circular ones."""
+    """Return p and p_max of every cell whose region was chosen in other runs, else NaN."""
     found = {name: np.full(len(group), np.nan) for name in ("p", "p_max")}
     if not zero_is_null:
         return found
     for (chosen_in, _), rows in group.groupby(["chosen_in", "pairs"], sort=False).indices.items():
-        if chosen_in != CIRCULAR:
+        if chosen_in == HELD_OUT_RUNS:
             flips = sign_flip_test(values[rows].T, rng=rng)
             found["p"][rows], found["p_max"][rows] = flips.p, flips.p_max
     return found
@@ -480,6 +500,7 @@ def _inflation(group: pd.DataFrame, values: np.ndarray) -> dict[str, np.ndarray]
     differences = values[rows] - values[others]
     found["inflation"][rows] = differences.mean(axis=1)
     if values.shape[1] > 1:
-        limits = _interval(differences, np.full(len(rows), np.nan), 0)
+        unused = np.full(len(rows), np.nan)
+        limits = _interval(differences, unused, unused)
         found["inflation_low"][rows], found["inflation_high"][rows] = limits
     return found

@@ -131,7 +131,6 @@ if __name__ == "__main__":
         )
         group = group_table(
             table,
-            n_categories=codes.n_images,
             zero_is_null=COMPARATORS[params.comparator].zero_is_null,
             rng=generator(params.seed, "code_rois", snakemake.wildcards.study),
         )

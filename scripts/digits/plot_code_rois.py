@@ -29,6 +29,11 @@ CHOSEN = {
     "half, and the other way round",
     OTHER_SUBJECTS: "spheres were chosen in the mean map of the other subjects",
 }
+# Why what is chosen in other subjects is not tested.
+SHARED = (
+    "Subjects share those who chose their regions, so that these intervals are too narrow, and "
+    "there is no test."
+)
 PAIRS = {ALL_PAIRS: "all pairs of categories", OWN_PAIRS: "the code's own pairs"}
 # Of the palette that colour-blind readers can tell apart.
 CIRCULAR_COLOUR = "#d55e00"
@@ -177,7 +182,7 @@ def _caption(
     text = (
         f"Mean similarity ({comparator}) of layer RDMs with the RDMs of the spheres that resemble "
         f"each code the most ({share:.0%} of the spheres, {number}), over all pairs of categories "
-        "and over those that the code tells apart, as published. "
+        "and over those that the code tells apart. "
     )
     if clean is None:
         text += (
@@ -198,10 +203,12 @@ def _caption(
 def _interval_text(group: pd.DataFrame, clean: str | None, n_subjects: int, alpha: float) -> str:
     if n_subjects == 1:
         return (
-            "Lines: 95 % intervals over categories (jackknife). n = 1 subject: a single case, "
-            "which says nothing of other people."
+            "Lines: 95 % intervals over the categories in the pairs (jackknife). n = 1 subject: a "
+            "single case, which says nothing of other people."
         )
     text = f"n = {n_subjects} subjects (dots); lines: 95 % intervals over subjects (Student's t). "
+    if clean == OTHER_SUBJECTS:
+        return text + SHARED
     if clean is None or group.loc[group["chosen_in"] == clean, "p_max"].isna().all():
         return text + "Too few subjects for a test over subjects, or a comparator without a null."
     return text + (
