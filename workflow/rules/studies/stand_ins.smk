@@ -19,8 +19,7 @@ rule compute_stand_in_rdms:
     benchmark:
         "<benchmarks>/{study}/features/model_{model}.tsv"
     wildcard_constraints:
-        study=one_of(config["stand_ins"]),
-        model=one_of(entry["network"] for entry in config["stand_ins"].values()),
+        study=studies_with_stand_ins(),
     conda:
         "../../../envs/torch.yaml"
     threads: 2

@@ -1,6 +1,14 @@
 # Functions of section `stand_ins`: its settings, and the files behind pictures and weights.
 
 
+def studies_with_stand_ins():
+    """Return a regular expression for studies, where the network that sees stand-ins follows."""
+    return "|".join(
+        rf"{re.escape(study)}(?=/\S+/model_{re.escape(entry['network'])}\.h5$)"
+        for study, entry in config["stand_ins"].items()
+    ) or one_of([])
+
+
 def stand_in_setting(key):
     """Return a params function that gives a key of the wildcards' entry of `stand_ins`."""
     return lambda wildcards: config["stand_ins"][wildcards.study][key]
