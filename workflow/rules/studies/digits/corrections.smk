@@ -89,7 +89,7 @@ rule tabulate_corrections:
     input:
         training="<results>/{study}/tables/corrections_training.csv",
         layers="<results>/{study}/features/rdms/model_vgg.h5",
-        validation="<results>/{study}/features/rdms/validation_vgg.h5",
+        validation=validation_rdms,
         codes="<results>/{study}/features/rdms/model_codes.h5",
         regions=of_code_rois("tables/code_rois_group.csv"),
         null=of_code_rois("tables/corrections_null.csv"),

@@ -7,6 +7,12 @@ def coloured_categories(wildcards):
     return kinds.get("object", digits_categories(wildcards))
 
 
+def validation_rdms(wildcards):
+    """Return the layer RDMs of validation images, which are compared where there are no stimuli."""
+    name = "model_vgg" if compared_part(wildcards) == "validation" else "validation_vgg"
+    return f"<results>/{wildcards.study}/features/rdms/{name}.h5"
+
+
 def of_code_rois(path):
     """Return an input function for a file of a study with regions of codes, else nothing."""
 

@@ -61,6 +61,8 @@ rule check_map_recovery:
         ),
     log:
         "<logs>/{study}/tables/map_recovery.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/map_recovery.tsv"
     wildcard_constraints:
         study=WITH_PLANTED_REGIONS,
     conda:

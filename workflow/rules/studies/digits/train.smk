@@ -87,6 +87,8 @@ rule tabulate_accuracy:
         ),
     log:
         "<logs>/{study}/tables/accuracy.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/accuracy.tsv"
     wildcard_constraints:
         study=DIGIT_STUDIES,
     conda:
