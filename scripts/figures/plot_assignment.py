@@ -193,25 +193,43 @@ def _caption(table: pd.DataFrame, grouped: bool, called: str) -> str:
     whole = table[table["region"] == first["region"]]
     n_best, n_reliable = int(whole["n_voxels"].sum()), int(whole["n_reliable"].sum())
     n_layers = table["layer"].nunique()
-    same = "a layer of the same group" if grouped else "the same layer"
-    significant = (
-        f"the similarity with the best layer has a corrected p ≤ {first['alpha']:g} and "
+    significant, over = (
+        (
+            f"the similarity with the best layer has a corrected p ≤ {first['alpha']:g} and ",
+            " The corrected p holds for the voxels of one map; for all layers together only where "
+            "searchlight.across_models is set.",
+        )
         if first["tested"]
-        else ""
+        else ("", " Similarities were not tested.")
     )
-    untested = "" if first["tested"] else " Similarities were not tested."
-    drawn, kept, single = "subjects", "", ""
-    if not is_group(table):
-        drawn, kept = called, "; ranks are those of the whole sample"
-        single = f" One subject: resamples of the {called} say nothing about other subjects."
+    single = (
+        ""
+        if is_group(table)
+        else f" One subject: resamples of the {called} say nothing about other subjects."
+    )
     return (
         f"The layer of {first['model']}, of {n_layers}, that each voxel resembles most "
         f"({first['comparator']}), {whose(table)}, n = {int(first['n_images'])} {called}. "
-        f"Full colours, outlined: reliable, that is, {significant}{same} is the best in at least "
-        f"{1 - first['alpha']:.0%} of {int(first['n_resamples']):,} resamples of the "
-        f"{drawn}{kept}; {n_reliable:,} of {n_best:,} voxels. Margin: similarity with "
-        "the best layer less that with the next best. Below: how many voxels of each region "
-        f"resemble each layer most; coloured, the reliable ones.{untested}{single}"
+        f"Full colours, outlined: reliable, that is, {significant}"
+        f"{_ahead(table, grouped, called)}; {n_reliable:,} of {n_best:,} voxels. Margin: "
+        "similarity with the best layer less that with the next best. Below: how many voxels of "
+        f"each region resemble each layer most; coloured, the reliable ones.{over}{single}"
+    )
+
+
+def _ahead(table: pd.DataFrame, grouped: bool, called: str) -> str:
+    """Return in which sense the best layer is the best."""
+    first = table.iloc[0]
+    if is_group(table):
+        return (
+            f"{'its group' if grouped else 'it'} is the best ({int(first['n_flips']):,} sign flips "
+            f"of the subjects, p ≤ {first['alpha']:g} per voxel, not corrected over voxels)"
+        )
+    return (
+        f"{'a layer of the same group' if grouped else 'the same layer'} is the best in at least "
+        f"{1 - first['alpha']:.0%} of {int(first['n_resamples']):,} resamples of the {called} "
+        "(per voxel, not corrected over voxels, and a description, not a test; ranks are those of "
+        "the whole sample)"
     )
 
 

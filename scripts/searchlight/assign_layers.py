@@ -53,6 +53,7 @@ def assign_layers(
     *,
     groups: Mapping[str, Sequence[str]],
     regions: Mapping[str, np.ndarray],
+    group_p: np.ndarray | None = None,
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Return the volumes of an assignment, and how many voxels of each region prefer each layer.
 
@@ -63,6 +64,8 @@ def assign_layers(
     draws : see `workflow.lib.searchlight.assignment`
     groups : mapping, group -> its layers; empty if each layer is one
     regions : mapping, region -> bool array (n_voxels,)
+    group_p : float array (n_groups, n_voxels), optional
+        From `workflow.lib.searchlight.assignment.group_tests`.
 
     Returns
     -------
@@ -71,7 +74,7 @@ def assign_layers(
     """
     layers, alpha = rows["layer"].tolist(), float(rows["alpha"].iloc[0])
     group_of = layer_groups(layers, groups)
-    volumes = assignment_maps(maps, p, draws, group_of, alpha)
+    volumes = assignment_maps(maps, p, draws, group_of, alpha, group_p)
     table = layer_histogram(volumes, layers, group_of, regions)
     kept = ("model", "comparator", "status", "n_images", "n_subjects", "alpha")
     first = rows.iloc[0]

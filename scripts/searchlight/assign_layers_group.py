@@ -7,9 +7,14 @@ import numpy as np
 from scripts.searchlight.assign_layers import assign_layers, write_assignment
 from workflow.lib.jobs import script_job
 from workflow.lib.patterns.store import PatternStore
-from workflow.lib.searchlight.assignment import region_masks, subject_draws
+from workflow.lib.searchlight.assignment import (
+    group_tests,
+    layer_groups,
+    region_masks,
+    subject_draws,
+)
 from workflow.lib.searchlight.maps import BrainMaps, check_same_grid, read_maps
-from workflow.lib.searchlight.statistics import fisher_z
+from workflow.lib.searchlight.statistics import fisher_z, sign_flips
 from workflow.lib.seeds import generator
 from workflow.lib.tables import read_table
 
@@ -30,19 +35,22 @@ if __name__ == "__main__":
         mean, p = (read_maps(path) for path in (files.mean_z, files.p))
         mask, grid = mean.mask, mean.values.shape[1:]
         z = subject_z([read_maps(path) for path in files.maps], rows["volume"], mask)
+        rng = generator(params.seed, "assign_layers", wildcards.study)
+        signs, _ = sign_flips(len(z), params.n_resamples, rng)
         regions = region_masks([PatternStore(path) for path in files.regions], grid)
         volumes, histogram = assign_layers(
             rows,
             mean.values[rows["volume"]][:, mask],
             p.values[rows["volume"]][:, mask],
-            subject_draws(
-                z, params.n_resamples, generator(params.seed, "assign_layers", wildcards.study)
-            ),
+            subject_draws(z, params.n_resamples, rng),
             groups=params.layer_groups,
             regions={region: voxels[mask] for region, voxels in regions.items()},
+            group_p=group_tests(
+                z, layer_groups(rows["layer"].tolist(), params.layer_groups), signs
+            ),
         )
         histogram = histogram.assign(
             **{"study": wildcards.study, "subject": "group"},
-            **{"resampled": "subjects", "n_resamples": params.n_resamples},
+            **{"resampled": "subjects", "n_resamples": params.n_resamples, "n_flips": len(signs)},
         )
         write_assignment(snakemake.output, volumes, histogram, mask=mask, affine=mean.affine)

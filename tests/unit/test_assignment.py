@@ -11,6 +11,7 @@ from scripts.searchlight.assign_layers import assign_layers, resampled_condition
 from scripts.searchlight.assign_layers_group import subject_z
 from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import image_counts, subject_counts
+from workflow.lib.inference.sign_flip import all_signs
 from workflow.lib.patterns.reading import Patterns
 from workflow.lib.patterns.store import PatternStore, write_patterns
 from workflow.lib.rdms.store import RDMStore, write_rdms
@@ -20,6 +21,7 @@ from workflow.lib.searchlight.assignment import (
     assign,
     assignment_maps,
     condition_draws,
+    group_tests,
     layer_groups,
     layer_histogram,
     region_masks,
@@ -136,6 +138,39 @@ def test_draws_over_subjects_are_means_of_the_drawn(monkeypatch):
     assert seen == [centre for centre in range(50) if centre != 7]
 
 
+def test_p_of_groups_is_that_of_flips_done_one_by_one():
+    means = np.array([0.8, 0.5, 0.4, 0.0])
+    maps = np.random.default_rng(0).standard_normal((5, 4, 3)) + means[:, np.newaxis]
+    maps[2, 1, 2] = np.nan
+    groups = ["one", "two", "one", "three"]
+    signs = all_signs(5)
+    found = group_tests(maps, groups, signs)
+    for centre in (0, 1):
+        values = maps[:, :, centre]
+        for number, group in enumerate(("one", "two", "three")):
+            expected = []
+            for rival in [layer for layer in range(4) if groups[layer] != group]:
+                others = [layer for layer in range(4) if groups[layer] != groups[rival]]
+                differences = {layer: values[:, layer] - values[:, rival] for layer in others}
+                own = [differences[layer] for layer in others if groups[layer] == group]
+                observed = max(scipy.stats.ttest_1samp(one, 0).statistic for one in own)
+                largest = [
+                    max(
+                        scipy.stats.ttest_1samp(sign * d, 0).statistic for d in differences.values()
+                    )
+                    for sign in signs
+                ]
+                expected.append(np.mean(np.array(largest) >= observed - 1e-9))
+            assert found[number, centre] == pytest.approx(max(expected))
+    assert np.isnan(found[:, 2]).all()
+
+
+def test_an_only_group_is_the_best_and_one_subject_shows_nothing():
+    maps = np.random.default_rng(0).standard_normal((6, 3, 4))
+    assert (group_tests(maps, ["all"] * 3, all_signs(6)) == 0).all()
+    assert (group_tests(maps[:1], GROUPS, all_signs(1)) == 1).all()
+
+
 def small_searchlight(seed=0, features=None, noise=1.0):
     """A searchlight of 4 x 4 x 3 voxels whose patterns have the geometry of features."""
     rng = np.random.default_rng(seed)
@@ -238,15 +273,67 @@ def test_without_any_geometry_few_voxels_are_reliable(tmp_path):
     assert np.mean(shares) < 0.2
 
 
+def group_assignment(maps, groups):
+    """The assignment of subjects' maps, every flip of their signs taken, similarities untested."""
+    draws = subject_draws(maps, 50, np.random.default_rng(1))
+    p = group_tests(maps, groups, all_signs(len(maps)))
+    mean, untested = maps.mean(axis=0), np.full(maps.shape[1:], np.nan)
+    return assignment_maps(mean, untested, draws, groups, 0.05, p)
+
+
 def test_subjects_who_disagree_make_nothing_reliable():
     rng = np.random.default_rng(0)
     agreeing = np.array([0.6, 0.3, 0.1])[:, np.newaxis] + 0.05 * rng.standard_normal((8, 3, 30))
     divided = np.where(np.arange(8)[:, None, None] % 2, agreeing, agreeing[:, ::-1])
-    untested = np.full((3, 30), np.nan)
-    for maps, low, high in ((agreeing, 1, 1), (divided, 0, 0)):
-        draws = subject_draws(maps, 500, np.random.default_rng(1))
-        found = assignment_maps(maps.mean(axis=0), untested, draws, GROUPS, 0.05)
-        assert low <= found["reliable"].mean() <= high
+    # The first two layers are one group.
+    ahead = agreeing[:, [0, 2, 1]]
+    for maps, expected in ((ahead, 1), (divided, 0)):
+        assert group_assignment(maps, GROUPS)["reliable"].mean() == expected
+
+
+FIFTEEN = np.repeat(["initial", "middle", "later", "FC"], [4, 6, 3, 2])
+NEAR_TIES = {
+    # Groups of layers, their means in deviations between subjects, correlation of neighbours.
+    "two layers": (["one", "other"], [0, 1e-6], 0),
+    "two groups": (FIFTEEN, np.select([FIFTEEN == "middle", FIFTEEN == "later"], [0, 1e-6], -5), 0),
+    "neighbours alike": (
+        FIFTEEN,
+        np.select([FIFTEEN == "middle", FIFTEEN == "later"], [0, 1e-6], -5),
+        0.98,
+    ),
+    # A group of six nearly as good as the one best layer has six chances to look better.
+    "one layer, six rivals": (
+        FIFTEEN,
+        np.select([FIFTEEN == "middle", np.arange(15) == 10], [0, 1e-6], -5),
+        0.9,
+    ),
+    "all": (FIFTEEN, np.where(FIFTEEN == "FC", 1e-6, 0), 0.9),
+}
+
+
+@pytest.mark.parametrize("tie", NEAR_TIES)
+def test_a_wrong_group_is_reliable_at_most_at_the_nominal_rate(tie):
+    """2,000 independent voxels of eight subjects, below the 99.9 % bound of a binomial at 0.05."""
+    groups, means, alike = NEAR_TIES[tie]
+    n_voxels, layers = 2000, np.arange(len(groups))
+    covariance = np.power(float(alike), np.abs(layers[:, np.newaxis] - layers))
+    rng = np.random.default_rng(0)
+    noise = rng.multivariate_normal(means, covariance, size=(8, n_voxels))
+    found = group_assignment(noise.transpose(0, 2, 1), groups)
+    right = pd.factorize(np.asarray(groups))[0][np.argmax(means)] + 1
+    wrong = (found["group"] != right) & (found["reliable"] == 1)
+    assert wrong.sum() <= scipy.stats.binom.ppf(0.999, n_voxels, 0.05)
+
+
+def test_a_group_that_is_far_ahead_is_reliable_in_most_voxels():
+    """Two deviations between subjects ahead of 12 layers like one another, with eight subjects."""
+    layers = np.arange(15)
+    covariance = 0.9 ** np.abs(layers[:, np.newaxis] - layers)
+    rng = np.random.default_rng(0)
+    maps = rng.multivariate_normal(2.0 * (FIFTEEN == "later"), covariance, size=(8, 500))
+    found = group_assignment(maps.transpose(0, 2, 1), FIFTEEN)
+    assert (found["group"] == 3).mean() > 0.99
+    assert found["reliable"].mean() > 0.8
 
 
 # Files and figure.
@@ -272,9 +359,10 @@ def assigned(tmp_path):
         subject_draws(z, 200, np.random.default_rng(1)),
         groups={"initial": ["a", "b"], "FC": ["c"]},
         regions={"front": mask[mask]},
+        group_p=group_tests(z, GROUPS, all_signs(8)),
     )
     write_maps(tmp_path / "assignment.nii.gz", volumes, mask, AFFINE)
-    table = table.assign(subject="group", resampled="subjects", n_resamples=200)
+    table = table.assign(subject="group", resampled="subjects", n_resamples=200, n_flips=256)
     return read_maps(tmp_path / "assignment.nii.gz"), table
 
 
@@ -304,8 +392,9 @@ def test_the_figure_says_what_is_reliable_and_over_what(assigned):
         maps, table, title="Study", simulated=True, called="categories"
     )
     assert "8 subjects" in figure.get_suptitle()
-    assert "corrected p ≤ 0.05 and a layer of the same group is the best in at least 95%" in caption
-    assert "200 resamples of the subjects" in caption
+    assert "corrected p ≤ 0.05 and its group is the best (256 sign flips" in caption
+    assert "p ≤ 0.05 per voxel, not corrected over voxels" in caption
+    assert "holds for the voxels of one map; for all layers together only where" in caption
     assert "n = 12 categories" in caption
     reliable = int(table[table["region"] == "all voxels"]["n_reliable"].sum())
     assert f"{reliable:,} of 47 voxels" in caption
@@ -321,3 +410,5 @@ def test_a_single_case_says_so(assigned):
     )
     assert "subject 01, a single case" in figure.get_suptitle()
     assert "say nothing about other subjects" in caption
+    assert "a layer of the same group is the best in at least 95% of 200 resamples" in caption
+    assert "per voxel, not corrected over voxels" in caption

@@ -3,7 +3,7 @@
 A map of the best layer looks the same whether the best is far ahead or a hair's breadth. Beside it
 stand here the margin to the next best and the share of resamples in which the same layer, and a
 layer of the same group, is the best: resamples of the subjects for a group, and of the conditions
-for a single case.
+for a single case. Over subjects, flips of their signs test whether the best group is the best.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,8 +14,10 @@ import pandas as pd
 
 from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import image_counts, subject_counts
+from workflow.lib.inference.sign_flip import t_statistics
 from workflow.lib.patterns.store import PatternStore
 from workflow.lib.searchlight.spheres import Searchlight
+from workflow.lib.searchlight.statistics import TOLERANCE
 
 # Similarities of all resamples are held for so many places at a time that they are of this size.
 DRAWS_BYTES = 1 << 26
@@ -23,7 +25,7 @@ NOWHERE = -1
 # Volumes of the image of an assignment; layers and groups count from 1.
 VOLUMES = (
     *("layer", "group", "margin", "group_margin"),
-    *("layer_share", "group_share", "reliable"),
+    *("layer_share", "group_share", "group_p", "reliable"),
 )
 WHOLE_MASK = "all voxels"
 
@@ -215,6 +217,65 @@ def winning_shares(
 # What is reliable.
 
 
+def group_tests(maps: np.ndarray, groups: Sequence[str], signs: np.ndarray) -> np.ndarray:
+    """Return the p-value of every group of layers holding the best layer, by sign flips.
+
+    Parameters
+    ----------
+    maps : float array (n_subjects, n_layers, n_centres)
+        For correlations, Fisher's z. Centres that are NaN in any subject are not tested.
+    groups : sequence of n_layers str
+    signs : float array (n_flips, n_subjects)
+        None flipped first, see `workflow.lib.searchlight.statistics.sign_flips`.
+
+    Returns
+    -------
+    float64 array (n_groups, n_centres), NaN where not tested; zero for an only group
+
+    Notes
+    -----
+    Were the best layer r, of another group, then no layer l of any group but that of r would exceed
+    it: its differences from r, flipped from subject to subject, would reach what was observed. A
+    group's statistic against r is the largest t of l - r over its own layers, the null distribution
+    that of the largest t over all l outside the group of r, so that the choice of the best of many
+    layers is paid for. As r is unknown, p is the largest over all r outside the group. A wrong
+    group has p <= alpha with a probability of at most alpha at each centre, however many layers and
+    groups are nearly as good, if differences lie symmetrically about their means over subjects;
+    there is no correction over centres. With fewer than five subjects p cannot reach 0.05.
+
+    References
+    ----------
+    Berger 1982, Technometrics 24:295 (intersection-union tests); Westfall & Young 1993,
+    Resampling-Based Multiple Testing; Nichols & Holmes 2002, Hum Brain Mapp 15:1.
+    """
+    _, n_layers, n_centres = maps.shape
+    codes = group_codes(groups)
+    p = np.full((codes.max() + 1, n_centres), np.nan)
+    centres = np.flatnonzero(np.isfinite(maps).all(axis=(0, 1)))
+    # A statistic takes about four arrays of the size of its null distribution.
+    step = max(1, DRAWS_BYTES // (32 * len(signs) * n_layers))
+    for start in range(0, centres.size, step):
+        some = centres[start : start + step]
+        p[:, some] = _tested_groups(maps[:, :, some], codes, signs)
+    return p
+
+
+def _tested_groups(maps: np.ndarray, codes: np.ndarray, signs: np.ndarray) -> np.ndarray:
+    p = np.zeros((codes.max() + 1, maps.shape[2]))
+    for rival, own in enumerate(codes):
+        others = np.flatnonzero(codes != own)
+        differences = maps[:, others] - maps[:, [rival]]
+        t = t_statistics(signs, differences.reshape(len(maps), -1))
+        t = t.reshape(len(signs), *differences.shape[1:])
+        largest = t.max(axis=1, initial=-np.inf)
+        for group in np.unique(codes[others]):
+            observed = t[0, codes[others] == group].max(axis=0)
+            reached = observed - TOLERANCE * np.maximum(1.0, np.abs(observed))
+            # One subject has no t: p = 1.
+            p[group] = np.maximum(p[group], (~(largest < reached)).mean(axis=0))
+    return p
+
+
 def layer_groups(layers: Sequence[str], groups: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the group of each layer; without groups, each layer is one.
 
@@ -246,11 +307,13 @@ def assignment_maps(
     draws: Iterable[tuple[np.ndarray, np.ndarray]],
     groups: Sequence[str],
     alpha: float,
+    group_p: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the best layer of every centre, and how sure it is.
 
     A centre is reliable where the similarity with its best layer is significant (if that was
-    tested) and in at least 1 - alpha of the resamples a layer of the same group is the best.
+    tested) and its group is the best with p <= alpha. Without such a test (one subject), a layer of
+    the same group is to be the best in at least 1 - alpha of the resamples, which is a description.
 
     Parameters
     ----------
@@ -260,23 +323,32 @@ def assignment_maps(
     draws : iterable of (centres, draws), see `subject_draws` and `condition_draws`
     groups : sequence of n_layers str
     alpha : float
+    group_p : float array (n_groups, n_centres), optional
+        From `group_tests`: per centre, not corrected over them.
 
     Returns
     -------
-    dict, one of `VOLUMES` -> float64 array (n_centres,), NaN where there are no maps
+    dict, one of `VOLUMES` -> float64 array (n_centres,), NaN where there are no maps; group_p
+    is NaN everywhere without that test
     """
     best = assign(maps, groups)
     inside = best.layer != NOWHERE
     layer_share, group_share = winning_shares(draws, best, groups)
-    significant = np.take_along_axis(p, best.layer[np.newaxis].clip(min=0), axis=0)[0] <= alpha
-    reliable = (significant | np.isnan(p).all()) & (group_share >= 1 - alpha)
+    significant = _of_best(p, best.layer) <= alpha
+    own_p = np.full(inside.shape, np.nan) if group_p is None else _of_best(group_p, best.group)
+    ahead = group_share >= 1 - alpha if group_p is None else own_p <= alpha
+    reliable = (significant | np.isnan(p).all()) & ahead
     volumes = {
         **{"layer": best.layer + 1.0, "group": best.group + 1.0},
         **{"margin": best.margin, "group_margin": best.group_margin},
-        **{"layer_share": layer_share, "group_share": group_share},
+        **{"layer_share": layer_share, "group_share": group_share, "group_p": own_p},
         "reliable": reliable.astype(np.float64),
     }
     return {name: np.where(inside, volumes[name], np.nan) for name in VOLUMES}
+
+
+def _of_best(values: np.ndarray, best: np.ndarray) -> np.ndarray:
+    return np.take_along_axis(values, best[np.newaxis].clip(min=0), axis=0)[0]
 
 
 # Regions.
