@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from scripts.figures.plot_layer_rdms import part_note
+from scripts.digits.plot_layer_rdms import part_note
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     PAGE_WIDTH,

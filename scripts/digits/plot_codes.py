@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import ListedColormap
 
-from scripts.figures.plot_layer_rdms import group_borders
+from scripts.digits.plot_layer_rdms import group_borders
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import PAGE_WIDTH, use_style, write_figure
 from workflow.lib.rdms.store import RDMStore

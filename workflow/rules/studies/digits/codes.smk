@@ -197,9 +197,9 @@ rule plot_layer_rdms:
         caption=caption_of,
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("figures/plot_layer_rdms.py"),
+        code=script_digest("digits/plot_layer_rdms.py"),
     script:
-        "../../../../scripts/figures/plot_layer_rdms.py"
+        "../../../../scripts/digits/plot_layer_rdms.py"
 
 
 rule plot_codes:
