@@ -58,7 +58,7 @@ def check_rsa(config: Mapping) -> None:
         if made and not any(isinstance(block, Mapping) and name in block for block in others):
             raise InputError(
                 f"config, rsa.{name}.models.{made[0]}: found `made: true`, expected another "
-                f"section (digits) with an entry {name!r} that makes the model; give one"
+                f"section (digits, stand_ins) with an entry {name!r} that makes the model; give one"
             )
 
 
