@@ -11,6 +11,7 @@ import numpy as np
 
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.store import RDMStore
+from workflow.lib.rdms.vectors import n_conditions
 
 # A contrast is explained by others if they leave less than this share of its length.
 EXPLAINED = 1e-6
@@ -37,7 +38,15 @@ def contrast_rdms(
     InputError
         A code that there is not; contrasts that, with the intercept, explain one another.
     """
-    rdms = dict(zip(codes.labels["layer"], codes.vectors(), strict=True))
+    return contrast_vectors(
+        dict(zip(codes.labels["layer"], codes.vectors(), strict=True)), contrasts
+    )
+
+
+def contrast_vectors(
+    rdms: Mapping[str, np.ndarray], contrasts: Mapping[str, Mapping[str, float]]
+) -> tuple[list[str], np.ndarray]:
+    """Return what `contrast_rdms` does, of codes (name -> vector) that need not lie in a file."""
     chosen = contrasts or {code: {code: 1.0} for code in rdms}
     for contrast, weights in chosen.items():
         unknown = [code for code in weights if code not in rdms]
@@ -131,13 +140,62 @@ def _covariances(contrasts: np.ndarray, others: np.ndarray, shares: np.ndarray) 
     return products - means[0][:, :, np.newaxis] * means[1][:, np.newaxis]
 
 
+def category_influence(
+    contrasts: np.ndarray, rdms: np.ndarray, strata: Sequence[str] | None
+) -> np.ndarray:
+    """Return how far each category moves the coefficients, from fits that leave it out.
+
+    Parameters
+    ----------
+    contrasts : float array (n_contrasts, n_pairs)
+    rdms : float array (n_rdms, n_pairs)
+    strata : sequence of n_categories labels, or None
+        Kinds within which new categories would be drawn; at least two categories of each.
+
+    Returns
+    -------
+    float64 array (n_categories, n_contrasts, n_rdms)
+        Its squares sum over categories to the variance for new categories, and so do those of a
+        mean over subjects, or a difference. NaN where no contrast is left without a category.
+
+    Notes
+    -----
+    The jackknife: sqrt((k - 1)/k) (mean of the fits less the fit without the category), of the k
+    categories of a stratum. It counts the noise of single pairs twice, and errs on the large side.
+
+    References
+    ----------
+    Arvesen 1969, Ann Math Stat 40:2076 (jackknife of U-statistics); Jones 1974, Biometrika 61:343
+    (within strata).
+    """
+    n_categories = n_conditions(contrasts.shape[1])
+    without_each = pair_weights(1 - np.eye(n_categories))
+    fits = joint_coefficients(contrasts, rdms, without_each)
+    labels = np.zeros(n_categories) if strata is None else np.asarray(strata)
+    influence = np.empty_like(fits)
+    for label in np.unique(labels):
+        members = labels == label
+        k = members.sum()
+        influence[members] = np.sqrt((k - 1) / k) * (fits[members].mean(axis=0) - fits[members])
+    return influence
+
+
+def varies_within(contrast: np.ndarray, kinds: Sequence[str]) -> bool:
+    """Return whether a contrast (n_pairs,) differs between pairs of the same two kinds."""
+    first, second = np.triu_indices(len(kinds), 1)
+    blocks: dict[frozenset, set] = {}
+    for i, j, value in zip(first, second, contrast, strict=True):
+        blocks.setdefault(frozenset((kinds[i], kinds[j])), set()).add(float(value))
+    return any(len(values) > 1 for values in blocks.values())
+
+
 def pair_weights(counts: np.ndarray) -> np.ndarray:
     """Return how often each pair of categories stands in each resample, (n_resamples, n_pairs).
 
     Parameters
     ----------
-    counts : int array (n_resamples, n_categories)
-        Pairs of a repeated category with itself drop out.
+    counts : array (n_resamples, n_categories)
+        How often each category is drawn; pairs of a repeated category with itself drop out.
     """
     first, second = np.triu_indices(counts.shape[1], 1)
     return (counts[:, first] * counts[:, second]).astype(np.float64)

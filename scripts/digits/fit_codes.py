@@ -9,21 +9,28 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from scripts.digits.code_contrasts import contrast_rdms, joint_coefficients, pair_weights
+from scripts.digits.code_contrasts import (
+    category_influence,
+    contrast_rdms,
+    joint_coefficients,
+    varies_within,
+)
 from scripts.digits.codes import kinds_of
-from scripts.digits.compare_codes import category_interval, drawn
+from scripts.digits.compare_codes import drawn
 from scripts.infer.partition_variance import partition_rows, share_draws
-from workflow.lib.inference.bootstrap import subject_counts
 from workflow.lib.inference.permutation import PermutationTest, permute_prepared
 from workflow.lib.inference.sign_flip import sign_flip_test
 from workflow.lib.inference.study_resamples import n_drawn, stretched, study_counts
-from workflow.lib.inference.variance import interval, two_factor_variance
+from workflow.lib.inference.variance import interval
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images
 from workflow.lib.rdms.vectors import n_conditions
 from workflow.lib.rsa.partial import MOST_MODELS, partial_prepare, partition_variance
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
+
+# Why a contrast has no permutation test.
+BETWEEN = "differs only between kinds, whose spreads may differ: see its interval"
 
 
 @dataclass(frozen=True)
@@ -34,15 +41,14 @@ class Fit:
     ----------
     estimate : float64 array (n_contrasts, n_rdms)
         Coefficients, see `scripts.digits.code_contrasts.joint_coefficients`.
-    draws : float64 array (n_resamples, n_contrasts, n_rdms)
-        The same on resampled categories, see
-        `workflow.lib.inference.study_resamples.stretched`.
+    influence : float64 array (n_categories, n_contrasts, n_rdms)
+        Of each category on it, see `scripts.digits.code_contrasts.category_influence`.
     table : DataFrame, a row per RDM and contrast
     partition : DataFrame, a row per RDM and set of contrasts
     """
 
     estimate: np.ndarray
-    draws: np.ndarray
+    influence: np.ndarray
     table: pd.DataFrame
     partition: pd.DataFrame
 
@@ -63,8 +69,9 @@ def fit_codes(
     store : RDMs of layers, or of a subject's ROIs; its groups are the kinds of the categories
     codes : RDMs of the codes over the same categories
     contrasts : as `scripts.digits.code_contrasts.contrast_rdms` takes them
-    n_permutations : permutations of the categories
-    n_resamples : bootstrap resamples of the categories, drawn as `compare_codes.drawn` says
+    n_permutations : permutations of the categories within their kind
+    n_resamples : bootstrap resamples of the categories, for the shares of variance, drawn as
+        `compare_codes.drawn` says
     seed : seed of the run
 
     Returns
@@ -72,8 +79,8 @@ def fit_codes(
     Fit
         Its table has columns layer or roi, contrast, coefficient with its 95 % interval over
         categories (low, high), unique (what R^2 loses without the contrast), r_squared of the whole
-        fit, p (two-sided), p_fwe (over the rows of the table) and how categories were permuted,
-        see `joint_test`. Its partition is that of
+        fit, p (two-sided), p_fwe (over the tested rows of the table) and the reason why there is
+        no p, see `joint_test`. Its partition is that of
         `scripts.infer.partition_variance`, without rows where there are more contrasts than
         `workflow.lib.rsa.partial.MOST_MODELS`.
 
@@ -86,15 +93,24 @@ def fit_codes(
     -----
     A contrast and an RDM are tested with the other contrasts taken out of both, the contrast's
     residuals relabelled: an approximate test (Legendre 2000).
+
+    Intervals are estimate -+ t(n - H) times the error of the jackknife that leaves out one of n
+    categories of H kinds. Of 2,000 sets of ten digits and six objects from populations of one
+    spread and of two, with and without effects, they held the mean of the estimates in 93 to 99.5 %
+    for correlation and cosine distances and in 94 to 99 % for squared Euclidean ones, but for
+    Versus in 91 to 92 % where kinds differed much and objects lay a third as far apart as digits.
+    The error was 1 to 2.3 times the true one, most for contrasts among six categories. Those of a
+    dyadic sandwich (Fafchamps & Gubert 2007, J Dev Econ 83:326), which count the noise of a pair
+    once, held it in less than 90 % of most: they need more categories.
     """
     check_same_images([store, codes])
     names, vectors = contrast_rdms(codes, contrasts)
     what, rows = fitted_rows(store)
     rdms, resample = store.vectors(list(rows.values())), drawn(store)
-    counts = study_counts(store, n_resamples=n_resamples, resample=resample, seed=seed)
     estimate = joint_coefficients(vectors, rdms)[0]
-    draws = joint_coefficients(vectors, rdms, pair_weights(counts))
-    low, high = category_interval(estimate, draws, store, resample)
+    strata = store.groups if resample == "within_groups" else None
+    influence = category_influence(vectors, rdms, strata)
+    low, high = interval(estimate, (influence**2).sum(axis=0), n_drawn(store, resample) - 1)
     unique, r_squared = explained(vectors, rdms)
     columns = {
         "coefficient": estimate,
@@ -117,12 +133,12 @@ def fit_codes(
         n_categories=store.n_images,
         n_pairs=store.n_pairs,
         n_permutations=n_permutations,
-        n_resamples=n_resamples,
     )
+    counts = study_counts(store, n_resamples=n_resamples, resample=resample, seed=seed)
     partition = partition_table(store, vectors, rdms, names, list(rows), counts)
     return Fit(
         estimate,
-        stretched(draws, store, resample),
+        influence,
         table,
         partition.rename(columns={"roi": what, "models": "contrasts", "n_models": "n_contrasts"}),
     )
@@ -156,54 +172,41 @@ def joint_test(
     rdms : float array (n_rdms, n_pairs)
     names, labels : what errors call them
     kinds : kind of each category
-    n_permutations : permutations of the categories
+    n_permutations : permutations of the categories within their kind
     seed : seed of the run, and name of the study
 
     Returns
     -------
     dict of arrays (n_contrasts, n_rdms)
-        p; p_fwe, over all cells; permuted, "within kinds" or "all".
+        p; p_fwe, over all cells with a p; reason, why there is none.
 
     Notes
     -----
     Dissimilarities between digits, between objects and between the two differ in spread, so that
-    categories of two kinds cannot change places under the null that a contrast among digits is
-    nothing: of RDMs without any, in which digits resembled one another closely, 21 % were
-    significant at 5 %. Categories change places within their kind wherever that changes the
-    contrast, and all of them only for contrasts between kinds. Cells of the two ways of permuting
-    are each corrected by the largest, and then by Bonferroni.
+    categories of two kinds cannot change places under the null of any one contrast: of RDMs in
+    which digits lay a fifth as far apart as objects, and kinds did not differ else, 33 to 36 % were
+    significant at 5 %. Categories change places within their kind; no such order changes a contrast
+    between kinds, which has no p, only its interval.
 
     With few categories few orders differ: six halved into three and three have ten, and p is no
     less than 0.1.
     """
     within = np.array([varies_within(vector, kinds) for vector in contrasts])
-    p, p_fwe = np.empty((2, len(names), len(labels)))
-    for chosen in (within, ~within):
-        if not chosen.any():
-            continue
+    p, p_fwe = np.full((2, len(names), len(labels)), np.nan)
+    if within.any():
         test = _tested_alike(
             contrasts,
             rdms,
             names,
             labels,
-            numbers=np.flatnonzero(chosen),
-            groups=kinds if within[chosen].all() else None,
+            numbers=np.flatnonzero(within),
+            kinds=kinds,
             n_permutations=n_permutations,
             seed=seed,
         )
-        n_ways = 1 + (within.any() and not within.all())
-        p[chosen], p_fwe[chosen] = test.p, np.minimum(n_ways * test.family_wise_p(), 1)
-    permuted = np.where(within, "within kinds", "all")
-    return {"p": p, "p_fwe": p_fwe, "permuted": np.repeat(permuted[:, np.newaxis], len(labels), 1)}
-
-
-def varies_within(contrast: np.ndarray, kinds: Sequence[str]) -> bool:
-    """Return whether a contrast (n_pairs,) differs between pairs of the same two kinds."""
-    first, second = np.triu_indices(len(kinds), 1)
-    blocks: dict[frozenset, set] = {}
-    for i, j, value in zip(first, second, contrast, strict=True):
-        blocks.setdefault(frozenset((kinds[i], kinds[j])), set()).add(float(value))
-    return any(len(values) > 1 for values in blocks.values())
+        p[within], p_fwe[within] = test.p, test.family_wise_p()
+    reason = np.where(within, "", BETWEEN)
+    return {"p": p, "p_fwe": p_fwe, "reason": np.repeat(reason[:, np.newaxis], len(labels), 1)}
 
 
 def _tested_alike(
@@ -213,11 +216,11 @@ def _tested_alike(
     labels: Sequence[str],
     *,
     numbers: Sequence[int],
-    groups: Sequence[str] | None,
+    kinds: Sequence[str],
     n_permutations: int,
     seed: tuple[int, str],
 ) -> PermutationTest:
-    """Return the test of some contrasts under the same orders, of sizes of partial correlations."""
+    """Return the test of sizes of partial correlations, under the same orders within kinds."""
     tests = []
     for number in numbers:
         left, right = partial_prepare(
@@ -236,7 +239,7 @@ def _tested_alike(
             n_permutations=n_permutations,
             # Anew for each contrast: each order then has one largest.
             rng=generator(seed[0], "contrasts", seed[1]),
-            groups=groups,
+            groups=kinds,
         )
         tests.append(test)
     return PermutationTest(
@@ -297,12 +300,10 @@ def group_table(fits: Sequence[Fit], *, n_categories: int, seed: tuple[int, str]
     test. A single subject has no interval either: it is a single case.
     """
     estimates = np.stack([fit.estimate for fit in fits])
-    draws = np.stack([fit.draws for fit in fits], axis=1)
     n_subjects, mean = len(fits), estimates.mean(axis=0)
     low, high = np.full((2, *mean.shape), np.nan)
     if n_subjects > 1:
-        counts = subject_counts(n_subjects, len(draws), generator(seed[0], "subjects", seed[1]))
-        variance = two_factor_variance(estimates, draws, counts, n_images=n_categories)
+        variance = two_factor_variance(estimates, np.stack([fit.influence for fit in fits], axis=1))
         low, high = interval(mean, variance, min(n_subjects, n_categories) - 1)
     flips = sign_flip_test(
         estimates, rng=generator(seed[0], "sign_flips", seed[1]), alternative="two-sided"
@@ -323,6 +324,29 @@ def group_table(fits: Sequence[Fit], *, n_categories: int, seed: tuple[int, str]
             reason=flips.reason,
         )
     )
+
+
+def two_factor_variance(estimates: np.ndarray, influence: np.ndarray) -> np.ndarray:
+    """Return the variance (...) of a mean over subjects, for new subjects and new categories.
+
+    Parameters
+    ----------
+    estimates : float array (n_subjects, ...)
+    influence : float array (n_categories, n_subjects, ...)
+        Of the categories on them, see `scripts.digits.code_contrasts.category_influence`.
+
+    Notes
+    -----
+    What is of one subject and one category is in both variances, and taken off once; no less than
+    either (Cameron, Gelbach & Miller 2011, J Bus Econ Stat 29:238; for bootstraps Schütt et al.
+    2023, eLife 12:e82566).
+    """
+    n_subjects, common = len(estimates), influence.mean(axis=1)
+    subjects = estimates.var(axis=0, ddof=1) / n_subjects
+    categories = (common**2).sum(axis=0)
+    own = influence - common[:, np.newaxis]
+    both = (own**2).sum(axis=(0, 1)) / (n_subjects * (n_subjects - 1))
+    return np.maximum(subjects + categories - both, np.maximum(subjects, categories))
 
 
 if __name__ == "__main__":

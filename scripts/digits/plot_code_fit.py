@@ -115,7 +115,7 @@ def _draw_variance(
 
 def _caption(table: pd.DataFrame, what: str, several: bool, alpha: float) -> str:
     first, contrasts = table.iloc[0], list(dict.fromkeys(table["contrast"]))
-    n_categories, n_resamples = int(first["n_categories"]), int(first["n_resamples"])
+    n_categories = int(first["n_categories"])
     if several:
         n_subjects = table["subject"].nunique()
         tested = (
@@ -126,11 +126,8 @@ def _caption(table: pd.DataFrame, what: str, several: bool, alpha: float) -> str
     else:
         whose = "" if what == "layer" else "One subject: a single case, nothing is said of others. "
         tested = (
-            f"{whose}Lines: 95 % intervals over categories (bootstrap, {n_resamples:,} resamples). "
-            f"Stars: two-sided, {int(first['n_permutations']):,} permutations of the categories "
-            f"with the other contrasts taken out, within their kind for {_within(table)}, "
-            f"family-wise p < {alpha:g} over all bars. A contrast of few categories cannot reach "
-            "that, whatever its coefficient."
+            f"{whose}Lines: 95 % intervals over categories (jackknife within kinds), of each bar "
+            f"alone. {_tests(table, alpha)}"
         )
     return (
         f"Perception codes fitted together: regression of each {WHAT[what]} over "
@@ -142,10 +139,26 @@ def _caption(table: pd.DataFrame, what: str, several: bool, alpha: float) -> str
     )
 
 
-def _within(table: pd.DataFrame) -> str:
-    """Return the contrasts for which categories were permuted within their kind."""
-    chosen = table.loc[table["permuted"] == "within kinds", "contrast"]
-    return " and ".join(dict.fromkeys(chosen)) or "none"
+def _tests(table: pd.DataFrame, alpha: float) -> str:
+    """Return which contrasts stars test and how, and which have no test."""
+    has_p = table["p"].notna()
+    tested, untested = (
+        " and ".join(dict.fromkeys(table.loc[chosen, "contrast"])) for chosen in (has_p, ~has_p)
+    )
+    sentences = []
+    if tested:
+        sentences.append(
+            f"Stars: two-sided, for {tested} {int(table['n_permutations'].iloc[0]):,} permutations "
+            "of the categories within their kind, with the other contrasts taken out, family-wise "
+            f"p < {alpha:g} over these bars. A contrast of few categories cannot reach that, "
+            "whatever its coefficient."
+        )
+    if untested:
+        sentences.append(
+            f"{untested}: no test, whatever the interval, since categories of kinds that may "
+            "differ in spread cannot change places."
+        )
+    return " ".join(sentences)
 
 
 if __name__ == "__main__":
