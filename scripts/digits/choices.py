@@ -5,6 +5,8 @@ from collections.abc import Iterable
 # Where a region is chosen: in other runs is the primary analysis. Subjects whose regions others
 # choose share these others, and are not independent. What is chosen where it is tested is circular.
 HELD_OUT_RUNS, OTHER_SUBJECTS, CIRCULAR = "other runs", "other subjects", "circular"
+# Of the group, as the original has it: chosen and tested in the maps of all runs.
+ALL_RUNS = "all runs"
 # Which pairs of categories are compared: all, or those that the code tells apart.
 ALL_PAIRS, OWN_PAIRS = "all", "own"
 

@@ -19,6 +19,7 @@ from scripts.digits.code_rois import (
     mean_of_others,
     region_table,
 )
+from scripts.digits.published_clusters import COLUMNS, FIRST, SECOND, WHOLE, group_regions
 from scripts.searchlight.compute_searchlight import subject_searchlight
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
@@ -27,7 +28,8 @@ from workflow.lib.rdms.distances import CROSSNOBIS
 from workflow.lib.rdms.store import RDMStore
 from workflow.lib.rsa.comparators import COMPARATORS
 from workflow.lib.searchlight.maps import grid_of, read_mask
-from workflow.lib.searchlight.spheres import Searchlight, prepared_models
+from workflow.lib.searchlight.spheres import Searchlight, prepared_models, similarity_maps
+from workflow.lib.searchlight.statistics import fisher_z
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
 
@@ -101,6 +103,42 @@ def same_spheres(lights: Sequence[Searchlight]) -> bool:
     return same
 
 
+def compute_group_regions(
+    subjects: Mapping[str, tuple[Sequence[CodeMaps], CodeMaps]],
+    models: Models,
+    *,
+    comparator: str,
+    alpha: float,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Return the rows of `scripts.digits.published_clusters.group_regions`.
+
+    Parameters
+    ----------
+    subjects, models, comparator : see `compute_code_rois`
+    alpha, rng : see `scripts.digits.published_clusters.published_clusters`
+
+    Returns
+    -------
+    DataFrame
+        Without rows for a single subject, and where subjects have other spheres.
+    """
+    lights = [whole.light for _, whole in subjects.values()]
+    if len(lights) < 2 or not same_spheres(lights):
+        return pd.DataFrame(columns=COLUMNS)
+    prepared = prepared_models(models.vectors, comparator)
+    parts = {WHOLE: lights}
+    if all(halves for halves, _ in subjects.values()):
+        for number, part in enumerate((FIRST, SECOND)):
+            parts[part] = [halves[number].light for halves, _ in subjects.values()]
+    maps = {
+        part: fisher_z(np.stack([similarity_maps(one, prepared, comparator) for one in some]))
+        for part, some in parts.items()
+    }
+    mask, codes = lights[0].spheres.mask, list(models.codes)
+    return group_regions(maps, mask, models.rows, codes, alpha=alpha, rng=rng)
+
+
 if __name__ == "__main__":
     with script_job(snakemake):
         params, input = snakemake.params, snakemake.input
@@ -123,17 +161,23 @@ if __name__ == "__main__":
                 mask=read_mask(mask)[0] if mask else None,
                 **params.spheres,
             )
+        models, study = Models.of(RDMStore(input.layers), codes), snakemake.wildcards.study
         table = compute_code_rois(
-            subjects,
-            Models.of(RDMStore(input.layers), codes),
-            comparator=params.comparator,
-            share=params.share,
+            subjects, models, comparator=params.comparator, share=params.share
         )
         group = group_table(
             table,
             zero_is_null=COMPARATORS[params.comparator].zero_is_null,
-            rng=generator(params.seed, "code_rois", snakemake.wildcards.study),
+            rng=generator(params.seed, "code_rois", study),
         )
-        for rows, path in ((table, snakemake.output.subjects), (group, snakemake.output.group)):
-            rows.insert(0, "study", snakemake.wildcards.study)
-            write_table(rows.assign(comparator=params.comparator), path)
+        regions = compute_group_regions(
+            subjects,
+            models,
+            comparator=params.comparator,
+            alpha=params.alpha,
+            rng=generator(params.seed, "code_rois", "clusters", study),
+        )
+        tables = {"subjects": table, "group": group, "clusters": regions}
+        for name, rows in tables.items():
+            rows.insert(0, "study", study)
+            write_table(rows.assign(comparator=params.comparator), snakemake.output[name])

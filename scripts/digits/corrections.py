@@ -17,6 +17,7 @@ class Correction:
     original : float
         As the published code has it, run on the study's own data; NaN where it has none.
     ours : float
+        NaN where there is none, or where it holds by construction.
     note : what the original does, and what stands in its place
     """
 

@@ -1,52 +1,38 @@
-"""Measure how often the original's threshold and ours find something where there is nothing.
+"""Measure what the original's threshold finds in maps of the group, and where there is nothing.
 
 snakemake --cores 1 results/demo/digits/tables/corrections_null.csv
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-import scipy.ndimage
 
 from scripts.digits.corrections import Correction, corrections_table
-from workflow.lib.inference.sign_flip import MIN_SUBJECTS, t_statistics
+from scripts.digits.published_clusters import CLUSTER_VOXELS, published_clusters
 from workflow.lib.jobs import script_job
+from workflow.lib.searchlight.assignment import WHOLE_MASK
 from workflow.lib.searchlight.maps import BrainMaps, check_same_grid, read_maps
 from workflow.lib.searchlight.statistics import fisher_z, sign_flips
 from workflow.lib.seeds import generator
 from workflow.lib.tables import read_table, write_table
 
-# The original's: clusters of at least so many voxels that touch by a face or an edge.
-CLUSTER_VOXELS = 20
-NEIGHBOURS = scipy.ndimage.generate_binary_structure(3, 2)
-# Draws of a voxel per subject, and groups of null subjects in which clusters are looked for.
-N_DRAWS, N_GROUPS = 10_000, 100
-# Groups of null subjects, at most, among which the largest statistic is ranked.
-N_FLIPS = 1000
-CORRECTION = "null of the group's maps"
+# Groups of null subjects in which clusters are looked for, and signs from which they are drawn.
+N_GROUPS, N_FLIPS = 100, 1000
 
 
-def null_rates(
+def null_rate(
     maps: np.ndarray, mask: np.ndarray, *, alpha: float, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Return the share of groups of null subjects in which something is found.
+) -> float:
+    """Return the share of groups of null subjects in which the original finds a cluster.
 
     Parameters
     ----------
     maps : float array (n_subjects, n_voxels)
         Fisher's z, a map per subject.
     mask : bool array (x, y, z) of n_voxels
-    alpha : level of either procedure
+    alpha : level of the original's threshold
     rng : numpy Generator
-
-    Returns
-    -------
-    original : float
-        By the threshold from t over subjects of voxels drawn for each at random, clusters of at
-        least `CLUSTER_VOXELS`, of either sign.
-    ours : float
-        By the largest t; NaN for fewer than `MIN_SUBJECTS`.
 
     Notes
     -----
@@ -54,31 +40,34 @@ def null_rates(
     from one another as these, but without a common mean.
     """
     signs, _ = sign_flips(len(maps), N_FLIPS, rng)
-    largest = np.array([t_statistics(sign[np.newaxis], maps).max() for sign in signs])
-    p = (largest[:, np.newaxis] <= largest + 1e-9).mean(axis=1)
-    some = rng.permutation(len(signs))[:N_GROUPS]
-    found = [published_clusters(signs[i][:, np.newaxis] * maps, mask, alpha, rng) for i in some]
-    ours = float((p <= alpha).mean()) if len(maps) >= MIN_SUBJECTS else np.nan
-    return float(np.mean(found)), ours
+    some = signs[rng.permutation(len(signs))[:N_GROUPS]]
+    found = [
+        published_clusters(sign[:, np.newaxis] * maps, mask, alpha=alpha, rng=rng).any()
+        for sign in some
+    ]
+    return float(np.mean(found))
 
 
-def published_clusters(
-    maps: np.ndarray, mask: np.ndarray, alpha: float, rng: np.random.Generator
-) -> bool:
-    """Return whether the original's threshold leaves a cluster in maps (n_subjects, n_voxels)."""
-    n_subjects, n_voxels = maps.shape
-    upright = np.ones((1, n_subjects))
-    drawn = rng.integers(n_voxels, size=(n_subjects, N_DRAWS))
-    pooled = t_statistics(upright, np.take_along_axis(maps, drawn, axis=1))
-    low, high = np.percentile(pooled, [100 * alpha / 2, 100 - 100 * alpha / 2])
-    observed = t_statistics(upright, maps)[0]
-    volume = np.zeros(mask.shape, dtype=bool)
-    for beyond in (observed >= high, observed <= low):
-        volume[mask] = beyond
-        labels, _ = scipy.ndimage.label(volume, NEIGHBOURS)
-        if np.bincount(labels.ravel())[1:].max(initial=0) >= CLUSTER_VOXELS:
-            return True
-    return False
+def layer_share(
+    maps: np.ndarray, mask: np.ndarray, *, alpha: float, rng: np.random.Generator
+) -> float:
+    """Return the share of voxels to which the original gives a layer.
+
+    Parameters
+    ----------
+    maps : float array (n_subjects, n_layers, n_voxels)
+        Fisher's z.
+    mask, alpha, rng : see `null_rate`
+
+    Notes
+    -----
+    A voxel has a best layer where the map of any layer, thresholded by itself, is above zero.
+    """
+    found = [
+        published_clusters(layer, mask, alpha=alpha, rng=rng) > 0
+        for layer in np.moveaxis(maps, 1, 0)
+    ]
+    return float(np.any(found, axis=0).mean())
 
 
 def null_corrections(
@@ -88,8 +77,8 @@ def null_corrections(
     alpha: float,
     seed: int,
     study: str,
-) -> pd.DataFrame:
-    """Return a row, the mean over codes; none for a single subject.
+) -> Iterator[Correction]:
+    """Yield the row on the null of the group's maps, a mean over codes; none for one subject.
 
     Parameters
     ----------
@@ -99,41 +88,77 @@ def null_corrections(
     seed, study : of the run
     """
     if len(maps) < 2:
-        return corrections_table([])
-    check_same_grid(maps)
+        return
     rates = []
     for row in volumes.itertuples():
-        values = np.stack([one.values[row.volume] for one in maps])
-        mask = np.isfinite(values).all(axis=0)
+        z, mask = _group_z(maps, [row.volume])
         rng = generator(seed, "corrections", "null", study, row.layer)
-        rates.append(null_rates(fisher_z(values[:, mask]), mask, alpha=alpha, rng=rng))
-    original, ours = np.mean(rates, axis=0)
-    return corrections_table(
-        [
-            Correction(
-                CORRECTION,
-                f"share of groups of {len(maps)} null subjects with a finding at {alpha:g}",
-                original,
-                ours,
-                "the original draws another voxel for each subject, and does not correct for the "
-                "number of voxels; ours flips the signs of whole subjects and takes the largest "
-                f"statistic. Mean over maps of {len(volumes)} codes; null subjects are the study's "
-                "own with random signs",
-            )
-        ]
+        rates.append(null_rate(z[:, 0], mask, alpha=alpha, rng=rng))
+    yield Correction(
+        "null of the group's maps",
+        f"share of groups of {len(maps)} null subjects with a finding at {alpha:g}",
+        float(np.mean(rates)),
+        np.nan,
+        "the original draws another voxel for each subject, and does not correct for the number of "
+        f"voxels; ours, by construction no more than {alpha:g}: signs of whole subjects are "
+        "flipped, which is exact for independent subjects with maps symmetric about zero, and the "
+        f"largest statistic is taken. The original's: mean over maps of {len(volumes)} codes; null "
+        "subjects are the study's own with random signs",
     )
+
+
+def assignment_corrections(
+    maps: Sequence[BrainMaps],
+    volumes: pd.DataFrame,
+    histogram: pd.DataFrame,
+    *,
+    alpha: float,
+    seed: int,
+    study: str,
+) -> Iterator[Correction]:
+    """Yield the row on the layer that each voxel resembles most.
+
+    Parameters
+    ----------
+    maps, alpha, seed, study : see `null_corrections`
+    volumes : DataFrame, columns layer and volume, of the layers
+    histogram : table of `scripts.searchlight.assign_layers`
+    """
+    whole = histogram[histogram["region"] == WHOLE_MASK]
+    original, missing = np.nan, "; one subject has no map of a group"
+    if len(maps) > 1:
+        rng = generator(seed, "corrections", "layers", study)
+        original = layer_share(*_group_z(maps, volumes["volume"]), alpha=alpha, rng=rng)
+        missing = ""
+    yield Correction(
+        "layer of each voxel",
+        "share of the voxels of the mask that are given a layer",
+        original,
+        float(whole["n_reliable"].sum() / whole["n_in_region"].iloc[0]),
+        f"the original gives one wherever t of any layer is in a cluster of {CLUSTER_VOXELS} "
+        "voxels beyond its threshold, and says nothing of how surely it is the best; ours where "
+        f"it is significant and its group of layers surely the best{missing}",
+    )
+
+
+def _group_z(maps: Sequence[BrainMaps], volumes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return Fisher's z, (n_subjects, n_maps, n_voxels), and (x, y, z) where all have a value."""
+    check_same_grid(maps)
+    values = np.stack([one.values[list(volumes)] for one in maps])
+    mask = np.isfinite(values).all(axis=(0, 1))
+    return fisher_z(values[:, :, mask]), mask
 
 
 if __name__ == "__main__":
     with script_job(snakemake):
-        table = read_table(snakemake.input.tables[0])
-        write_table(
-            null_corrections(
-                [read_maps(path) for path in snakemake.input.maps],
-                table[table["model"] == snakemake.params.model],
-                alpha=snakemake.params.alpha,
-                seed=snakemake.params.seed,
-                study=snakemake.wildcards.study,
-            ),
-            snakemake.output[0],
-        )
+        input, params = snakemake.input, snakemake.params
+        table = read_table(input.tables[0])
+        maps = [read_maps(path) for path in input.maps]
+        run = {"alpha": params.alpha, "seed": params.seed, "study": snakemake.wildcards.study}
+        codes, layers = (table[table["model"] == name] for name in (params.codes, params.layers))
+        histogram = read_table(input.assignment)
+        rows = [
+            *null_corrections(maps, codes, **run),
+            *assignment_corrections(maps, layers, histogram, **run),
+        ]
+        write_table(corrections_table(rows), snakemake.output[0])

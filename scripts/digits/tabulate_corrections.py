@@ -3,14 +3,15 @@
 snakemake --cores 1 results/demo/digits/tables/corrections.html
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from scripts.digits.choices import ALL_PAIRS, CIRCULAR, OWN_PAIRS, clean_choice
+from scripts.digits.choices import ALL_RUNS, CIRCULAR, HELD_OUT_RUNS
 from scripts.digits.code_contrasts import contrast_rdms
 from scripts.digits.corrections import Correction, corrections_table
+from scripts.digits.published_clusters import CLUSTER_VOXELS
 from workflow.lib.inference.sign_flip import MIN_SUBJECTS
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images
@@ -100,67 +101,61 @@ def smallest_singular_value(columns: np.ndarray) -> float:
     return float(np.linalg.svd(scaled, compute_uv=False)[-1])
 
 
-def region_corrections(group: pd.DataFrame, layers: str) -> list[Correction]:
-    """Return two rows per code: what there is of it in its own region, and how layers fare.
+def region_corrections(
+    clusters: pd.DataFrame, codes: Sequence[str], layers: str
+) -> list[Correction]:
+    """Return two rows per code: t of the code itself in its region, and t of layers.
 
     Parameters
     ----------
-    group : `code_rois_group.csv`
+    clusters : rows of `scripts.digits.published_clusters.group_regions`
+    codes : names of the codes
     layers : name of the model whose layers are averaged
     """
-    clean = clean_choice(group["chosen_in"])
-    mended = (
-        "not mended: the data has neither runs nor other subjects, and the figure says circular"
-        if clean is None
-        else f"ours is chosen in {clean}"
-    )
-    itself = group[(group["pairs"] == ALL_PAIRS) & (group["layer"] == group["code"])]
-    published = group[(group["pairs"] == OWN_PAIRS) & (group["model"] == layers)]
     rows = []
-    for code in dict.fromkeys(group["code"]):
+    for code in codes:
+        own = clusters[clusters["code"] == code]
+        itself, of_layers = own[own["layer"] == code], own[own["model"] == layers]
         rows += [
             Correction(
                 "regions of codes",
-                f"{code}: its similarity with the region found for it",
-                _mean_of(itself, code, CIRCULAR, "similarity"),
-                _mean_of(itself, code, clean, "similarity"),
-                f"the original chooses voxels and tests in the same data; {mended}",
+                f"{code}: mean t over subjects of the code in the region found for it",
+                _mean_of(itself, ALL_RUNS, "t_of_positive"),
+                _mean_of(itself, HELD_OUT_RUNS, "t"),
+                _region_note(own, _mean_of(itself, CIRCULAR, "t_of_positive")),
             ),
             Correction(
                 "regions of codes",
-                f"{code}: mean similarity of layers in the region, over the code's pairs",
-                _mean_of(published, code, CIRCULAR, "of_positive"),
-                _mean_of(published, code, clean, "similarity"),
-                f"the original averages positive values alone, ours all; {mended}",
+                f"{code}: mean t over subjects of the layers in that region",
+                _mean_of(of_layers, ALL_RUNS, "t_of_positive"),
+                _mean_of(of_layers, HELD_OUT_RUNS, "t"),
+                _region_note(own, _mean_of(of_layers, CIRCULAR, "t_of_positive")),
             ),
         ]
     return rows
 
 
-def _mean_of(group: pd.DataFrame, code: str, chosen_in: str | None, column: str) -> float:
-    """Return the mean over the rows of a code and a way of choosing, NaN where there are none."""
-    return float(group[(group["code"] == code) & (group["chosen_in"] == chosen_in)][column].mean())
+def _region_note(region: pd.DataFrame, circular: float) -> str:
+    """Return what was done, for the rows of a code, and what it gives within halves of the runs."""
+    if region.empty:
+        return "neither can be had: maps of a group need several subjects on one grid"
+    size = region.loc[region["chosen_in"] == ALL_RUNS, "n_voxels"].max()
+    text = (
+        f"the original takes clusters of {CLUSTER_VOXELS} voxels beyond its threshold (here "
+        f"{size:g} voxels) and averages positive t alone, of the same maps"
+    )
+    halves = region.loc[region["chosen_in"] == HELD_OUT_RUNS, "n_voxels"]
+    if halves.empty:
+        return f"{text}; not mended: some subject has too few runs for two halves"
+    text += "; ours takes them in one half of the runs and averages all t of the other"
+    if halves.max() == 0:
+        return f"{text}, where there are none"
+    return f"{text}. Half of the runs by the original's rule: {circular:.{DIGITS_SHOWN}g}"
 
 
-def assignment_corrections(histogram: pd.DataFrame) -> list[Correction]:
-    """Return the row on the layer that each voxel resembles most.
-
-    Parameters
-    ----------
-    histogram : table of `scripts.searchlight.assign_layers`
-    """
-    whole = histogram[histogram["region"] == histogram["region"].iloc[0]]
-    n_voxels = whole["n_voxels"].sum()
-    return [
-        Correction(
-            "layer of each voxel",
-            "share of the voxels with a best layer that are coloured as sure",
-            1.0,
-            float(whole["n_reliable"].sum() / n_voxels) if n_voxels else np.nan,
-            "the original shows the best layer wherever any is positive; here are its margin and "
-            "how often resamples agree",
-        )
-    ]
+def _mean_of(rows: pd.DataFrame, chosen_in: str, column: str) -> float:
+    """Return the mean over the rows of a way of choosing, NaN where there are none."""
+    return float(rows.loc[rows["chosen_in"] == chosen_in, column].mean())
 
 
 def subject_corrections(n_subjects: int) -> list[Correction]:
@@ -218,10 +213,10 @@ def corrections(input: Mapping, params: Mapping) -> Iterator[pd.DataFrame]:
         ]
     )
     if input.get("regions"):
-        group = read_table(input["regions"])
-        yield corrections_table(region_corrections(group, layers.descriptors["model"]))
+        group, clusters = (read_table(input[name]) for name in ("regions", "clusters"))
+        of_codes = list(codes.labels["layer"])
+        yield corrections_table(region_corrections(clusters, of_codes, layers.descriptors["model"]))
         yield read_table(input["null"])
-        yield corrections_table(assignment_corrections(read_table(input["assignment"])))
         yield corrections_table(subject_corrections(int(group["n_subjects"].iloc[0])))
     yield corrections_table(gaps())
 

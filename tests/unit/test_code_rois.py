@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 from scipy.spatial.distance import pdist
 
-from scripts.digits.choices import CIRCULAR, HELD_OUT_RUNS, OTHER_SUBJECTS
+from scripts.digits.choices import ALL_RUNS, CIRCULAR, HELD_OUT_RUNS, OTHER_SUBJECTS
 from scripts.digits.code_rois import (
     Models,
     chosen_centres,
@@ -19,7 +19,12 @@ from scripts.digits.code_rois import (
     pairs_without_each_category,
 )
 from scripts.digits.codes import code_rdms
-from scripts.digits.compute_code_rois import compute_code_rois, same_spheres, subject_maps
+from scripts.digits.compute_code_rois import (
+    compute_code_rois,
+    compute_group_regions,
+    same_spheres,
+    subject_maps,
+)
 from scripts.digits.plot_code_rois import plot_code_rois
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.reading import Patterns
@@ -316,6 +321,30 @@ def test_subjects_on_other_grids_have_no_region_of_other_subjects(tmp_path, mode
         {"a": here, "b": elsewhere}, models, comparator="spearman", share=0.05
     )
     assert set(table["chosen_in"]) == {HELD_OUT_RUNS, CIRCULAR}
+    assert clusters_of({"a": here, "b": elsewhere}, models).empty
+    assert clusters_of({"a": here}, models).empty
+
+
+def clusters_of(subjects, models):
+    options = {"comparator": "spearman", "alpha": 0.05, "rng": np.random.default_rng(0)}
+    return compute_group_regions(subjects, models, **options)
+
+
+@pytest.mark.parametrize(
+    ("n_runs", "ways"), [(4, {ALL_RUNS, HELD_OUT_RUNS, CIRCULAR}), (0, {ALL_RUNS})]
+)
+def test_the_groups_clusters_lie_where_a_code_is_planted(tmp_path, models, n_runs, ways):
+    """t of the code and of layers like it is above that of six subjects at p = 0.05, 2.6."""
+    subjects = {}
+    for i in range(6):
+        rng = np.random.default_rng([11, i])
+        store = store_of(tmp_path / f"{i}.h5", rng, effect=3, n_runs=n_runs)
+        subjects[f"s{i}"] = maps_of(store, models)
+    table = cells(clusters_of(subjects, models), code="Versus")
+    assert set(table["chosen_in"]) == ways
+    t = table.set_index(["chosen_in", "layer"])["t"]
+    assert all(t[way, layer] > 2.6 for way in ways for layer in ("Versus", "apart"))
+    assert all(t[way, "other"] < t[way, "apart"] for way in ways)
 
 
 def test_a_condition_missing_from_one_half_is_named(tmp_path):
@@ -360,6 +389,14 @@ def test_the_figure_of_one_map_says_that_it_is_circular(tmp_path, models):
     assert "single case" in figure.get_suptitle()
     assert "CIRCULAR" in caption
     assert all(len(panel.patches) == len(LAYERS) for panel in figure.axes)
+    plt.close(figure)
+
+
+def test_the_figure_of_regions_that_others_choose_has_no_stars(tmp_path, models):
+    _, figure, caption = drawn(rows_of(tmp_path, models, 6, seed=12, n_runs=0, effect=3))
+    assert "chosen in other subjects" in figure.get_suptitle()
+    assert "there is no test" in caption
+    assert not [text for panel in figure.axes for text in panel.texts if text.get_text() == "*"]
     plt.close(figure)
 
 

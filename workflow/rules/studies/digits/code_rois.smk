@@ -3,7 +3,8 @@
 # In: <results>/<study>/patterns/searchlight_<subject>.h5, the responses of all voxels, and the RDMs
 # of layers and codes below <results>/<study>/rdms/.
 # Out: <results>/<study>/tables/code_rois.csv (a row per subject, code, way of choosing, pairs and
-# layer), code_rois_group.csv (over subjects), and a figure of both.
+# layer), code_rois_group.csv (over subjects), and a figure of both; code_rois_clusters.csv, t over
+# subjects in the original's regions, clusters of the group's maps.
 
 
 include: "code_rois_functions.smk"
@@ -27,6 +28,7 @@ rule compute_code_rois:
             subcategory="Tables",
             labels={"item": "regions of codes"},
         ),
+        clusters="<results>/{study}/tables/code_rois_clusters.csv",
     log:
         "<logs>/{study}/tables/code_rois.log",
     benchmark:
@@ -44,6 +46,7 @@ rule compute_code_rois:
         spheres=searchlight_spheres,
         comparator=setting("searchlight", "comparator"),
         share=digits_setting("code_rois", "share"),
+        alpha=setting("searchlight", "alpha"),
         seed=config["seed"],
         code=script_digest("digits/compute_code_rois.py"),
     script:

@@ -39,10 +39,11 @@ rule measure_training:
 
 
 rule measure_group_null:
-    """Measure how often the original's threshold and ours find something in null subjects."""
+    """Measure what the original's threshold finds in maps of the group, and in null subjects."""
     input:
         maps=subject_files("maps/similarity_{subject}.nii.gz", joint=False),
         tables=subject_files("tables/searchlight_{subject}.csv", joint=False),
+        assignment=assignment_table,
     output:
         "<results>/{study}/tables/corrections_null.csv",
     log:
@@ -58,7 +59,8 @@ rule measure_group_null:
         mem_mb=size_mb(20, at_least=2000),
         runtime=60,
     params:
-        model="codes",
+        codes="codes",
+        layers="vgg",
         alpha=setting("searchlight", "alpha"),
         seed=config["seed"],
         code=script_digest("digits/measure_group_null.py"),
@@ -92,10 +94,8 @@ rule tabulate_corrections:
         validation=validation_rdms,
         codes="<results>/{study}/features/rdms/model_codes.h5",
         regions=of_code_rois("tables/code_rois_group.csv"),
+        clusters=of_code_rois("tables/code_rois_clusters.csv"),
         null=of_code_rois("tables/corrections_null.csv"),
-        assignment=lambda wildcards: (
-            assignment_table(wildcards) if wildcards.study in CODE_ROI_BRAINS else []
-        ),
     output:
         table="<results>/{study}/tables/corrections.csv",
         html=report(
