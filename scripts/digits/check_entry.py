@@ -7,6 +7,8 @@ import numpy as np
 import torch
 
 from scripts.digits.classification import Classification, Settings
+from scripts.digits.code_contrasts import contrast_vectors
+from scripts.digits.codes import code_rdms
 from scripts.digits.image_sets import ImageSet
 from scripts.digits.prepare_images import prepare_images
 from scripts.digits.trained import IMAGENET_MEAN, IMAGENET_STD, Scaling
@@ -46,6 +48,7 @@ def check_digits_entry(name: str, config: Mapping, datasets: Mapping[str, Datase
     """
     entry = config["digits"][name]
     print(f"  {_images_text(entry)}")
+    _check_codes(entry)
     _check_weights(entry, datasets, config["mirror"])
     files = _needed_files(entry, datasets, config)
     missing = print_files((file for _, those in files for file in those), entry["source"])
@@ -58,6 +61,13 @@ def check_digits_entry(name: str, config: Mapping, datasets: Mapping[str, Datase
         lacking = next(where for where, those in files if any(not file.place for file in those))
         return [missing_sentence(missing, lacking, "images.files")]
     return []
+
+
+def _check_codes(entry: Mapping) -> None:
+    """Compute every code, and see that contrasts of them do not explain one another."""
+    if entry["codes"]:
+        codes = code_rdms(entry["codes"], entry["categories"], entry["groups"])
+        contrast_vectors(codes, entry["contrasts"])
 
 
 def _needed_files(

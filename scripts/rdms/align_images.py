@@ -1,6 +1,6 @@
 """Find the images that all files of a study share, and their common order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +17,7 @@ def align_images(
     stimuli: Mapping | None,
     images: Mapping,
     folder: Path,
+    made: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the common images and, per file, the images that some other file lacks.
 
@@ -25,13 +26,14 @@ def align_images(
     brain, models, stimuli, images : blocks of the study's config, of the models the sources of
         those given as RDM files or activations
     folder : folder of the raw files
+    made : what the models that the study makes itself know, by what errors call it
 
     Returns
     -------
     common : DataFrame, columns name (as matched), label (as the first file spells it), group
     unmatched : DataFrame, columns file, label, group
     """
-    _, alignment = align_study(brain, models, stimuli, images, folder)
+    _, alignment = align_study(brain, models, stimuli, images, folder, made)
     common = pd.DataFrame({"name": alignment.names, "label": alignment.labels})
     find_group = group_finder(alignment, images)
     common["group"] = common["label"].map(find_group)
@@ -54,6 +56,7 @@ if __name__ == "__main__":
             snakemake.params.stimuli,
             snakemake.params.images,
             Path(snakemake.params.folder),
+            snakemake.params.made,
         )
         log.info("%d common images: %s", len(common), dict(common["group"].value_counts()))
         for file, lost in unmatched.groupby("file"):

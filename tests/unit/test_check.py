@@ -371,6 +371,7 @@ def digits_config(*, rsa=None, **entry):
         "simulation": {"folder": "lab"},
         "categories": KINDS,
         "images": {"train": 20, "validation": 5, "stimuli": 2},
+        "embedding": {"perplexity": 5},
         **entry,
     }
     return complete_config(
@@ -448,6 +449,9 @@ def test_images_and_steps_of_a_simulated_entry(capsys):
 
 def test_both_sections_of_a_study_are_checked(folder, capsys):
     """Models that the entry makes have no files, and its problems stand beside the other's."""
+    names = [*KINDS["digit"], *KINDS["object"]]
+    patterns = np.random.default_rng(1).normal(size=(len(names), 12))
+    np.savez(folder / "patterns.npz", V1=patterns, names=names)
     brain = {
         **shortest_brain(),
         "data": "patterns",
@@ -461,6 +465,7 @@ def test_both_sections_of_a_study_are_checked(folder, capsys):
         "path": str(folder),
         "brain": brain,
         "models": {"vgg": {"made": True, "layers": ["conv1_1", "fc8"]}},
+        "images": {"min_common": 5},
         "encoding": {"folds": 3},
     }
     assert problems_of(digits_config(rsa=rsa)) == []
@@ -472,6 +477,39 @@ def test_both_sections_of_a_study_are_checked(folder, capsys):
     missing, batch = problems_of(too_large)
     assert missing.startswith("lab: found 1 of its raw files missing (for example patterns.npz)")
     assert batch.startswith("lab: training images of kind 'digit': found 40 for batches of 41")
+
+
+def test_conditions_are_compared_with_the_categories_of_the_models(folder):
+    names = ["zero", "one", "bed", "cat", "stool"]
+    np.savez(folder / "patterns.npz", V1=np.random.default_rng(1).normal(size=(5, 12)), names=names)
+    brain = {
+        **shortest_brain(),
+        "data": "patterns",
+        "files": "patterns.npz",
+        "key": "V1",
+        "conditions": {"from": "stored", "key": "names"},
+    }
+    rsa = {
+        "title": "Lab",
+        "source": "path",
+        "path": str(folder),
+        "brain": brain,
+        "models": {"vgg": {"made": True, "layers": ["conv1_1"]}},
+        "images": {"min_common": 4},
+    }
+    (problem,) = problems_of(digits_config(rsa=rsa))
+    assert "stool" in problem
+    assert "digits.lab.categories" in problem
+
+
+def test_collinear_contrasts_are_found_before_a_network_is_trained():
+    codes = {
+        "Digit": [["digit", "digit"]],
+        "Object": [["object", "object"]],
+        "Versus": [["digit", "object"]],
+    }
+    (problem,) = problems_of(digits_config(codes=codes))
+    assert "a constant explain all of" in problem
 
 
 def test_images_of_a_simulated_brain_are_the_categories_of_its_digits(capsys):

@@ -20,6 +20,7 @@ def align_study(
     stimuli: Mapping | None,
     images: Mapping,
     folder: Path,
+    made: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[dict[str, list[str]], Alignment]:
     """Return the names of the images of every file of a study, and those that all share.
 
@@ -28,10 +29,11 @@ def align_study(
     brain, stimuli, images : the study's blocks of these names; stimuli may be None
     models : sources of the models that are given as RDM files or activations
     folder : folder of the raw files
+    made : what the models that the study makes itself know, by what errors call it
 
     Returns
     -------
-    names : dict, as of `study_names`
+    names : dict, as of `study_names`, and `made`
     alignment : Alignment
 
     Raises
@@ -41,6 +43,7 @@ def align_study(
     """
     names = study_names(brain, models, stimuli, folder, match=images["match"])
     check_ordered(names, [brain, *models.values(), *([stimuli] if stimuli else [])])
+    names |= {what: list(known) for what, known in (made or {}).items()}
     alignment = align(
         names,
         match=images["match"],

@@ -8,7 +8,12 @@ from pathlib import Path
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 
-from workflow.lib.config.complete import complete_config, entries_of, study_names
+from workflow.lib.config.complete import (
+    complete_config,
+    entries_of,
+    made_conditions,
+    study_names,
+)
 from workflow.lib.config.digits import all_categories
 from workflow.lib.config.merging import laid_over
 from workflow.lib.config.rsa import MODEL_KINDS, PARTIAL_COMPARATORS
@@ -198,6 +203,12 @@ def model_block(*keys):
 def control_options(wildcards):
     """Return the options of a control model that the config gives."""
     return config["rsa"][wildcards.study]["models"][wildcards.model].get("options", {})
+
+
+def made_layers(wildcards):
+    """Return the layers that the config lists of a model that the study makes, else None."""
+    model = config["rsa"][wildcards.study]["models"][wildcards.model]
+    return list(model["layers"]["names"]) if "made" in model else None
 
 
 def model_rdms(wildcards):

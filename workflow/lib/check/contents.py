@@ -31,8 +31,16 @@ from workflow.lib.sources import (
 EXAMPLES = 3
 
 
-def check_raw_files(study: Mapping, folder: Path) -> None:
+def check_raw_files(
+    study: Mapping, folder: Path, made: Mapping[str, Sequence[str]] | None = None
+) -> None:
     """Read all raw files of a study as a run would, and print their names and what it takes.
+
+    Parameters
+    ----------
+    study : a completed entry of `rsa`
+    folder : folder of the raw files
+    made : as `workflow.lib.config.complete.made_conditions` returns it
 
     Raises
     ------
@@ -45,7 +53,9 @@ def check_raw_files(study: Mapping, folder: Path) -> None:
         if "files" in model or "features" in model
     }
     images = study["images"]
-    names, alignment = align_study(study["brain"], models, study.get("stimuli"), images, folder)
+    names, alignment = align_study(
+        study["brain"], models, study.get("stimuli"), images, folder, made
+    )
     print_names(names, alignment, images["match"])
     common = alignment.names
     groups = groups_of(alignment, images)

@@ -13,6 +13,7 @@ from workflow.lib.check.files import (
     print_files,
 )
 from workflow.lib.check.forecast import print_forecast
+from workflow.lib.config.complete import made_conditions
 from workflow.lib.config.digits import all_categories
 from workflow.lib.features.networks import load_network
 from workflow.lib.image_groups import read_group_table
@@ -53,7 +54,7 @@ def check_rsa_study(name: str, config: Mapping, datasets: Mapping[str, Dataset])
         return [] if study["source"] == "download" else [missing_sentence(missing, study, "files")]
     if are_readable(files):
         with folder_now(raw_folder(study, config["run"]), files) as folder:
-            check_raw_files(study, folder)
+            check_raw_files(study, folder, made_conditions(config, name))
     return []
 
 

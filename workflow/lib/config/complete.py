@@ -7,7 +7,7 @@ import functools
 from collections.abc import Mapping
 
 from workflow.lib.config.bold5000 import check_bold5000
-from workflow.lib.config.digits import check_digits
+from workflow.lib.config.digits import all_categories, check_digits
 from workflow.lib.config.merging import inherited
 from workflow.lib.config.rsa import check_rsa, name_layers
 from workflow.lib.config.schema import listed, load_schema, near, study_schemas, validate
@@ -53,6 +53,21 @@ def study_names(config: Mapping) -> list[str]:
 def entries_of(config: Mapping, study: str) -> dict[str, dict]:
     """Return what each section says of a study, by section; `rsa` comes first."""
     return {name: config[name][study] for name in _sections() if study in config[name]}
+
+
+def made_conditions(config: Mapping, study: str) -> dict[str, list[str]]:
+    """Return the conditions that the models know that a study of `rsa` makes, by where they stand.
+
+    Empty for a study that makes none.
+    """
+    models = config["rsa"][study]["models"].values()
+    if not any("made" in model for model in models):
+        return {}
+    if study in config["digits"]:
+        return {f"digits.{study}.categories": all_categories(config["digits"][study])}
+    entry = config["stand_ins"][study]
+    scrambled = [entry["scrambled"]] if entry["scrambled"] else []
+    return {f"stand_ins.{study}.pictures": [*entry["pictures"], *scrambled]}
 
 
 @functools.cache

@@ -12,8 +12,11 @@ SOURCE_KEYS = {
     "mirror": ("images", "files"),
     "download": ("images", "files"),
 }
-# The models that an entry makes for the study of its name in section `rsa`.
-MADE_MODELS = ("vgg", "codes")
+# As in scripts.digits.vgg, which is too heavy to be imported here.
+LAYERS = (
+    *("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3"),
+    *("conv4_1", "conv4_2", "conv4_3", "conv5_1", "conv5_2", "conv5_3", "fc6", "fc8"),
+)
 
 
 def check_digits(config: Mapping) -> None:
@@ -23,6 +26,8 @@ def check_digits(config: Mapping) -> None:
         _check_source(where, study)
         _check_categories(where, study["categories"])
         _check_codes(where, study)
+        _check_layer_groups(f"{where}.layer_groups", study["layer_groups"])
+        _check_perplexity(f"{where}.embedding.perplexity", study)
         if name in config["rsa"]:
             _check_models(f"config, rsa.{name}.models", config["rsa"][name], study)
 
@@ -78,18 +83,42 @@ def _check_codes(where: str, study: Mapping) -> None:
     for contrast, weights in study["contrasts"].items():
         for code in weights:
             _check_name(f"{where}.contrasts.{contrast}", code, study["codes"])
+        if not any(weights.values()):
+            raise InputError(
+                f"{where}.contrasts.{contrast}: found no weight but 0, expected at least one code "
+                "that counts; leave the contrast out or correct it"
+            )
+
+
+def _check_perplexity(where: str, study: Mapping) -> None:
+    n_images = len(all_categories(study)) * study["images"]["validation"]
+    perplexity = study["embedding"]["perplexity"]
+    if perplexity >= n_images:
+        raise InputError(
+            f"{where}: found {perplexity:g} for {n_images} validation images, expected fewer "
+            "neighbours than images; lower it"
+        )
 
 
 def _check_models(where: str, rsa_study: Mapping, study: Mapping) -> None:
-    codes = list(study["codes"])
+    layers = {"vgg": LAYERS, "codes": tuple(study["codes"])}
     for name, model in rsa_study["models"].items():
         if not model.get("made"):
             continue
-        _check_name(where, name, MADE_MODELS)
-        if name == "codes" and model["layers"]["names"] != codes:
+        _check_name(where, name, layers)
+        for layer in model["layers"]["names"]:
+            _check_name(f"{where}.{name}.layers", layer, layers[name])
+
+
+def _check_layer_groups(where: str, groups: Mapping[str, list[str]]) -> None:
+    named = [layer for members in groups.values() for layer in members]
+    for layer in named:
+        _check_name(where, layer, LAYERS)
+    for layer in LAYERS:
+        if named.count(layer) != 1:
             raise InputError(
-                f"{where}.codes.layers: found {listed(model['layers']['names'])}, expected the "
-                f"codes of digits: {listed(codes)}; correct one of the two"
+                f"{where}: found the layer {layer!r} {named.count(layer)} times, expected each "
+                "layer in one group; correct it"
             )
 
 

@@ -158,6 +158,7 @@ rule select_images:
         runtime=30,
     params:
         match=setting("images", "match"),
+        layers=made_layers,
         code=script_digest("features/select_images.py"),
     script:
         "../../../scripts/features/select_images.py"

@@ -32,6 +32,7 @@ rule align_images:
         stimuli=stimuli_source,
         images=setting("images"),
         folder=raw_folder_of,
+        made=lambda wildcards: made_conditions(config, wildcards.study),
         code=script_digest("rdms/align_images.py"),
     script:
         "../../../scripts/rdms/align_images.py"
