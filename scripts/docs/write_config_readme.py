@@ -136,6 +136,41 @@ data; spheres end at the border of the mask, and nothing is resampled. Each subj
 permutations of the conditions, as a single case; the group over sign flips of the subjects, from
 six subjects on: fewer get their mean map, and no p-values.
 
+## A network of your own categories
+
+An entry of `digits` trains a network to tell categories apart, and shows what it has learned; where
+`rsa` has a study of the same name, its layers and the perception codes are models of it.
+
+```yaml
+run: mine
+studies: [my_categories]
+digits:
+  my_categories:
+    title: My categories
+    source: path
+    path: /data/pictures                    # a folder per category
+    categories: {animal: [cat, dog, horse], thing: [chair, cup, shoe]}   # in this order everywhere
+    images: {train: 200, validation: 50, stimuli: 0, files: [{layout: folders, files: ["*/*.jpg"]}]}
+    codes: {Kind: [[animal, thing]], Animals: [[animal, animal]]}  # pairs that a person tells apart
+rsa:
+  my_categories:
+    title: My categories
+    source: path
+    path: /data/betas
+    brain:
+      data: patterns
+      files: "{subject}_betas.nii.gz"       # 4D, a volume per category, or per category and run
+      subjects: {names: [s1, s2], from: file_name}
+      rois: {names: {V1: V1.nii.gz, IT: IT.nii.gz}, from: mask}
+      observations: {file: "{subject}_betas.tsv", condition: category, run: run}
+    models:
+      vgg: {made: true, layers: [conv1_1, conv3_3, conv5_3, fc6, fc8]}
+      codes: {made: true, ordered: false, layers: [Kind, Animals]}
+    images: {called: categories, min_common: 6}
+    encoding: {folds: 0}
+    searchlight: {radius: 8}
+```
+
 ## Every key
 """
 
