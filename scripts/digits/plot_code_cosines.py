@@ -105,13 +105,21 @@ def _caption(table: pd.DataFrame, part: str, alpha: float) -> str:
         f"n = {int(first['n_categories'])} categories ({int(first['n_pairs'])} pairs). Left: "
         "cosine, which is above zero whatever the layer; dashed, that of an RDM in which all "
         f"pairs are equally dissimilar ({constants}), and orange, the mean over permutations of "
-        "the categories. Right: the same of centred RDMs, Pearson's r, zero for unrelated RDMs. "
-        "Lines: 95 % intervals "
-        f"over categories (bootstrap, {int(first['n_resamples']):,} resamples). Stars: one-sided "
-        f"Mantel test, {int(first['n_permutations']):,} permutations of the categories, "
-        f"family-wise p < {alpha:g} over all {len(table)} bars; the test of the cosine is the "
-        "same. Codes overlap: what one explains beside the others is in the joint fit."
+        f"the categories, {_orders(table)}. Right: the same of centred RDMs, Pearson's r, which "
+        "differs from zero for a code within a kind too where only kinds differ. Lines: 95 % "
+        f"intervals over categories (bootstrap, {int(first['n_resamples']):,} resamples). Stars: "
+        f"one-sided Mantel test of the codes within kinds, {int(first['n_permutations']):,} such "
+        f"permutations, family-wise p < {alpha:g} over these bars; the test of the cosine is the "
+        "same. Codes between kinds have no test: one by permutation would answer to any "
+        "structure, such as kinds of unequal spread. Codes overlap: what one explains beside the "
+        "others is in the joint fit."
     )
+
+
+def _orders(table: pd.DataFrame) -> str:
+    """Return which codes' categories were permuted within kinds, and which all."""
+    codes = table.groupby("permuted", sort=False)["code"].unique()
+    return ", ".join(f"{how} for {' and '.join(names)}" for how, names in codes.items())
 
 
 if __name__ == "__main__":
