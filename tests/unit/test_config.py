@@ -421,3 +421,76 @@ def test_default_config_needs_no_data():
     completed = complete_config(default_config())
     sources = {completed["rsa"][study]["source"] for study in completed["studies"]}
     assert sources == {"simulated"}
+
+
+# Section digits.
+
+
+def digits_config(**changes):
+    """Return a config with an entry of `digits`, and a study of the brain of the same name."""
+    entry = {
+        "title": "Lab",
+        "source": "simulated",
+        "simulation": {"folder": "lab"},
+        "categories": {"digit": ["zero", "one"], "object": ["cat", "dog"]},
+        "codes": {"Digit": [["digit", "digit"]]},
+        **changes,
+    }
+    brain = {
+        "files": "{subject}.h5",
+        "subjects": {"names": ["s1"], "from": "file_name"},
+        "rois": {"names": ["V1"], "from": "constant"},
+    }
+    rsa = {
+        "title": "Lab",
+        "source": "path",
+        "path": "there",
+        "brain": brain,
+        "models": {"vgg": {"made": True, "layers": ["conv1_1"]}},
+    }
+    return {"run": "test", "studies": ["lab"], "digits": {"lab": entry}, "rsa": {"lab": rsa}}
+
+
+@pytest.mark.parametrize(("stimuli", "said"), [(12, False), (0, True)])
+def test_titles_say_where_layers_saw_other_images_than_participants(stimuli, said):
+    config = complete_config(digits_config(images={"stimuli": stimuli}))
+    assert ("validation images" in config["rsa"]["lab"]["title"]) == said
+    assert config["digits"]["lab"]["title"] == "Lab"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"groups": {"pets": ["cat", "dgo"]}}, ["digits.lab.groups.pets", "'dgo'", "dog"]),
+        ({"codes": {"Pets": [["pets", "digit"]]}}, ["digits.lab.codes.Pets", "'pets'"]),
+        ({"contrasts": {"None": {"Digit": 0}}}, ["digits.lab.contrasts.None", "no weight but 0"]),
+        ({"layer_groups": {"a": ["conv1_1"], "b": ["fc9"]}}, ["layer_groups", "'fc9'"]),
+        ({"layer_groups": {"a": ["conv1_1"], "b": ["fc8"]}}, ["layer_groups", "0 times"]),
+        ({"embedding": {"perplexity": 100}}, ["embedding.perplexity", "100 validation images"]),
+        ({"categories": {"a": ["cat"], "b": ["cat", "dog"]}}, ["digits.lab.categories", "'cat'"]),
+        ({"categories": {"a": ["cat"], "b": ["dog"]}}, ["digits.lab.categories", "found 2"]),
+        ({"source": "path"}, ["digits.lab.source", "`path`"]),
+    ],
+)
+def test_digits_that_contradict_themselves_are_refused(changes, words):
+    with pytest.raises(InputError) as refused:
+        complete_config(digits_config(**changes))
+    for word in words:
+        assert word in str(refused.value)
+
+
+def test_model_that_nobody_makes_is_refused():
+    config = digits_config()
+    config["rsa"]["lab"]["models"]["vgg"]["layers"] = ["conv1_1", "fc7"]
+    with pytest.raises(InputError, match="fc7"):
+        complete_config(config)
+    config = digits_config()
+    del config["digits"]["lab"]
+    with pytest.raises(InputError, match="another section"):
+        complete_config(config)
+
+
+def test_a_study_may_stand_in_a_section_of_its_own_alone():
+    config = digits_config()
+    del config["rsa"]["lab"]
+    assert complete_config(config)["studies"] == ["lab"]

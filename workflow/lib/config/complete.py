@@ -7,7 +7,7 @@ import functools
 from collections.abc import Mapping
 
 from workflow.lib.config.bold5000 import check_bold5000
-from workflow.lib.config.digits import all_categories, check_digits
+from workflow.lib.config.digits import all_categories, check_digits, name_validation_images
 from workflow.lib.config.merging import inherited
 from workflow.lib.config.rsa import check_rsa, name_layers
 from workflow.lib.config.schema import listed, load_schema, near, study_schemas, validate
@@ -42,6 +42,7 @@ def complete_config(config: Mapping) -> dict:
             )
     for check in CHECKS:
         check(completed)
+    name_validation_images(completed)
     return completed
 
 

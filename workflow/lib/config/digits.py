@@ -32,6 +32,17 @@ def check_digits(config: Mapping) -> None:
             _check_models(f"config, rsa.{name}.models", config["rsa"][name], study)
 
 
+def name_validation_images(config: Mapping) -> None:
+    """Let titles say where layers saw other images than the participants did.
+
+    All figures and pages of a study show its title, and so say so.
+    """
+    for name, study in config["digits"].items():
+        brain = config["rsa"].get(name)
+        if brain and "vgg" in brain["models"] and not study["images"]["stimuli"]:
+            brain["title"] += " (layers: validation images)"
+
+
 def all_categories(study: Mapping) -> list[str]:
     """Return the categories of an entry, of all kinds, in order."""
     return [category for members in study["categories"].values() for category in members]
