@@ -10,6 +10,7 @@ import pandas as pd
 
 from scripts.digits.corrections import Correction, corrections_table
 from scripts.digits.published_clusters import CLUSTER_VOXELS, published_clusters
+from workflow.lib.inference.sign_flip import MIN_SUBJECTS
 from workflow.lib.jobs import script_job
 from workflow.lib.searchlight.assignment import WHOLE_MASK
 from workflow.lib.searchlight.maps import BrainMaps, check_same_grid, read_maps
@@ -100,10 +101,18 @@ def null_corrections(
         float(np.mean(rates)),
         np.nan,
         "the original draws another voxel for each subject, and does not correct for the number of "
-        f"voxels; ours, by construction no more than {alpha:g}: signs of whole subjects are "
-        "flipped, which is exact for independent subjects with maps symmetric about zero, and the "
-        f"largest statistic is taken. The original's: mean over maps of {len(volumes)} codes; null "
-        "subjects are the study's own with random signs",
+        f"voxels; {_flips_note(len(maps), alpha)}. The original's: mean over maps of "
+        f"{len(volumes)} codes; null subjects are the study's own with random signs",
+    )
+
+
+def _flips_note(n_subjects: int, alpha: float) -> str:
+    if n_subjects < MIN_SUBJECTS:
+        return f"ours does not test fewer than {MIN_SUBJECTS} subjects"
+    return (
+        f"ours, by construction no more than {alpha:g}: signs of whole subjects are flipped, which "
+        "is exact for independent subjects with maps symmetric about zero, and the largest "
+        "statistic is taken"
     )
 
 

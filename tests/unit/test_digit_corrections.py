@@ -275,6 +275,8 @@ def test_the_rate_of_ours_in_null_subjects_is_no_measurement(tmp_path):
     assert row.original > 0.5
     assert np.isnan(row.ours)
     assert "by construction" in row.note
+    (few,) = null_corrections(brain_maps(4, tmp_path, 5), VOLUMES, **RUN)
+    assert "does not test fewer than 6 subjects" in few.note
     assert not list(null_corrections(brain_maps(4, tmp_path, 1), VOLUMES, **RUN))
 
 
