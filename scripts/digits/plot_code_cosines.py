@@ -52,8 +52,8 @@ def plot_code_cosines(
         _mark_nulls(row[0], cells)
         row[1].axhline(0, color="black", lw=0.6)
         for place in np.flatnonzero(cells["p_fwe"] < alpha):
-            top = cells["pearson_high"].iloc[place]
-            row[1].annotate("*", (place, top), ha="center", va="bottom", fontsize=8)
+            top = cells["cosine_high"].iloc[place]
+            row[0].annotate("*", (place, top), ha="center", va="bottom", fontsize=8)
         row[0].set_title(f"{code}", loc="left", fontweight="bold")
     for axis, text in zip(axes[0], ("cosine, as published", "centred: Pearson"), strict=True):
         axis.set_title(text, loc="right", fontsize=7.5)
@@ -108,11 +108,11 @@ def _caption(table: pd.DataFrame, part: str, alpha: float) -> str:
         f"the categories, {_orders(table)}. Right: the same of centred RDMs, Pearson's r, which "
         "differs from zero for a code within a kind too where only kinds differ. Lines: 95 % "
         f"intervals over categories (bootstrap, {int(first['n_resamples']):,} resamples). Stars: "
-        f"one-sided Mantel test of the codes within kinds, {int(first['n_permutations']):,} such "
-        f"permutations, family-wise p < {alpha:g} over these bars; the test of the cosine is the "
-        "same. Codes between kinds have no test: one by permutation would answer to any "
-        "structure, such as kinds of unequal spread. Codes overlap: what one explains beside the "
-        "others is in the joint fit."
+        "the cosine, and so Pearson's r, is above its mean under permutations, one-sided Mantel "
+        f"test of codes within kinds, {int(first['n_permutations']):,} permutations within kinds, "
+        f"family-wise p < {alpha:g} over these bars. Codes between kinds have no test: one by "
+        "permutation would answer to any structure, such as kinds of unequal spread. Codes "
+        "overlap: what one explains beside the others is in the joint fit."
     )
 
 

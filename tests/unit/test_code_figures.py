@@ -120,6 +120,21 @@ def test_cosines_stand_beside_those_of_a_constant_rdm(codes, tmp_path):
     plt.close(figure)
 
 
+def test_stars_stand_where_a_code_within_a_kind_is_above_its_null(codes, tmp_path):
+    """Also where objects, farther apart, make Pearson's r with all pairs negative."""
+    apart = code_rdms({"Magnitude": CODES["Magnitude"], "Digit": CODES["Digit"]}, KINDS, GROUPS)
+    noise = 0.1 * np.random.default_rng(1).random(120)
+    rdm = 3 + 0.5 * apart["Magnitude"] - 2 * apart["Digit"] + noise
+    table = compare_codes(store_of(tmp_path / "l.h5", {"l": rdm}, "vgg"), codes, **SETTINGS)
+    assert table.set_index("code").loc["Magnitude", "pearson"] < 0
+    figure, _ = plot_code_cosines(table, part="stimuli", alpha=0.05, **LABELS)
+    starred = [any(text.get_text() == "*" for text in axis.texts) for axis in figure.axes]
+    # The first panel of each pair is the cosine, beside its null.
+    assert starred[::2] == [code == "Magnitude" for code in CODES]
+    assert not any(starred[1::2])
+    plt.close(figure)
+
+
 def test_captions_explain_every_column(codes, tmp_path):
     report = Path(__file__).parents[2] / "workflow" / "report"
     table, group = brains(codes, tmp_path, 8)

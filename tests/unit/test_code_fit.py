@@ -144,7 +144,13 @@ def test_contrasts_between_kinds_have_an_interval_and_no_test(codes, tmp_path, d
 @pytest.mark.parametrize("metric", ["sqeuclidean", "correlation"])
 @pytest.mark.parametrize(
     "planted",
-    [{}, {"digits": 0.2}, {"versus": 1, "magnitude": 0.5}, {"digits": 0.5, "versus": 1}],
+    [
+        {},
+        {"digits": 0.2},
+        {"versus": 1, "magnitude": 0.5},
+        {"digits": 0.5, "versus": 1},
+        {"objects": 0.3, "versus": 1},
+    ],
 )
 def test_intervals_hold_the_coefficient_of_the_population(codes, tmp_path, planted, metric):
     """400 draws of sixteen categories, whose mean is held in 93 to 99 %, within binomial error."""
