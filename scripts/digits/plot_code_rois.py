@@ -38,6 +38,8 @@ PAIRS = {ALL_PAIRS: "all pairs of categories", OWN_PAIRS: "the code's own pairs"
 # Of the palette that colour-blind readers can tell apart.
 CIRCULAR_COLOUR = "#d55e00"
 BAR = 0.68
+# Of bars in regions in which the code was not found again.
+PALE = 0.3
 
 
 def plot_code_rois(
@@ -78,7 +80,14 @@ def plot_code_rois(
     for row, code in zip(axes, codes, strict=True):
         for panel, pairs in zip(row, PAIRS, strict=True):
             chosen = (group["code"] == code) & (group["pairs"] == pairs)
-            _draw_bars(panel, group[chosen & (group["model"] == layers)], clean, names, alpha)
+            _draw_bars(
+                panel,
+                group[chosen & (group["model"] == layers)],
+                clean,
+                names,
+                alpha,
+                found=is_found(group, code, clean),
+            )
             if clean is not None:
                 own = (table["code"] == code) & (table["pairs"] == pairs)
                 _draw_subjects(panel, table[own & (table["chosen_in"] == clean)], names)
@@ -96,10 +105,27 @@ def plot_code_rois(
     return figure, caption
 
 
+def is_found(group: pd.DataFrame, code: str, clean: str | None) -> bool:
+    """Return whether a code is above zero in the region that was chosen for it elsewhere."""
+    own = (group["code"] == code) & (group["layer"] == code) & (group["pairs"] == ALL_PAIRS)
+    low = group.loc[own & (group["chosen_in"] == clean), "low"]
+    return bool((low > 0).any())
+
+
 def _draw_bars(
-    panel: plt.Axes, rows: pd.DataFrame, clean: str | None, names: list[str], alpha: float
+    panel: plt.Axes,
+    rows: pd.DataFrame,
+    clean: str | None,
+    names: list[str],
+    alpha: float,
+    *,
+    found: bool,
 ) -> None:
-    """Draw bars of the region chosen elsewhere, and the outline of the circular one."""
+    """Draw bars of the region chosen elsewhere, and the outline of the circular one.
+
+    Where the code is not found in its region, bars are pale and without stars: there is no such
+    region, whatever else its voxels resemble.
+    """
     x, colours = np.arange(len(names)), layer_colours(len(names))
     circular = rows[rows["chosen_in"] == CIRCULAR].set_index("layer").reindex(names)
     outline = {"facecolor": "none", "edgecolor": CIRCULAR_COLOUR, "lw": 0.9, "hatch": "//////"}
@@ -112,10 +138,14 @@ def _draw_bars(
     if clean is not None:
         shown = rows[rows["chosen_in"] == clean].set_index("layer").reindex(names)
         panel.bar(
-            *(x, shown["similarity"], BAR), color=colours, label=f"chosen in {clean}", zorder=2
+            *(x, shown["similarity"], BAR),
+            color=colours,
+            alpha=1 if found else PALE,
+            label=f"chosen in {clean}",
+            zorder=2,
         )
         for place, layer in enumerate(names):
-            if shown.loc[layer, "p_max"] <= alpha:
+            if found and shown.loc[layer, "p_max"] <= alpha:
                 top = np.nanmax([shown.loc[layer, "high"], circular.loc[layer, "similarity"], 0])
                 panel.text(place, top, "*", ha="center", va="bottom", fontsize=9)
     panel.vlines(x, shown["low"], shown["high"], color="black", lw=1, zorder=3)
@@ -195,7 +225,8 @@ def _caption(
             f"Filled bars: {CHOSEN[clean]}. Hatched outlines: circular, spheres chosen in the data "
             "in which layers are compared; what they lie above the bars, or below, comes of the "
             f"choice: {_gains(group, layers)}. Where the code itself is not above zero in its "
-            "region, there is no region of the code, and bars are those of some voxels. "
+            "region, there is no region of the code, and bars, pale and without stars, are those "
+            "of some voxels. "
         )
     return text + _interval_text(group, clean, n_subjects, alpha)
 

@@ -383,6 +383,17 @@ def test_bars_are_the_means_of_either_region(planted):
     plt.close(figure)
 
 
+def test_no_star_where_the_code_is_not_found_in_its_region(planted):
+    changed = planted.copy()
+    own = (changed["code"] == "Versus") & (changed["layer"] == "Versus")
+    changed.loc[own & (changed["chosen_in"] == HELD_OUT_RUNS), "similarity"] *= -1
+    _, figure, _ = drawn(changed)
+    panel = figure.axes[list(CODES).index("Versus") * 2]
+    assert not [text for text in panel.texts if text.get_text() == "*"]
+    assert panel.patches[-1].get_alpha() < 0.5
+    plt.close(figure)
+
+
 def test_the_figure_of_one_map_says_that_it_is_circular(tmp_path, models):
     _, figure, caption = drawn(rows_of(tmp_path, models, 1, seed=3, n_runs=0))
     assert "CIRCULAR" in figure.get_suptitle()
