@@ -234,14 +234,15 @@ def group_tests(maps: np.ndarray, groups: Sequence[str], signs: np.ndarray) -> n
 
     Notes
     -----
-    Were the best layer r, of another group, then no layer l of any group but that of r would exceed
-    it: its differences from r, flipped from subject to subject, would reach what was observed. A
-    group's statistic against r is the largest t of l - r over its own layers, the null distribution
-    that of the largest t over all l outside the group of r, so that the choice of the best of many
-    layers is paid for. As r is unknown, p is the largest over all r outside the group. A wrong
-    group has p <= alpha with a probability of at most alpha at each centre, however many layers and
-    groups are nearly as good, if differences lie symmetrically about their means over subjects;
-    there is no correction over centres. With fewer than five subjects p cannot reach 0.05.
+    Were the best layer r, of another group, then no layer l of this group would exceed it: the
+    differences l - r of subjects, their signs flipped, would reach what was observed. The statistic
+    against r is the largest t of l - r over the group's layers, and so is its null distribution:
+    the choice of the best of many layers is paid for. As r is unknown, p is the largest over all r
+    outside the group. A given group that is not the best has p <= alpha with a probability of at
+    most alpha at each centre, if differences lie symmetrically about their means over subjects;
+    there is no correction over centres. Nor is there one over wrong groups, as each has to exceed
+    the others, too; only if one is high in the samples in which another is low do their chances
+    add up, to 2 alpha for two. With fewer than five subjects p cannot reach 0.05.
 
     References
     ----------
@@ -263,14 +264,11 @@ def group_tests(maps: np.ndarray, groups: Sequence[str], signs: np.ndarray) -> n
 def _tested_groups(maps: np.ndarray, codes: np.ndarray, signs: np.ndarray) -> np.ndarray:
     p = np.zeros((codes.max() + 1, maps.shape[2]))
     for rival, own in enumerate(codes):
-        others = np.flatnonzero(codes != own)
-        differences = maps[:, others] - maps[:, [rival]]
-        t = t_statistics(signs, differences.reshape(len(maps), -1))
-        t = t.reshape(len(signs), *differences.shape[1:])
-        largest = t.max(axis=1, initial=-np.inf)
-        for group in np.unique(codes[others]):
-            observed = t[0, codes[others] == group].max(axis=0)
-            reached = observed - TOLERANCE * np.maximum(1.0, np.abs(observed))
+        for group in np.setdiff1d(codes, own):
+            differences = maps[:, codes == group] - maps[:, [rival]]
+            t = t_statistics(signs, differences.reshape(len(maps), -1))
+            largest = t.reshape(len(signs), *differences.shape[1:]).max(axis=1)
+            reached = largest[0] - TOLERANCE * np.maximum(1.0, np.abs(largest[0]))
             # One subject has no t: p = 1.
             p[group] = np.maximum(p[group], (~(largest < reached)).mean(axis=0))
     return p
