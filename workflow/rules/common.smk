@@ -260,7 +260,7 @@ def stand_in_paths(study):
     entry = config["stand_ins"][study]
     pictures = [path for paths in entry["pictures"].values() for path in paths]
     # Members of archives are named by archive and member.
-    files = [f"{RESOURCES}/" + re.sub(r"(\.zip)/.*", r"\1", path) for path in pictures]
+    files = [re.sub(r"(\.zip)/.*", r"\1", f"{RESOURCES}/{path}") for path in pictures]
     return list(dict.fromkeys(files)) + [entry["weights"]] * is_weight_file(entry["weights"])
 
 
