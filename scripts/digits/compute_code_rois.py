@@ -20,7 +20,6 @@ from scripts.digits.code_rois import (
     region_table,
 )
 from scripts.digits.published_clusters import COLUMNS, FIRST, SECOND, WHOLE, group_regions
-from scripts.searchlight.compute_searchlight import subject_searchlight
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
 from workflow.lib.patterns.store import PatternStore
@@ -30,6 +29,7 @@ from workflow.lib.rsa.comparators import COMPARATORS
 from workflow.lib.searchlight.maps import grid_of, read_mask
 from workflow.lib.searchlight.spheres import Searchlight, prepared_models, similarity_maps
 from workflow.lib.searchlight.statistics import fisher_z
+from workflow.lib.searchlight.subject import subject_searchlight
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
 

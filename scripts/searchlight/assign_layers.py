@@ -7,7 +7,6 @@ import numba
 import numpy as np
 import pandas as pd
 
-from scripts.searchlight.compute_searchlight import control_models, subject_searchlight
 from workflow.lib.jobs import script_job
 from workflow.lib.patterns.store import PatternStore
 from workflow.lib.rdms.store import RDMStore
@@ -20,9 +19,10 @@ from workflow.lib.searchlight.assignment import (
     layer_histogram,
     region_masks,
 )
-from workflow.lib.searchlight.maps import grid_of, read_maps, read_mask, write_maps
+from workflow.lib.searchlight.maps import read_maps, write_maps
 from workflow.lib.searchlight.spheres import Searchlight, prepared_models, without_controls
 from workflow.lib.searchlight.statistics import SINGLE_CASE
+from workflow.lib.searchlight.subject import basis_of_controls, read_searchlight
 from workflow.lib.seeds import generator
 from workflow.lib.tables import read_table, write_table
 
@@ -40,7 +40,7 @@ def resampled_conditions(
     """Return the draws of the layers of one model, see `condition_draws`."""
     own = ModelLayers([store for store in models if store.descriptors["model"] == model])
     prepared = own.averaged(prepared_models(own.vectors(), comparator))
-    basis = control_models(models, controls, comparator)
+    basis = basis_of_controls(models, controls, comparator)
     fitted = prepared if basis is None else without_controls(prepared, basis)
     return condition_draws(searchlight, fitted, comparator, n_resamples, rng, basis)
 
@@ -102,19 +102,12 @@ if __name__ == "__main__":
         params, wildcards, files = snakemake.params, snakemake.wildcards, snakemake.input
         numba.set_num_threads(min(snakemake.threads, numba.config.NUMBA_NUM_THREADS))
         models = [RDMStore(path) for path in files.models]
-        grid, affine = grid_of(files.images)
-        searchlight = subject_searchlight(
-            PatternStore(files.patterns),
+        searchlight = read_searchlight(
+            files.patterns,
             models[0].names,
-            grid=grid,
-            affine=affine,
-            mask=read_mask(files.mask)[0] if files.mask else None,
-            match=params.match,
-            noise_normalisation=params.noise_normalisation,
-            metric=params.metric,
-            radius=params.radius,
-            unit=params.unit,
-            min_voxels=params.min_voxels,
+            image=files.images,
+            mask=files.mask,
+            **params.spheres,
         )
         mask = searchlight.spheres.mask
         table = read_table(files.table)
@@ -135,11 +128,15 @@ if __name__ == "__main__":
             groups=params.layer_groups,
             regions={
                 region: voxels[mask]
-                for region, voxels in region_masks([PatternStore(files.regions)], grid).items()
+                for region, voxels in region_masks(
+                    [PatternStore(files.regions)], mask.shape
+                ).items()
             },
         )
         histogram = histogram.assign(
             **{"study": wildcards.study, "subject": wildcards.subject, "status": SINGLE_CASE},
             **{"resampled": "conditions", "n_resamples": params.n_resamples},
         )
-        write_assignment(snakemake.output, volumes, histogram, mask=mask, affine=affine)
+        write_assignment(
+            snakemake.output, volumes, histogram, mask=mask, affine=searchlight.spheres.affine
+        )

@@ -8,106 +8,22 @@ import pandas as pd
 
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
-from workflow.lib.patterns.preparation import condition_means, noise_residuals, run_means
-from workflow.lib.patterns.reading import Patterns
-from workflow.lib.patterns.store import PatternStore
-from workflow.lib.rdms.alignment import positions
-from workflow.lib.rdms.distances import CROSSNOBIS, noise_normalised
 from workflow.lib.rdms.store import RDMStore, check_same_images
 from workflow.lib.rsa.model_layers import ModelLayers
-from workflow.lib.searchlight.maps import grid_of, read_mask, write_maps
+from workflow.lib.searchlight.maps import write_maps
 from workflow.lib.searchlight.spheres import (
     Searchlight,
-    control_basis,
     prepared_models,
     similarity_maps,
     without_controls,
 )
 from workflow.lib.searchlight.statistics import FACES, SINGLE_CASE, MapTest, label_permutation_test
+from workflow.lib.searchlight.subject import basis_of_controls, read_searchlight
 from workflow.lib.seeds import generator
-from workflow.lib.sources import WHOLE_BRAIN
 from workflow.lib.tables import write_table
 
 # Statistics of a map, in the order of the output files.
 STATISTICS = ("similarity", "p", "p_max", "p_tfce")
-
-
-def subject_searchlight(
-    store: PatternStore,
-    names: Sequence[str],
-    *,
-    grid: tuple[int, ...],
-    affine: np.ndarray,
-    mask: np.ndarray | None,
-    match: str,
-    noise_normalisation: str,
-    metric: str,
-    radius: float,
-    unit: str,
-    min_voxels: int,
-) -> Searchlight:
-    """Return the searchlight of a subject, conditions in the common order.
-
-    Parameters
-    ----------
-    store : the subject's patterns, with the voxel indices x, y and z of every channel
-    names : matched names of the conditions in the common order
-    grid, affine : voxels along x, y and z, and float array (4, 4)
-    mask : bool array (x, y, z), or None for the voxels that have channels
-    match : "exact" or "normalised"
-    noise_normalisation : "none" or "diagonal"
-    metric, radius, unit, min_voxels : see `workflow.lib.searchlight.spheres.Searchlight`
-
-    Raises
-    ------
-    InputError
-        Runs of unequal numbers of observations for crossnobis, or no sphere of enough voxels.
-    """
-    patterns = store.patterns(WHOLE_BRAIN)
-    voxels = np.stack([patterns.channels[axis] for axis in "xyz"], axis=1)
-    if mask is None:
-        mask = np.zeros(grid, dtype=bool)
-        mask[tuple(voxels.T)] = True
-    stored = list(dict.fromkeys(store.conditions))
-    ordered = [stored[i] for i in positions(names, stored, match=match, what=store.path.name)]
-    try:
-        return Searchlight(
-            sphere_patterns(patterns, ordered, metric, noise_normalisation),
-            voxels,
-            mask=mask,
-            affine=affine,
-            radius=radius,
-            unit=unit,
-            metric=metric,
-            min_voxels=min_voxels,
-        )
-    except InputError as error:
-        raise InputError(f"{store.path.name}: {error}") from None
-
-
-def sphere_patterns(
-    patterns: Patterns, names: Sequence[str], metric: str, noise_normalisation: str
-) -> np.ndarray:
-    """Return the mean pattern of each condition (in each run, for crossnobis)."""
-    if noise_normalisation == "shrinkage":
-        raise InputError(
-            "found noise_normalisation shrinkage, expected none or diagonal for a searchlight: the "
-            "covariance of all voxels of a brain has no useful inverse; choose one of these"
-        )
-    if metric == CROSSNOBIS:
-        means, counts = run_means(patterns, names)
-        if np.ptp(counts, axis=0).any():
-            raise InputError(
-                "found conditions with more observations in one run than in another, expected as "
-                "many in each for a crossnobis searchlight; choose another metric"
-            )
-    else:
-        stored, means = condition_means(patterns)
-        means = means[[stored.index(name) for name in names]]
-    if noise_normalisation == "none":
-        return means
-    residuals, dof = noise_residuals(patterns)
-    return noise_normalised(means, residuals, dof=dof, method=noise_normalisation)
 
 
 def compute_searchlight(
@@ -148,7 +64,7 @@ def compute_searchlight(
     check_same_images(models)
     layers = ModelLayers([store for store in models if store.descriptors["model"] not in controls])
     prepared = layers.averaged(prepared_models(layers.vectors(), comparator))
-    basis = control_models(models, controls, comparator)
+    basis = basis_of_controls(models, controls, comparator)
     fitted = prepared if basis is None else without_controls(prepared, basis)
     _check_left(fitted, layers.table, controls)
     bar = "spheres" if progress else None
@@ -174,17 +90,6 @@ def compute_searchlight(
     }
     summary = summary_table(searchlight, maps, test, alpha)
     return maps, pd.concat([layers.table, summary], axis=1).assign(comparator=comparator)
-
-
-def control_models(
-    models: Sequence[RDMStore], controls: Sequence[str], comparator: str
-) -> np.ndarray | None:
-    """Return the orthonormal basis of all layers of the control models, None without any."""
-    if not controls:
-        return None
-    chosen = ModelLayers([store for store in models if store.descriptors["model"] in controls])
-    names = (chosen.table["model"] + ", " + chosen.table["layer"]).tolist()
-    return control_basis(chosen.averaged(chosen.vectors()), comparator, names)
 
 
 def _check_left(fitted: np.ndarray, layers: pd.DataFrame, controls: Sequence[str]) -> None:
@@ -231,19 +136,12 @@ if __name__ == "__main__":
         params, wildcards = snakemake.params, snakemake.wildcards
         numba.set_num_threads(min(snakemake.threads, numba.config.NUMBA_NUM_THREADS))
         models = [RDMStore(path) for path in snakemake.input.models]
-        grid, affine = grid_of(snakemake.input.images)
-        searchlight = subject_searchlight(
-            PatternStore(snakemake.input.patterns),
+        searchlight = read_searchlight(
+            snakemake.input.patterns,
             models[0].names,
-            grid=grid,
-            affine=affine,
-            mask=read_mask(snakemake.input.mask)[0] if snakemake.input.mask else None,
-            match=params.match,
-            noise_normalisation=params.noise_normalisation,
-            metric=params.metric,
-            radius=params.radius,
-            unit=params.unit,
-            min_voxels=params.min_voxels,
+            image=snakemake.input.images,
+            mask=snakemake.input.mask,
+            **params.spheres,
         )
         maps, table = compute_searchlight(
             searchlight,
@@ -258,8 +156,9 @@ if __name__ == "__main__":
             # Every subject sees the same permutations.
             rng=generator(params.seed, "searchlight", wildcards.study),
         )
+        spheres = searchlight.spheres
         for name in STATISTICS:
-            write_maps(snakemake.output[name], maps[name], searchlight.spheres.mask, affine)
+            write_maps(snakemake.output[name], maps[name], spheres.mask, spheres.affine)
         table.insert(0, "study", wildcards.study)
         table.insert(1, "subject", wildcards.subject)
         write_table(table, snakemake.output.table)

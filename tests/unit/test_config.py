@@ -490,6 +490,13 @@ def test_model_that_nobody_makes_is_refused():
         complete_config(config)
 
 
+def test_two_entries_do_not_simulate_into_one_folder():
+    config = digits_config()
+    config["digits"]["twin"] = {**config["digits"]["lab"], "title": "Twin"}
+    with pytest.raises(InputError, match="where lab simulates"):
+        complete_config(config)
+
+
 def test_a_study_may_stand_in_a_section_of_its_own_alone():
     config = digits_config()
     del config["rsa"]["lab"]

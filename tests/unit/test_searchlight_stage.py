@@ -11,7 +11,7 @@ import scipy.stats
 
 from scripts.figures.plot_searchlight import Settings, plot_searchlight
 from scripts.figures.view_searchlight import view_searchlight
-from scripts.searchlight.compute_searchlight import compute_searchlight, subject_searchlight
+from scripts.searchlight.compute_searchlight import compute_searchlight
 from scripts.searchlight.infer_searchlight_group import (
     clusters_of,
     group_table,
@@ -38,6 +38,7 @@ from workflow.lib.patterns.store import PatternStore, write_patterns
 from workflow.lib.rdms.store import RDMStore, write_rdms
 from workflow.lib.searchlight.maps import grid_of, read_maps, read_mask, write_maps
 from workflow.lib.searchlight.slices import outline, shown_slices
+from workflow.lib.searchlight.subject import subject_searchlight
 from workflow.lib.sources import searchlight_source
 
 SUBJECTS = [f"s{i}" for i in range(1, 7)]

@@ -21,6 +21,7 @@ LAYERS = (
 
 def check_digits(config: Mapping) -> None:
     """Check categories, groups, codes and contrasts, and the models that `rsa` takes from them."""
+    _check_folders(config["digits"])
     for name, study in config["digits"].items():
         where = f"config, digits.{name}"
         _check_source(where, study)
@@ -52,6 +53,21 @@ def category_groups(study: Mapping) -> dict[str, list[str]]:
     """Return all that a code may name: kinds, groups, and single categories, with their members."""
     single = {category: [category] for category in all_categories(study)}
     return {**single, **study["categories"], **study["groups"]}
+
+
+def _check_folders(studies: Mapping) -> None:
+    """Check that no two entries write their simulated images into one folder."""
+    owners: dict[str, str] = {}
+    for name, study in studies.items():
+        folder = study["simulation"].get("folder")
+        if study["source"] != "simulated" or not folder:
+            continue
+        if folder in owners:
+            raise InputError(
+                f"config, digits.{name}.simulation.folder: found {folder!r}, where "
+                f"{owners[folder]} simulates its images, expected a folder of its own; give another"
+            )
+        owners[folder] = name
 
 
 def _check_source(where: str, study: Mapping) -> None:

@@ -66,6 +66,16 @@ def assigned_models(study):
     return [model for model in mapped_models(study) if model in ordered_models(study)]
 
 
+def searchlight_spheres(wildcards):
+    """Return what makes a subject's spheres, as `workflow.lib.searchlight.subject` takes it."""
+    entry = config["rsa"][wildcards.study]
+    return {
+        "match": entry["images"]["match"],
+        **{key: entry["brain"][key] for key in ("metric", "noise_normalisation")},
+        **{key: entry["searchlight"][key] for key in ("radius", "unit", "min_voxels")},
+    }
+
+
 def searchlight_threads(wildcards):
     """Return the threads of one subject's searchlight: subjects side by side waste less of them."""
     return 1 if len(study_subjects(wildcards.study, joint=False)) > 1 else 2

@@ -25,16 +25,6 @@ def each_subject(function):
     return files
 
 
-def searchlight_spheres(wildcards):
-    """Return what makes a subject's spheres, as `subject_searchlight` takes it."""
-    entry = config["rsa"][wildcards.study]
-    return {
-        "match": entry["images"]["match"],
-        **{key: entry["brain"][key] for key in ("metric", "noise_normalisation")},
-        **{key: entry["searchlight"][key] for key in ("radius", "unit", "min_voxels")},
-    }
-
-
 def code_roi_targets():
     return [
         f"<results>/{study}/figures/code_rois.png" for study in DIGITS if study in CODE_ROI_BRAINS
