@@ -7,7 +7,7 @@ import pytest
 
 from scripts.digits.prepare_images import prepare_images
 from scripts.digits.train_cnn import train
-from tests.realdata.test_digit_images import OBJECTS, cifar10, mnist
+from tests.realdata.test_digit_image_sets import OBJECTS, cifar10, mnist
 from tests.unit.digit_files import DIGITS
 from tests.unit.test_train_cnn import SETTINGS
 from workflow.lib.training.accuracy import accuracy_table

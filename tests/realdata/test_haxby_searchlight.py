@@ -93,5 +93,5 @@ def test_one_subject_is_a_single_case(results):
     assert table["status"].tolist() == ["single case"]
     caption = (results / "figures/searchlight_1_categories.rst").read_text()
     assert "a single case" in caption
-    assert "n = 8 images (28 pairs)" in caption
+    assert "n = 8 categories (28 pairs)" in caption
     assert not (results / "tables/searchlight_group.csv").exists()

@@ -13,6 +13,7 @@ from tests.simulated_volumes import (
     study_block,
     write_study,
 )
+from workflow.lib.searchlight.assignment import VOLUMES
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
@@ -77,7 +78,7 @@ def test_layers_are_assigned_to_one_subject_and_to_six(fresh):
 
     fresh.snakemake(*figures, "--configfile", "config/mine.yaml")
     image = nibabel.load(fresh.folder / f"{RESULTS}/maps/assignment_group_net.nii.gz").get_fdata()
-    layer, reliable = image[..., 0], image[..., 6]
+    layer, reliable = (image[..., VOLUMES.index(name)] for name in ("layer", "reliable"))
     middle = distance_from_region() <= 1
     assert (layer[middle] == 1).all()
     assert (reliable[middle] == 1).all()

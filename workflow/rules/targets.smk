@@ -21,7 +21,8 @@ def download_notice():
         tuple(Path(path).relative_to(RESOURCES).parts)
         for study in STUDIES
         for path in raw_paths(study)
-        if path.startswith(f"{RESOURCES}/") and not is_simulated_file(path)
+        if path.startswith(f"{RESOURCES}/")
+        and Path(path).relative_to(RESOURCES).parts[0] in DATASETS
     }
     files = [find_file(DATASETS, dataset, "/".join(name)) for dataset, *name in sorted(wanted)]
     plan = [str(download_plan(files, RESOURCES, config["mirror"]))] if files else []
