@@ -35,6 +35,7 @@ def plot_code_fit(
     what = "layer" if group is None else "roi"
     contrasts, places = (list(dict.fromkeys(table[column])) for column in ("contrast", what))
     several = group is not None and int(group["n_subjects"].iloc[0]) > 1
+    has_test = several and group["p_subjects_fwe"].notna().any()
     shown, p = (group, "p_subjects_fwe") if several else (table, "p_fwe")
     use_style()
     figure, axes = plt.subplots(
@@ -59,7 +60,7 @@ def plot_code_fit(
     figure.suptitle(
         f"{titled(title, simulated=simulated)}: joint fit of codes\n{_who(table, what)}"
     )
-    return figure, _caption(table, what, several, alpha)
+    return figure, _caption(table, what, alpha, several=several, has_test=has_test)
 
 
 def _who(table: pd.DataFrame, what: str) -> str:
@@ -113,15 +114,20 @@ def _draw_variance(
     axis.figure.legend(loc="outside lower center", ncols=3)
 
 
-def _caption(table: pd.DataFrame, what: str, several: bool, alpha: float) -> str:
+def _caption(table: pd.DataFrame, what: str, alpha: float, *, several: bool, has_test: bool) -> str:
     first, contrasts = table.iloc[0], list(dict.fromkeys(table["contrast"]))
     n_categories = int(first["n_categories"])
     if several:
         n_subjects = table["subject"].nunique()
         tested = (
             f"Bars: means over n = {n_subjects} subjects, circles; lines: 95 % intervals for new "
-            f"subjects and new categories. Stars: two-sided sign-flips over subjects, family-wise "
-            f"p < {alpha:g} over all bars, which speak of these categories only."
+            "subjects and new categories. "
+        )
+        tested += (
+            f"Stars: two-sided sign-flips over subjects, family-wise p < {alpha:g} over all bars, "
+            "which speak of these categories only."
+            if has_test
+            else "Too few subjects for a test over them."
         )
     else:
         whose = "" if what == "layer" else "One subject: a single case, nothing is said of others. "

@@ -8,8 +8,11 @@ from workflow.lib.jobs import script_job
 from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
 
 N_COLUMNS = 5
-# Between the images of a panel, as a part of their side.
+N_CLASS_COLUMNS = 8
+# Between the images of a panel, as a part of their side; grey, so that images that are all white
+# show on white paper.
 GAP = 1 / 16
+GAP_GREY = 0.6
 
 
 def plot_maximised(maximised: Maximised, *, title: str, simulated: bool) -> tuple[plt.Figure, str]:
@@ -54,19 +57,27 @@ def _recognised(maximised: Maximised) -> str:
     )
 
 
-def _draw_classes(maximised: Maximised) -> tuple[plt.Figure, str]:
-    n_columns = min(8, len(maximised))
-    n_rows = -(-len(maximised) // n_columns)
+def _grid(
+    n_panels: int, most_columns: int, *, tallness: float
+) -> tuple[plt.Figure, list[plt.Axes]]:
+    """Return a figure as wide as a page, and panels `tallness` times as high as wide."""
+    n_columns = min(most_columns, n_panels)
+    n_rows = -(-n_panels // n_columns)
     figure, axes = plt.subplots(
         n_rows,
         n_columns,
-        figsize=(PAGE_WIDTH, PAGE_WIDTH / n_columns * n_rows * 1.35 + 0.3),
+        figsize=(PAGE_WIDTH, PAGE_WIDTH / n_columns * n_rows * tallness + 0.3),
         squeeze=False,
         layout="constrained",
     )
     for axis in axes.flat:
         axis.set_axis_off()
-    for i, axis in zip(range(len(maximised)), axes.flat, strict=False):
+    return figure, list(axes.flat[:n_panels])
+
+
+def _draw_classes(maximised: Maximised) -> tuple[plt.Figure, str]:
+    figure, axes = _grid(len(maximised), N_CLASS_COLUMNS, tallness=1.35)
+    for i, axis in enumerate(axes):
         axis.imshow(maximised.images[i], interpolation="nearest")
         right = maximised.predicted[i] == maximised.label[i]
         percent = f"{100 * maximised.probability[i]:.0f} %"
@@ -77,35 +88,26 @@ def _draw_classes(maximised: Maximised) -> tuple[plt.Figure, str]:
 
 def _draw_filters(maximised: Maximised) -> tuple[plt.Figure, str]:
     layers = list(dict.fromkeys(maximised.layer.tolist()))
-    n_columns = min(N_COLUMNS, len(layers))
-    n_rows = -(-len(layers) // n_columns)
-    figure, axes = plt.subplots(
-        n_rows,
-        n_columns,
-        figsize=(PAGE_WIDTH, PAGE_WIDTH / n_columns * n_rows * 1.15 + 0.3),
-        squeeze=False,
-        layout="constrained",
-    )
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for layer, axis in zip(layers, axes.flat, strict=False):
+    figure, axes = _grid(len(layers), N_COLUMNS, tallness=1.15)
+    for layer, axis in zip(layers, axes, strict=True):
         axis.imshow(mosaic(maximised.images[maximised.layer == layer]), interpolation="nearest")
         axis.set_title(layer)
     return figure, "images that drive filters"
 
 
 def mosaic(images: np.ndarray) -> np.ndarray:
-    """Return images (n, side, side, 3) side by side, in as many rows as columns, white between."""
+    """Return images (n, side, side, 3) side by side, in as many rows as columns, grey around."""
     n, side = images.shape[:2]
     n_columns = int(np.ceil(np.sqrt(n)))
     n_rows = -(-n // n_columns)
-    step = side + max(1, round(GAP * side))
-    sheet = np.ones((n_rows * step, n_columns * step, 3), images.dtype)
+    gap = max(1, round(GAP * side))
+    step = side + gap
+    shape = (n_rows * step + gap, n_columns * step + gap, 3)
+    sheet = np.full(shape, GAP_GREY, images.dtype)
     for i, image in enumerate(images):
-        row, column = divmod(i, n_columns)
-        sheet[row * step : row * step + side, column * step : column * step + side] = image
-    gap = step - side
-    return sheet[:-gap, :-gap]
+        row, column = (gap + place * step for place in divmod(i, n_columns))
+        sheet[row : row + side, column : column + side] = image
+    return sheet
 
 
 if __name__ == "__main__":

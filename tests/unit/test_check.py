@@ -384,6 +384,28 @@ def digits_config(*, rsa=None, **entry):
     )
 
 
+def patterns_study(folder, conditions, **keys):
+    """Return a study of `rsa` with patterns of these conditions, and layers of `lab` as a model."""
+    patterns = np.random.default_rng(1).normal(size=(len(conditions), 12))
+    np.savez(folder / "patterns.npz", V1=patterns, names=conditions)
+    brain = {
+        **shortest_brain(),
+        "data": "patterns",
+        "files": "patterns.npz",
+        "key": "V1",
+        "conditions": {"from": "stored", "key": "names"},
+    }
+    return {
+        "title": "Lab",
+        "source": "path",
+        "path": str(folder),
+        "brain": brain,
+        "models": {"vgg": {"made": True, "layers": ["conv1_1", "fc8"]}},
+        "images": {"min_common": 4},
+        **keys,
+    }
+
+
 def picture_config(folder, n_pictures, **keys):
     """Return a config whose images lie in a folder per category, so many of each."""
     rng = np.random.default_rng(0)
@@ -449,25 +471,7 @@ def test_images_and_steps_of_a_simulated_entry(capsys):
 
 def test_both_sections_of_a_study_are_checked(folder, capsys):
     """Models that the entry makes have no files, and its problems stand beside the other's."""
-    names = [*KINDS["digit"], *KINDS["object"]]
-    patterns = np.random.default_rng(1).normal(size=(len(names), 12))
-    np.savez(folder / "patterns.npz", V1=patterns, names=names)
-    brain = {
-        **shortest_brain(),
-        "data": "patterns",
-        "files": "patterns.npz",
-        "key": "V1",
-        "conditions": {"from": "stored", "key": "names"},
-    }
-    rsa = {
-        "title": "Lab",
-        "source": "path",
-        "path": str(folder),
-        "brain": brain,
-        "models": {"vgg": {"made": True, "layers": ["conv1_1", "fc8"]}},
-        "images": {"min_common": 5},
-        "encoding": {"folds": 3},
-    }
+    rsa = patterns_study(folder, [*KINDS["digit"], *KINDS["object"]], encoding={"folds": 3})
     assert problems_of(digits_config(rsa=rsa)) == []
     printed = capsys.readouterr().out
     assert printed.index("rsa.lab: Lab") < printed.index("digits.lab: Lab")
@@ -480,23 +484,7 @@ def test_both_sections_of_a_study_are_checked(folder, capsys):
 
 
 def test_conditions_are_compared_with_the_categories_of_the_models(folder):
-    names = ["zero", "one", "bed", "cat", "stool"]
-    np.savez(folder / "patterns.npz", V1=np.random.default_rng(1).normal(size=(5, 12)), names=names)
-    brain = {
-        **shortest_brain(),
-        "data": "patterns",
-        "files": "patterns.npz",
-        "key": "V1",
-        "conditions": {"from": "stored", "key": "names"},
-    }
-    rsa = {
-        "title": "Lab",
-        "source": "path",
-        "path": str(folder),
-        "brain": brain,
-        "models": {"vgg": {"made": True, "layers": ["conv1_1"]}},
-        "images": {"min_common": 4},
-    }
+    rsa = patterns_study(folder, ["zero", "one", "bed", "cat", "stool"])
     (problem,) = problems_of(digits_config(rsa=rsa))
     assert "stool" in problem
     assert "digits.lab.categories" in problem

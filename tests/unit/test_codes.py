@@ -14,31 +14,9 @@ from scripts.digits.code_contrasts import (
 )
 from scripts.digits.codes import code_rdms
 from scripts.digits.compare_codes import compare_codes, drawn
+from tests.digit_study import CATEGORIES, CODES, CONTRASTS, GROUPS, KINDS
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.store import RDMStore, write_rdms
-
-KINDS = {
-    "digit": ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
-    "object": ["bed", "bird", "cat", "dog", "house", "tree"],
-}
-CATEGORIES = [category for members in KINDS.values() for category in members]
-GROUPS = {
-    "high": ["seven", "eight", "nine"],
-    "low": ["one", "two", "three"],
-    "inanimate": ["house", "tree", "bed"],
-    "animate": ["bird", "cat", "dog"],
-}
-CODES = {
-    "Digit": [["digit", "digit"]],
-    "Object": [["object", "object"]],
-    "Versus": [["digit", "object"]],
-    "Magnitude": [["high", "low"]],
-    "Animacy": [["animate", "inanimate"]],
-}
-CONTRASTS = {
-    "Digit - Object": {"Digit": 1, "Object": -1},
-    **{code: {code: 1} for code in ("Versus", "Magnitude", "Animacy")},
-}
 
 
 def store_of(path, rdms, model):

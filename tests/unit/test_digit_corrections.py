@@ -47,33 +47,11 @@ from scripts.digits.tabulate_corrections import (
 )
 from scripts.digits.trained import Trained, as_tensor, scaling_of
 from scripts.digits.vgg import build_vgg
+from tests.digit_study import CATEGORIES, CODES, CONTRASTS, GROUPS, KINDS
 from workflow.lib.inference.sign_flip import sign_flip_test
 from workflow.lib.rdms.store import RDMStore, write_rdms
 from workflow.lib.searchlight.maps import BrainMaps
 from workflow.lib.tables import read_table, write_table
-
-DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-KINDS = {"digit": DIGITS, "object": ["bed", "bird", "cat", "dog", "house", "tree"]}
-GROUPS = {
-    "high": ["seven", "eight", "nine"],
-    "low": ["one", "two", "three"],
-    "inanimate": ["house", "tree", "bed"],
-    "animate": ["bird", "cat", "dog"],
-}
-CODES = {
-    "Digit": [["digit", "digit"]],
-    "Object": [["object", "object"]],
-    "Versus": [["digit", "object"]],
-    "Magnitude": [["high", "low"]],
-    "Animacy": [["animate", "inanimate"]],
-}
-CONTRASTS = {
-    "Digit - Object": {"Digit": 1.0, "Object": -1.0},
-    "Versus": {"Versus": 1.0},
-    "Magnitude": {"Magnitude": 1.0},
-    "Animacy": {"Animacy": 1.0},
-}
-CATEGORIES = [category for members in KINDS.values() for category in members]
 
 
 def store_of(path, rdms, model="codes", **descriptors):

@@ -24,7 +24,7 @@ from scripts.digits.maximise_activations import (
     unit_activations,
 )
 from scripts.digits.maximised import read_maximised, write_maximised
-from scripts.digits.plot_maximised import mosaic, plot_maximised
+from scripts.digits.plot_maximised import GAP_GREY, mosaic, plot_maximised
 from scripts.digits.simulate_digit_images import simulate_images
 from scripts.digits.train_cnn import train
 from scripts.digits.trained import Scaling, Trained, as_tensor
@@ -331,12 +331,12 @@ def test_the_blocks_of_the_config():
 def test_a_mosaic_has_every_image_in_its_place():
     images = np.arange(3)[:, None, None, None] * np.ones((3, 4, 4, 3), np.float32) / 4
     sheet = mosaic(images)
-    assert sheet.shape == (9, 9, 3)
-    assert (sheet[:4, :4] == 0).all()
-    assert (sheet[:4, 5:] == 0.25).all()
-    assert (sheet[5:, :4] == 0.5).all()
-    assert (sheet[4] == 1).all()
-    assert (sheet[5:, 5:] == 1).all()
+    assert sheet.shape == (11, 11, 3)
+    assert (sheet[1:5, 1:5] == 0).all()
+    assert (sheet[1:5, 6:10] == 0.25).all()
+    assert (sheet[6:10, 1:5] == 0.5).all()
+    for grey in (sheet[[0, 5, 10]], sheet[:, [0, 5, 10]], sheet[6:10, 6:10]):
+        assert np.allclose(grey, GAP_GREY)
 
 
 def test_captions_count_units(untrained, images):
