@@ -6,7 +6,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import scipy.stats
-import seaborn as sns
 
 from scripts.calibration.procedures import (
     APPROXIMATE,
@@ -18,7 +17,7 @@ from scripts.calibration.procedures import (
     NOT_USED,
 )
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import MUTED, PAGE_WIDTH, use_style, write_figure
+from workflow.lib.plotting import MUTED, PAGE_WIDTH, PALETTE, use_style, write_figure
 from workflow.lib.tables import read_table
 
 MARKERS = ("o", "s", "^", "D", "v")
@@ -88,8 +87,7 @@ def _draw_rates(panel: plt.Axes, part: pd.DataFrame) -> None:
     tails = [(1 - BINOMIAL_LEVEL) / 2, (1 + BINOMIAL_LEVEL) / 2]
     panel.axvspan(*scipy.stats.binom.ppf(tails, n, nominal) / n, color="0.92", lw=0)
     panel.axvline(nominal, color="0.3", lw=0.9, ls="--")
-    colours = sns.color_palette("colorblind", len(geometries))
-    for i, (name, colour) in enumerate(zip(geometries, colours, strict=True)):
+    for i, (name, colour) in enumerate(zip(geometries, PALETTE, strict=False)):
         rows = part[part["geometry"] == name]
         places = rows["procedure"].map(row_of) + 0.22 * (i - (len(geometries) - 1) / 2)
         errors = np.abs(rows[["lower", "upper"]].to_numpy().T - rows["rate"].to_numpy())

@@ -1,12 +1,13 @@
 """Draw the joint fit of codes: coefficients of each contrast, and the variance that it explains."""
 
+from itertools import cycle
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
+from workflow.lib.plotting import PAGE_WIDTH, PALETTE, titled, use_style, write_figure
 from workflow.lib.tables import read_table
 
 # How far beside the middle of a bar single subjects stand.
@@ -45,7 +46,7 @@ def plot_code_fit(
         sharex=True,
         layout="constrained",
     )
-    colours = dict(zip(contrasts, sns.color_palette("colorblind"), strict=False))
+    colours = dict(zip(contrasts, cycle(PALETTE), strict=False))
     limits = _limits(shown, table)
     for axis, contrast in zip(axes, contrasts, strict=False):
         rows = shown[shown["contrast"] == contrast].set_index(what).loc[places]

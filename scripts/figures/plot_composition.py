@@ -1,12 +1,13 @@
 """Draw which images the files share and which are lost, by image group."""
 
+from itertools import cycle
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import COLUMN_WIDTH, titled, use_style, write_figure
+from workflow.lib.plotting import COLUMN_WIDTH, PALETTE, titled, use_style, write_figure
 from workflow.lib.tables import read_table
 
 DROPPED = "///"
@@ -59,10 +60,9 @@ def plot_composition(
 
 def _draw_bars(axes: plt.Axes, common: pd.Series, lost: pd.DataFrame) -> None:
     """Draw a bar of what is common, counted per group, and one of what each file (row) loses."""
-    palette = sns.color_palette("colorblind", len(common))
     places = np.arange(len(lost)) + 1
     totals = np.zeros(1 + len(lost))
-    for (group, number), colour in zip(common.items(), palette, strict=True):
+    for (group, number), colour in zip(common.items(), cycle(PALETTE), strict=False):
         axes.barh(0, number, left=totals[0], color=colour, label=group)
         look = {"color": colour, "hatch": DROPPED, "edgecolor": "white"}
         if len(lost):

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
@@ -88,7 +87,7 @@ def _draw_matrix(axes: plt.Axes, counts: pd.DataFrame, groups: Mapping[str, Sequ
     axes.set(xlabel="taken for", ylabel="category", ylim=(n, 0))
     axes.set_aspect("equal")
     axes.tick_params(length=0)
-    sns.despine(ax=axes, left=True, bottom=True)
+    axes.spines[["left", "bottom"]].set_visible(False)
 
 
 def _draw_accuracies(

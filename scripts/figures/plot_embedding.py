@@ -5,8 +5,8 @@ import pandas as pd
 
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
-    N_COLOURS,
     PAGE_WIDTH,
+    PALETTE,
     legend_below,
     roi_colours,
     titled,
@@ -76,7 +76,7 @@ def _marks(groups: list[str]) -> dict[str, dict]:
     """Return the colour and the marker of each group."""
     colours = roi_colours(groups)
     return {
-        group: {"color": colours[group], "marker": MARKERS[i // N_COLOURS % len(MARKERS)]}
+        group: {"color": colours[group], "marker": MARKERS[i // len(PALETTE) % len(MARKERS)]}
         for i, group in enumerate(groups)
     }
 

@@ -6,7 +6,6 @@ import matplotlib.patheffects
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
@@ -185,7 +184,7 @@ def _draw_cells(
     axes.set_yticks(np.arange(len(numbers)) + 0.5, list(values.index))
     axes.tick_params(length=0)
     axes.invert_yaxis()
-    sns.despine(ax=axes, left=True, bottom=True)
+    axes.spines[["left", "bottom"]].set_visible(False)
 
 
 def _write_rows(axes: plt.Axes, title: str, rows: Sequence[str]) -> None:

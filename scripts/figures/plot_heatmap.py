@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
@@ -147,7 +146,7 @@ def _draw_cells(
     axes.set_yticks(np.arange(values.shape[0]) + 0.5, list(values.index))
     axes.tick_params(length=0)
     axes.invert_yaxis()
-    sns.despine(ax=axes, left=True, bottom=True)
+    axes.spines[["left", "bottom"]].set_visible(False)
 
 
 def _draw_bars(

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     DIVERGING,
     MUTED,
-    N_COLOURS,
     PAGE_WIDTH,
+    PALETTE,
     SEQUENTIAL,
     drawn_note,
     roi_colours,
@@ -124,7 +123,7 @@ def _ordered(table: pd.DataFrame, column: str) -> dict:
 def _draw_centres(axes: plt.Axes, centres: pd.DataFrame, layers: Sequence[str]) -> None:
     rois, subjects = (list(_ordered(centres, name)) for name in ("roi", "subject"))
     # More subjects than colours are drawn alike, or two would be taken for one.
-    alike = len(subjects) > N_COLOURS
+    alike = len(subjects) > len(PALETTE)
     first = next((subject for subject in subjects if subject != JOINT_SUBJECT), None)
     colours = dict.fromkeys(subjects, MUTED) if alike else roi_colours(subjects)
     step = 0.7 / len(subjects)
@@ -205,7 +204,7 @@ def _label_cells(axes: plt.Axes, values: pd.DataFrame) -> None:
     axes.set_yticks(np.arange(values.shape[0]) + 0.5, [])
     axes.tick_params(length=0)
     axes.invert_yaxis()
-    sns.despine(ax=axes, left=True, bottom=True)
+    axes.spines[["left", "bottom"]].set_visible(False)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     MUTED,
     PAGE_WIDTH,
+    PALETTE,
     drawn_note,
     n_note,
     subject_label,
@@ -84,8 +84,7 @@ def _set_name(models: str) -> str:
 def _draw(panel: plt.Axes, table: pd.DataFrame, shown: str) -> None:
     rows = table[table["subject"] == shown]
     places, single = np.arange(len(rows)), (rows["n_models"] == 1).to_numpy()
-    palette = sns.color_palette("colorblind")
-    colours = [palette[i] if alone else SHARED for i, alone in enumerate(single)]
+    colours = [PALETTE[i] if alone else SHARED for i, alone in enumerate(single)]
     panel.barh(places, 100 * rows["share"], 0.76, color=colours)
     limits = 100 * rows["share_low"], 100 * rows["share_high"]
     panel.hlines(places - BESIDE, *limits, color="black", lw=1)
@@ -100,7 +99,7 @@ def _draw(panel: plt.Axes, table: pd.DataFrame, shown: str) -> None:
     panel.axvline(0, color="black", lw=0.6)
     panel.axhline(single.sum() - 0.5, color=MUTED, lw=0.6, ls=":")
     panel.tick_params(axis="y", length=0)
-    sns.despine(ax=panel, left=True)
+    panel.spines["left"].set_visible(False)
     whole = rows.iloc[-1]
     panel.set_title(
         f"{whole['roi']}\n$R^2$ = {100 * whole['r_squared']:.1f} % "
