@@ -6,7 +6,6 @@ snakemake --cores 2 results/demo/digits/tables/code_rois_group.csv
 import logging
 from collections.abc import Mapping, Sequence
 
-import numba
 import numpy as np
 import pandas as pd
 
@@ -142,7 +141,6 @@ def compute_group_regions(
 if __name__ == "__main__":
     with script_job(snakemake):
         params, input = snakemake.params, snakemake.input
-        numba.set_num_threads(min(snakemake.threads, numba.config.NUMBA_NUM_THREADS))
         codes = RDMStore(input.codes)
         prepared = prepared_models(codes.vectors(), params.comparator)
         masks = input.masks or [None] * len(params.subjects)

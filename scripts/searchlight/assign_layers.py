@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numba
 import numpy as np
 import pandas as pd
 
@@ -100,7 +99,6 @@ def write_assignment(
 if __name__ == "__main__":
     with script_job(snakemake):
         params, wildcards, files = snakemake.params, snakemake.wildcards, snakemake.input
-        numba.set_num_threads(min(snakemake.threads, numba.config.NUMBA_NUM_THREADS))
         models = [RDMStore(path) for path in files.models]
         searchlight = read_searchlight(
             files.patterns,

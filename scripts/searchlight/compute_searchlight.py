@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 import pandas as pd
 
@@ -134,7 +133,6 @@ def summary_table(
 if __name__ == "__main__":
     with script_job(snakemake):
         params, wildcards = snakemake.params, snakemake.wildcards
-        numba.set_num_threads(min(snakemake.threads, numba.config.NUMBA_NUM_THREADS))
         models = [RDMStore(path) for path in snakemake.input.models]
         searchlight = read_searchlight(
             snakemake.input.patterns,

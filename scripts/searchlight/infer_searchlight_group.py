@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 import pandas as pd
 
@@ -118,7 +117,6 @@ def clusters_of(
 if __name__ == "__main__":
     with script_job(snakemake) as log:
         params = snakemake.params
-        numba.set_num_threads(min(snakemake.threads, numba.config.NUMBA_NUM_THREADS))
         tables = [read_table(path) for path in snakemake.input.tables]
         layers = tables[0][["model", "layer", "volume", "comparator", "n_images", "n_pairs"]]
         subjects = [read_maps(path) for path in snakemake.input.maps]

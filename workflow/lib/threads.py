@@ -17,6 +17,15 @@ def in_threads(function: Callable, arguments: Sequence) -> list:
         return list(pool.map(function, arguments))
 
 
+def in_slices(function: Callable[[slice], object], n: int, size: int) -> None:
+    """Call a function for consecutive slices of `size` out of `n`, in threads as `in_threads`.
+
+    For compiled loops that fill arrays: several slices per thread even out what they cost, and
+    what a loop is compiled for is one thread (compiling numba's own threads takes twice as long).
+    """
+    in_threads(function, [slice(start, min(start + size, n)) for start in range(0, n, size)])
+
+
 def _usable_cores() -> int:
     # What a scheduler allows is less than what the machine has; macOS does not say.
     if hasattr(os, "sched_getaffinity"):

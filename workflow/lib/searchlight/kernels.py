@@ -1,13 +1,14 @@
-"""The compiled loops behind `workflow.lib.searchlight.spheres`: spheres one by one, in threads.
+"""The compiled loops behind `workflow.lib.searchlight.spheres`: spheres one by one.
 
-A sphere is computed from beginning to end by one thread, and from its own voxels alone: what comes
-out does not depend on how many threads there are, nor on which spheres stand beside it.
+They give up the interpreter's lock, so that blocks of spheres may be computed in threads. A sphere
+is computed from beginning to end by one of them, and from its own voxels alone: what comes out
+depends neither on how many there are, nor on which spheres stand beside it.
 """
 
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 # What varies by less than this part of its size varies by rounding only.
 SMALLEST_SPREAD = 1e-10
@@ -30,7 +31,7 @@ def sphere_sizes(channel_at, places, steps):
     return sizes
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True)
 def fill_block(
     values,
     weights,
@@ -53,7 +54,7 @@ def fill_block(
     `valid` (n_places,) tells which of them can be compared; the others hold no numbers of any use.
     `values` (n_channels, n_layers, n_conditions) are weighted by `weights` (n_layers,).
     """
-    for c in prange(places.size):
+    for c in range(places.size):
         rdm = rdms[c]
         rows, n_voxels = _gather(values, weights, channel_at, places[c], steps)
         squares = np.zeros(rows.shape[1])
@@ -249,10 +250,10 @@ def _scale(rdm, ranks, centred, untied):
     return True
 
 
-@njit(cache=True, parallel=True, fastmath={"reassoc", "contract"})
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def fill_products(models, brains, products):
     """Fill `products` (n_models, n_brains) with models @ brains.T."""
-    for c in prange(brains.shape[0]):
+    for c in range(brains.shape[0]):
         for m in range(models.shape[0]):
             total = 0.0
             for k in range(brains.shape[1]):

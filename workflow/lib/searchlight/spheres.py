@@ -22,6 +22,7 @@ from workflow.lib.searchlight.kernels import (
     fill_products,
     sphere_sizes,
 )
+from workflow.lib.threads import in_slices
 
 log = logging.getLogger("workflow")
 
@@ -29,6 +30,9 @@ log = logging.getLogger("workflow")
 # products of short RDMs with many permuted models.
 BLOCK_BYTES = 1 << 24
 BLOCK_SPHERES = 1024
+# What one thread takes of a block at a time.
+SPHERES_AT_ONCE = 64
+RDMS_AT_ONCE = 512
 # Affines are stored in single precision: a voxel this close to the surface lies on it.
 RADIUS_TOLERANCE = 1e-6
 # The threads of a matrix library keep a core busy for a while after each product, and spheres wait
@@ -365,23 +369,28 @@ class Searchlight:
         rdms = np.empty((centres.size, self.n_pairs))
         valid = np.empty(centres.size, dtype=np.bool_)
         metric, scaled = self._metric, scaling or _Scaling()
-        fill_block(
-            self._values,
-            self._weights,
-            channel_at,
-            places[centres],
-            steps,
-            metric.over_voxels,
-            metric.angular,
-            metric.root,
-            self._per_voxel,
-            scaling is not None,
-            scaled.ranks,
-            scaled.centred,
-            scaled.untied,
-            rdms,
-            valid,
-        )
+        places = places[centres]
+
+        def fill(part: slice) -> None:
+            fill_block(
+                self._values,
+                self._weights,
+                channel_at,
+                places[part],
+                steps,
+                metric.over_voxels,
+                metric.angular,
+                metric.root,
+                self._per_voxel,
+                scaling is not None,
+                scaled.ranks,
+                scaled.centred,
+                scaled.untied,
+                rdms[part],
+                valid[part],
+            )
+
+        in_slices(fill, centres.size, SPHERES_AT_ONCE)
         return rdms, valid
 
 
@@ -551,7 +560,11 @@ def _products(models: np.ndarray, brains: np.ndarray) -> np.ndarray:
     if len(models) > FEW_MODELS:
         return models @ brains.T
     products = np.empty((len(models), len(brains)))
-    fill_products(models, brains, products)
+
+    def fill(part: slice) -> None:
+        fill_products(models, brains[part], products[:, part])
+
+    in_slices(fill, len(brains), RDMS_AT_ONCE)
     return products
 
 

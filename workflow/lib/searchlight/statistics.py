@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import scipy.ndimage
-from numba import njit, prange
+from numba import njit
 from tqdm import tqdm
 
 from workflow.lib.errors import InputError
@@ -21,6 +21,7 @@ from workflow.lib.inference.sign_flip import MIN_SUBJECTS, all_signs, random_sig
 from workflow.lib.rdms.vectors import condensed_index
 from workflow.lib.searchlight.kernels import value_order
 from workflow.lib.searchlight.spheres import Searchlight, similarities, without_controls
+from workflow.lib.threads import in_threads
 
 # Permuted models, and null maps where TFCE needs whole ones, are held up to these sizes.
 ROWS_BYTES = 1 << 26
@@ -129,7 +130,12 @@ def tfce(
     """
     maps = np.ascontiguousarray(np.atleast_2d(maps), dtype=np.float64)
     enhanced = np.zeros_like(maps)
-    _enhance_all(maps, neighbours, *_exponents(maps, extent, height), enhanced)
+    exponents = _exponents(maps, extent, height)
+
+    def enhance(m: int) -> None:
+        _enhance(maps[m], neighbours, *exponents, enhanced[m])
+
+    in_threads(enhance, range(len(maps)))
     return enhanced
 
 
@@ -140,21 +146,19 @@ def _exponents(
     return np.arange(maps.shape[1] + 1, dtype=np.float64) ** extent, height + 1
 
 
-@njit(cache=True, parallel=True)
-def _enhance_all(maps, neighbours, sizes, power, enhanced):
-    for m in prange(maps.shape[0]):
-        _enhance(maps[m], neighbours, sizes, power, enhanced[m])
+def _largest_enhanced(maps: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """Return the largest value of each map (n_maps, n_voxels) after TFCE, without keeping them."""
+    exponents = _exponents(maps)
+
+    def largest(values: np.ndarray) -> float:
+        enhanced = np.zeros(values.size)
+        _enhance(values, neighbours, *exponents, enhanced)
+        return enhanced.max()
+
+    return np.array(in_threads(largest, maps))
 
 
-@njit(cache=True, parallel=True)
-def _largest_enhanced(maps, neighbours, sizes, power, largest):
-    for m in prange(maps.shape[0]):
-        enhanced = np.zeros(maps.shape[1])
-        _enhance(maps[m], neighbours, sizes, power, enhanced)
-        largest[m] = enhanced.max()
-
-
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _enhance(values, neighbours, sizes, power, enhanced):
     positive = np.flatnonzero(values > 0)
     if positive.size == 0:
@@ -225,8 +229,7 @@ class _Tally:
     def add_whole(self, draws: slice, null: np.ndarray) -> None:
         """Count the TFCE of null maps (n_draws * n_maps, n_voxels), if that is asked for."""
         if self.neighbours is not None:
-            largest = np.empty(len(null))
-            _largest_enhanced(null, self.neighbours, *_exponents(null), largest)
+            largest = _largest_enhanced(null, self.neighbours)
             self.largest_tfce[draws] = largest.reshape(-1, len(self.threshold))
 
     def result(self, where: np.ndarray, *, complete: bool, across_maps: bool) -> MapTest:
