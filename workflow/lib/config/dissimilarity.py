@@ -1,0 +1,94 @@
+"""What the schema cannot say of section `dissimilarity`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from workflow.lib.config.schema import listed, near
+from workflow.lib.errors import InputError
+
+# A kind of model is a file there; what it learns from is said in its class, which is too heavy to
+# be imported here.
+MODELS = Path(__file__).parents[3] / "scripts" / "dissimilarity" / "models"
+# What each kind of embedding cannot do without.
+EMBEDDING_KEYS = {
+    "pixel": (),
+    "gabor": (),
+    "network": ("network", "layer", "weights"),
+    "clip": ("weights",),
+    "file": ("file",),
+}
+
+
+def check_dissimilarity(config: Mapping) -> None:
+    """Check sources, embeddings and models of every entry."""
+    folders: dict[str, str] = {}
+    for name, entry in config["dissimilarity"].items():
+        where = f"config, dissimilarity.{name}"
+        _check_source(where, name, entry, config)
+        _check_embeddings(where, entry["embeddings"])
+        for model, block in entry["models"].items():
+            _check_model(f"{where}.models.{model}", block, entry["embeddings"])
+        if entry["shown_model"]:
+            _check_name(f"{where}.shown_model", entry["shown_model"], entry["models"])
+        if entry["source"] == "simulated":
+            folder = entry["simulation"]["folder"]
+            if folder in folders:
+                raise InputError(
+                    f"{where}.simulation.folder: found {folder!r}, where {folders[folder]} "
+                    "simulates, expected a folder of its own; give another"
+                )
+            folders[folder] = name
+
+
+def _check_source(where: str, name: str, entry: Mapping, config: Mapping) -> None:
+    given = {"simulated": entry["simulation"].get("folder"), "path": entry["path"]}
+    source = entry["source"]
+    if source == "rsa":
+        if name not in config["rsa"]:
+            raise InputError(
+                f"{where}.source: found rsa, expected a study {name!r} in section `rsa`; give one, "
+                "or another source"
+            )
+        if "stimuli" not in config["rsa"][name]:
+            raise InputError(
+                f"{where}.source: found rsa.{name} without stimuli, expected the images that its "
+                "subjects saw; give them there"
+            )
+        return
+    if name in config["rsa"]:
+        raise InputError(
+            f"{where}.source: found {source!r} for a study that stands in `rsa`, too, expected "
+            "rsa; give it another name"
+        )
+    if not given[source]:
+        key = {"simulated": "simulation.folder", "path": "path"}[source]
+        raise InputError(
+            f"{where}.source: found {source!r} without `{key}`, expected both; give it"
+        )
+    for key in ("subjects", "rois"):
+        if not entry[key]:
+            raise InputError(f"{where}.{key}: found none, expected at least one; name some")
+
+
+def _check_embeddings(where: str, embeddings: Mapping) -> None:
+    for name, block in embeddings.items():
+        for key in EMBEDDING_KEYS[block["kind"]]:
+            if not block.get(key):
+                raise InputError(
+                    f"{where}.embeddings.{name}: found no `{key}`, expected it for the kind "
+                    f"{block['kind']}; give it"
+                )
+
+
+def _check_model(where: str, block: Mapping, embeddings: Mapping) -> None:
+    kinds = sorted(path.stem for path in MODELS.glob("*.py"))
+    _check_name(f"{where}.kind", block["kind"], kinds)
+    for embedding in block.get("embeddings", []):
+        _check_name(f"{where}.embeddings", embedding, embeddings)
+
+
+def _check_name(where: str, name: str, names: Mapping | list) -> None:
+    if name not in names:
+        raise InputError(
+            f"{where}: found {name!r}, expected one of {listed(names)}{near(name, list(names))}"
+        )
