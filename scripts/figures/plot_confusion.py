@@ -16,7 +16,14 @@ from workflow.lib.plotting import (
     write_figure,
 )
 from workflow.lib.tables import read_table
-from workflow.lib.training.accuracy import ALL, CATEGORY, GROUP, accuracy_table, confusion_matrix
+from workflow.lib.training.accuracy import (
+    ALL,
+    CATEGORY,
+    GROUP,
+    accuracy_table,
+    chance_note,
+    confusion_matrix,
+)
 
 # More categories than this are shown without numbers.
 MAX_WRITTEN = 25
@@ -33,7 +40,7 @@ def plot_confusion(
 
     Parameters
     ----------
-    predictions : DataFrame, see `workflow.lib.training.accuracy`
+    predictions : DataFrame, a row per validation image, see `workflow.lib.training.accuracy`
     title : name of the study
     simulated : whether the data is simulated
     groups : mapping, group -> its categories, each category in one; all are one group if not given
@@ -53,10 +60,8 @@ def plot_confusion(
     _draw_matrix(left, counts.loc[order, order], groups)
     _draw_accuracies(right, table, groups)
     overall = table[table["level"] == ALL].iloc[0]
-    figure.suptitle(
-        f"{titled(title, simulated=simulated)}: {overall['n']:,} images that were not trained on"
-    )
-    return figure, _caption(table)
+    figure.suptitle(f"{titled(title, simulated=simulated)}: {overall['n']:,} validation images")
+    return figure, _caption(table, groups)
 
 
 def _draw_matrix(axes: plt.Axes, counts: pd.DataFrame, groups: Mapping[str, Sequence[str]]) -> None:
@@ -103,16 +108,16 @@ def _draw_accuracies(
         label = group if len(groups) > 1 else None
         axes.hlines(places, of_group["low"], of_group["high"], color=colours[group], lw=1.2)
         axes.plot(of_group["accuracy"], places, "o", ms=3.5, color=colours[group], label=label)
-        chance = of_group["chance"].iloc[0]
-        axes.plot([chance, chance], [first, first + len(those)], color="black", lw=0.8, ls=":")
+        ends = (first, first + len(those))
+        guess = axes.vlines(of_group["chance"].iloc[0], *ends, color="black", lw=0.8, ls=":")
         first += len(those)
+    guess.set_label("chance")
     axes.set(xlim=(0, 1.03), xlabel="accuracy")
     axes.tick_params(axis="y", length=0)
-    if len(groups) > 1:
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
 
-def _caption(table: pd.DataFrame) -> str:
+def _caption(table: pd.DataFrame, groups: Mapping[str, Sequence[str]]) -> str:
     spread = " ".join(
         f"{'All' if row.level == ALL else row.name_.capitalize()}: {row.accuracy:.3f} "
         f"[{row.low:.3f}, {row.high:.3f}], n = {row.n:,}, chance {row.chance:.3f}."
@@ -120,11 +125,12 @@ def _caption(table: pd.DataFrame) -> str:
         .rename(columns={"name": "name_"})
         .itertuples()
     )
+    n = table.loc[table["level"] == ALL, "n"].iloc[0]
     return (
-        "Images that the network was not trained on. Left: how many of each category (rows) were "
-        "taken for each (columns); colour: share of the row. Right: share of right answers, with "
-        "95 % intervals over images (Wilson); dotted: chance, a guess among the categories of the "
-        f"image's group. Accuracy {spread}"
+        f"n = {n:,} validation images, which the network was not trained on. Left: how many of "
+        "each category (rows) were taken for each (columns); colour: share of the row. Right: "
+        "share of right answers, with 95 % intervals over images (Wilson). Dotted: chance, "
+        f"{chance_note(groups)}. Accuracy: {spread}"
     )
 
 

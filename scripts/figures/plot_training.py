@@ -1,5 +1,7 @@
 """Draw the learning curves of a network: every measure over epochs, a line per part of the data."""
 
+from collections.abc import Mapping, Sequence
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
@@ -7,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import MUTED, PAGE_WIDTH, titled, use_style, write_figure
 from workflow.lib.tables import read_table
+from workflow.lib.training.accuracy import chance_note, overall_chance
 from workflow.lib.training.history import TRAINING, VALIDATION
 
 HEIGHT = 2.5
@@ -18,7 +21,7 @@ def plot_training(
     *,
     title: str,
     simulated: bool,
-    chance: float | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
     note: str = "",
 ) -> tuple[plt.Figure, str]:
     """Draw a panel per measure, and return the figure and its caption.
@@ -29,7 +32,9 @@ def plot_training(
         epoch, part, measure, value.
     title : name of the study
     simulated : whether the data is simulated
-    chance : accuracy of a guess, drawn where accuracy is measured
+    groups : mapping, group -> its categories, if images have categories
+        Chance is drawn for them where accuracy is measured; of every category there are as many
+        images.
     note : what the caption says of measures that do not explain themselves
     """
     measures = list(dict.fromkeys(history["measure"]))
@@ -46,8 +51,8 @@ def plot_training(
         rows = history[history["measure"] == measure]
         for part, of_part in rows.groupby("part", sort=False):
             axes.plot(of_part["epoch"], of_part["value"], label=part, **styles[part])
-        if measure == ACCURACY and chance is not None:
-            axes.axhline(chance, color="black", lw=0.7, ls=":", label="chance")
+        if measure == ACCURACY and groups:
+            axes.axhline(overall_chance(groups), color="black", lw=0.7, ls=":", label="chance")
         if measure == ACCURACY:
             axes.set_ylim(0, 1.02)
         else:
@@ -62,7 +67,7 @@ def plot_training(
     }
     figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=len(entries))
     figure.suptitle(f"{titled(title, simulated=simulated)}: training")
-    return figure, f"{_caption(history, measures, chance)} {note}".strip()
+    return figure, f"{_caption(history, measures, groups)} {note}".strip()
 
 
 def _styles(parts: list[str]) -> dict[str, dict]:
@@ -78,16 +83,22 @@ def _styles(parts: list[str]) -> dict[str, dict]:
     }
 
 
-def _caption(history: pd.DataFrame, measures: list[str], chance: float | None) -> str:
+def _caption(
+    history: pd.DataFrame, measures: list[str], groups: Mapping[str, Sequence[str]] | None
+) -> str:
     n_epochs = int(history["epoch"].max())
     last = history[(history["epoch"] == n_epochs) & (history["part"] == VALIDATION)]
     values = ", ".join(f"{row.measure} {row.value:.3g}" for row in last.itertuples())
-    guess = f"; dotted: chance, {chance:.3g}" if chance is not None and ACCURACY in measures else ""
+    guess = (
+        f" Dotted: chance, {overall_chance(groups):.3g}, {chance_note(groups)}."
+        if groups and ACCURACY in measures
+        else ""
+    )
     return (
         f"Learning curves over {n_epochs} epochs: {', '.join(measures)}. Dashed: means over the "
         "training steps of an epoch, taken while the network changes, with dropout and changed "
         "images; other lines: after the epoch, in evaluation mode. On validation data, which is "
-        f"not trained on, after the last epoch: {values}{guess}."
+        f"not trained on, after the last epoch: {values}.{guess}"
     )
 
 
@@ -97,7 +108,7 @@ if __name__ == "__main__":
             read_table(snakemake.input[0]),
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
-            chance=snakemake.params.chance,
+            groups=snakemake.params.groups,
             note=snakemake.params.note,
         )
         write_figure(snakemake, figure, caption)

@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 from scripts.figures.plot_confusion import plot_confusion
 from scripts.figures.plot_training import plot_training
 from workflow.lib.training import accuracy
-from workflow.lib.training.accuracy import accuracy_table
+from workflow.lib.training.accuracy import accuracy_table, overall_chance
 from workflow.lib.training.history import TRAINING, VALIDATION
 
 CLASSES = ["zero", "one", "cat"]
@@ -73,6 +73,38 @@ def test_without_groups_chance_is_one_of_all(predictions):
     np.testing.assert_allclose(table["chance"], 1 / 3)
 
 
+@pytest.mark.parametrize("groups", [GROUPS, {"all": CLASSES}])
+def test_chance_of_the_curves_is_that_of_the_table(groups):
+    """With as many images of every category, as a validation set has."""
+    table = accuracy_table(predictions_of(CLASSES * 7, CLASSES * 7), groups)
+    expected = table.set_index("level").loc["all", "chance"]
+    assert overall_chance(groups) == pytest.approx(expected)
+
+
+def test_chance_is_that_of_guesses():
+    """Who knows the kind of each image, and guesses."""
+    rng = np.random.default_rng(0)
+    groups = {"digit": list("0123456789"), "object": list("abcdef")}
+    right = [rng.choice(those, 20_000) == those[0] for those in groups.values() for _ in those]
+    assert overall_chance(groups) == pytest.approx(np.mean(right), abs=0.002)
+
+
+def test_figures_say_which_chance_they_draw(predictions):
+    """Both the same: digits 1 in 2, the only object always; among all three 1 in 3."""
+    history = pd.DataFrame({"epoch": [1], "part": VALIDATION, "measure": "accuracy", "value": 0.5})
+    study = {"title": "t", "simulated": False, "groups": GROUPS}
+    captions = []
+    for figure, caption in (plot_training(history, **study), plot_confusion(predictions, **study)):
+        captions.append(caption)
+        plt.close(figure)
+    for caption in captions:
+        assert "a guess among the categories of the image's own group (digit 0.5, object 1)" in (
+            caption
+        )
+        assert "a guess among all 3 categories is right in 0.333" in caption
+    assert "Dotted: chance, 0.667, a guess" in captions[0]
+
+
 def test_confusions_are_those_of_scikit_learn(predictions):
     found = accuracy.confusion_matrix(predictions)
     expected = confusion_matrix(predictions["label"], predictions["predicted"], labels=CLASSES)
@@ -92,7 +124,8 @@ def test_confusion_figure_states_what_it_shows(predictions):
     assert numbers == {str(number) for number in expected.flat if number}
     row = accuracy_table(predictions).set_index("name").loc["all"]
     assert f"All: {row['accuracy']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" in caption
-    assert "n = 120" in caption
+    assert caption.startswith("n = 120 validation images, which the network was not trained on.")
+    assert "120 validation images" in figure.get_suptitle()
     assert "simulated" in figure.get_suptitle()
     plt.close(figure)
 
@@ -110,7 +143,7 @@ def test_learning_curves_of_every_measure_and_part():
         )
     ]
     history = pd.DataFrame(rows, columns=["epoch", "part", "measure", "value"])
-    figure, caption = plot_training(history, title="t", simulated=False, chance=0.125)
+    figure, caption = plot_training(history, title="t", simulated=False, groups=GROUPS)
     drawn = {
         (axes.get_title(), line.get_label()): list(line.get_ydata())
         for axes in figure.axes
@@ -118,7 +151,7 @@ def test_learning_curves_of_every_measure_and_part():
     }
     assert drawn[("loss", VALIDATION)] == pytest.approx([0.6, 1.2, 1.8])
     assert drawn[("accuracy", "other")] == pytest.approx([0.2, 0.4, 0.6])
-    assert drawn[("accuracy", "chance")] == [0.125, 0.125]
+    assert drawn[("accuracy", "chance")] == pytest.approx([2 / 3, 2 / 3])
     assert ("loss", "chance") not in drawn
-    assert "after the last epoch: loss 1.8, accuracy 0.9; dotted: chance, 0.125." in caption
+    assert "after the last epoch: loss 1.8, accuracy 0.9. Dotted: chance" in caption
     plt.close(figure)

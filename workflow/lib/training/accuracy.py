@@ -40,7 +40,7 @@ def accuracy_table(
     -------
     DataFrame, a row per category, group (where there are several) and for all
         level, name, n (images), n_correct, accuracy; low and high, its 95 % interval (Wilson 1927);
-        chance, the accuracy of who knows the group of each image and guesses among its categories.
+        chance, see `chance_note`.
 
     References
     ----------
@@ -49,7 +49,7 @@ def accuracy_table(
     groups = groups or {ALL: classes_of(predictions)}
     group_of = {category: group for group, those in groups.items() for category in those}
     correct = predictions["label"] == predictions["predicted"]
-    guess = predictions["label"].map(lambda label: 1 / len(groups[group_of[label]]))
+    guess = predictions["label"].map(group_of).map(group_chance(groups))
     parts = [(CATEGORY, name, predictions["label"] == name) for name in group_of]
     if len(groups) > 1:
         of_image = predictions["label"].map(group_of)
@@ -60,6 +60,28 @@ def accuracy_table(
         for level, name, chosen in parts
     ]
     return pd.DataFrame(rows)
+
+
+def group_chance(groups: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """Return group -> the accuracy of who knows the group of an image and guesses within it."""
+    return {group: 1 / len(those) for group, those in groups.items()}
+
+
+def overall_chance(groups: Mapping[str, Sequence[str]]) -> float:
+    """Return the accuracy of who guesses within groups, over as many images of every category."""
+    return len(groups) / sum(map(len, groups.values()))
+
+
+def chance_note(groups: Mapping[str, Sequence[str]]) -> str:
+    """Return what figures mean by chance, beside what it would be for all categories at once."""
+    n_categories = sum(map(len, groups.values()))
+    if len(groups) == 1:
+        return f"a guess among the {n_categories} categories"
+    shares = ", ".join(f"{group} {share:.3g}" for group, share in group_chance(groups).items())
+    return (
+        f"a guess among the categories of the image's own group ({shares}); "
+        f"a guess among all {n_categories} categories is right in {1 / n_categories:.3g}"
+    )
 
 
 def _accuracy(correct: pd.Series) -> dict[str, float]:

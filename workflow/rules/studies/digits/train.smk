@@ -126,7 +126,7 @@ rule plot_training:
         caption=caption_of,
         title=setting("title"),
         simulated=is_simulated,
-        chance=lambda wildcards: 1 / len(digits_categories(wildcards)),
+        groups=digits_setting("categories"),
         note=training_note,
         code=script_digest("figures/plot_training.py"),
     script:
