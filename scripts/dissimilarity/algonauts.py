@@ -1,0 +1,222 @@
+"""Responses and images of a subject of the Algonauts 2023 challenge, read by its published layout."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from scripts.dissimilarity.algonauts_layout import (
+    ALL,
+    HEMISPHERES,
+    ROI_CLASSES,
+    UNKNOWN,
+    classes_of,
+    images_folder,
+    mapping_file,
+    mask_file,
+    noiseless_file,
+    responses_file,
+)
+from scripts.dissimilarity.pickled_mapping import read_mapping
+from workflow.lib.arrays.numpy_files import numpy_errors
+from workflow.lib.errors import InputError
+
+log = logging.getLogger("workflow")
+
+IMAGES = "train-*_nsd-*.png"
+# Rows of responses read at a time: 40 MB of a hemisphere.
+ROWS = 512
+
+
+class Algonauts2023:
+    """A subject's images and responses; rows are counted from 0, as in the files.
+
+    Vertices with a value that is no number in any image of the file are left out of every ROI and
+    of "all", so that the vertices of an ROI do not depend on the images that are asked for.
+
+    Parameters
+    ----------
+    folder : Path
+        With a folder for each subject.
+    subject : str
+        For example subj01.
+
+    Attributes
+    ----------
+    image_names : list of str
+        Names of the image files without their ending, in the order of the rows.
+
+    Raises
+    ------
+    InputError
+        No images, a missing hemisphere, or images and rows of different number.
+    """
+
+    def __init__(self, folder: str | Path, subject: str) -> None:
+        self.folder, self.subject = Path(folder), subject
+        self._images = sorted((self.folder / images_folder(subject)).glob(IMAGES))
+        if not self._images:
+            raise InputError(
+                f"{self.folder / images_folder(subject)}: found no image, expected files such as "
+                "train-0001_nsd-00013.png; give the folder that holds the subjects' folders"
+            )
+        self.image_names = [path.stem for path in self._images]
+        self._responses = self._hemispheres(
+            {name: responses_file(subject, name) for name in HEMISPHERES}
+        )
+
+    def image_path(self, row: int) -> Path:
+        """Return the image of a row of the responses."""
+        return self._images[row]
+
+    @cached_property
+    def rois(self) -> list[str]:
+        """Names of the ROIs that have vertices, in the order of the published classes."""
+        found = []
+        for of_class, names in ROI_CLASSES.items():
+            if (self.folder / mapping_file(self.subject, of_class)).is_file():
+                found += [name for name in names if self._labelled([name])]
+        return found
+
+    def n_vertices(self, parts: Sequence[str] | str) -> int:
+        """Return the number of vertices that `responses` gives for these parts."""
+        return sum(len(columns) for columns in self._vertices(parts).values())
+
+    def responses(self, parts: Sequence[str] | str, rows: np.ndarray) -> np.ndarray:
+        """Return the responses of the vertices of some ROIs taken together.
+
+        Parameters
+        ----------
+        parts : sequence of str or "all"
+            ROIs, for example V1v and V1d; all vertices that there are responses of.
+        rows : int array (n,)
+
+        Returns
+        -------
+        float32 array (n, n_vertices)
+            The left hemisphere's vertices, then the right one's, as they are in the files: betas,
+            z-scored within sessions.
+
+        Raises
+        ------
+        InputError
+            An unknown ROI, one without vertices, or one all of whose vertices lack values.
+        """
+        return self._joined(self._responses, parts, rows)
+
+    def noiseless(self, parts: Sequence[str] | str, rows: np.ndarray) -> np.ndarray:
+        """Return what `responses` would be without noise, which a simulation alone can know."""
+        files = {name: noiseless_file(self.subject, name) for name in HEMISPHERES}
+        return self._joined(self._hemispheres(files), parts, rows)
+
+    def _joined(
+        self, arrays: dict[str, np.ndarray], parts: Sequence[str] | str, rows: np.ndarray
+    ) -> np.ndarray:
+        """Return the vertices of some ROIs in arrays per hemisphere, float32 (n, n_vertices)."""
+        vertices = self._vertices(parts)
+        joined = np.empty((len(rows), sum(map(len, vertices.values()))), np.float32)
+        first = 0
+        for hemisphere, columns in vertices.items():
+            last = first + len(columns)
+            for block in _blocks(len(rows)):
+                joined[block, first:last] = arrays[hemisphere][rows[block]][:, columns]
+            first = last
+        return joined
+
+    def _vertices(self, parts: Sequence[str] | str) -> dict[str, np.ndarray]:
+        """Return hemisphere -> the vertices of some ROIs that have a value for every image."""
+        what = f"{self.subject}, {parts if parts == ALL else ' and '.join(parts)}"
+        labelled = {name: self._labels(name, parts) for name in HEMISPHERES}
+        n_labelled = sum(map(len, labelled.values()))
+        if not n_labelled:
+            raise InputError(
+                f"{what}: found no vertex in either hemisphere, expected some; the ROIs of this "
+                f"subject that have any are {', '.join(self.rois) or 'none'}: take one of these"
+            )
+        kept = {name: chosen[self._complete[name][chosen]] for name, chosen in labelled.items()}
+        n_dropped = n_labelled - sum(map(len, kept.values()))
+        if n_dropped == n_labelled:
+            raise InputError(
+                f"{what}: found NaN or infinite values in each of {n_labelled} vertices"
+                f"{self._empty_row()}, expected numbers; copy the responses again, or leave the "
+                "ROI out"
+            )
+        if n_dropped:
+            log.warning(
+                "%s: %d of %d vertices left out, which are not numbers for every image",
+                *(what, n_dropped, n_labelled),
+            )
+        return kept
+
+    def _labels(self, hemisphere: str, parts: Sequence[str] | str) -> np.ndarray:
+        """Return the vertices of some ROIs in a hemisphere, int (n,), in their order."""
+        n_vertices = self._responses[hemisphere].shape[1]
+        if parts == ALL:
+            return np.arange(n_vertices)
+        chosen = np.zeros(n_vertices, dtype=bool)
+        for of_class in classes_of(parts):
+            names = read_mapping(self.folder / mapping_file(self.subject, of_class))
+            wanted = [label for label, name in names.items() if name in parts and name != UNKNOWN]
+            file = self.folder / mask_file(self.subject, hemisphere, of_class)
+            labels = _read(file)
+            if labels.shape != (n_vertices,):
+                raise InputError(
+                    f"{file}: found labels of shape {labels.shape}, expected one for each of the "
+                    f"{n_vertices} vertices that the responses have; copy both from the same "
+                    "subject, labels in challenge space"
+                )
+            chosen |= np.isin(labels, wanted)
+        return np.flatnonzero(chosen)
+
+    def _labelled(self, parts: Sequence[str]) -> int:
+        return sum(len(self._labels(hemisphere, parts)) for hemisphere in HEMISPHERES)
+
+    @cached_property
+    def _complete(self) -> dict[str, np.ndarray]:
+        """Hemisphere -> whether a vertex has a value for every image, bool (n_vertices,)."""
+        complete = {}
+        for hemisphere, array in self._responses.items():
+            complete[hemisphere] = np.ones(array.shape[1], dtype=bool)
+            for block in _blocks(len(array)):
+                complete[hemisphere] &= np.isfinite(array[block]).all(axis=0)
+        return complete
+
+    def _empty_row(self) -> str:
+        """Return a phrase that names the first image without a single value, if there is one."""
+        for hemisphere, array in self._responses.items():
+            for row in range(len(array)):
+                if not np.isfinite(array[row]).any():
+                    return f" ({hemisphere} has none at all for {self.image_names[row]})"
+        return ""
+
+    def _hemispheres(self, files: dict[str, str]) -> dict[str, np.ndarray]:
+        """Return memory maps of both hemispheres, (n_images, n_vertices) each."""
+        arrays = {name: _read(self.folder / file) for name, file in files.items()}
+        for name, array in arrays.items():
+            if array.ndim != 2 or array.dtype.kind != "f" or len(array) != len(self._images):
+                raise InputError(
+                    f"{self.folder / files[name]}: found an array of shape {array.shape} and type "
+                    f"{array.dtype}, expected float (n_images, n_vertices) with a row for each of "
+                    f"the {len(self._images)} images of {images_folder(self.subject)}; copy both "
+                    "again, whole"
+                )
+        return arrays
+
+
+def _read(path: Path) -> np.ndarray:
+    """Return a memory map of an .npy file."""
+    if not path.is_file():
+        raise InputError(
+            f"{path}: found no such file, expected both hemispheres ({' and '.join(HEMISPHERES)}) "
+            "of every subject; copy it from the published folder, or leave the subject out"
+        )
+    with numpy_errors(str(path)):
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    """Yield slices of at most `ROWS` that cover n rows."""
+    for start in range(0, n, ROWS):
+        yield slice(start, min(start + ROWS, n))
