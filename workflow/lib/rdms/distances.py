@@ -122,11 +122,11 @@ def _distances_of(
         return distances_from_gram(products(centred), metric)
     n = len(centred)
     squares = np.einsum("ij,ij->i", centred, centred)
-    _check_metric(metric, squares)
+    check_metric(metric, squares)
     distances = np.empty(n * (n - 1) // 2, centred.dtype)
     for start in range(0, n, ROWS):
         block = centred[start : start + ROWS] @ centred[start:].T
-        _write_rows(distances, block, squares, first=start, metric=metric)
+        write_rows(distances, block, squares, first=start, metric=metric)
     return distances
 
 
@@ -156,13 +156,14 @@ def distances_from_gram(gram: np.ndarray, metric: str) -> np.ndarray:
     array (n_pairs,), dtype of `gram`
     """
     squares = np.diagonal(gram)
-    _check_metric(metric, squares)
+    check_metric(metric, squares)
     distances = np.empty(len(gram) * (len(gram) - 1) // 2, gram.dtype)
-    _write_rows(distances, gram, squares, first=0, metric=metric)
+    write_rows(distances, gram, squares, first=0, metric=metric)
     return distances
 
 
-def _check_metric(metric: str, squares: np.ndarray) -> None:
+def check_metric(metric: str, squares: np.ndarray) -> None:
+    """Raise InputError unless patterns of these squared lengths have distances by the metric."""
     if metric not in METRICS:
         raise InputError(f"found the metric {metric!r}, expected one of {', '.join(METRICS)}")
     if metric in ("correlation", "cosine") and not (squares > 0).all():
@@ -172,7 +173,7 @@ def _check_metric(metric: str, squares: np.ndarray) -> None:
         )
 
 
-def _write_rows(
+def write_rows(
     distances: np.ndarray, products: np.ndarray, squares: np.ndarray, *, first: int, metric: str
 ) -> None:
     """Write the distances of patterns from those after them.
