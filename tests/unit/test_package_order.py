@@ -11,7 +11,7 @@ ORDER = (
     *("errors", "files", "seeds", "threads", "captions", "digest", "jobs", "tables", "sources"),
     *("acquire", "layout", "config"),
     *("arrays", "rdms", "patterns", "features", "image_groups", "image_sets"),
-    *("rsa", "inference", "pairs", "searchlight", "embedding"),
+    *("rsa", "inference", "pairs", "leakage", "searchlight", "embedding"),
     *("training", "prediction", "check", "plotting"),
 )
 
