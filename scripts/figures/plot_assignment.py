@@ -3,18 +3,22 @@
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
-import nibabel
 import numpy as np
 import pandas as pd
-from matplotlib.collections import LineCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap
 
+from scripts.figures.brain_slices import (
+    blank,
+    draw_outlines,
+    image_options,
+    name_sides,
+    value_label,
+)
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     PAGE_WIDTH,
     SEQUENTIAL,
     layer_colours,
-    similarity_label,
     titled,
     use_style,
     wrapped,
@@ -22,13 +26,15 @@ from workflow.lib.plotting import (
 )
 from workflow.lib.searchlight.assignment import VOLUMES
 from workflow.lib.searchlight.maps import BrainMaps, read_maps
-from workflow.lib.searchlight.slices import Oriented, oriented, outline, shown_slices
+from workflow.lib.searchlight.slices import Oriented, oriented, shown_slices
 from workflow.lib.searchlight.words import is_group, whose
 from workflow.lib.tables import read_table
 
 N_SLICES = 6
 # Share of white in the colour of a voxel whose best layer is not reliable.
 PALE = 0.72
+# Points: of the line around reliable voxels.
+LINE = 0.8
 # Inches: of a row of slices, of a row of histograms.
 SLICE_HEIGHT, HISTOGRAM_HEIGHT = 1.15, 1.15
 HISTOGRAMS_IN_ROW = 3
@@ -69,7 +75,8 @@ def plot_assignment(
     for row, (name, labels) in zip(panels, kinds, strict=False):
         _draw_kinds(row, shown[name], reliable, slices, labels)
         row[0].set_ylabel(f"best {name if grouped else 'layer'}")
-    _draw_margin(panels[-1], shown["margin"], reliable, slices, _value_label(table))
+    _draw_margin(panels[-1], shown["margin"], reliable, slices, value_label(table))
+    name_sides(panels[-1][0])
     for panel, z in zip(panels[0], slices, strict=False):
         panel.set_title(f"z = {round(shown['layer'].height(z))} mm", fontsize=7.5, pad=3)
     _draw_histograms(figure, lower.subgridspec(n_rows, HISTOGRAMS_IN_ROW, hspace=0.55), table)
@@ -97,9 +104,9 @@ def _draw_kinds(
     )
     rgba = np.concatenate([coloured, np.isfinite(one.data)[..., np.newaxis]], axis=-1)
     for panel, z in zip(row, slices, strict=False):
-        panel.imshow(np.swapaxes(rgba[:, :, z], 0, 1), **_options(one))
-        _draw_edges(panel, one, reliable, z)
-    _blank(row)
+        panel.imshow(np.swapaxes(rgba[:, :, z], 0, 1), **image_options(one))
+        draw_outlines(panel, np.isfinite(one.data[:, :, z]), reliable[:, :, z], LINE)
+    blank(row)
     edges = np.arange(len(labels) + 1) + 0.5
     scale = plt.cm.ScalarMappable(BoundaryNorm(edges, len(labels)), ListedColormap(colours))
     bar = row[-1].figure.colorbar(scale, cax=_beside(row[-1]))
@@ -119,35 +126,14 @@ def _draw_margin(
     largest = max(float(np.nanmax(one.data)), 1e-6)
     for panel, z in zip(row, slices, strict=False):
         values = one.data[:, :, z].T
-        panel.imshow(values, cmap=SEQUENTIAL, vmin=0, vmax=largest, **_options(one))
-        _draw_edges(panel, one, reliable, z)
-    _blank(row)
+        panel.imshow(values, cmap=SEQUENTIAL, vmin=0, vmax=largest, **image_options(one))
+        draw_outlines(panel, np.isfinite(values.T), reliable[:, :, z], LINE)
+    blank(row)
     row[0].set_ylabel("margin")
     scale = plt.cm.ScalarMappable(plt.Normalize(0, largest), SEQUENTIAL)
     bar = row[-1].figure.colorbar(scale, cax=_beside(row[-1]), label=label)
     bar.locator = plt.MaxNLocator(3)
     bar.update_ticks()
-
-
-def _options(one: Oriented) -> dict:
-    ratio = np.divide(*nibabel.affines.voxel_sizes(one.affine)[1::-1])
-    return {"origin": "lower", "interpolation": "nearest", "aspect": ratio}
-
-
-def _draw_edges(panel: plt.Axes, one: Oriented, reliable: np.ndarray, z: int) -> None:
-    inside = np.isfinite(one.data[:, :, z])
-    panel.add_collection(LineCollection(outline(inside), colors="0.5", linewidths=0.5))
-    edges = outline(reliable[:, :, z])
-    for colour, width in (("white", 1.6), ("black", 0.8)):
-        panel.add_collection(LineCollection(edges, colors=colour, linewidths=width))
-    panel.set(xlim=(-1, inside.shape[0]), ylim=(-1, inside.shape[1]))
-
-
-def _blank(row: Sequence[plt.Axes]) -> None:
-    for panel in row:
-        panel.set(xticks=[], yticks=[])
-        for spine in panel.spines.values():
-            spine.set_visible(False)
 
 
 def _beside(panel: plt.Axes) -> plt.Axes:
@@ -183,11 +169,6 @@ def _draw_histograms(
 # Words.
 
 
-def _value_label(table: pd.DataFrame) -> str:
-    label = similarity_label(table["comparator"].iloc[0])
-    return f"mean $z$ of\n{label}" if is_group(table) else label
-
-
 def _caption(table: pd.DataFrame, grouped: bool, called: str) -> str:
     first = table.iloc[0]
     whole = table[table["region"] == first["region"]]
@@ -211,7 +192,8 @@ def _caption(table: pd.DataFrame, grouped: bool, called: str) -> str:
         f"The layer of {first['model']}, of {n_layers}, that each voxel resembles most "
         f"({first['comparator']}), {whose(table)}, n = {int(first['n_images'])} {called}. "
         f"Full colours, outlined: reliable, that is, {significant}"
-        f"{_ahead(table, grouped, called)}; {n_reliable:,} of {n_best:,} voxels. Margin: "
+        f"{_ahead(table, grouped, called)}; {n_reliable:,} of {n_best:,} voxels. "
+        "Axial slices, with their z; L, R: left and right of the brain. Margin: "
         "similarity with the best layer less that with the next best. Below: how many voxels of "
         f"each region resemble each layer most; coloured, the reliable ones.{over}{single}"
     )

@@ -7,16 +7,21 @@ import matplotlib.pyplot as plt
 import nibabel
 import numpy as np
 import pandas as pd
-from matplotlib.collections import LineCollection
 from nilearn.plotting import plot_glass_brain
 
+from scripts.figures.brain_slices import (
+    blank,
+    draw_outlines,
+    image_options,
+    name_sides,
+    value_label,
+)
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     COLUMN_WIDTH,
     PAGE_WIDTH,
     SEQUENTIAL,
     n_note,
-    similarity_label,
     titled,
     use_style,
     wrapped,
@@ -24,7 +29,7 @@ from workflow.lib.plotting import (
 )
 from workflow.lib.rsa.tables import layer_names
 from workflow.lib.searchlight.maps import BrainMaps, check_same_grid, read_maps
-from workflow.lib.searchlight.slices import Oriented, oriented, outline, shown_slices
+from workflow.lib.searchlight.slices import Oriented, oriented, shown_slices
 from workflow.lib.searchlight.statistics import INFERENTIAL
 from workflow.lib.searchlight.words import is_group, whose
 from workflow.lib.tables import read_table
@@ -39,6 +44,8 @@ PAGE_HEIGHT = 9.0
 SCALE_HEIGHT = 2.5
 LABELS_WIDTH, SCALE_WIDTH, GLASS_WIDTH = 0.55, 0.75, 1.9
 TITLE_HEIGHT, GAP = 0.62, 0.12
+# What units of `searchlight.unit` are called in the plural.
+UNITS = {"mm": "mm", "voxel": "voxels"}
 # Inside the brain, where a map is not above zero.
 NOT_SIMILAR = "0.9"
 
@@ -111,12 +118,8 @@ def plot_searchlight(
             _draw_glass(figure, glass[number], one, significant, largest)
     for panel, z in zip(panels[0], slices, strict=True):
         panel.set_title(f"{round(maps[0].height(z))} mm", fontsize=7, pad=3)
-    for side, place in (("L", 0.0), ("R", 1.0)):
-        panels[-1][0].text(
-            *(place, -0.02, side),
-            **{"transform": panels[-1][0].transAxes, "fontsize": 7, "ha": "center", "va": "top"},
-        )
-    _draw_scale(figure, largest, _value_label(table))
+    name_sides(panels[-1][0])
+    _draw_scale(figure, largest, value_label(table))
     heading = f"{titled(title, simulated=simulated)}: {table['model'].iloc[0]}"
     figure.suptitle(f"{heading}\n{whose(table)}", y=1 - 0.06 / figure.get_figheight(), va="top")
     note = " Glass brain: the outlined voxels." if with_glass else ""
@@ -146,10 +149,7 @@ def _frame(
             **{"top": 1 - TITLE_HEIGHT / size[1], "bottom": 0.15 / size[1]},
         },
     )
-    for panel in panels.flat:
-        panel.set(xticks=[], yticks=[])
-        for spine in panel.spines.values():
-            spine.set_visible(False)
+    blank(panels.flat)
     glasses = []
     for row in panels if glass else ():
         place = row[-1].get_position()
@@ -164,21 +164,14 @@ def _draw_slice(
 ) -> None:
     values = one.data[:, :, z]
     inside = np.isfinite(values)
-    ratio = np.divide(*nibabel.affines.voxel_sizes(one.affine)[1::-1])
-    options = {"origin": "lower", "interpolation": "nearest", "aspect": ratio}
+    options = image_options(one)
     grey = np.where(inside, 0.0, np.nan)
     panel.imshow(grey.T, cmap=plt.matplotlib.colors.ListedColormap([NOT_SIMILAR]), **options)
     shown = np.where(inside & (values > 0), values, np.nan)
     panel.imshow(shown.T, cmap=SEQUENTIAL, vmin=0, vmax=largest, **options)
-    panel.add_collection(LineCollection(outline(inside), colors="0.5", linewidths=0.5))
     # Small slices have thin lines.
     fine = min(1.0, panel.get_position().width * panel.figure.get_figwidth())
-    if significant[:, :, z].any():
-        edges = outline(significant[:, :, z])
-        # White below black: seen on dark and on light colours.
-        for colour, width in (("white", 2.0), ("black", 1.0)):
-            panel.add_collection(LineCollection(edges, colors=colour, linewidths=width * fine))
-    panel.set(xlim=(-1, values.shape[0]), ylim=(-1, values.shape[1]))
+    draw_outlines(panel, inside, significant[:, :, z], fine)
 
 
 def _draw_glass(
@@ -211,11 +204,6 @@ def _draw_scale(figure: plt.Figure, largest: float, label: str) -> None:
 # Words.
 
 
-def _value_label(table: pd.DataFrame) -> str:
-    label = similarity_label(table["comparator"].iloc[0])
-    return f"mean $z$ of\n{label}" if is_group(table) else label
-
-
 def _caption(table: pd.DataFrame, n_rows: int, settings: Settings) -> str:
     first = table.iloc[0]
     left_out = "" if n_rows == len(table) else f" {n_rows} of {len(table)} layers are shown."
@@ -229,10 +217,9 @@ def _caption(table: pd.DataFrame, n_rows: int, settings: Settings) -> str:
     scope = _group_note if is_group(table) else _subject_note
     return (
         f"{what} ({first['comparator']}{partial}) of {first['model']}, {whose(table)}: spheres of "
-        f"radius {settings.radius:g} {settings.unit}, {centres}; "
-        f"{n_note(table, settings.called)}. {scope(table, settings)} Axial slices, with their z. "
-        f"Grey: not above zero."
-        f"{left_out}"
+        f"radius {settings.radius:g} {UNITS[settings.unit]}, {centres}; "
+        f"{n_note(table, settings.called)}. {scope(table, settings)} Axial slices, with their z; "
+        f"L, R: left and right of the brain. Grey: not above zero.{left_out}"
     )
 
 

@@ -20,12 +20,15 @@ from workflow.lib.tables import read_table
 # What a viewer shows of a map.
 ABOVE_ZERO, SIGNIFICANT = "all voxels above zero", "significant voxels"
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+<html lang="en"><head><meta charset="utf-8"><title>{title}, {measured}</title><style>
 body {{ font: 14px sans-serif; margin: 1.2em; }}
 label {{ margin-right: 1.5em; }}
 iframe {{ border: 0; width: 100%; height: 420px; }}
+h1 {{ font-size: 1.4em; margin-bottom: 0; }}
+h2 {{ font-size: 1.1em; font-weight: normal; margin-top: 0.2em; }}
 p {{ max-width: 60em; }}
 </style></head><body><h1>{title}</h1>
+<h2>{measured}</h2>
 <p><label>Layer <select id="layer">{layers}</select></label>
 <label>Shown <select id="shown">{kinds}</select></label></p>
 <iframe id="view" title="brain"></iframe>
@@ -82,9 +85,10 @@ def view_searchlight(
         }
         for kind, shown in kinds.items()
     }
-    heading = f"{titled(title, simulated=simulated)}: {table['model'].iloc[0]}, {whose(table)}"
+    heading = titled(title, simulated=simulated)
     return PAGE.format(
-        title=html.escape(heading),
+        title=html.escape(f"{heading}: searchlight of {table['model'].iloc[0]}, {whose(table)}"),
+        measured=html.escape(_measured(table, called)),
         layers=_choices(names),
         kinds=_choices(kinds),
         text=html.escape(_text(table, called, tested=SIGNIFICANT in kinds)),
@@ -124,16 +128,30 @@ def _choices(names) -> str:
     return "".join(f"<option>{html.escape(name)}</option>" for name in names)
 
 
+def _measured(table: pd.DataFrame, called: str) -> str:
+    """Return what a colour stands for, and how much it comes from."""
+    what = "mean Fisher z of similarities" if is_group(table) else "similarities"
+    return f"{what} ({table['comparator'].iloc[0]}), {n_note(table, called)}"
+
+
 def _text(table: pd.DataFrame, called: str, *, tested: bool) -> str:
-    first = table.iloc[0]
-    what = "Mean Fisher z of similarities" if is_group(table) else "Similarities"
-    test = (
-        f"; significant: corrected p ≤ {first['alpha']:g}, one-sided" if tested else "; not tested"
-    )
+    scope = "" if is_group(table) else " One subject: nothing is claimed about others."
     return (
-        f"{what} ({first['comparator']}) of spheres around every voxel, {n_note(table, called)}"
-        f"{test}. Click into a slice to move through the brain; the view opens at the peak."
+        f"Spheres around every voxel; {_test(table, called, tested)}.{scope} "
+        "Click into a slice to move through the brain; the view opens at the peak."
     )
+
+
+def _test(table: pd.DataFrame, called: str, tested: bool) -> str:
+    first = table.iloc[0]
+    if not tested:
+        return "not tested"
+    draws = (
+        f"{int(first['n_flips']):,} sign flips of the subjects"
+        if is_group(table)
+        else f"{int(first['n_permutations']):,} permutations of the {called}"
+    )
+    return f"significant: corrected p ≤ {first['alpha']:g}, one-sided, {draws}"
 
 
 if __name__ == "__main__":

@@ -393,6 +393,11 @@ def test_the_figure_says_what_is_reliable_and_over_what(assigned):
     assert "p ≤ 0.05 per voxel, not corrected over voxels" in caption
     assert "holds for the voxels of one map; for all layers together only where" in caption
     assert "n = 12 categories" in caption
+    texts = {text.get_text() for axes in figure.axes for text in axes.texts}
+    assert {"L", "R"} <= texts
+    titles = {axes.get_title() for axes in figure.axes}
+    height = AFFINE[2, 2] + AFFINE[2, 3]
+    assert f"z = {round(height)} mm" in titles
     reliable = int(table[table["region"] == "all voxels"]["n_reliable"].sum())
     assert f"{reliable:,} of 47 voxels" in caption
 

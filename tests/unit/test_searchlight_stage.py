@@ -2,12 +2,16 @@
 
 import json
 import re
+from pathlib import Path
+from types import SimpleNamespace
 
+import jinja2
 import nibabel
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from snakemake.iocontainers import Wildcards
 
 from scripts.figures.plot_searchlight import Settings, plot_searchlight
 from scripts.figures.view_searchlight import view_searchlight
@@ -349,12 +353,93 @@ def test_a_page_shows_every_layer_with_and_without_what_is_not_significant(plant
     # Of the second model little or nothing is significant.
     assert pages["all voxels above zero"]["<second>"] != pages["significant voxels"]["<second>"]
     assert "<option>&lt;second&gt;</option>" in page
-    assert "subject s1, a single case" in page
-    assert "n = 16 scenes" in page
+    measured = "similarities (spearman), n = 16 scenes (120 pairs)"
+    heading = "Study (simulated data): searchlight of net, subject s1, a single case"
+    assert f"<title>{heading}, {measured}</title>" in page
+    assert f"<h1>{heading}</h1>" in page
+    assert f"<h2>{measured}</h2>" in page
+    assert "one-sided, 99 permutations of the scenes. One subject: nothing is claimed" in page
     # Nothing is fetched: the page can be read without a network.
     assert not re.search(
         r'(src|href)="https?:', page + "".join(pages["significant voxels"].values())
     )
+
+
+def test_a_page_of_a_group_says_how_many_and_what_was_tested(group, tmp_path):
+    subjects, layers = group
+    found, maps, mask = inferred(subjects)
+    for name in ("mean_z", "p_tfce"):
+        write_maps(tmp_path / f"{name}.nii.gz", maps[name], mask, AFFINE)
+    table = group_table(layers, found, maps, 0.05)
+    page = view_searchlight(
+        read_maps(tmp_path / "mean_z.nii.gz"),
+        read_maps(tmp_path / "p_tfce.nii.gz"),
+        table,
+        title="Study",
+        simulated=False,
+        standard_space=False,
+        called="scenes",
+    )
+    text = re.sub(r"<script.*?</script>", "", page, flags=re.S)
+    assert f"{len(subjects)} subjects</h1>" in text
+    assert "<h2>mean Fisher z of similarities (spearman), n = 16 scenes (120 pairs)</h2>" in text
+    assert f"one-sided, {2 ** len(subjects)} sign flips of the subjects" in text
+    assert "One subject" not in text
+    assert "simulated" not in text
+
+
+@pytest.mark.parametrize(
+    ("wildcards", "expected"),
+    [
+        ({"subject": "s1"}, "net (spearman of RDMs over scenes), subject s1, a single case, one"),
+        ({}, "net (spearman of RDMs over scenes), mean Fisher z over n = 6 subjects, one"),
+    ],
+)
+def test_caption_of_a_page_says_whose_maps_of_what(wildcards, expected):
+    template = (Path(__file__).parents[2] / "workflow/report/searchlight_view.rst").read_text()
+    study = {
+        "searchlight": {"comparator": "spearman"},
+        "images": {"called": "scenes"},
+        "brain": {"subjects": {"names": SUBJECTS}},
+    }
+    text = jinja2.Template(template, undefined=jinja2.StrictUndefined).render(
+        snakemake=SimpleNamespace(
+            params=SimpleNamespace(simulated=False),
+            wildcards=Wildcards(fromdict={"study": "lab", "model": "net", **wildcards}),
+            config={"rsa": {"lab": study}},
+        )
+    )
+    assert expected in text
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_the_left_of_the_brain_is_called_left(direction, tmp_path):
+    """One half of a brain is similar, that of negative x in mm, however voxels run."""
+    mask = np.ones((6, 4, 3), bool)
+    affine = np.diag([3.0 * direction, 3, 3, 1])
+    affine[0, 3] = -7.5 * direction
+    left = nibabel.affines.apply_affine(affine, np.argwhere(mask))[:, 0] < 0
+    write_maps(tmp_path / "z.nii.gz", np.where(left, 0.5, -0.5)[np.newaxis], mask, affine)
+    write_maps(tmp_path / "p.nii.gz", np.ones((1, mask.sum())), mask, affine)
+    numbers = {"volume": 0, "n_images": 9, "n_pairs": 36, "n_computed": 72, "n_centres": 72}
+    words = {"model": "net", "layer": "a", "comparator": "spearman", "subject": "s1"}
+    tests = {"status": "single case", "alpha": 0.05, "n_permutations": 0}
+    figure, caption = plot_searchlight(
+        read_maps(tmp_path / "z.nii.gz"),
+        read_maps(tmp_path / "p.nii.gz"),
+        pd.DataFrame([{**words, **numbers, **tests}]),
+        SETTINGS,
+        title="Study",
+        simulated=False,
+        standard_space=False,
+    )
+    panel = figure.axes[0]
+    places = {text.get_text(): text.get_position()[0] for text in panel.texts}
+    shown = panel.images[1].get_array()
+    columns = np.flatnonzero(~np.ma.getmaskarray(np.ma.masked_invalid(shown)).all(axis=0))
+    middle = (columns.mean() + 1) / (mask.shape[0] + 1)
+    assert abs(middle - places["L"]) < abs(middle - places["R"])
+    assert "L, R: left and right of the brain" in caption
 
 
 def test_a_group_without_a_test_says_so(group, tmp_path):
