@@ -22,7 +22,7 @@ from workflow.lib.plotting import (
     write_figure,
 )
 from workflow.lib.rsa.tables import column_labels
-from workflow.lib.sources import MEAN_SESSION
+from workflow.lib.sources import JOINT_SUBJECT, MEAN_SESSION
 from workflow.lib.tables import read_table
 
 # More layers than this stand below one another, where their names can be read.
@@ -69,7 +69,8 @@ def plot_heatmap(
     figure, (left, right) = _panels(*values.shape, upright)
     _draw_cells(left, values, significant, label)
     _draw_bars(right, family, columns, roi_groups, label, upright)
-    who = subject_label(table["subject"].iloc[0])
+    subject = table["subject"].iloc[0]
+    who, is_joint = subject_label(subject), subject == JOINT_SUBJECT
     figure.suptitle(f"{titled(title, simulated=simulated)}: {who}, {n_note(table, called)}")
     if not significant.to_numpy().all():
         untested = " or not testable" if q.isna().any(axis=None) else ""
@@ -77,12 +78,13 @@ def plot_heatmap(
     # A model with one layer is the name of its column already.
     if table["model"].nunique() == 1 and len(columns) > 1 and not upright:
         left.set_xlabel(table["model"].iloc[0])
+    single = "" if is_joint else ", a single case, which says nothing about other subjects"
     grouped = " Bars are means over single ROIs (dots)." if roi_groups else ""
     lines = f" {interval_note(family, resample, called)}" if family["low"].notna().any() else ""
     test = f"{test_note(family, alpha, within_groups, called)}{_grey_note(family['q'])}"
     caption = (
-        f"Similarity ({table['comparator'].iloc[0]}) of model and brain RDMs, {who}, "
-        f"{n_note(table, called)}. {test}{grouped}{lines}"
+        f"Similarity ({table['comparator'].iloc[0]}) of model and brain RDMs, {who}"
+        f"{single}; {n_note(table, called)}. {test}{grouped}{lines}"
     )
     return figure, caption
 

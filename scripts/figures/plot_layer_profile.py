@@ -14,6 +14,7 @@ from workflow.lib.plotting import (
     legend_below,
     n_note,
     similarity_label,
+    subject_label,
     titled,
     use_style,
     write_figure,
@@ -67,9 +68,8 @@ def plot_layer_profile(
     for panel in axes[:, 0]:
         panel.set_ylabel(similarity_label(tables[0]["comparator"].iloc[0]))
     legend_below(figure, axes[0, 0], 3)
-    subjects = f"{len(tables)} subject{'s' if len(tables) > 1 else ''}"
     figure.suptitle(
-        f"{titled(title, simulated=simulated)}: {subjects}, {n_note(tables[0], called)}"
+        f"{titled(title, simulated=simulated)}: {_whose(tables)}, {n_note(tables[0], called)}"
     )
     return figure, _caption(tables, resample, called, has_ceiling=bounds is not None)
 
@@ -104,13 +104,25 @@ def _caption(
         "points up); its bounds stand in each panel. With few or noisy subjects a model can lie "
         "above the lower bound, since the mean of the others is noisy itself."
         if has_ceiling
-        else " One subject: no noise ceiling can be estimated."
+        else " One subject: no noise ceiling can be estimated, and nothing is claimed about others."
+    )
+    lines = (
+        f"grey: single subjects; blue: their mean (n = {len(tables)})"
+        if len(tables) > 1
+        else _whose(tables)
     )
     return (
-        f"Similarity ({tables[0]['comparator'].iloc[0]}) of layer and brain RDMs per ROI; grey: "
-        f"single subjects; blue: their mean (n = {len(tables)}); {n_note(tables[0], called)}. "
+        f"Similarity ({tables[0]['comparator'].iloc[0]}) of layer and brain RDMs per ROI; "
+        f"{lines}; {n_note(tables[0], called)}. "
         f"{interval_note(tables[0], resample, called)}{band}"
     )
+
+
+def _whose(tables: Sequence[pd.DataFrame]) -> str:
+    """Return how many subjects there are, or which one."""
+    if len(tables) > 1:
+        return f"{len(tables)} subjects"
+    return f"{subject_label(tables[0]['subject'].iloc[0])}, a single case"
 
 
 def _draw_subjects(
@@ -122,13 +134,15 @@ def _draw_subjects(
 ) -> None:
     """Draw a ROI's similarities with their limits, arrays (n_subjects, n_layers), and the mean."""
     x = np.arange(values.shape[1])
+    several = len(values) > 1
     for subject, low, high in zip(values, lows, highs, strict=True):
         panel.vlines(x, low, high, color="0.75", lw=0.8)
-        for part, line in parts:
+        for part, line in parts if several else ():
             look = {"color": MUTED, "lw": 0.8, "label": "single subjects"}
             panel.plot(x[part], subject[part], f".{line}", **look)
     for part, line in parts:
-        look = {"color": "C0", "ms": 3.5, "lw": 1.6, "label": "mean of subjects"}
+        label = "mean of subjects" if several else "the subject"
+        look = {"color": "C0", "ms": 3.5, "lw": 1.6, "label": label}
         panel.plot(x[part], values.mean(axis=0)[part], f"o{line}", **look)
     panel.axhline(0, color="black", lw=0.6)
 

@@ -192,6 +192,40 @@ def test_caption_says_what_resamples_and_permutations_draw(resample, tmp_path):
     assert f"Lines: 95 % intervals {ends[resample]} with 100 resamples." in caption
 
 
+@pytest.mark.parametrize("n_subjects", [1, 2])
+def test_layers_of_one_subject_are_called_a_single_case(n_subjects):
+    tables = [similarities(subject) for subject in SUBJECTS[:n_subjects]]
+    ceiling = ceilings() if n_subjects > 1 else None
+    figure, caption = plot_layer_profile(
+        tables, ceiling, **STUDY, ordered=["net"], resample="images"
+    )
+    words = f"{figure.get_suptitle()} {caption}"
+    legend = {text.get_text() for text in figure.legends[0].get_texts()}
+    plt.close(figure)
+    alone = n_subjects == 1
+    assert words.count("subject s1, a single case") == 2 * alone
+    assert ("nothing is claimed about others" in caption) == alone
+    assert ("their mean (n = 2)" in caption) != alone
+    lines = {"the subject"} if alone else {"single subjects", "mean of subjects", "noise ceiling"}
+    assert legend == lines
+
+
+@pytest.mark.parametrize(("subject", "is_single"), [("s1", True), ("joint", False)])
+def test_heatmap_of_a_subject_is_called_a_single_case(subject, is_single):
+    figure, caption = plot_heatmap(
+        similarities(subject),
+        **STUDY,
+        alpha=0.05,
+        within_groups=False,
+        resample="images",
+        roi_groups=ROI_GROUPS,
+    )
+    plt.close(figure)
+    said = "subject s1, a single case, which says nothing about other subjects; n = 8 categories"
+    assert (said in caption) == is_single
+    assert ("single case" in caption) == is_single
+
+
 def test_explorer_names_what_is_compared(tmp_path):
     template = (ROOT / "workflow/report/explorer.html").read_text()
     page = explorer_page(
