@@ -17,6 +17,7 @@ from workflow.lib.config.complete import (
 from workflow.lib.config.digits import all_categories
 from workflow.lib.config.merging import laid_over
 from workflow.lib.config.rsa import MODEL_KINDS, PARTIAL_COMPARATORS
+from scripts.dissimilarity.algonauts_layout import algonauts_files
 from workflow.lib.acquire.datasets import (
     download_plan,
     fetched_files,
@@ -264,8 +265,56 @@ def stand_in_paths(study):
     return list(dict.fromkeys(files)) + [entry["weights"]] * is_weight_file(entry["weights"])
 
 
+def challenge_folder(entry):
+    """Return the folder with a folder per subject of an entry of `dissimilarity`."""
+    if entry["source"] == "simulated":
+        return f"{simulated_folder(config['run'])}/{entry['simulation']['folder']}"
+    return entry["path"]
+
+
+def challenge_parts(entry):
+    """Return the challenge's ROIs that an entry of `dissimilarity` uses."""
+    parts = [part for parts in entry["rois"].values() if parts != "all" for part in parts]
+    return list(dict.fromkeys(parts))
+
+
+def challenge_paths(entry):
+    """Return the files of responses and ROIs of an entry of `dissimilarity`.
+
+    A simulated folder is one path; the RDMs of a study of `rsa` are that study's.
+    """
+    if entry["source"] == "rsa":
+        return []
+    folder = challenge_folder(entry)
+    if entry["source"] == "simulated":
+        return [folder]
+    parts = challenge_parts(entry)
+    return [file for subject in entry["subjects"] for file in algonauts_files(folder, subject, parts)]
+
+
+def dissimilarity_raw_paths(entry):
+    """Return the responses, weights and arrays of an entry of `dissimilarity`."""
+    blocks = entry["embeddings"].values()
+    weights = [block["weights"] for block in blocks if is_weight_file(block.get("weights", ""))]
+    given = [block[key] for block in blocks for key in ("file", "names") if key in block]
+    arrays = [file.format(subject=subject) for file in given for subject in entry["subjects"]]
+    return list(dict.fromkeys(challenge_paths(entry) + weights + arrays))
+
+
 # Section -> function from an entry to the paths of all its raw files.
-RAW_PATHS = {"rsa": rsa_raw_paths, "digits": digits_raw_paths}
+RAW_PATHS = {
+    "rsa": rsa_raw_paths,
+    "digits": digits_raw_paths,
+    "dissimilarity": dissimilarity_raw_paths,
+}
+
+
+# Section -> function from an entry to its blocks that name a dataset of the registry.
+DATASET_BLOCKS = {
+    "rsa": lambda entry: [entry],
+    "digits": image_collections,
+    "dissimilarity": lambda entry: [],
+}
 
 
 def raw_paths(study):
@@ -305,8 +354,7 @@ def check_datasets():
     """Stop at a study whose dataset is not in the registry."""
     for name in study_names(config):
         for section, entry in entries_of(config, name).items():
-            collections = [entry] if section == "rsa" else image_collections(entry)
-            for block in collections:
+            for block in DATASET_BLOCKS[section](entry):
                 fetched = block["source"] in ("mirror", "download")
                 if fetched and block["dataset"] not in DATASETS:
                     raise WorkflowError(

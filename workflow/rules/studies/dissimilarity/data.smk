@@ -1,0 +1,160 @@
+# Data of the dissimilarity studies: images, the RDMs of responses to them, and what can be reached.
+#
+# In: a folder of the Algonauts 2023 challenge (simulated ones are written here, to
+# <simulated>/<folder>/), or stimuli and RDMs of the study of `rsa` of the same name.
+# Out: <results>/<study>/images/<subject>.npz (names, rows, images of one size),
+# rdms/fmri_<subject>.h5 (an RDM per ROI and metric), tables/ceilings.csv, tables/extreme_pairs.csv.
+
+
+rule simulate_scenes:
+    """Draw scenes, and simulate responses of the cortex to them, in the layout of the challenge."""
+    output:
+        folder=directory("<simulated>/{folder}"),
+    log:
+        "<logs>/simulated/{folder}_scenes.log",
+    benchmark:
+        "<benchmarks>/simulated/{folder}_scenes.tsv"
+    wildcard_constraints:
+        folder=one_of(scene_simulations()),
+    conda:
+        "../../../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        n_images=lambda wildcards: scene_simulations()[wildcards.folder]["n_images"],
+        null_effect=lambda wildcards: scene_simulations()[wildcards.folder]["null_effect"],
+        seed=config["seed"],
+        code=script_digest("dissimilarity/simulate_scenes.py"),
+    script:
+        "../../../../scripts/dissimilarity/simulate_scenes.py"
+
+
+rule prepare_pair_images:
+    """Choose a subject's images, and bring them to one size."""
+    input:
+        source=challenge_files,
+        rdms=if_from_rsa(fmri_rdms),
+        stimuli=if_from_rsa(stimulus_raw_files),
+    output:
+        images="<results>/{study}/images/{subject}.npz",
+    log:
+        "<logs>/{study}/images/{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/images/{subject}.tsv"
+    wildcard_constraints:
+        study=PAIR_STUDIES,
+        subject=PAIR_SUBJECTS,
+    conda:
+        "../../../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        folder=pair_folder,
+        stimuli=if_from_rsa(stimuli_source),
+        match=if_from_rsa(setting("images", "match")),
+        n_images=pair_setting("n_images"),
+        side=pair_setting("side"),
+        code=script_digest("dissimilarity/prepare_pair_images.py"),
+    script:
+        "../../../../scripts/dissimilarity/prepare_pair_images.py"
+
+
+rule compute_fmri_rdms:
+    """Compute the RDM of a subject's responses in every ROI, by every metric."""
+    input:
+        images="<results>/{study}/images/{subject}.npz",
+        source=challenge_files,
+    output:
+        rdms="<results>/{study}/rdms/fmri_{subject}.h5",
+    log:
+        "<logs>/{study}/rdms/fmri_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/rdms/fmri_{subject}.tsv"
+    wildcard_constraints:
+        study=FOLDER_STUDIES,
+        subject=PAIR_SUBJECTS,
+    conda:
+        "../../../../envs/rsa.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        folder=folder_of_challenge,
+        rois=pair_setting("rois"),
+        metrics=pair_setting("metrics"),
+        code=script_digest("dissimilarity/compute_fmri_rdms.py"),
+    script:
+        "../../../../scripts/dissimilarity/compute_fmri_rdms.py"
+
+
+rule compute_pair_ceilings:
+    """Compute how well the dissimilarities can be predicted at most, where that can be known."""
+    input:
+        rdms=all_fmri_rdms,
+        images=of_pair_subjects("images/{subject}.npz"),
+        truth=truth_folder,
+    output:
+        table=report(
+            "<results>/{study}/tables/ceilings.csv",
+            caption="../../../report/pair_ceilings_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "ceilings"},
+        ),
+    log:
+        "<logs>/{study}/tables/ceilings.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/ceilings.tsv"
+    wildcard_constraints:
+        study=PAIR_STUDIES,
+    conda:
+        "../../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(8),
+        runtime=60,
+    params:
+        subjects=lambda wildcards: pair_subjects(wildcards.study),
+        source=pair_setting("source"),
+        rois=pair_setting("rois"),
+        metrics=pair_setting("metrics"),
+        code=script_digest("dissimilarity/compute_pair_ceilings.py"),
+    script:
+        "../../../../scripts/dissimilarity/compute_pair_ceilings.py"
+
+
+rule find_extreme_pairs:
+    """Find the pairs of images with the most and the least alike responses."""
+    input:
+        rdms=all_fmri_rdms,
+    output:
+        table=report(
+            "<results>/{study}/tables/extreme_pairs.csv",
+            caption="../../../report/extreme_pairs_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "extreme pairs"},
+        ),
+    log:
+        "<logs>/{study}/tables/extreme_pairs.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/extreme_pairs.tsv"
+    wildcard_constraints:
+        study=PAIR_STUDIES,
+    conda:
+        "../../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(8),
+        runtime=10,
+    params:
+        subjects=lambda wildcards: pair_subjects(wildcards.study),
+        rois=pair_setting("rois"),
+        code=script_digest("dissimilarity/find_extreme_pairs.py"),
+    script:
+        "../../../../scripts/dissimilarity/find_extreme_pairs.py"

@@ -1,0 +1,205 @@
+# Functions of section `dissimilarity`: its entries, their settings, and where their data lies.
+
+PAIR_STUDIES = one_of(config["dissimilarity"])
+# Of these, RDMs are computed here; those of the others are the ones of `rsa`.
+FOLDER_STUDIES = one_of(
+    name for name, entry in config["dissimilarity"].items() if entry["source"] != "rsa"
+)
+DISSIMILARITY = [study for study in STUDIES if study in config["dissimilarity"]]
+
+
+def pair_setting(*keys):
+    """Return a params function that gives a key of the wildcards' entry of `dissimilarity`."""
+
+    def value(wildcards):
+        found = config["dissimilarity"][wildcards.study]
+        for key in keys:
+            found = found[key]
+        return found
+
+    return value
+
+
+def pair_subjects(study):
+    """Return the subjects of an entry."""
+    entry = config["dissimilarity"][study]
+    return study_subjects(study, joint=False) if entry["source"] == "rsa" else entry["subjects"]
+
+
+PAIR_SUBJECTS = one_of(
+    subject for study in config["dissimilarity"] for subject in pair_subjects(study)
+)
+PAIR_MODELS = one_of(
+    model for entry in config["dissimilarity"].values() for model in entry["models"]
+)
+PAIR_EMBEDDINGS = one_of(
+    name for entry in config["dissimilarity"].values() for name in entry["embeddings"]
+)
+
+
+def scene_simulations():
+    """Return folder -> parameters of the simulated folders."""
+    return {
+        entry["simulation"]["folder"]: entry["simulation"]
+        for entry in config["dissimilarity"].values()
+        if entry["source"] == "simulated"
+    }
+
+
+def challenge_files(wildcards):
+    """Return the files of a subject's responses and ROIs; a simulated folder is one input."""
+    entry = config["dissimilarity"][wildcards.study]
+    return challenge_paths({**entry, "subjects": [wildcards.subject]})
+
+
+def folder_of_challenge(wildcards):
+    """Return the folder of the wildcards' entry, None where there are RDMs only."""
+    entry = config["dissimilarity"][wildcards.study]
+    return None if entry["source"] == "rsa" else challenge_folder(entry)
+
+
+def fmri_rdms(wildcards):
+    """Return the file with a subject's RDMs of all ROIs."""
+    entry = config["dissimilarity"][wildcards.study]
+    kind = "brain" if entry["source"] == "rsa" else "fmri"
+    return f"<results>/{wildcards.study}/rdms/{kind}_{wildcards.subject}.h5"
+
+
+def all_fmri_rdms(wildcards):
+    """Return the files with the RDMs of all subjects."""
+    entry = config["dissimilarity"][wildcards.study]
+    kind = "brain" if entry["source"] == "rsa" else "fmri"
+    return of_pair_subjects(f"rdms/{kind}_{{subject}}.h5")(wildcards)
+
+
+def of_pair_subjects(path):
+    """Return an input function for a file of every subject of an entry."""
+
+    def files(wildcards):
+        return [
+            f"<results>/{wildcards.study}/{path.format(subject=subject)}"
+            for subject in pair_subjects(wildcards.study)
+        ]
+
+    return files
+
+
+def if_from_rsa(function):
+    """Return a function of wildcards that gives nothing where data is not that of `rsa`."""
+
+    def value(wildcards):
+        from_rsa = config["dissimilarity"][wildcards.study]["source"] == "rsa"
+        return function(wildcards) if from_rsa else []
+
+    return value
+
+
+def pair_models(study):
+    """Return the models of an entry."""
+    return list(config["dissimilarity"][study]["models"])
+
+
+def of_pair_models(path):
+    """Return an input function for a file of every subject and model of an entry."""
+
+    def files(wildcards):
+        return [
+            f"<results>/{wildcards.study}/{path.format(subject=subject, model=model)}"
+            for subject in pair_subjects(wildcards.study)
+            for model in pair_models(wildcards.study)
+        ]
+
+    return files
+
+
+def embeddings_of_model(study, model):
+    """Return the names of the embeddings that a model sees."""
+    entry = config["dissimilarity"][study]
+    return entry["models"][model].get("embeddings", list(entry["embeddings"]))
+
+
+def model_embeddings(wildcards):
+    """Return the files with the embeddings that a model sees."""
+    return [
+        f"<results>/{wildcards.study}/embeddings/{name}_{wildcards.subject}.h5"
+        for name in embeddings_of_model(wildcards.study, wildcards.model)
+    ]
+
+
+def pair_model_block(wildcards):
+    """Return what decides how a model is fitted: its kind, options, variants and controls."""
+    block = pair_setting("models", wildcards.model)(wildcards)
+    return {key: block[key] for key in ("kind", "options", "variants", "shuffled", "training_size")}
+
+
+def kind_digest(wildcards):
+    """Return the digest of the fitting script and of the kind of model, which it imports by name."""
+    kind = pair_setting("models", wildcards.model, "kind")(wildcards)
+    return script_digest("dissimilarity/fit_pair_model.py"), script_digest(
+        f"dissimilarity/models/{kind}.py"
+    )
+
+
+def embedding_block(wildcards):
+    return pair_setting("embeddings", wildcards.embedding)(wildcards)
+
+
+def embedding_files(wildcards):
+    """Return the weights or arrays that an embedding is made of, if they are files."""
+    block = embedding_block(wildcards)
+    weights = block.get("weights")
+    files = [weights] if weights and is_weight_file(weights) else []
+    given = [block[key] for key in ("file", "names") if block.get(key)]
+    return files + [file.format(subject=wildcards.subject) for file in given]
+
+
+def sees_originals(wildcards):
+    """Return whether an embedding is of the images as published, not of the prepared ones."""
+    return embedding_block(wildcards)["kind"] in ("network", "clip")
+
+
+def original_images(wildcards):
+    """Return what an embedding of the published images reads: a folder, or the stimuli of `rsa`."""
+    entry = config["dissimilarity"][wildcards.study]
+    if not sees_originals(wildcards):
+        return []
+    if entry["source"] == "rsa":
+        return stimulus_raw_files(wildcards)
+    return challenge_files(wildcards)
+
+
+def pair_folder(wildcards):
+    """Return the folder of the raw files of an entry, whatever its source."""
+    entry = config["dissimilarity"][wildcards.study]
+    return raw_folder_of(wildcards) if entry["source"] == "rsa" else challenge_folder(entry)
+
+
+def pair_gpus(wildcards):
+    return int(config["dissimilarity"][wildcards.study]["models"][wildcards.model]["gpu"])
+
+
+def truth_folder(wildcards):
+    """Return the folder with the true responses of a simulation, if it is one."""
+    entry = config["dissimilarity"][wildcards.study]
+    return challenge_folder(entry) if entry["source"] == "simulated" else []
+
+
+def pair_targets():
+    """Return the figures and tables of the selected studies."""
+    tables = ("pair_scores", "inflation", "model_ranking", "raw_distances", "extreme_pairs")
+    figures = (
+        *("flow_chart", "architectures", "distributions", "raw_distances", "extreme_pairs"),
+        *("pair_r2", "loss_curves", "model_ranking", "inflation", "subject_rois"),
+    )
+    wanted = []
+    for study in DISSIMILARITY:
+        splits = config["dissimilarity"][study]["splits"]
+        names = [*figures, *(["training_size"] if splits["n_training_images"] else [])]
+        for subject in pair_subjects(study):
+            names += [f"fmri_rdms_{subject}", f"true_predicted_{subject}"]
+        wanted += [f"<results>/{study}/tables/{table}.csv" for table in tables]
+        wanted += [f"<results>/{study}/figures/{figure}.png" for figure in names]
+    return wanted
+
+
+STUDY_TARGETS.append(pair_targets)
