@@ -1,0 +1,280 @@
+"""RDMs of responses, their extreme pairs and ceilings, on a folder written by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from rsatoolbox.data import Dataset
+from rsatoolbox.inference import boot_noise_ceiling
+from rsatoolbox.rdm import RDMs, calc_rdm, load_rdm
+from scipy.spatial.distance import pdist, squareform
+from scipy.stats import linregress, spearmanr
+from sklearn.preprocessing import StandardScaler
+
+from scripts.dissimilarity.algonauts_layout import (
+    images_folder,
+    mapping_file,
+    mask_file,
+    noiseless_file,
+    responses_file,
+)
+from scripts.dissimilarity.brain_rdms import fmri_rdms, rdm_rows
+from scripts.dissimilarity.compute_fmri_rdms import roi_rdms
+from scripts.dissimilarity.compute_pair_ceilings import (
+    NOISELESS,
+    ceilings_of_others,
+    noiseless_ceilings,
+    nsd_image,
+    table_of,
+)
+from scripts.dissimilarity.find_extreme_pairs import find_extreme_pairs
+from workflow.lib.errors import InputError
+from workflow.lib.rdms.store import RDMStore, write_rdms
+
+N, SUBJECT = 40, "subj01"
+METRICS = ["correlation", "euclidean"]
+# Vertices of the left and the right hemisphere, by label.
+LABELS = {"lh": [1] * 30 + [2] * 20 + [0] * 25, "rh": [0] * 10 + [2] * 35 + [1] * 15}
+NAMES = {0: "Unknown", 1: "V1v", 2: "V1d"}
+ROIS = {"V1": ["V1v", "V1d"], "ventral V1": ["V1v"], "all": "all"}
+
+
+@pytest.fixture(scope="module")
+def world():
+    """True and measured responses of both hemispheres, (n_images, n_vertices)."""
+    rng = np.random.default_rng(7)
+    latents = rng.standard_normal((N, 6))
+    truth, measured = {}, {}
+    for hemisphere, labels in LABELS.items():
+        scale = rng.uniform(0.2, 5, len(labels))
+        truth[hemisphere] = np.float32(
+            scale * (latents @ rng.standard_normal((6, len(labels)))) + 3 * scale
+        )
+        noise = 2 * scale * rng.standard_normal((N, len(labels)))
+        measured[hemisphere] = np.float32(truth[hemisphere] + noise)
+    return truth, measured
+
+
+@pytest.fixture(scope="module")
+def folder(world, tmp_path_factory):
+    root = tmp_path_factory.mktemp("challenge")
+
+    def save(file, array):
+        path = root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, array)
+
+    (root / images_folder(SUBJECT)).mkdir(parents=True)
+    for row in range(N):
+        (root / images_folder(SUBJECT) / f"train-{row + 1:04d}_nsd-{row:05d}.png").touch()
+    save(mapping_file(SUBJECT, "prf-visualrois"), NAMES)
+    for kind, file in zip(world, (noiseless_file, responses_file), strict=True):
+        for hemisphere, values in kind.items():
+            save(file(SUBJECT, hemisphere), values)
+    for hemisphere, labels in LABELS.items():
+        save(mask_file(SUBJECT, hemisphere, "prf-visualrois"), np.array(labels))
+    return root
+
+
+def vertices(kind, roi):
+    """Return the responses of an ROI, both hemispheres together."""
+    wanted = {"V1": [1, 2], "ventral V1": [1], "all": [0, 1, 2]}[roi]
+    chosen = [kind[side][:, np.isin(labels, wanted)] for side, labels in LABELS.items()]
+    return np.concatenate(chosen, axis=1).astype(np.float64)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Images that were chosen, not in the order of the files."""
+    return np.random.default_rng(1).permutation(N)[:30]
+
+
+@pytest.fixture(scope="module")
+def rdm_file(folder, rows, tmp_path_factory):
+    path = tmp_path_factory.mktemp("rdms") / "fmri_subj01.h5"
+    write_rdms(
+        path,
+        roi_rdms(folder, SUBJECT, rows, rois=ROIS, metrics=METRICS),
+        names=[f"image {row}" for row in rows],
+        measure=", ".join(METRICS),
+        descriptors={"study": "scenes", "subject": SUBJECT},
+    )
+    return path
+
+
+def test_rdms_are_those_of_standardised_vertices_of_both_hemispheres(world, rows, rdm_file):
+    found = {(roi, metric): vector for roi, metric, vector in fmri_rdms(rdm_file)}
+    assert list(found) == [(roi, metric) for roi in ROIS for metric in METRICS]
+    for (roi, metric), vector in found.items():
+        patterns = StandardScaler().fit_transform(vertices(world[1], roi)[rows])
+        expected = pdist(patterns, metric)
+        np.testing.assert_allclose(vector, expected, rtol=0, atol=2e-6 * expected.max())
+        # What rsatoolbox calls "euclidean" is squared and divided by the number of channels.
+        theirs = calc_rdm(Dataset(patterns), method=metric).dissimilarities[0]
+        if metric == "euclidean":
+            theirs = np.sqrt(theirs * patterns.shape[1])
+        np.testing.assert_allclose(vector, theirs, rtol=0, atol=2e-6 * expected.max())
+
+
+def test_rsatoolbox_opens_the_file(rdm_file, rows):
+    rdms = load_rdm(str(rdm_file))
+    assert rdms.n_rdm == len(ROIS) * len(METRICS)
+    assert list(rdms.rdm_descriptors["metric"]) == METRICS * len(ROIS)
+    assert list(rdms.pattern_descriptors["name"]) == [f"image {row}" for row in rows]
+
+
+def test_an_roi_that_does_not_vary_is_named(folder, rows, tmp_path):
+    for file in folder.rglob("*"):
+        target = tmp_path / file.relative_to(folder)
+        if file.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(file.read_bytes())
+    for hemisphere, labels in LABELS.items():
+        flat = np.random.default_rng(0).standard_normal((N, len(labels))).astype(np.float32)
+        flat[:, np.array(labels) == 1] = 2.5
+        np.save(tmp_path / responses_file(SUBJECT, hemisphere), flat)
+    with pytest.raises(InputError, match="subj01, ventral V1: found none of 45"):
+        list(roi_rdms(tmp_path, SUBJECT, rows, rois=ROIS, metrics=METRICS))
+
+
+def session_file(path, vectors, subject="sub01", names=None):
+    """Write RDMs as the stage of `rsa` does: two sessions and their mean."""
+    n = len(squareform(vectors[0]))
+    labels = [{"roi": "IT", "session": session} for session in ("1", "2", "mean")]
+    write_rdms(
+        path,
+        zip(labels, vectors, strict=True),
+        names=names or [f"image {i}" for i in range(n)],
+        measure="as published",
+        descriptors={"study": "images92", "subject": subject},
+    )
+    return path
+
+
+def test_rdms_of_rsa_are_means_over_sessions_under_the_metric_of_their_study(tmp_path):
+    vectors = np.random.default_rng(0).uniform(0, 2, (3, 45))
+    path = session_file(tmp_path / "brain.h5", vectors)
+    ((roi, metric, vector),) = fmri_rdms(path)
+    assert (roi, metric) == ("IT", "as published")
+    np.testing.assert_allclose(vector, vectors[2], rtol=1e-6)
+
+
+def test_rois_are_kept_by_name(rdm_file):
+    store = RDMStore(rdm_file)
+    assert rdm_rows(store, ["all"]) == {("all", "correlation"): 4, ("all", "euclidean"): 5}
+    with pytest.raises(InputError, match="V1, ventral V1, all, expected hV4"):
+        rdm_rows(store, ["hV4"])
+
+
+def test_extreme_pairs_are_those_of_the_square_matrix(rdm_file):
+    table = find_extreme_pairs([RDMStore(rdm_file)])
+    assert len(table) == len(ROIS) * (3 + 2)
+    for roi, metric, vector in fmri_rdms(rdm_file):
+        rows = table[(table["roi"] == roi) & (table["metric"] == metric)].set_index("which")
+        expected = {"smallest": vector.min(), "largest": vector.max()}
+        if metric == "correlation":
+            expected["closest to 1"] = min(vector, key=lambda value: abs(value - 1))
+        assert rows["value"].to_dict() == expected
+        square, names = squareform(vector), RDMStore(rdm_file).names
+        for _, row in rows.iterrows():
+            assert square[names.index(row["first"]), names.index(row["second"])] == row["value"]
+
+
+def test_extreme_pairs_of_an_rdm_by_hand(tmp_path):
+    #                    0-1  0-2  0-3  1-2  1-3   2-3
+    vector = np.array([0.50, 0.9, 1.9, 0.1, 1.2, 1.05])
+    labels = [{"roi": "V1", "metric": "correlation"}]
+    write_rdms(
+        tmp_path / "rdms.h5",
+        zip(labels, [vector], strict=True),
+        names=list("abcd"),
+        measure="correlation",
+        descriptors={"study": "s", "subject": "subj01"},
+    )
+    table = find_extreme_pairs([RDMStore(tmp_path / "rdms.h5")]).set_index("which")
+    pairs = (table["first"] + table["second"]).to_dict()
+    assert pairs == {"smallest": "bc", "closest to 1": "cd", "largest": "ad"}
+
+
+def test_ceiling_is_how_well_responses_without_noise_tell_the_measured_rdm(
+    world, folder, rows, rdm_file
+):
+    ceilings = noiseless_ceilings(RDMStore(rdm_file), folder, rows, ROIS)
+    table = table_of(ceilings, study="scenes", kind=NOISELESS)
+    assert len(table) == len(ROIS) * len(METRICS) * 3
+    for (roi, metric), group in table.groupby(["roi", "metric"]):
+        truth, measured = (vertices(kind, roi)[rows] for kind in world)
+        scaled = (truth - truth.mean(axis=0)) / measured.std(axis=0)
+        x, y = pdist(scaled, metric), pdist(StandardScaler().fit_transform(measured), metric)
+        line = linregress(x, y)
+        residual = ((y - line.intercept - line.slope * x) ** 2).sum()
+        expected = {
+            "pearson": line.rvalue,
+            "spearman": spearmanr(x, y).statistic,
+            "r2": 1 - residual / ((y - y.mean()) ** 2).sum(),
+        }
+        found = group.set_index("measure")["value"].to_dict()
+        assert found == pytest.approx(expected, abs=1e-5)
+        # Neither without noise, nor without signal.
+        assert 0.3 < expected["spearman"] < 0.98
+    assert set(table["n_images"]) == {len(rows)}
+
+
+def subject_files(folder, names, seed=3):
+    """Write an RDM for each subject, alike but for noise; `names` are the images of each."""
+    rng = np.random.default_rng(seed)
+    seen = sorted({nsd_image(name) for own in names for name in own})
+    points = {image: rng.standard_normal(5) for image in seen}
+    stores, squares = [], []
+    for number, own in enumerate(names):
+        vector = pdist([points[nsd_image(name)] for name in own])
+        vector += rng.uniform(0, 2, vector.size)
+        write_rdms(
+            folder / f"{number}.h5",
+            [({"roi": "V1", "metric": "euclidean"}, vector)],
+            names=own,
+            measure="euclidean",
+            descriptors={"study": "s", "subject": f"subj{number:02d}"},
+        )
+        stores.append(RDMStore(folder / f"{number}.h5"))
+        squares.append(pd.DataFrame(squareform(np.float32(vector)), own, own))
+    return stores, squares
+
+
+def test_ceiling_of_other_subjects_is_that_of_rsatoolbox_over_the_images_of_all(tmp_path):
+    rng = np.random.default_rng(5)
+    shared = [f"train-{i:04d}_nsd-{i:05d}" for i in range(20)]
+    names = [
+        list(rng.permutation([*shared, *(f"train-{i:04d}_nsd-9{s}{i:03d}" for i in range(s, 9))]))
+        for s in range(3)
+    ]
+    # The same image has another place among each subject's training images.
+    names = [
+        [f"train-{place:04d}_{name.split('_')[1]}" for place, name in enumerate(own)]
+        for own in names
+    ]
+    stores, squares = subject_files(tmp_path, names)
+    ceilings = list(ceilings_of_others(stores, [], identity=nsd_image, min_shared=20))
+    of_nsd = [square.rename(nsd_image, axis=0).rename(nsd_image, axis=1) for square in squares]
+    common = [f"{i:05d}" for i in range(20)]
+    vectors = np.stack([squareform(square.loc[common, common]) for square in of_nsd])
+    for name, method in (("pearson", "corr"), ("spearman", "spearman")):
+        lower, upper = boot_noise_ceiling(RDMs(vectors), method=method)
+        found = np.array([getattr(ceiling, name) for *_, ceiling in ceilings])
+        np.testing.assert_allclose(found.mean(axis=0), [lower, upper], atol=1e-6)
+    subjects = [store.descriptors["subject"] for store, *_ in ceilings]
+    assert subjects == ["subj00", "subj01", "subj02"]
+    table = table_of(iter(ceilings), study="s", kind="other subjects")
+    wide = table.pivot_table(index="subject", columns="measure", values="value")
+    np.testing.assert_allclose(wide["r2"], wide["pearson"] ** 2)
+    assert (wide["pearson"] > 0.5).all()
+
+
+def test_without_others_or_common_images_there_is_no_ceiling_and_a_reason(tmp_path):
+    names = [[f"train-{i:04d}_nsd-{i + 10 * s:05d}" for i in range(20)] for s in range(2)]
+    stores, _ = subject_files(tmp_path, names)
+    for chosen, reason in ((stores, "10 images"), (stores[:1], "one subject")):
+        ceilings = ceilings_of_others(chosen, [], identity=nsd_image, min_shared=50)
+        table = table_of(ceilings, study="s", kind="other subjects")
+        assert table["value"].isna().all()
+        assert table["note"].str.contains(reason).all()
+        assert len(table) == 3 * len(chosen)
