@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 CONDA_NAMES = {
     "PIL": "pillow",
     "matplotlib": "matplotlib-base",
+    "open_clip": "open_clip_torch",
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
     "torch": "pytorch",
