@@ -1,0 +1,255 @@
+"""A learned metric: the squared distance of two images' features after a linear map.
+
+Euclidean distances of responses are squared before: if responses were a linear map of features plus
+noise, both sides would then be equal up to a constant, the noise. One minus the correlation is a
+squared distance already, of patterns of length one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import scipy.optimize
+import scipy.sparse
+
+from scripts.dissimilarity.least_squares import (
+    Moments,
+    best_coefficients,
+    training_moments,
+    with_intercept,
+)
+from scripts.dissimilarity.pair_features import image_folds, some_pairs
+from scripts.dissimilarity.pair_models import Items, Training
+from workflow.lib.errors import InputError
+from workflow.lib.inference.reweighting import nonnegative_weights
+from workflow.lib.pairs.sampling import Pairs
+from workflow.lib.pairs.splits import SPLITS
+
+# Of squared weights, where 1 is as much as the mean variance of a squared difference.
+DIAGONAL_PENALTIES = np.concatenate([[0.0], np.logspace(-4, 3, 15)])
+# Of the trace of the metric, where 1 is as much as the variance of the dissimilarities; largest
+# first, since each fit starts from the one before.
+TRACE_PENALTIES = np.logspace(0, -3, 7)
+# Held out to choose by, one of so many folds of images, where there are no validation pairs.
+N_FOLDS = 5
+# Of L-BFGS; nearly all of what can be gained is gained by then.
+MAX_ITERATIONS = 100
+
+
+def _root(squares: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.maximum(squares, 0))
+
+
+# Of the metric of responses: to squared distances, and back.
+LINKS: dict[str, tuple[Callable, Callable]] = {
+    "correlation": (np.asarray, np.asarray),
+    "euclidean": (np.square, _root),
+}
+
+
+@dataclass
+class Model:
+    """d(a, b) = c + |L (a - b)|^2, or the root of it for Euclidean distances.
+
+    Attributes
+    ----------
+    rank : int or None
+        Rows of L. None for a diagonal metric: a weight of zero or more for each feature.
+    max_pairs : int
+        Learned from, random ones if there are more.
+
+    Notes
+    -----
+    Diagonal: non-negative least squares with a penalty on squared weights. Low rank: L-BFGS on the
+    mean squared error plus a penalty on the squared entries of L, which is one on the trace of the
+    metric L'L and leaves it of lower rank than it may have (Srebro, Rennie & Jaakkola 2004, Adv
+    Neural Inf Process Syst 17:1329). It starts from the leading eigenvectors of the covariance of
+    dissimilarities with products of differences, which for normally distributed features of unit
+    variance is in proportion to the metric. Both choose the penalty on the validation pairs;
+    without these, on pairs among held-out training images.
+
+    References
+    ----------
+    Xing, Ng, Jordan & Russell 2002, Adv Neural Inf Process Syst 15:521; Schultz & Joachims 2003,
+    Adv Neural Inf Process Syst 16:41 (diagonal).
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("features",)
+    splits: ClassVar[tuple[str, ...]] = SPLITS
+    symmetric: ClassVar[bool] = True
+
+    rank: int | None = None
+    max_pairs: int = 200_000
+    metric: str = field(init=False, repr=False)
+    intercept: float = field(init=False, repr=False)
+    map: np.ndarray = field(init=False, repr=False)
+
+    def fit(self, training: Training) -> None:
+        """Choose the penalty and learn the metric.
+
+        Raises
+        ------
+        InputError
+            A rank below one.
+        """
+        if self.rank is not None and self.rank < 1:
+            raise InputError(
+                f"mahalanobis: found the rank {self.rank}, expected 1 or more, or none for a "
+                "diagonal metric; correct the model's options"
+            )
+        self.metric = training.metric
+        learn = self._learn_diagonal if self.rank is None else self._learn_low_rank
+        self.intercept, self.map = learn(training, LINKS[training.metric][0])
+
+    def predict(self, items: Items, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Return the dissimilarity of images `first` and `second`, (n,) float64."""
+        places = items.features.astype(np.float64) @ self.map.T
+        squares = np.full(len(first), self.intercept)
+        for axis in places.T:
+            squares += (axis[first] - axis[second]) ** 2
+        return LINKS[self.metric][1](squares)
+
+    def _learn_diagonal(self, training: Training, to_squares: Callable) -> tuple[float, np.ndarray]:
+        moments = training_moments(training, ("squared",), self.max_pairs, to_squares)
+        coefficients, _ = best_coefficients(moments, nonnegative_path, DIAGONAL_PENALTIES)
+        kept = np.flatnonzero(coefficients[1:])
+        axes = np.zeros((kept.size, coefficients.size - 1))
+        axes[np.arange(kept.size), kept] = np.sqrt(coefficients[1:][kept])
+        return float(coefficients[0]), axes
+
+    def _learn_low_rank(self, training: Training, to_squares: Callable) -> tuple[float, np.ndarray]:
+        features = training.items.features.astype(np.float64)
+        first, second, values = some_pairs(training.pairs, self.max_pairs, training)
+        pairs = (first, second, to_squares(values.astype(np.float64)))
+        fit, check = self._choice(training, pairs, to_squares)
+        errors, best = [], None
+        for axes in _low_rank_path(features, fit, self.rank, TRACE_PENALTIES):
+            errors.append(_held_out_error(features, axes, fit, check))
+            if errors[-1] == min(errors):
+                best = axes
+        chosen = TRACE_PENALTIES[: int(np.argmin(errors)) + 1]
+        if fit is not pairs:
+            *_, best = _low_rank_path(features, pairs, self.rank, chosen)
+        return float((pairs[2] - squared_lengths(features @ best.T, pairs)).mean()), best
+
+    def _choice(
+        self, training: Training, pairs: Pairs, to_squares: Callable
+    ) -> tuple[Pairs, Pairs]:
+        """Return the pairs to fit with while the penalty is chosen, and those to choose it by."""
+        if training.validation is not None:
+            checked = some_pairs(training.validation, self.max_pairs, training, "validation")
+            return pairs, (*checked[:2], to_squares(checked[2].astype(np.float64)))
+        held_out = image_folds(training.pairs.images, N_FOLDS, training)[0]
+        n_held_out = sum(np.isin(side, held_out).astype(int) for side in pairs[:2])
+        return tuple(tuple(part[n_held_out == number] for part in pairs) for number in (0, 2))
+
+
+def nonnegative_path(moments: Moments, penalties: np.ndarray) -> np.ndarray:
+    """Return the coefficients of non-negative least squares for each penalty.
+
+    Parameters
+    ----------
+    moments : Moments
+    penalties : float array (n_penalties,)
+        Of the squared weights; in units of the mean variance of a feature.
+
+    Returns
+    -------
+    float64 array (n_penalties, 1 + n_features)
+        Intercept, of any sign, and weights of zero or more.
+    """
+    covariance = moments.covariance
+    gram, products = covariance[:-1, :-1], covariance[:-1, -1]
+    unit = np.diagonal(gram).mean() * np.eye(len(gram))
+    weights = [nonnegative_weights(gram + penalty * unit, products) for penalty in penalties]
+    return with_intercept(moments, np.array(weights))
+
+
+def squared_lengths(places: np.ndarray, pairs: Pairs) -> np.ndarray:
+    """Return the squared distances (n_pairs,) of places (n_images, n_axes) of images."""
+    squares = np.zeros(pairs[2].size)
+    for axis in places.T:
+        squares += (axis[pairs[0]] - axis[pairs[1]]) ** 2
+    return squares
+
+
+def _low_rank_path(features, pairs: Pairs, rank: int, penalties: np.ndarray):
+    """Yield the map (rank, n_features) for each penalty, each fit started from the one before."""
+    problem = LowRank(features, pairs)
+    axes = problem.start(rank)
+    for penalty in penalties:
+        axes = problem.solve(axes, float(penalty))
+        yield axes
+
+
+def _held_out_error(features: np.ndarray, axes: np.ndarray, fit: Pairs, check: Pairs) -> float:
+    places = features @ axes.T
+    intercept = (fit[2] - squared_lengths(places, fit)).mean()
+    return float(((check[2] - intercept - squared_lengths(places, check)) ** 2).sum())
+
+
+class LowRank:
+    """Mean squared error of squared distances under a low-rank metric.
+
+    Parameters
+    ----------
+    features : float64 array (n_images, n_features)
+    pairs : first, second, squared dissimilarity, arrays (n_pairs,)
+
+    Notes
+    -----
+    Pairs enter as a sparse matrix with a row per pair, 1 and -1 in it: differences are taken of
+    the images' `rank` coordinates, never of their features.
+    """
+
+    def __init__(self, features: np.ndarray, pairs: Pairs) -> None:
+        first, second, target = pairs
+        self.images = np.union1d(first, second)
+        self.features = features[self.images]
+        rows, ones = np.arange(target.size), np.ones(target.size)
+        self.differences = scipy.sparse.csr_array(
+            (
+                np.r_[ones, -ones],
+                (np.tile(rows, 2), np.searchsorted(self.images, np.r_[first, second])),
+            ),
+            shape=(target.size, self.images.size),
+        )
+        self.back = self.differences.T.tocsr()
+        self.spread = float(target.std()) or 1.0
+        self.target = (target - target.mean()) / self.spread
+
+    def start(self, rank: int) -> np.ndarray:
+        """Return a map (rank, n_features) to start from."""
+        weighted = self.back @ (self.differences * self.target[:, np.newaxis]).tocsr()
+        covariance = self.features.T @ (weighted @ self.features) / self.target.size
+        values, vectors = np.linalg.eigh(covariance)
+        leading = vectors[:, ::-1][:, :rank].T
+        # Fourth moments of normal differences of variance 2: 8 times the metric. None of the axes
+        # starts at zero, where the gradient is zero too.
+        lengths = np.sqrt(np.maximum(values[::-1][:rank], 1e-3 * abs(values[-1]) + 1e-12) / 8)
+        return lengths[:, np.newaxis] * leading * np.sqrt(self.spread)
+
+    def solve(self, axes: np.ndarray, penalty: float) -> np.ndarray:
+        """Return the map of least error plus penalty times its squared entries, from a start."""
+        found = scipy.optimize.minimize(
+            self.loss,
+            (axes / np.sqrt(self.spread)).ravel(),
+            args=(len(axes), penalty),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": MAX_ITERATIONS, "ftol": 1e-7},
+        )
+        return found.x.reshape(axes.shape) * np.sqrt(self.spread)
+
+    def loss(self, entries: np.ndarray, rank: int, penalty: float) -> tuple[float, np.ndarray]:
+        """Return the penalised error for targets of unit variance, and its gradient."""
+        axes = entries.reshape(rank, -1)
+        differences = self.differences @ (self.features @ axes.T)
+        residuals = np.einsum("ij,ij->i", differences, differences) - self.target
+        residuals -= residuals.mean()
+        n_pairs = self.target.size
+        slopes = self.back @ (residuals[:, np.newaxis] * differences)
+        gradient = 4 / n_pairs * (slopes.T @ self.features) + 2 * penalty * axes
+        loss = residuals @ residuals / n_pairs + penalty * (entries @ entries)
+        return float(loss), gradient.ravel()
