@@ -223,6 +223,12 @@ def needed(items: Items, name: str) -> np.ndarray:
     return value
 
 
+def check_pairs(training: Training) -> None:
+    """Stop where there is nothing to learn from."""
+    if not len(training.pairs):
+        raise InputError("found no training pairs, expected some; give more training images")
+
+
 def some_pairs(pairs: PairSet, training: Training, purpose: str) -> Pairs:
     """Return all pairs, or as many random ones as are enough."""
     if len(pairs) <= ENOUGH_PAIRS:
@@ -335,6 +341,7 @@ def scale_of(training: Training, targets: str, head: str = "linear") -> Scale:
     """
     if targets not in TARGETS:
         raise InputError(f"found the targets {targets!r}, expected one of {', '.join(TARGETS)}")
+    check_pairs(training)
     values = some_pairs(training.pairs, training, "scale")[2].astype(np.float64)
     if head == "sigmoid2":
         return Scale(0.0, 1.0 if training.metric == "correlation" else float(values.mean()))
@@ -392,8 +399,6 @@ class Regression:
         form: str,
         correlation_share: float,
     ) -> None:
-        if not len(training.pairs):
-            raise InputError("found no training pairs, expected some; give more training images")
         self.training, self.inputs, self.scale, self.options = training, inputs, scale, options
         self.form, self.correlation_share = form, correlation_share
         self.validation = (

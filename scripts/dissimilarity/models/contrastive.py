@@ -14,13 +14,13 @@ from scripts.dissimilarity.pair_networks import Encoder
 from scripts.dissimilarity.pair_training import (
     Options,
     Scale,
+    check_pairs,
     initial,
     needed,
     predicted,
     some_pairs,
     train,
 )
-from workflow.lib.errors import InputError
 from workflow.lib.features.devices import choose_device
 from workflow.lib.pairs.sampling import PairSet
 from workflow.lib.pairs.splits import SPLITS
@@ -158,7 +158,7 @@ def info_nce(
     similarity = (codes[anchors] @ codes.T) / temperature
     total = similarity.masked_fill(~known, -torch.inf).logsumexp(dim=1)
     positive = similarity.masked_fill(~near, 0.0).sum(dim=1) / near.sum(dim=1)
-    return (total - positive - known.sum(dim=1).log()).mean()
+    return (total - positive - known.sum(dim=1, dtype=codes.dtype).log()).mean()
 
 
 class Contrast:
@@ -173,8 +173,7 @@ class Contrast:
     """
 
     def __init__(self, training: Training, features: torch.Tensor, options: Model) -> None:
-        if not len(training.pairs):
-            raise InputError("found no training pairs, expected some; give more training images")
+        check_pairs(training)
         self.training, self.features, self.options = training, features, options
         self.neighbours = Neighbours(training.pairs, options.n_neighbours)
         self.validation = self.validation_pairs = None
