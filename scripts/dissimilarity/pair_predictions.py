@@ -1,0 +1,93 @@
+"""Predictions of a subject's pairs by all fits of a model: one HDF5 file.
+
+A group roi/metric/embedding/variant/split per fit ("none" where there is no embedding or variant)
+holds `true` and `predicted`, condensed and NaN where a pair was not tested, and `draws`: its scores
+in resamples of the images, the same for all models of a subject, so that fits can be compared.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from workflow.lib.files import written_whole
+from workflow.lib.pairs.evaluation import MEASURES, Tested
+from workflow.lib.rdms.vectors import condensed_index
+
+GROUP = ("roi", "metric", "embedding", "variant", "split")
+NONE = "none"
+
+
+def group_name(labels: Mapping[str, str]) -> str:
+    """Return the group of a fit."""
+    return "/".join(labels[name] or NONE for name in GROUP)
+
+
+class PredictionFile:
+    """A file that is being written, see `prediction_file`."""
+
+    def __init__(self, file: h5py.File, names: Sequence[str]) -> None:
+        self.file, self.n_images = file, len(names)
+        file.attrs["measures"] = MEASURES
+        # A dataset: thousands of names are too large for an attribute.
+        file["names"] = np.array([name.encode() for name in names])
+
+    def add(
+        self,
+        labels: Mapping[str, str],
+        values: np.ndarray,
+        tests: Sequence[Tested],
+        draws: np.ndarray,
+    ) -> None:
+        """Write the predictions of a fit, float32.
+
+        Parameters
+        ----------
+        labels : mapping with a str for each of `GROUP`
+        values : float array (n_pairs,)
+            The RDM of all images; all fits to one ROI and metric share it.
+        tests : sequence of Tested, of every fold
+        draws : float64 array (n_resamples, n_measures)
+        """
+        shared = f"{labels['roi']}/{labels['metric']}/true"
+        if shared not in self.file:
+            self.file[shared] = values.astype(np.float32)
+        group = self.file.create_group(group_name(labels))
+        group["true"] = self.file[shared]
+        group.create_dataset("predicted", data=_condensed(tests, self.n_images), compression="lzf")
+        group["draws"] = draws
+
+
+@contextlib.contextmanager
+def prediction_file(path: str | Path, names: Sequence[str]) -> Iterator[PredictionFile]:
+    """Give a file to add predictions to; it is there once the block ends well.
+
+    Parameters
+    ----------
+    path : str or Path
+    names : sequence of n_images str
+    """
+    with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
+        yield PredictionFile(file, names)
+
+
+def read_draws(path: str | Path, labels: Mapping[str, str]) -> np.ndarray | None:
+    """Return the draws of a fit, (n_resamples, n_measures); None where it is not in the file."""
+    with h5py.File(path, "r") as file:
+        group = group_name(labels)
+        return file[group]["draws"][()] if group in file else None
+
+
+def _condensed(tests: Sequence[Tested], n_images: int) -> np.ndarray:
+    """Return predictions by condensed pairs, the mean of those of a pair that two folds test."""
+    n_pairs = n_images * (n_images - 1) // 2
+    sums, times = np.zeros(n_pairs), np.zeros(n_pairs, np.uint8)
+    for test in tests:
+        # Within a fold no pair is tested twice.
+        index = condensed_index(test.first, test.second, n_images)
+        sums[index] += test.predicted
+        times[index] += 1
+    with np.errstate(invalid="ignore"):
+        return (sums / np.where(times, times, np.nan)).astype(np.float32)
