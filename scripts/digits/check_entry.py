@@ -12,7 +12,7 @@ from scripts.digits.codes import code_rdms
 from scripts.digits.image_sets import ImageSet
 from scripts.digits.prepare_images import prepare_images
 from scripts.digits.trained import IMAGENET_MEAN, IMAGENET_STD, Scaling
-from scripts.digits.vgg import SIZES, VGG, load_convolutions
+from scripts.digits.vgg import PRETRAINED, SIZES, VGG, load_convolutions
 from workflow.lib.acquire.datasets import Dataset, size_text
 from workflow.lib.check.files import (
     NeededFile,
@@ -109,9 +109,9 @@ def _images_text(entry: Mapping) -> str:
 def _check_weights(entry: Mapping, datasets: Mapping[str, Dataset], mirror: str | None) -> None:
     """Fit the weights that training starts from into the network, or others of their shapes."""
     size, weights = entry["network"]["size"], entry["network"]["weights"]
-    path = find_own_weights("vgg16", weights, size, datasets, mirror)
+    path = find_own_weights(PRETRAINED, weights, size, datasets, mirror)
     if weights != "untrained":
-        pretrained, _ = load_network("vgg16", path or "untrained")
+        pretrained, _ = load_network(PRETRAINED, path or "untrained")
         network = VGG(SIZES[size], len(all_categories(entry)))
         load_convolutions(network, pretrained.state_dict(), f"weights {weights}")
 

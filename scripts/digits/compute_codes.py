@@ -4,10 +4,9 @@ snakemake --cores 1 results/demo/digits/features/rdms/model_codes.h5
 """
 
 from scripts.digits.codes import code_rdms
+from scripts.digits.model_names import CODE_MODEL
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import write_rdms
-
-MODEL = "codes"
 
 if __name__ == "__main__":
     with script_job(snakemake):
@@ -19,5 +18,5 @@ if __name__ == "__main__":
             names=[category for members in params.categories.values() for category in members],
             groups=[kind for kind, members in params.categories.items() for _ in members],
             measure="0 alike, 1 told apart",
-            descriptors={"study": snakemake.wildcards.study, "model": MODEL},
+            descriptors={"study": snakemake.wildcards.study, "model": CODE_MODEL},
         )

@@ -14,14 +14,13 @@ from scripts.digits.category_rdms import category_rdm
 from scripts.digits.codes import kinds_of
 from scripts.digits.image_sets import ImageSet, read_images
 from scripts.digits.layer_features import layer_features
+from scripts.digits.model_names import NETWORK_MODEL
 from scripts.digits.trained import Trained, read_trained
 from workflow.lib.errors import InputError
 from workflow.lib.features.devices import choose_device
 from workflow.lib.features.extraction import feature_gram
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import write_rdms
-
-MODEL = "vgg"
 
 
 def layer_rdms(
@@ -106,7 +105,7 @@ if __name__ == "__main__":
             measure=params.metric,
             descriptors={
                 "study": snakemake.wildcards.study,
-                "model": MODEL,
+                "model": NETWORK_MODEL,
                 "images": params.part,
                 "n_images": str(len(images)),
             },

@@ -15,6 +15,7 @@ import torch
 
 from scripts.digits.image_sets import ImageSet, read_images
 from scripts.digits.layer_features import layer_features
+from scripts.digits.model_names import NETWORK_MODEL
 from scripts.digits.trained import Trained, read_trained
 from workflow.lib.errors import InputError
 from workflow.lib.features.devices import choose_device
@@ -80,7 +81,9 @@ if __name__ == "__main__":
         trained = read_trained(Path(snakemake.input.network))
         images = read_images(Path(snakemake.input.images))
         items = items_of(images, trained.categories)
-        with gram_writer(snakemake.output.grams, names=list(items["name"]), model="vgg") as write:
+        with gram_writer(
+            snakemake.output.grams, names=list(items["name"]), model=NETWORK_MODEL
+        ) as write:
             extract_layer_grams(
                 trained, images, write, device=choose_device(snakemake.resources.get("gpu", 0))
             )

@@ -10,7 +10,6 @@ have changed places: nothing there has to do with a layer or a code.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 import scipy.ndimage
 
+from scripts.digits.planted import REGIONS, SUBJECTS
 from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
 from workflow.lib.jobs import script_job
@@ -26,34 +26,7 @@ from workflow.lib.rdms.vectors import n_conditions, to_square
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
 
-SUBJECTS = tuple(f"{number:02d}" for number in range(1, 9))
 NULL = "none"
-
-
-@dataclass(frozen=True)
-class Region:
-    """A ball of voxels and what is planted there.
-
-    Attributes
-    ----------
-    centre : voxel indices x, y, z
-    model, layer : str
-        Model, and its layer or code.
-    """
-
-    centre: tuple[int, int, int]
-    model: str
-    layer: str
-
-
-REGIONS = {
-    "early": Region((10, 4, 8), "vgg", "conv1_2"),
-    "middle": Region((4, 11, 6), "vgg", "conv4_2"),
-    "late": Region((15, 11, 6), "vgg", "fc8"),
-    "versus": Region((10, 19, 8), "codes", "Versus"),
-    "animacy": Region((10, 12, 13), "codes", "Animacy"),
-}
-
 # Voxels of 3 mm; x runs to the left, as scanners have it.
 GRID = (20, 24, 18)
 AFFINE = np.diag([-3.0, 3.0, 3.0, 1.0])

@@ -20,16 +20,13 @@ from scripts.digits.trained import (
     scaling_of,
     write_trained,
 )
-from scripts.digits.vgg import VGG, build_vgg, load_convolutions
+from scripts.digits.vgg import PRETRAINED, VGG, build_vgg, load_convolutions
 from workflow.lib.errors import InputError
 from workflow.lib.features.devices import choose_device
 from workflow.lib.features.networks import load_network
 from workflow.lib.jobs import script_job
 from workflow.lib.tables import write_table
 from workflow.lib.training.loop import fit
-
-# The size of which there are trained weights, under torchvision's name for it.
-PRETRAINED = "vgg16"
 
 
 def initial_network(settings: Settings, images: np.ndarray, seed: int) -> tuple[VGG, Scaling]:

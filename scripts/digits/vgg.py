@@ -48,9 +48,10 @@ class Size:
     hidden: int
 
 
+# The published size, of which there are trained weights, under torchvision's name for it.
+PRETRAINED = "vgg16"
 SIZES = {
-    # As published.
-    "vgg16": Size(image=224, widths=(64, 128, 256, 512, 512), hidden=1024),
+    PRETRAINED: Size(image=224, widths=(64, 128, 256, 512, 512), hidden=1024),
     # Trains within a minute on two cores.
     "vgg_small": Size(image=32, widths=(16, 24, 32, 48, 64), hidden=128),
 }
@@ -165,7 +166,7 @@ def torchvision_numbers(depths: Sequence[int]) -> list[int]:
 
 
 def _print_layers() -> None:
-    network = VGG(SIZES["vgg16"], n_classes=16)
+    network = VGG(SIZES[PRETRAINED], n_classes=16)
     for layer in ANALYSED_LAYERS:
         module = network.layers.get_submodule(layer)
         print(f"{layer}\t{sum(p.numel() for p in module.parameters()):,}")

@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import scipy.stats
+import yaml
 from scipy.spatial.distance import pdist, squareform
 
 from scripts.digits import simulate_digit_subjects
 from scripts.digits.check_map_recovery import check_map_recovery, within_reach
+from scripts.digits.model_names import CODE_MODEL, NETWORK_MODEL
+from scripts.digits.planted import REGIONS, SUBJECTS
 from scripts.digits.simulate_digit_subjects import (
     AFFINE,
     GRID,
     N_RUNS,
     RADIUS,
-    REGIONS,
-    SUBJECTS,
     brain_mask,
     planted_moments,
     region_masks,
@@ -38,6 +39,7 @@ from workflow.lib.searchlight.statistics import (
     map_sign_flip_test,
 )
 
+ROOT = Path(__file__).parents[2]
 CATEGORIES = [
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
     *("bed", "bird", "cat", "dog", "house", "tree"),
@@ -185,6 +187,15 @@ def test_a_layer_that_the_network_lacks_is_named(stores, tmp_path):
     message = "model_vgg.h5: found conv1_2, expected 'conv4_2' among them for the planted region"
     with pytest.raises(InputError, match=message):
         planted_moments([RDMStore(tmp_path / "model_vgg.h5"), stores[1]])
+
+
+def test_the_config_reads_the_regions_and_models_that_are_planted():
+    study = yaml.safe_load((ROOT / "config/config.yaml").read_text())["rsa"]["digits"]
+    assert study["brain"]["rois"]["names"] == {name: f"region_{name}.nii.gz" for name in REGIONS}
+    assert tuple(study["brain"]["subjects"]["names"]) == SUBJECTS
+    made = {name: model["layers"] for name, model in study["models"].items() if model.get("made")}
+    assert list(made) == [NETWORK_MODEL, CODE_MODEL]
+    assert all(region.layer in made[region.model] for region in REGIONS.values())
 
 
 # Files.

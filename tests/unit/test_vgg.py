@@ -2,15 +2,19 @@
 
 import pytest
 import torch
+import yaml
 
 from scripts.digits.vgg import (
     ANALYSED_LAYERS,
+    PRETRAINED,
     SIZES,
     VGG,
     build_vgg,
     load_convolutions,
     node_of,
 )
+from workflow.lib.config.digits import LAYERS
+from workflow.lib.config.schema import SCHEMAS
 from workflow.lib.errors import InputError
 from workflow.lib.features.networks import load_network
 
@@ -25,6 +29,21 @@ def test_published_size_has_fifteen_layers_and_the_counted_parameters(published)
     assert len(ANALYSED_LAYERS) == 15
     counted = sum(p.numel() for p in published.parameters())
     assert counted == 14_714_688 + (512 * 7 * 7 + 1) * 1024 + (1024 + 1) * 16
+
+
+def test_the_config_knows_these_layers_and_sizes():
+    """The config's part names them again, which must not import the network."""
+    schema = yaml.safe_load((SCHEMAS / "studies/digits.schema.yaml").read_text())
+    assert LAYERS == ANALYSED_LAYERS
+    assert sizes_in(schema) == set(SIZES)
+
+
+def sizes_in(schema):
+    """Return the choices of the only enumeration that names a network of ours."""
+    if isinstance(schema, dict):
+        own = set(schema.get("enum", [])) if PRETRAINED in schema.get("enum", []) else set()
+        return own.union(*(sizes_in(part) for part in schema.values()))
+    return set()
 
 
 def test_convolutions_of_torchvision_give_its_features(published):

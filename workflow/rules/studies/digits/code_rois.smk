@@ -72,7 +72,7 @@ rule plot_code_rois:
         runtime=10,
     params:
         caption=caption_of,
-        layers="vgg",
+        layers=NETWORK_MODEL,
         alpha=setting("searchlight", "alpha"),
         share=digits_setting("code_rois", "share"),
         title=setting("title"),

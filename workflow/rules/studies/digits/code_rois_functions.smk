@@ -2,12 +2,14 @@
 
 from snakemake.iocontainers import Wildcards
 
+from scripts.digits.model_names import CODE_MODEL, NETWORK_MODEL
+
 # Studies whose brains are compared, sphere by sphere, with the layers and the codes made here.
 CODE_ROI_BRAINS = [
     study
     for study in config["digits"]
     if "searchlight" in config["rsa"].get(study, {})
-    and {"vgg", "codes"} <= set(config["rsa"][study]["models"])
+    and {NETWORK_MODEL, CODE_MODEL} <= set(config["rsa"][study]["models"])
 ]
 CODE_ROI_STUDIES = one_of(CODE_ROI_BRAINS)
 

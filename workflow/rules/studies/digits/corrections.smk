@@ -59,8 +59,8 @@ rule measure_group_null:
         mem_mb=size_mb(20, at_least=2000),
         runtime=60,
     params:
-        codes="codes",
-        layers="vgg",
+        codes=CODE_MODEL,
+        layers=NETWORK_MODEL,
         alpha=setting("searchlight", "alpha"),
         seed=config["seed"],
         code=script_digest("digits/measure_group_null.py"),

@@ -9,8 +9,8 @@ def coloured_categories(wildcards):
 
 def validation_rdms(wildcards):
     """Return the layer RDMs of validation images, which are compared where there are no stimuli."""
-    name = "model_vgg" if compared_part(wildcards) == "validation" else "validation_vgg"
-    return f"<results>/{wildcards.study}/features/rdms/{name}.h5"
+    part = "model" if compared_part(wildcards) == "validation" else "validation"
+    return f"<results>/{wildcards.study}/features/rdms/{part}_{NETWORK_MODEL}.h5"
 
 
 def of_code_rois(path):
@@ -27,7 +27,7 @@ def assignment_table(wildcards):
     """Return how surely voxels are assigned a layer, of the group or of the only subject."""
     several = len(study_subjects(wildcards.study, joint=False)) > 1
     subject = GROUP if several else study_subjects(wildcards.study)[0]
-    return f"<results>/{wildcards.study}/tables/assignment_{subject}_vgg.csv"
+    return f"<results>/{wildcards.study}/tables/assignment_{subject}_{NETWORK_MODEL}.csv"
 
 
 def correction_targets():

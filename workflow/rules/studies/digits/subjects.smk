@@ -13,11 +13,8 @@ rule simulate_digit_subjects:
     input:
         models=planted_models,
     output:
-        expand("<simulated>/{{folder}}/sub-{number:02d}_betas.nii.gz", number=range(1, 9)),
-        expand(
-            "<simulated>/{{folder}}/region_{region}.nii.gz",
-            region=["early", "middle", "late", "versus", "animacy"],
-        ),
+        expand("<simulated>/{{folder}}/sub-{subject}_betas.nii.gz", subject=PLANTED_SUBJECTS),
+        expand("<simulated>/{{folder}}/region_{region}.nii.gz", region=PLANTED_REGIONS),
         "<simulated>/{folder}/observations.csv",
         mask="<simulated>/{folder}/mask.nii.gz",
         regions="<simulated>/{folder}/truth.nii.gz",
@@ -72,7 +69,7 @@ rule check_map_recovery:
         mem_mb=1500,
         runtime=10,
     params:
-        layer_groups=lambda wildcards: {"vgg": digits_setting("layer_groups")(wildcards)},
+        layer_groups=planted_layer_groups,
         radius=setting("searchlight", "radius"),
         unit=setting("searchlight", "unit"),
         code=script_digest("digits/check_map_recovery.py"),

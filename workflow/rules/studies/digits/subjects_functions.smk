@@ -1,5 +1,9 @@
 # Functions of the simulated subjects: what is planted in them, and where it is looked for.
 
+from scripts.digits.model_names import CODE_MODEL, NETWORK_MODEL
+from scripts.digits.planted import REGIONS as PLANTED_REGIONS
+from scripts.digits.planted import SUBJECTS as PLANTED_SUBJECTS
+
 # Studies whose brains the simulator of this section makes.
 SIMULATED_SUBJECTS = [
     name
@@ -11,7 +15,7 @@ WITH_PLANTED_REGIONS = one_of(
 )
 
 LAYER_GROUPS.update(
-    {(name, "vgg"): entry["layer_groups"] for name, entry in config["digits"].items()}
+    {(name, NETWORK_MODEL): entry["layer_groups"] for name, entry in config["digits"].items()}
 )
 
 
@@ -23,7 +27,9 @@ def planted_models(wildcards):
         if config["rsa"][name]["simulation"]["folder"] == wildcards.folder
         and name in config["digits"]
     )
-    return [f"<results>/{study}/features/rdms/model_{model}.h5" for model in ("vgg", "codes")]
+    return [
+        f"<results>/{study}/features/rdms/model_{model}.h5" for model in (NETWORK_MODEL, CODE_MODEL)
+    ]
 
 
 def planted_file(name):
@@ -33,6 +39,11 @@ def planted_file(name):
         return f"<simulated>/{config['rsa'][wildcards.study]['simulation']['folder']}/{name}"
 
     return file
+
+
+def planted_layer_groups(wildcards):
+    """Return model -> the groups of its layers, of the only model that has groups."""
+    return {NETWORK_MODEL: digits_setting("layer_groups")(wildcards)}
 
 
 def recovery_targets():
