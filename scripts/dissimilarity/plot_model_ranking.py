@@ -1,0 +1,203 @@
+"""Draw all models from the best to the worst, with intervals, beside the ceiling."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from scripts.dissimilarity.pair_figures import (
+    FLOOR,
+    MEASURES,
+    METRICS,
+    NAMING,
+    NOT_APPLICABLE,
+    REPORTED,
+    SPLITS,
+    called,
+    chosen,
+    floor_note,
+    floored,
+    fully_trained,
+    in_order,
+    measured,
+    read_scores,
+    size_note,
+    subjects_note,
+)
+from workflow.lib.jobs import script_job
+from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
+from workflow.lib.tables import read_table
+
+ROW = 0.17
+FEWEST = 3
+CEILING_COLOUR = "#d55e00"
+MARK, BEATEN_BY_NONE = "#0173b2", "0.55"
+
+
+def plot_model_ranking(
+    ranking: pd.DataFrame,
+    scores: pd.DataFrame,
+    ceilings: pd.DataFrame,
+    *,
+    roi: str,
+    split: str,
+    measure: str,
+    title: str,
+    simulated: bool,
+) -> tuple[plt.Figure, str]:
+    """Draw a panel per metric, a row per fit, and return the figure and its caption.
+
+    Parameters
+    ----------
+    ranking : DataFrame, `model_ranking.csv`
+        Mean over subjects of every fit, `value` with `low` and `high`.
+    scores : DataFrame, `pair_scores.csv`
+    ceilings : DataFrame, `ceilings.csv`; may have no rows
+    roi : region of the responses
+    split : key of `SPLITS`
+    measure : key of `MEASURES`
+    title : name of the study
+    simulated : whether the data is simulated
+    """
+    place = {"roi": roi, "split": split, "measure": measure}
+    means, rows = chosen(ranking, **place), fully_trained(chosen(scores, **place))
+    tops = chosen(ceilings, roi=roi, measure=measure)
+    metrics = in_order(rows["metric"], METRICS)
+    fits = _order(means, rows)
+    use_style()
+    figure, axes = plt.subplots(
+        1,
+        max(1, len(metrics)),
+        figsize=(PAGE_WIDTH, ROW * max(len(fits), FEWEST) + 1.2),
+        squeeze=False,
+        sharey=True,
+        sharex=True,
+        layout="constrained",
+    )
+    for axis, metric in zip(axes.flat, metrics, strict=False):
+        axis.axvline(0, color="black", lw=0.6)
+        for row, fit in enumerate(fits):
+            _draw_fit(axis, row, *(chosen(part, metric=metric, **fit) for part in (means, rows)))
+        _draw_ceiling(axis, chosen(tops, metric=metric))
+        axis.set_title(METRICS.get(metric, metric))
+        axis.set_xlabel(MEASURES[measure])
+    axes[0, 0].set_yticks(np.arange(len(fits)), [called(fit) for fit in fits], fontsize=6.8)
+    axes[0, 0].set_ylim(len(fits) - 0.4, -0.6)
+    figure.suptitle(
+        f"{titled(title, simulated=simulated)}: models of pairs, {roi}, "
+        f"{SPLITS.get(split, split)}, {subjects_note(rows)}"
+    )
+    return figure, _caption(means, rows, tops, place, simulated)
+
+
+def _order(means: pd.DataFrame, rows: pd.DataFrame) -> list[dict[str, str]]:
+    """Return the fits, best first in the mean over metrics; those not applicable last."""
+    values = means.groupby(list(NAMING), sort=False)["value"].mean()
+    everything = rows.groupby(list(NAMING), sort=False)["value"].size().index
+    ordered = values.reindex(everything).sort_values(
+        ascending=False, na_position="last", kind="stable"
+    )
+    return [dict(zip(NAMING, fit, strict=True)) for fit in ordered.index]
+
+
+def _draw_fit(axis: plt.Axes, row: int, means: pd.DataFrame, subjects: pd.DataFrame) -> None:
+    if means["value"].isna().all():
+        axis.text(0.01, row, f" {NOT_APPLICABLE}", va="center", fontsize=6.3, color="0.4")
+        return
+    mean = means.iloc[0]
+    colour = MARK if mean["low"] > 0 else BEATEN_BY_NONE
+    axis.hlines(row, *floored([mean["low"], mean["high"]]), color=colour, lw=1.4)
+    axis.plot(
+        floored([mean["value"]]),
+        [row],
+        marker="<" if mean["value"] < FLOOR else "o",
+        color=colour,
+        ms=4.5,
+    )
+    if len(subjects) > 1:
+        x = floored(subjects["value"])
+        axis.plot(x, np.full(len(x), row), "|", color="0.2", ms=5, mew=0.7)
+
+
+def _draw_ceiling(axis: plt.Axes, tops: pd.DataFrame) -> None:
+    for number, (kind, of_kind) in enumerate(tops.groupby("kind", sort=False)):
+        value = of_kind["value"].mean()
+        if np.isnan(value):
+            continue
+        axis.axvline(value, color=CEILING_COLOUR, lw=1.2, ls=("--", ":")[number % 2])
+        axis.annotate(
+            f"ceiling, {kind}",
+            (value, 0.02 + 0.5 * number),
+            xycoords=("data", "axes fraction"),
+            xytext=(-2, 0),
+            textcoords="offset points",
+            rotation=90,
+            ha="right",
+            va="bottom",
+            fontsize=6,
+            color=CEILING_COLOUR,
+        )
+
+
+def _caption(
+    means: pd.DataFrame,
+    rows: pd.DataFrame,
+    tops: pd.DataFrame,
+    place: dict[str, str],
+    simulated: bool,
+) -> str:
+    several = rows["subject"].nunique() > 1
+    whose = "Circles: means over subjects, dashes: subjects" if several else "Circles: this subject"
+    found = [
+        _best(chosen(means, metric=metric), chosen(tops, metric=metric), metric)
+        for metric in in_order(means["metric"], METRICS)
+    ]
+    measure = place["measure"]
+    n_absent = int(means["value"].isna().groupby([means[name] for name in NAMING]).all().sum())
+    absent = f" {n_absent} fit(s) are not applicable." if n_absent else ""
+    reported = "" if simulated else f" {REPORTED['siamese']} {REPORTED['best']}"
+    return (
+        f"{measured(measure)} of every model and embedding, "
+        f"{SPLITS.get(place['split'], place['split'])}, for dissimilarities of {place['roi']}; "
+        f"{size_note(rows)}. {whose}; lines: 95 % intervals. Grey: the interval reaches zero. "
+        f"{' '.join(found)}{_ceiling_note(tops)}{absent}{floor_note(rows['value'])}{reported}"
+    )
+
+
+def _best(means: pd.DataFrame, tops: pd.DataFrame, metric: str) -> str:
+    """Return which fit is the best of a metric, and which share of each ceiling it reaches."""
+    known = means[means["value"].notna()]
+    if known.empty:
+        return f"{metric}: no model was applicable."
+    best = known.loc[known["value"].idxmax()]
+    shares = [
+        f", {best['value'] / value:.0%} of the ceiling ({kind}, {value:.3f})"
+        for kind, value in tops.groupby("kind", sort=False)["value"].mean().items()
+        if value > 0
+    ]
+    return (
+        f"{metric}: best of {len(known)}, and so optimistic, {called(best)} with "
+        f"{best['value']:.3f} ({best['low']:.3f} to {best['high']:.3f}){''.join(shares)}."
+    )
+
+
+def _ceiling_note(tops: pd.DataFrame) -> str:
+    if not tops["value"].notna().any():
+        return " No ceiling: there are neither repeats nor other subjects with the same images."
+    kinds = ", ".join(tops["kind"].unique())
+    return f" Orange: ceilings in the mean over subjects, of all pairs ({kinds})."
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        params = snakemake.params
+        figure, caption = plot_model_ranking(
+            read_scores(snakemake.input.ranking),
+            read_scores(snakemake.input.table),
+            read_table(snakemake.input.ceilings),
+            roi=params.roi,
+            split=params.split,
+            measure=params.measure,
+            title=params.title,
+            simulated=params.simulated,
+        )
+        write_figure(snakemake, figure, caption)

@@ -1,0 +1,151 @@
+"""Draw a network's score against its number of hidden layers: embedding x metric x split."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from scripts.dissimilarity.pair_figures import (
+    MEASURES,
+    METRICS,
+    REPORTED,
+    SPLITS,
+    chosen,
+    draw_off_scale,
+    drawn_values,
+    floor_note,
+    floored,
+    fully_trained,
+    in_order,
+    looks,
+    measured,
+    read_scores,
+    say_not_applicable,
+    set_floor,
+    size_note,
+    span,
+    spread_note,
+    subjects_note,
+)
+from workflow.lib.jobs import script_job
+from workflow.lib.plotting import PAGE_WIDTH, legend_below, titled, use_style, write_figure
+
+# Half of the width over which embeddings of one number of layers stand beside one another.
+BESIDE = 0.12
+
+
+def plot_pair_r2(
+    table: pd.DataFrame,
+    *,
+    model: str,
+    roi: str,
+    hidden: Mapping[str, int],
+    measure: str,
+    title: str,
+    simulated: bool,
+) -> tuple[plt.Figure, str]:
+    """Draw a row of panels per metric and a column per split, a line per embedding.
+
+    Parameters
+    ----------
+    table : DataFrame, `pair_scores.csv`
+    model : name of the network in the config
+    roi : region of the responses
+    hidden : variant of the model -> number of its hidden layers
+    measure : key of `MEASURES`
+    title : name of the study
+    simulated : whether the data is simulated
+    """
+    rows = fully_trained(chosen(table, model=model, roi=roi, measure=measure))
+    rows = rows[rows["variant"].isin(list(hidden))]
+    rows = rows.assign(hidden=rows["variant"].map(dict(hidden)))
+    metrics, splits = in_order(rows["metric"], METRICS), in_order(rows["split"], SPLITS)
+    styles = looks(list(dict.fromkeys(rows["embedding"])))
+    use_style()
+    figure, axes = plt.subplots(
+        max(1, len(metrics)),
+        max(1, len(splits)),
+        figsize=(PAGE_WIDTH, 1.75 * max(1, len(metrics)) + 1.0),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis, split in zip(axes[0], splits, strict=False):
+        axis.set_title(SPLITS.get(split, split))
+    for row, metric in zip(axes, metrics, strict=False):
+        for axis, split in zip(row, splits, strict=False):
+            _draw(axis, chosen(rows, metric=metric, split=split), styles)
+        row[0].set_ylabel(f"{MEASURES[measure]}, {METRICS.get(metric, metric)}")
+    for axis in axes[-1]:
+        axis.set_xlabel("hidden layers")
+        axis.set_xticks(sorted(set(hidden.values())))
+    if rows["value"].notna().any():
+        set_floor(axes[0, 0], drawn_values(rows))
+        legend_below(figure, axes[0, 0], len(styles))
+    else:
+        say_not_applicable(axes[0, 0], _reason(rows))
+    figure.suptitle(
+        f"{titled(title, simulated=simulated)}: {model}, {roi}, "
+        f"{subjects_note(rows) if len(rows) else 'no fit'}"
+    )
+    return figure, _caption(rows, model, roi, measure, simulated)
+
+
+def _draw(axis: plt.Axes, rows: pd.DataFrame, styles: Mapping[str, dict]) -> None:
+    axis.axhline(0, color="black", lw=0.6)
+    shifts = np.linspace(-BESIDE, BESIDE, len(styles)) if len(styles) > 1 else [0.0]
+    for shift, (embedding, style) in zip(shifts, styles.items(), strict=True):
+        of_one = chosen(rows, embedding=embedding).sort_values("hidden")
+        means = of_one.groupby("hidden")["value"].mean()
+        axis.plot(means.index + shift, floored(means), label=embedding or "images", ms=4.5, **style)
+        draw_off_scale(axis, means.index + shift, means, style["color"])
+        if rows["subject"].nunique() > 1:
+            axis.plot(
+                of_one["hidden"] + shift, floored(of_one["value"]), ls="", ms=2, alpha=0.6, **style
+            )
+        else:
+            limits = floored(of_one["low"]), floored(of_one["high"])
+            axis.vlines(of_one["hidden"] + shift, *limits, color=style["color"], lw=0.9)
+
+
+def _reason(rows: pd.DataFrame) -> str:
+    reasons = rows["reason"] if "reason" in rows else pd.Series(dtype=str)
+    return next((reason for reason in reasons if reason), "no such fit")
+
+
+def _caption(rows: pd.DataFrame, model: str, roi: str, measure: str, simulated: bool) -> str:
+    if rows["value"].isna().all():
+        return f"{model} was not applicable to {roi}: {_reason(rows)}."
+    best = rows[rows["split"] == "clean"].groupby(["metric", "embedding", "hidden"])["value"].mean()
+    said = ""
+    if best.notna().any():
+        metric, embedding, hidden = best.idxmax()
+        said = (
+            f" Best on the clean split: {best.max():.3f} ({metric}, {embedding}, "
+            f"{hidden} hidden layers; the best of {best.count()}, and so optimistic)."
+        )
+    reported = "" if simulated else f" {REPORTED['best']}"
+    return (
+        f"{measured(measure)} of {model} in {span(rows['n_folds'])} folds, against its number of "
+        f"hidden layers, for dissimilarities of {roi}; {size_note(rows)}. "
+        f"{spread_note(rows)} Zero is what the mean of the test pairs scores. The "
+        "leaked split has met every image of its test pairs in training pairs."
+        f"{floor_note(rows['value'])}{said}{reported}"
+    )
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        params = snakemake.params
+        figure, caption = plot_pair_r2(
+            read_scores(snakemake.input.table),
+            model=params.model,
+            roi=params.roi,
+            hidden=params.hidden,
+            measure=params.measure,
+            title=params.title,
+            simulated=params.simulated,
+        )
+        write_figure(snakemake, figure, caption)

@@ -1,0 +1,129 @@
+"""Draw the score of models against the number of images that they were trained on."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from scripts.dissimilarity.pair_figures import (
+    MEASURES,
+    METRICS,
+    SPLITS,
+    chosen,
+    draw_off_scale,
+    drawn_values,
+    floor_note,
+    floored,
+    in_order,
+    looks,
+    measured,
+    names_of,
+    read_scores,
+    say_not_applicable,
+    set_floor,
+    size_note,
+    spread_note,
+    subjects_note,
+)
+from workflow.lib.jobs import script_job
+from workflow.lib.plotting import PAGE_WIDTH, legend_below, titled, use_style, write_figure
+
+# Leaked splits train on pairs: a number of training images says nothing of them.
+HELD_OUT = ("one_seen", "clean")
+
+
+def plot_training_size(
+    table: pd.DataFrame, *, roi: str, measure: str, title: str, simulated: bool
+) -> tuple[plt.Figure, str]:
+    """Draw a row of panels per metric and a column per split, a line per fit.
+
+    Parameters
+    ----------
+    table : DataFrame, `pair_scores.csv`
+        Fits with several `n_training_images` are drawn.
+    roi : region of the responses
+    measure : key of `MEASURES`
+    title : name of the study
+    simulated : whether the data is simulated
+    """
+    rows = chosen(table, roi=roi, measure=measure)
+    rows = rows[rows["split"].isin(HELD_OUT)]
+    rows = rows.assign(fit=names_of(rows))
+    sizes = rows.groupby("fit")["n_training_images"].transform("nunique")
+    rows = rows[sizes > 1]
+    metrics, splits = in_order(rows["metric"], METRICS), in_order(rows["split"], SPLITS)
+    styles = looks(list(dict.fromkeys(rows["fit"])))
+    use_style()
+    figure, axes = plt.subplots(
+        max(1, len(metrics)),
+        max(1, len(splits)),
+        figsize=(PAGE_WIDTH, 2.0 * max(1, len(metrics)) + 0.9),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis, split in zip(axes[0], splits, strict=False):
+        axis.set_title(SPLITS.get(split, split))
+    for line, metric in zip(axes, metrics, strict=False):
+        for axis, split in zip(line, splits, strict=False):
+            _draw(axis, chosen(rows, metric=metric, split=split), styles)
+        line[0].set_ylabel(f"{MEASURES[measure]}\n{METRICS.get(metric, metric)}")
+    for axis in axes[-1]:
+        axis.set_xlabel("training images")
+    if rows.empty:
+        say_not_applicable(axes[0, 0], "no model was fitted to several numbers of images")
+    else:
+        set_floor(axes[0, 0], drawn_values(rows))
+        legend_below(figure, axes[0, 0], 3)
+    who = subjects_note(rows) if len(rows) else "no fit"
+    figure.suptitle(
+        f"{titled(title, simulated=simulated)}: number of training images, {roi}, {who}"
+    )
+    return figure, _caption(rows, roi, measure)
+
+
+def _draw(axis: plt.Axes, rows: pd.DataFrame, styles: Mapping[str, dict]) -> None:
+    axis.axhline(0, color="black", lw=0.6)
+    for fit, style in styles.items():
+        of_fit = rows[rows["fit"] == fit]
+        means = of_fit.groupby("n_training_images")["value"].mean()
+        axis.plot(means.index, floored(means), label=fit, ms=4, **style)
+        draw_off_scale(axis, means.index, means, style["color"])
+        x = of_fit["n_training_images"]
+        if rows["subject"].nunique() > 1:
+            axis.plot(x, floored(of_fit["value"]), ls="", ms=2, alpha=0.6, **style)
+        else:
+            limits = floored(of_fit["low"]), floored(of_fit["high"])
+            axis.vlines(x, *limits, color=style["color"], lw=0.9)
+
+
+def _caption(rows: pd.DataFrame, roi: str, measure: str) -> str:
+    if rows.empty:
+        return "No model was fitted to several numbers of training images: not applicable."
+    sizes = ", ".join(f"{int(n):,}" for n in sorted(rows["n_training_images"].dropna().unique()))
+    clean = rows[(rows["split"] == "clean") & rows["value"].notna()]
+    gains = []
+    for (fit, metric), of_fit in clean.groupby(["fit", "metric"], sort=False):
+        means = of_fit.groupby("n_training_images")["value"].mean()
+        gains.append(f"{fit}, {metric}: {means.iloc[0]:.3f} to {means.iloc[-1]:.3f}")
+    said = f" Clean, from fewest to most images: {'; '.join(gains)}." if gains else ""
+    return (
+        f"{measured(measure)} on pairs of images held out, against the number of training images of "
+        f"a fold ({sizes}), for dissimilarities of {roi}; {size_note(rows)}. Test images are the "
+        "same at every number, and fewer training images are some of more; n images train "
+        f"n(n-1)/2 pairs. {spread_note(rows)}{floor_note(rows['value'])}{said}"
+    )
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        params = snakemake.params
+        figure, caption = plot_training_size(
+            read_scores(snakemake.input.table),
+            roi=params.roi,
+            measure=params.measure,
+            title=params.title,
+            simulated=params.simulated,
+        )
+        write_figure(snakemake, figure, caption)
