@@ -9,16 +9,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from scripts.digits.code_rois import (
-    CodeMaps,
-    Models,
-    choices_of,
-    group_table,
-    halves_of_runs,
-    mean_of_others,
-    region_table,
-)
+from scripts.digits.code_regions import CodeMaps, choices_of, halves_of_runs, mean_of_others
+from scripts.digits.layers_in_regions import Models, region_table
 from scripts.digits.published_clusters import COLUMNS, FIRST, SECOND, WHOLE, group_regions
+from scripts.digits.regions_over_subjects import region_group_table
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
 from workflow.lib.patterns.store import PatternStore
@@ -46,7 +40,7 @@ def subject_maps(
     codes : float64 array (n_codes, n_pairs), prepared
     comparator : they are prepared for
     names : categories in the common order
-    settings : of `scripts.searchlight.compute_searchlight.subject_searchlight`
+    settings : of `workflow.lib.searchlight.subject.subject_searchlight`
     """
 
     def found(part) -> CodeMaps:
@@ -68,7 +62,7 @@ def compute_code_rois(
     Parameters
     ----------
     subjects : mapping, subject -> as `subject_maps` returns them
-    models, comparator, share : see `scripts.digits.code_rois.region_table`
+    models, comparator, share : see `scripts.digits.layers_in_regions.region_table`
     """
     wholes = [whole for _, whole in subjects.values()]
     comparable = len(wholes) > 1 and same_spheres([whole.light for whole in wholes])
@@ -163,7 +157,7 @@ if __name__ == "__main__":
         table = compute_code_rois(
             subjects, models, comparator=params.comparator, share=params.share
         )
-        group = group_table(
+        group = region_group_table(
             table,
             zero_is_null=COMPARATORS[params.comparator].zero_is_null,
             rng=generator(params.seed, "code_rois", study),

@@ -1,329 +1,35 @@
 """Find images that drive single units of a trained network the most: classes and filters.
 
 snakemake --cores 2 results/demo/digits/maximised/classes.npz
-
-The ascent is that of the publication (Deepdraw): steps along the gradient, all of one mean size in
-pixels, a slight blur after each, and colours that stay within their range. The sizes of blur and
-step glide from round to round; the published code meant the same, but adds the first size of a
-round where it should not (`start + end - start * i / n`). A unit is the mean over places of a
-channel before it is rectified, so that one that is silent at first has a gradient as well.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import scipy.ndimage
 import torch
-from torch import nn
 from tqdm import tqdm
 
+from scripts.digits.ascent import Ascent, ascent_of
 from scripts.digits.image_sets import ImageSet, read_images
 from scripts.digits.maximised import Maximised, write_maximised
-from scripts.digits.trained import Scaling, Trained, as_tensor, read_trained
-from scripts.digits.vgg import ANALYSED_LAYERS, VGG
+from scripts.digits.trained import Trained, as_tensor, read_trained
+from scripts.digits.unit_images import (
+    CLASS_LAYER,
+    CLASS_OBJECTIVES,
+    FILTER_LAYERS,
+    maximise_classes,
+    maximise_filters,
+    unit_activations,
+)
 from workflow.lib.errors import InputError
 from workflow.lib.features.devices import choose_device
 from workflow.lib.jobs import script_job
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
 from workflow.lib.threads import in_threads
-
-*FILTER_LAYERS, CLASS_LAYER = ANALYSED_LAYERS
-# Standard deviation of the noise with which an ascent begins, of 1. From 8 / 255, as published,
-# some classes never leave the plain image, at which next to nothing drives them.
-NOISE = 0.1
-# Images that are shown at once.
-SHOWN = 64
-
-
-@dataclass(frozen=True)
-class Round:
-    """Some steps of the ascent.
-
-    Attributes
-    ----------
-    iterations : int
-    blur : float
-        Standard deviation in pixels of the blur after the first step; it glides to that of the
-        next round, in the last one to 0.
-    step : float
-        Size of the first step as a part of `Ascent.learning_rate`; it glides likewise.
-    """
-
-    iterations: int
-    blur: float = 0.0
-    step: float = 1.0
-
-
-@dataclass(frozen=True)
-class Ascent:
-    """How activations are maximised.
-
-    Attributes
-    ----------
-    rounds : sequence of Round
-    learning_rate : float
-        Mean change of a pixel (0 to 1) in a step.
-    norm_penalty : float
-        Of the mean square of the image as the network takes it, which is zero at the mean colour.
-    variation_penalty : float
-        Of the mean absolute difference between neighbouring pixels, likewise.
-    jitter : int
-        Largest shift of the image in a step, pixels, round its edges.
-    starts : int
-        Ascents from different noise, of which the one that went furthest counts: some units are
-        silent at first, and stay so.
-    """
-
-    rounds: Sequence[Round]
-    learning_rate: float
-    norm_penalty: float = 0.0
-    variation_penalty: float = 0.0
-    jitter: int = 0
-    starts: int = 1
-
-    def steps(self) -> Iterator[tuple[float, float]]:
-        """Yield the size of each step and the blur after it."""
-        following = [*self.rounds[1:], Round(0, blur=0.0, step=0.0)]
-        for now, then in zip(self.rounds, following, strict=True):
-            for i in range(now.iterations):
-                part = i / now.iterations
-                yield (
-                    self.learning_rate * (now.step + part * (then.step - now.step)),
-                    now.blur + part * (then.blur - now.blur),
-                )
-
-
-def ascend(
-    objective: Callable[[torch.Tensor], torch.Tensor],
-    images: torch.Tensor,
-    ascent: Ascent,
-    *,
-    scaling: Scaling,
-    rng: np.random.Generator,
-) -> torch.Tensor:
-    """Return images that have been changed until each has much of what is wanted of it.
-
-    Parameters
-    ----------
-    objective : callable
-        Images (n, 3, side, side) as the network takes them -> what each should have, (n,), in
-        comparable units, such as activations by their standard deviation over images.
-    images : float32 tensor (n, 3, side, side)
-        From 0 to 1.
-    ascent : Ascent
-    scaling : Scaling
-    rng : Generator
-        Of the shifts.
-
-    Returns
-    -------
-    float32 tensor (n, 3, side, side)
-        From 0 to 1.
-
-    Notes
-    -----
-    An image x climbs a(z) - p |z|^2 - v |grad z|, where z is x as the network takes it, and the
-    two penalties are means over pixels and colours.
-
-    References
-    ----------
-    Deepdraw, https://github.com/auduno/deepdraw; Lee, Jung, Lustig, Lee 2022, Hum Brain Mapp,
-    doi:10.1002/hbm.26189; shifts as in Mordvintsev, Olah, Tyka 2015, "Inceptionism"; total
-    variation as in Mahendran & Vedaldi 2015, arXiv:1412.0035.
-    """
-    for step, blur in ascent.steps():
-        shift = rng.integers(-ascent.jitter, ascent.jitter + 1, size=2).tolist()
-        images = images.detach().requires_grad_()
-        scaled = scaling(images)
-        climbed = objective(scaled.roll(shift, dims=(2, 3)))
-        climbed = climbed - ascent.norm_penalty * scaled.square().mean(dim=(1, 2, 3))
-        climbed = climbed - ascent.variation_penalty * total_variation(scaled)
-        (gradient,) = torch.autograd.grad(climbed.sum(), images)
-        size = gradient.abs().mean(dim=(1, 2, 3), keepdim=True)
-        size = size.clamp(min=torch.finfo(size.dtype).tiny)
-        images = blurred((images.detach() + step * gradient / size).clamp(0, 1), blur)
-    return images
-
-
-def total_variation(images: torch.Tensor) -> torch.Tensor:
-    """Return the mean absolute difference of neighbours down plus that across, (n,)."""
-    return sum(images.diff(dim=axis).abs().mean(dim=(1, 2, 3)) for axis in (2, 3))
-
-
-def blurred(images: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Return images (n, 3, height, width) smoothed by a Gaussian, reflected at their edges.
-
-    `sigma` is its standard deviation in pixels.
-    """
-    if not sigma:
-        return images
-    # A blur along an axis is a product with the blurred unit vectors.
-    down, across = (
-        images.new_tensor(scipy.ndimage.gaussian_filter1d(np.eye(size), sigma, axis=0))
-        for size in images.shape[2:]
-    )
-    return down @ images @ across.T
-
-
-def logit(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-    """Return the logit of the class of each image, (n,)."""
-    return logits.gather(1, classes[:, None])[:, 0]
-
-
-def log_odds(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-    """Return log(p / (1 - p)) of the class of each image, (n,)."""
-    others = logits.scatter(1, classes[:, None], -torch.inf)
-    return logit(logits, classes) - others.logsumexp(dim=1)
-
-
-# What is wanted of the image of a class. The logit as published; what all objects have in common
-# raises the logit of each, and the odds only what its class has for itself.
-CLASS_OBJECTIVES = {"logit": logit, "log_odds": log_odds}
-
-
-@torch.inference_mode()
-def unit_activations(trained: Trained, images: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Return the activations of all units, before they are rectified, as means over places.
-
-    Parameters
-    ----------
-    trained : Trained
-    images : float32 tensor (n, 3, side, side)
-        From 0 to 1, on any device.
-
-    Returns
-    -------
-    dict, layer -> float32 tensor (n, n_units), on the CPU
-    """
-    device = next(trained.network.parameters()).device
-    found: dict[str, list[torch.Tensor]] = {layer: [] for layer in ANALYSED_LAYERS}
-    for shown in images.split(SHOWN):
-        values = trained.scaling(shown.to(device))
-        for name, module in trained.network.layers.named_children():
-            values = module(values)
-            if name in found:
-                found[name].append(values.mean(dim=(2, 3)).cpu())
-    return {layer: torch.cat(parts) for layer, parts in found.items()}
-
-
-def layers_to(network: VGG, layer: str) -> nn.Sequential:
-    """Return the part of a network that ends with a convolution, not rectified."""
-    names = [name for name, _ in network.layers.named_children()]
-    return network.layers[: names.index(layer) + 1]
-
-
-def maximise_classes(
-    trained: Trained, seen: torch.Tensor, ascent: Ascent, objective: str, rng: np.random.Generator
-) -> torch.Tensor:
-    """Return an image for each class.
-
-    Parameters
-    ----------
-    trained : Trained
-    seen : float32 tensor (n_images, n_classes)
-        Logits of validation images.
-    ascent : Ascent
-    objective : a key of `CLASS_OBJECTIVES`
-    rng : Generator
-
-    Returns
-    -------
-    float32 tensor (n_classes, 3, side, side)
-        From 0 to 1.
-    """
-    of_class, classes = CLASS_OBJECTIVES[objective], torch.arange(seen.shape[1])
-    odds = [of_class(seen, torch.full((len(seen),), number)) for number in classes.tolist()]
-
-    def wanted(images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-        return of_class(trained.network(images), classes)
-
-    return _best_of_ascents(trained, wanted, classes, torch.stack(odds, dim=1), ascent, rng)
-
-
-def maximise_filters(
-    trained: Trained,
-    layer: str,
-    filters: np.ndarray,
-    seen: torch.Tensor,
-    ascent: Ascent,
-    rng: np.random.Generator,
-) -> torch.Tensor:
-    """Return an image for each of some filters of a layer.
-
-    Parameters
-    ----------
-    trained : Trained
-    layer : one of `FILTER_LAYERS`
-    filters : int array (n,)
-    seen : float32 tensor (n_images, n_units)
-        Activations of the layer to validation images, as of `unit_activations`.
-    ascent : Ascent
-    rng : Generator
-
-    Returns
-    -------
-    float32 tensor (n, 3, side, side)
-        From 0 to 1.
-    """
-    part = layers_to(trained.network, layer)
-
-    def wanted(images: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
-        rows = torch.arange(len(filters), device=filters.device)
-        return part(images)[rows, filters].mean(dim=(1, 2))
-
-    return _best_of_ascents(
-        trained, wanted, torch.from_numpy(filters), seen[:, filters], ascent, rng
-    )
-
-
-def _best_of_ascents(
-    trained: Trained,
-    wanted: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    units: torch.Tensor,
-    seen: torch.Tensor,
-    ascent: Ascent,
-    rng: np.random.Generator,
-) -> torch.Tensor:
-    """Return the image of each unit that went furthest among some starts.
-
-    `wanted` gives (n,) for images as the network takes them and units (n,); `seen` (n_images, n)
-    is what validation images have of it.
-    """
-    images = _start(trained, ascent.starts * len(units), rng)
-    repeated = units.to(images.device).repeat(ascent.starts)
-    spreads = _spreads(seen).to(images.device).repeat(ascent.starts)
-    images = ascend(
-        lambda images: wanted(images, repeated) / spreads,
-        images,
-        ascent,
-        scaling=trained.scaling,
-        rng=rng,
-    )
-    with torch.inference_mode():
-        reached = wanted(trained.scaling(images), repeated).view(ascent.starts, len(units))
-    best = reached.argmax(dim=0) * len(units) + torch.arange(len(units), device=images.device)
-    return images[best]
-
-
-def _spreads(seen: torch.Tensor) -> torch.Tensor:
-    """Return the standard deviation of each column, 1 where there is none."""
-    spreads = seen.std(dim=0)
-    return torch.where(spreads > 0, spreads, 1)
-
-
-def _start(trained: Trained, n: int, rng: np.random.Generator) -> torch.Tensor:
-    """Return images of the mean colour, with a little noise."""
-    side = trained.network.size.image
-    weight = next(trained.network.parameters())
-    noise = NOISE * rng.standard_normal((n, 3, side, side), dtype=np.float32)
-    images = trained.scaling.undone(torch.zeros(n, 3, side, side)) + torch.from_numpy(noise)
-    # Convolutions of few channels run faster with the channels last.
-    return images.clamp(0, 1).to(weight.device, memory_format=torch.channels_last)
 
 
 def maximise(
@@ -486,16 +192,6 @@ def table_of(*parts: Maximised) -> pd.DataFrame:
         for part in parts
     )
     return pd.concat(tables, ignore_index=True)
-
-
-def ascent_of(settings: Mapping, schedule: Sequence[Mapping], starts: int) -> Ascent:
-    """Return the ascent of the config's block `maximisation`, with one of its schedules."""
-    return Ascent(
-        rounds=[Round(**block) for block in schedule],
-        starts=starts,
-        **{key: settings[key] for key in ("learning_rate", "norm_penalty", "variation_penalty")},
-        jitter=settings["jitter"],
-    )
 
 
 if __name__ == "__main__":

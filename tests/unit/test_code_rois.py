@@ -8,16 +8,7 @@ import scipy.stats
 from scipy.spatial.distance import pdist
 
 from scripts.digits.choices import ALL_RUNS, CIRCULAR, HELD_OUT_RUNS, OTHER_SUBJECTS
-from scripts.digits.code_rois import (
-    Models,
-    chosen_centres,
-    group_table,
-    halves_of_runs,
-    jackknife_error,
-    layer_similarities,
-    overlap,
-    pairs_without_each_category,
-)
+from scripts.digits.code_regions import chosen_centres, halves_of_runs, overlap
 from scripts.digits.codes import code_rdms
 from scripts.digits.compute_code_rois import (
     compute_code_rois,
@@ -25,7 +16,14 @@ from scripts.digits.compute_code_rois import (
     same_spheres,
     subject_maps,
 )
+from scripts.digits.layers_in_regions import (
+    Models,
+    delete_one_error,
+    layer_similarities,
+    pairs_without_each_category,
+)
 from scripts.digits.plot_code_rois import plot_code_rois
+from scripts.digits.regions_over_subjects import region_group_table
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.reading import Patterns
 from workflow.lib.patterns.store import PatternStore, write_patterns
@@ -112,7 +110,7 @@ def rows_of(tmp_path, models, n_subjects, seed, **simulation):
 
 
 def grouped(table, seed=0):
-    return group_table(table, zero_is_null=True, rng=np.random.default_rng(seed))
+    return region_group_table(table, zero_is_null=True, rng=np.random.default_rng(seed))
 
 
 def cells(table, **labels):
@@ -475,7 +473,7 @@ def test_no_pair_compares_nothing():
 def test_the_jackknife_of_a_mean_is_its_standard_error():
     values = np.random.default_rng(7).standard_normal(9)
     left_out = np.array([np.delete(values, i).mean() for i in range(9)])
-    assert jackknife_error(left_out) == pytest.approx(scipy.stats.sem(values))
+    assert delete_one_error(left_out) == pytest.approx(scipy.stats.sem(values))
 
 
 def test_the_models_of_a_study_stand_in_one_table(models):
@@ -502,7 +500,7 @@ def test_intervals_over_categories_hold_the_truth_for_new_categories():
             layer_similarities(spheres[:, some], layer[:, some], "spearman").mean()
             for some in pairs_without_each_category(np.arange(45), 45)
         ]
-        errors.append(jackknife_error(np.array(left_out)))
+        errors.append(delete_one_error(np.array(left_out)))
     half = scipy.stats.t.ppf(0.975, 9) * np.array(errors)
     assert np.sum(np.abs(found - np.mean(found)) <= half) >= 133
     # Nor are they wide without end.

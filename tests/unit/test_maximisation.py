@@ -6,28 +6,16 @@ import scipy.ndimage
 import scipy.special
 import torch
 
+from scripts.digits.ascent import Ascent, Round, ascend, ascent_of, blurred, total_variation
 from scripts.digits.classification import Settings
 from scripts.digits.image_sets import ImageSet
-from scripts.digits.maximise_activations import (
-    Ascent,
-    Round,
-    ascend,
-    ascent_of,
-    blurred,
-    log_odds,
-    logit,
-    maximise,
-    maximise_filters,
-    one_thread_each,
-    table_of,
-    total_variation,
-    unit_activations,
-)
+from scripts.digits.maximise_activations import maximise, one_thread_each, table_of
 from scripts.digits.maximised import read_maximised, write_maximised
 from scripts.digits.plot_maximised import GAP_GREY, mosaic, plot_maximised
 from scripts.digits.simulate_digit_images import simulate_images
 from scripts.digits.train_cnn import train
 from scripts.digits.trained import Scaling, Trained, as_tensor
+from scripts.digits.unit_images import log_odds, logit, maximise_filters, unit_activations
 from scripts.digits.vgg import ANALYSED_LAYERS, build_vgg
 from workflow.lib.errors import InputError
 

@@ -14,7 +14,9 @@ def test_rule_files_import_nothing_heavy():
     modules = {
         name
         for file in rule_files
-        for name in re.findall(r"^from ((?:workflow\.lib|scripts)\.[\w.]+) import", file.read_text(), re.M)
+        for name in re.findall(
+            r"^from ((?:workflow\.lib|scripts)\.[\w.]+) import", file.read_text(), re.M
+        )
     }
     assert any(module.count(".") > 2 for module in modules), "packages are not looked into"
     program = f"import sys, {', '.join(sorted(modules))}; print(*sys.modules)"
