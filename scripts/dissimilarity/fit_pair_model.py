@@ -503,7 +503,9 @@ if __name__ == "__main__":
         # Snakemake deletes what a killed job has put out, but knows nothing of this file.
         checkpoint = Path(outputs.predictions).with_suffix(".checkpoint")
         rdms = (RDM(*found) for found in fmri_rdms(inputs.rdms, params.rois))
-        with prediction_file(outputs.predictions, subject.images.names) as predictions:
+        with prediction_file(
+            outputs.predictions, subject.images.names, subject=subject.name, model=settings.model
+        ) as predictions:
             results = fit_pair_model(
                 subject, rdms, settings, predictions=predictions, checkpoint=checkpoint
             )

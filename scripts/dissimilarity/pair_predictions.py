@@ -28,9 +28,9 @@ def group_name(labels: Mapping[str, str]) -> str:
 class PredictionFile:
     """A file that is being written, see `prediction_file`."""
 
-    def __init__(self, file: h5py.File, names: Sequence[str]) -> None:
+    def __init__(self, file: h5py.File, names: Sequence[str], *, subject: str, model: str) -> None:
         self.file, self.n_images = file, len(names)
-        file.attrs["measures"] = MEASURES
+        file.attrs.update(subject=subject, model=model, measures=MEASURES)
         # A dataset: thousands of names are too large for an attribute.
         file["names"] = np.array([name.encode() for name in names])
 
@@ -61,23 +61,41 @@ class PredictionFile:
 
 
 @contextlib.contextmanager
-def prediction_file(path: str | Path, names: Sequence[str]) -> Iterator[PredictionFile]:
+def prediction_file(
+    path: str | Path, names: Sequence[str], *, subject: str, model: str
+) -> Iterator[PredictionFile]:
     """Give a file to add predictions to; it is there once the block ends well.
 
     Parameters
     ----------
     path : str or Path
     names : sequence of n_images str
+    subject, model : str
     """
     with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
-        yield PredictionFile(file, names)
+        yield PredictionFile(file, names, subject=subject, model=model)
 
 
-def read_draws(path: str | Path, labels: Mapping[str, str]) -> np.ndarray | None:
-    """Return the draws of a fit, (n_resamples, n_measures); None where it is not in the file."""
+def read_draws(path: str | Path) -> dict[tuple[str, ...], np.ndarray]:
+    """Return the draws of all fits of a file.
+
+    Returns
+    -------
+    dict, (subject, model, roi, metric, embedding, variant, split) ->
+        float64 array (n_resamples, n_measures), measures in the order of
+        `workflow.lib.pairs.evaluation.MEASURES`
+    """
+    draws = {}
     with h5py.File(path, "r") as file:
-        group = group_name(labels)
-        return file[group]["draws"][()] if group in file else None
+        of_file = str(file.attrs["subject"]), str(file.attrs["model"])
+
+        def take(name: str, group: h5py.Group | h5py.Dataset) -> None:
+            if isinstance(group, h5py.Group) and "draws" in group:
+                labels = ("" if label == NONE else label for label in name.split("/"))
+                draws[(*of_file, *labels)] = group["draws"][()]
+
+        file.visititems(take)
+    return draws
 
 
 def _condensed(tests: Sequence[Tested], n_images: int) -> np.ndarray:

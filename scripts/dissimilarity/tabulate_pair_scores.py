@@ -1,0 +1,260 @@
+"""Gather the scores of all models of pairs: what leakage adds to them, and their order.
+
+snakemake --cores 1 results/demo/scenes/tables/model_ranking.csv
+"""
+
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from scripts.dissimilarity.pair_predictions import read_draws
+from workflow.lib.inference.variance import interval, one_factor_variance
+from workflow.lib.jobs import script_job
+from workflow.lib.pairs.evaluation import MEASURES
+from workflow.lib.pairs.splits import CLEAN, LEAKED
+from workflow.lib.tables import read_table, write_table
+
+# What names a fit beside its subject, ROI and metric; empty where a model has none.
+NAMING = ("model", "kind", "embedding", "variant")
+# The names of draws, see `scripts.dissimilarity.pair_predictions.read_draws`.
+OF_DRAWS = ("subject", "model", "roi", "metric", "embedding", "variant", "split")
+TEXTS = (*OF_DRAWS, "study", "kind", "measure", "status", "reason")
+INFLATION = (
+    *("study", "subject", "roi", "metric", *NAMING, "measure", "leaked", "clean", "value", "low"),
+    *("high", "n_images", "mean", "mean_low", "mean_high", "n_subjects"),
+)
+RANKING = (
+    *("study", "roi", "metric", "split", "measure", "rank", *NAMING, "value", "low", "high"),
+    *("subject_low", "subject_high", "difference", "difference_low", "difference_high"),
+    *("ceiling", "share_of_ceiling", "n_subjects", "n_images", "n_pairs"),
+)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Scores of one fit in every subject that it was applicable to.
+
+    Attributes
+    ----------
+    values : float64 array (n_subjects,)
+    draws : list of float64 arrays (n_resamples,)
+        In resamples of each subject's images.
+    n_images : int array (n_subjects,)
+    """
+
+    values: np.ndarray
+    draws: list[np.ndarray]
+    n_images: np.ndarray
+
+    @cached_property
+    def mean(self) -> float:
+        """Mean over subjects, NaN of none."""
+        return float(self.values.mean()) if self.values.size else np.nan
+
+    def less(self, other: "Fit") -> "Fit":
+        """Return the difference from another fit, both resampled alike."""
+        draws = [own - others for own, others in zip(self.draws, other.draws, strict=True)]
+        return Fit(self.values - other.values, draws, self.n_images)
+
+    def over_images(self) -> tuple[float, float]:
+        """Return the 95 % interval of the mean, for new images of these subjects.
+
+        Subjects' images are resampled independently, so that variances of their scores add up.
+        """
+        if not self.values.size:
+            return np.nan, np.nan
+        variances = [
+            one_factor_variance(draws, n)
+            for draws, n in zip(self.draws, self.n_images, strict=True)
+        ]
+        variance = np.sum(variances) / len(variances) ** 2
+        low, high = interval(np.float64(self.mean), variance, int(self.n_images.min()) - 1)
+        return float(low), float(high)
+
+    def over_subjects(self) -> tuple[float, float]:
+        """Return the 95 % interval of the mean, for new subjects; NaN of fewer than two."""
+        n = self.values.size
+        if n < 2:
+            return np.nan, np.nan
+        low, high = interval(np.float64(self.mean), self.values.var(ddof=1) / n, n - 1)
+        return float(low), float(high)
+
+
+class Fits:
+    """Finds the scores of fits to all training images.
+
+    Parameters
+    ----------
+    scores : DataFrame, tables of `fit_pair_model` together
+    draws : mapping, values of `OF_DRAWS` -> array (n_resamples, n_measures)
+    """
+
+    def __init__(self, scores: pd.DataFrame, draws: Mapping[tuple[str, ...], np.ndarray]) -> None:
+        self.rows = {
+            (*(getattr(row, name) for name in OF_DRAWS), row.measure): row
+            for row in fully_trained(scores).itertuples()
+            if np.isfinite(row.value)
+        }
+        self.draws = draws
+
+    def find(self, subjects: Sequence[str], labels: Mapping[str, str], measure: str) -> Fit:
+        """Return a fit of the subjects that it was applicable to.
+
+        Parameters
+        ----------
+        subjects : sequence of str
+        labels : mapping with a value for each of `OF_DRAWS` but the subject
+        measure : str
+        """
+        keys = [
+            tuple(subject if name == "subject" else labels[name] for name in OF_DRAWS)
+            for subject in subjects
+        ]
+        keys = [key for key in keys if (*key, measure) in self.rows]
+        rows = [self.rows[(*key, measure)] for key in keys]
+        return Fit(
+            np.array([row.value for row in rows], np.float64),
+            [self.draws[key][:, MEASURES.index(measure)] for key in keys],
+            np.array([row.n_images for row in rows], int),
+        )
+
+
+def fully_trained(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of fits to all training images, without those of learning curves."""
+    most = scores.groupby(list(OF_DRAWS))["n_training_images"].transform("max")
+    return scores[(scores["n_training_images"] == most) | most.isna()]
+
+
+def inflation_table(scores: pd.DataFrame, fits: Fits) -> pd.DataFrame:
+    """Return leaked less clean of every subject, ROI, metric, fit and measure.
+
+    Parameters
+    ----------
+    scores : DataFrame, tables of `fit_pair_model` together
+    fits : Fits
+
+    Returns
+    -------
+    DataFrame with the columns `INFLATION`
+        value with its interval over images (low, high), which both splits resample alike; NaN where
+        a split was not applicable. The mean over subjects with its interval over subjects
+        (mean_low, mean_high) stands in each of their rows.
+    """
+    rows = []
+    by_fit = ["study", "roi", "metric", *NAMING, "measure"]
+    for names, of_fit in scores.groupby(by_fit, sort=False):
+        labels = dict(zip(by_fit, names, strict=True))
+        subjects = list(dict.fromkeys(of_fit["subject"]))
+        pairs = {subject: _leaked_and_clean(fits, subject, labels) for subject in subjects}
+        known = [leaked.less(clean) for leaked, clean in pairs.values() if _both(leaked, clean)]
+        values = np.array([difference.mean for difference in known])
+        mean = Fit(values, [], np.zeros(len(known), int))
+        low, high = mean.over_subjects()
+        for subject, (leaked, clean) in pairs.items():
+            row = {**labels, "subject": subject, "leaked": leaked.mean, "clean": clean.mean}
+            row |= {"mean": mean.mean, "mean_low": low, "mean_high": high}
+            row |= {"n_subjects": len(known)}
+            if _both(leaked, clean):
+                difference = leaked.less(clean)
+                row |= {"value": difference.mean, "n_images": int(clean.n_images[0])}
+                row |= dict(zip(("low", "high"), difference.over_images(), strict=True))
+            rows.append(row)
+    return pd.DataFrame(rows, columns=list(INFLATION))
+
+
+def _leaked_and_clean(fits: Fits, subject: str, labels: Mapping[str, str]) -> tuple[Fit, Fit]:
+    leaked, clean = (
+        fits.find([subject], {**labels, "split": split}, labels["measure"])
+        for split in (LEAKED, CLEAN)
+    )
+    return leaked, clean
+
+
+def _both(leaked: Fit, clean: Fit) -> bool:
+    return bool(leaked.values.size and clean.values.size)
+
+
+def ranking_table(scores: pd.DataFrame, fits: Fits, ceilings: pd.DataFrame) -> pd.DataFrame:
+    """Return the fits of every ROI, metric, split and measure, from the best to the worst.
+
+    Parameters
+    ----------
+    scores : DataFrame, tables of `fit_pair_model` together
+    fits : Fits
+    ceilings : DataFrame, roi, metric, measure, value; a row per subject, or none
+
+    Returns
+    -------
+    DataFrame with the columns `RANKING`
+        value is the mean over subjects, with its intervals over images of these subjects (low,
+        high) and over subjects (subject_low, subject_high). difference is that from the best fit,
+        with its interval over images, which both fits resample alike: the best is the best on these
+        same pairs, so that others are a little nearer to it than it seems. Fits that were not
+        applicable come last.
+    """
+    tables = []
+    place = ["study", "roi", "metric", "split", "measure"]
+    for names, of_place in scores.groupby(place, sort=False):
+        labels = dict(zip(place, names, strict=True))
+        subjects = list(dict.fromkeys(of_place["subject"]))
+        named = of_place[list(NAMING)].drop_duplicates().to_dict("records")
+        found = [
+            (name, fits.find(subjects, {**labels, **name}, labels["measure"])) for name in named
+        ]
+        found.sort(key=lambda one: -one[1].mean if one[1].values.size else np.inf)
+        ceiling = _mean_ceiling(ceilings, labels)
+        table = pd.DataFrame(
+            [_ranked(fit, found[0][1], ceiling) | name for name, fit in found]
+        ).assign(**labels, n_pairs=of_place["n_pairs"].max())
+        table["rank"] = table["value"].rank(ascending=False, method="min").astype("Int64")
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)[list(RANKING)]
+
+
+def _ranked(fit: Fit, best: Fit, ceiling: float) -> dict[str, float]:
+    # Of fits to other subjects the difference is not one of fits alone.
+    paired = fit.less(best) if fit.values.size == best.values.size else Fit(np.empty(0), [], [])
+    columns = {"value": fit.mean, "difference": paired.mean, "ceiling": ceiling}
+    for names, limits in (
+        (("low", "high"), fit.over_images()),
+        (("subject_low", "subject_high"), fit.over_subjects()),
+        (("difference_low", "difference_high"), paired.over_images()),
+    ):
+        columns |= dict(zip(names, limits, strict=True))
+    return columns | {
+        "share_of_ceiling": fit.mean / ceiling if ceiling > 0 else np.nan,
+        "n_subjects": fit.values.size,
+        "n_images": fit.n_images.max(initial=0),
+    }
+
+
+def _mean_ceiling(ceilings: pd.DataFrame, labels: Mapping[str, str]) -> float:
+    of_place = np.logical_and.reduce(
+        [ceilings[name] == labels[name] for name in ("roi", "metric", "measure")]
+    )
+    return float(ceilings.loc[of_place, "value"].mean())
+
+
+def read_scores(paths: Iterable[str]) -> pd.DataFrame:
+    """Return score tables as one, with text where there is text: variant "1", no embedding ""."""
+    table = pd.concat([read_table(path) for path in paths], ignore_index=True)
+    texts = {name: table[name].fillna("").astype(str) for name in TEXTS if name in table}
+    return table.assign(**texts)
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        inputs, outputs = snakemake.input, snakemake.output
+        scores = read_scores(inputs.scores)
+        fits = Fits(scores, dict(ChainMap(*map(read_draws, inputs.predictions))))
+        write_table(scores, outputs.scores)
+        write_table(inflation_table(scores, fits), outputs.inflation)
+        write_table(ranking_table(scores, fits, read_table(inputs.ceilings)), outputs.ranking)
+        write_table(
+            pd.concat([read_table(path) for path in inputs.audits], ignore_index=True),
+            outputs.audit,
+        )
