@@ -262,6 +262,11 @@ class Encoder(nn.Module):
         Of a rectified layer in between; 0 for a linear map.
     dropout : float
         Probability with which a feature is silent in training.
+
+    Notes
+    -----
+    Layers begin as orthogonal maps (Saxe, McClelland & Ganguli 2014, arXiv:1312.6120): without
+    width, and with as many codes as features, 1 - cosine is then that of the features themselves.
     """
 
     shared = True
@@ -279,6 +284,10 @@ class Encoder(nn.Module):
         self.layers = nn.Sequential(
             nn.Dropout(dropout), *hidden, nn.Linear(width or n_features, n_codes)
         )
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                nn.init.orthogonal_(layer.weight)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         """Return (n,) of the features of two images each, (n, n_features)."""

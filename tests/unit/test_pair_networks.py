@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 from scipy.signal import correlate
-from scipy.spatial.distance import squareform
+from scipy.spatial.distance import pdist, squareform
 from scipy.stats import pearsonr
 
 from scripts.dissimilarity.models.contrastive import Neighbours, info_nce
@@ -154,6 +154,14 @@ def test_siamese_is_what_scipy_computes_of_the_published_layers():
         weight, bias = (value.detach().double().numpy() for value in network.dense.parameters())
         expected.append(weight[0] @ np.concatenate(flat) + bias[0])
     np.testing.assert_allclose(network(first, second).detach(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_untrained_linear_encoder_gives_the_cosine_distance_of_features():
+    features = np.random.default_rng(0).standard_normal((9, 6)).astype(np.float32)
+    first, second = np.triu_indices(9, 1)
+    network, inputs = Encoder(6, n_codes=10).eval(), torch.from_numpy(features)
+    found = network(inputs[first], inputs[second]).detach()
+    np.testing.assert_allclose(found, pdist(features, "cosine"), atol=1e-5)
 
 
 def test_options_that_there_are_not():

@@ -70,9 +70,9 @@ class Model(Options):
     symmetric: ClassVar[bool] = True
 
     batch: int = 256
-    learning_rate: float = 0.001
-    n_neighbours: int = 5
-    temperature: float = 0.1
+    learning_rate: float = 0.003
+    n_neighbours: int = 20
+    temperature: float = 0.3
     n_codes: int = 128
     width: int = 0
     dropout: float = 0.0
