@@ -114,13 +114,13 @@ def test_distances_are_those_of_scipy(form, metric):
 def test_an_image_without_an_angle_is_named(form):
     values = features(50)
     values[4] = 0.7
-    with pytest.raises(InputError, match="correlation: found 1 image.*'image 4'"):
+    with pytest.raises(InputError, match=r"correlation: found 1 image.*'image 4'"):
         form(values).distances("correlation")
     assert np.isfinite(form(values).distances("cosine")).all()
 
 
 def test_unknown_distance_is_refused():
-    with pytest.raises(InputError, match="manhattan.*expected one of correlation"):
+    with pytest.raises(InputError, match=r"manhattan.*expected one of correlation"):
         kept(features(4)).distances("manhattan")
 
 

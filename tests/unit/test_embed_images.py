@@ -1,0 +1,349 @@
+"""Embeddings of a subject's images: controls, networks, CLIP, and files made elsewhere."""
+
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from safetensors.torch import save_file
+
+from scripts.dissimilarity.embed_images import KINDS, embed_images, of_subject, opened_originals
+from scripts.dissimilarity.embedders.clip import ImageTower, load_clip, open_clip
+from scripts.dissimilarity.embedders.feature_files import open_features
+from scripts.dissimilarity.embedders.networks import shown
+from scripts.dissimilarity.embedding_images import EmbeddingImages, stimuli_of_files
+from scripts.dissimilarity.pair_images import PairImages
+from tests.unit.test_environments import CONDA_NAMES, third_party_imports
+from workflow.lib.digest import imported_modules, module_file
+from workflow.lib.errors import InputError
+from workflow.lib.features.networks import load_network
+
+ROOT = Path(__file__).parents[2]
+N_IMAGES = 5
+NAMES = [f"train-{i + 1:04d}_nsd-{31 * i:05d}" for i in range(N_IMAGES)]
+# A CLIP of the same parts as ViT-B/32.
+SMALL = {
+    "embed_dim": 24,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "patch_size": 8},
+    "text_cfg": {"context_length": 8, "vocab_size": 50, "width": 64, "heads": 1, "layers": 1},
+}
+
+
+@pytest.fixture
+def images(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "subj01/training_split/training_images"
+    folder.mkdir(parents=True)
+    small = np.empty((N_IMAGES, 16, 16, 3), np.uint8)
+    # The published images are not the prepared ones, so that a test tells which were seen.
+    for name, thumbnail in zip(NAMES, small, strict=True):
+        pixels = rng.integers(0, 256, (40, 40, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+        thumbnail[:] = rng.integers(0, 256, thumbnail.shape)
+    return EmbeddingImages(
+        PairImages(NAMES, small, np.arange(N_IMAGES)),
+        lambda: opened_originals(tmp_path, None, NAMES, subject="subj01", match="exact"),
+        seed=3,
+    )
+
+
+@pytest.fixture
+def small_clip(monkeypatch):
+    configs = {"small": SMALL, "small-quickgelu": SMALL | {"quick_gelu": True}}
+    monkeypatch.setattr(
+        open_clip, "get_model_config", lambda name: configs.get(name.replace("ViT-B-32", "small"))
+    )
+    return configs
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a connection was tried")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+# Controls and networks.
+
+
+def test_pixels_are_those_of_the_prepared_images(images):
+    found = embed_images(
+        "pixel", {"kind": "pixel", "options": {"side": 16, "colour": True}}, images
+    )
+    expected = images.prepared.images.reshape(N_IMAGES, -1) / np.float32(255)
+    np.testing.assert_allclose(found.features, expected, atol=1e-6)
+    assert (found.name, found.names) == ("pixel", NAMES)
+
+
+def test_wide_controls_keep_products(images):
+    block = {"kind": "pixel", "options": {"side": 64, "colour": True}}
+    assert embed_images("pixel", block, images).features is None
+
+
+def test_wide_layer_has_the_products_of_what_the_network_gives(images, offline):
+    block = {
+        "kind": "network",
+        "network": "squeezenet1_1",
+        "layer": "features.2",
+        "weights": "untrained",
+    }
+    found = embed_images("layer", block, images)
+    network, transforms = load_network("squeezenet1_1", "untrained", images.seed)
+    shown = torch.stack([transforms(images.originals().image(i)) for i in range(N_IMAGES)])
+    with torch.inference_mode():
+        units = network.features[:3](shown).flatten(1).double().numpy()
+    assert units.shape[1] == 64 * 55 * 55
+    np.testing.assert_allclose(found.gram, units @ units.T, rtol=1e-5)
+    expected = [np.corrcoef(units)[i, j] for i in range(N_IMAGES) for j in range(i + 1, N_IMAGES)]
+    np.testing.assert_allclose(1 - found.distances("correlation"), expected, rtol=1e-4)
+
+
+def test_narrow_layer_keeps_features(images):
+    block = {
+        "kind": "network",
+        "network": "squeezenet1_1",
+        "layer": "features.2",
+        "weights": "untrained",
+    }
+    found = embed_images("layer", block | {"options": {"pooling": "mean"}}, images)
+    assert found.features.shape == (N_IMAGES, 64)
+
+
+def test_unknown_kind_and_option_are_refused(images):
+    with pytest.raises(InputError, match=r"found the kind 'vgg', expected one of pixel, gabor"):
+        embed_images("x", {"kind": "vgg"}, images)
+    block = {
+        "kind": "network",
+        "network": "squeezenet1_1",
+        "layer": "features.2",
+        "weights": "untrained",
+    }
+    with pytest.raises(InputError, match=r"option 'side', expected some of batch_size, pooling"):
+        embed_images("x", block | {"options": {"side": 3}}, images)
+
+
+# CLIP.
+
+
+def test_embedding_of_clip_is_what_its_tower_gives_at_length_one(images, offline):
+    state = torch.get_rng_state()
+    tower, transforms = load_clip("untrained")
+    embedding, visual = (
+        shown("clip", {}, images, ImageTower(tower.visual, output), transforms).features
+        for output in ("embedding", "visual")
+    )
+    assert embedding.shape == visual.shape == (N_IMAGES, 512)
+    lengths = np.linalg.norm(visual, axis=1, keepdims=True)
+    assert not np.allclose(lengths, 1, atol=0.1)
+    np.testing.assert_allclose(embedding, visual / lengths, atol=1e-6)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("network", ["ViT-B-32", "ViT-B-32-quickgelu"])
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_weights_from_a_file_give_what_open_clip_gives(
+    images, small_clip, offline, tmp_path, network, suffix
+):
+    model = open_clip.CLIP(**small_clip[network.replace("ViT-B-32", "small")]).eval()
+    path = tmp_path / f"clip{suffix}"
+    if suffix == ".pt":
+        torch.save(model.state_dict(), path)
+    else:
+        save_file(model.state_dict(), path)
+    block = {"kind": "clip", "weights": str(path), "network": network}
+    found = embed_images("clip", block, images).features
+    transforms = open_clip.image_transform((32, 32), is_train=False)
+    shown = torch.stack([transforms(images.originals().image(i)) for i in range(N_IMAGES)])
+    with torch.inference_mode():
+        expected = model.encode_image(shown, normalize=True).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_the_activation_has_to_be_told(tmp_path):
+    with pytest.raises(InputError, match=r"without `network`, expected ViT-B-32-quickgelu"):
+        load_clip(tmp_path / "clip.pt")
+
+
+def test_seed_decides_untrained_weights(small_clip):
+    first, again, other = (
+        load_clip("untrained", seed=seed)[0].visual.proj.detach() for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def written_archive(path):
+    torch.jit.script(torch.nn.Linear(2, 2)).save(path)
+
+
+def written_code(path):
+    torch.save({"visual": Path}, path)
+
+
+def written_part(path):
+    state = open_clip.CLIP(**SMALL).state_dict()
+    torch.save({key: value for key, value in state.items() if "visual" not in key}, path)
+
+
+def written_noise(path):
+    path.write_bytes(b"no weights")
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (written_archive, r"clip.pt: found an archive of code with weights \(TorchScript\)"),
+        (written_code, r"clip.pt: found no weights that fit ViT-B-32 "),
+        (written_part, r"clip.pt: found no weights that fit ViT-B-32 .*Missing key"),
+        (written_noise, r"clip.pt: found no weights that fit ViT-B-32 "),
+        (lambda path: None, r"clip.pt: found no such file, expected weights of CLIP"),
+    ],
+)
+def test_files_that_are_no_weights_are_refused(small_clip, tmp_path, write, message):
+    path = tmp_path / "clip.pt"
+    write(path)
+    with pytest.raises(InputError, match=message) as raised:
+        load_clip(path, network="ViT-B-32")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("network", ["ViT-B-33", "roberta-ViT-B-32", "ViT-B-32-SigLIP2-256"])
+def test_networks_that_need_more_than_open_clip_are_refused(network, offline):
+    with pytest.raises(InputError, match=f"found the network '{network}' for CLIP"):
+        load_clip("untrained", network=network)
+
+
+def test_unknown_output_is_refused():
+    with pytest.raises(InputError, match=r"output 'text', expected one of embedding, visual"):
+        load_clip("untrained", output="text")
+
+
+# Files made elsewhere.
+
+
+def features_of(names):
+    """Return features that tell the image: its number, and ten times it."""
+    numbers = np.array([NAMES.index(name) if name in NAMES else -1 for name in names], np.float32)
+    return np.stack([numbers, 10 * numbers], axis=1)
+
+
+def written_features(folder, names, *, kind="npy", spelled="images/{}.png"):
+    listed = [spelled.format(name) for name in names]
+    if kind == "npz":
+        np.savez(folder / "features.npz", names=listed, features=features_of(names))
+        return folder / "features.npz"
+    np.save(folder / "features.npy", features_of(names))
+    (folder / "file_names.txt").write_text("\n".join(listed))
+    return folder / "features.npy"
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+@pytest.mark.parametrize("spelled", ["{}", "/data/subj01/{}.PNG", "images/{}.png"])
+def test_rows_of_a_file_are_found_by_name(images, tmp_path, kind, spelled):
+    order = [NAMES[i] for i in (3, 0, 4, 1, 2)]
+    file = written_features(tmp_path, [*order, "train-0099_nsd-00099"], kind=kind, spelled=spelled)
+    found = embed_images("clip", {"kind": "file", "file": str(file)}, images)
+    assert np.array_equal(found.features, features_of(NAMES))
+    assert found.names == NAMES
+
+
+def test_names_may_stand_in_another_file(images, tmp_path):
+    file = written_features(tmp_path, NAMES[::-1])
+    names = (tmp_path / "file_names.txt").rename(tmp_path / "rows.txt")
+    block = of_subject({"kind": "file", "file": "{subject}.npy", "names": str(names)}, "subj03")
+    assert block["file"] == "subj03.npy"
+    found = embed_images("clip", block | {"file": str(file)}, images)
+    assert np.array_equal(found.features, features_of(NAMES))
+
+
+def without_names(folder):
+    written_features(folder, NAMES)
+    (folder / "file_names.txt").unlink()
+
+
+def one_name_too_few(folder):
+    written_features(folder, NAMES)
+    (folder / "file_names.txt").write_text("\n".join(NAMES[1:]))
+
+
+def one_image_too_few(folder):
+    written_features(folder, NAMES[1:])
+
+
+def one_image_twice(folder):
+    written_features(folder, [*NAMES, NAMES[2]])
+
+
+def pickled(folder):
+    written_features(folder, NAMES)
+    np.save(folder / "features.npy", np.array([{"a": 1}, None], dtype=object))
+
+
+def not_a_number(folder):
+    written_features(folder, NAMES)
+    values = features_of(NAMES)
+    values[2, 1] = np.nan
+    np.save(folder / "features.npy", values)
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda folder: None, r"features.npy: found no such .npy or .npz file"),
+        (without_names, r"features.npy: found no names of its rows .*file_names.txt does not"),
+        (one_name_too_few, r"shape \(5, 2\) and type float32 with 4 names"),
+        (one_image_too_few, rf"no row for the image '{NAMES[0]}' \(1 of 5 have none"),
+        (one_image_twice, r"found 1 image name\(s\) more than once"),
+        (pickled, r"features.npy: found data that numpy cannot read without unpickling"),
+        (not_a_number, rf"found 1 activations that are NaN.*'{NAMES[2]}'"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(images, tmp_path, write, message):
+    write(tmp_path)
+    with pytest.raises(InputError, match=message) as raised:
+        embed_images("x", {"kind": "file", "file": str(tmp_path / "features.npy")}, images)
+    assert "\n" not in str(raised.value)
+
+
+def test_archive_with_two_arrays_asks_which(tmp_path):
+    path = tmp_path / "features.npz"
+    np.savez(path, names=NAMES, a=features_of(NAMES), b=features_of(NAMES))
+    with (
+        pytest.raises(InputError, match=r"found array of features: several \('a', 'b'\)"),
+        open_features(path, None, NAMES),
+    ):
+        pass
+
+
+# Originals, and what kinds import.
+
+
+def test_a_name_without_its_file_is_named(images, tmp_path):
+    folder = tmp_path / "subj01/training_split/training_images"
+    (folder / f"{NAMES[3]}.png").unlink()
+    with pytest.raises(InputError, match=rf"called '{NAMES[3]}' \(1 of 5 are missing among 4"):
+        images.originals()
+    kept = [NAMES[4], NAMES[0]]
+    first = np.asarray(Image.open(folder / f"{NAMES[4]}.png"))
+    assert np.array_equal(np.asarray(stimuli_of_files(folder, kept).image(0)), first)
+
+
+@pytest.mark.parametrize("module", sorted(set(KINDS.values())))
+def test_environment_holds_what_each_kind_imports(module):
+    path = ROOT / f"scripts/dissimilarity/embedders/{module}.py"
+    declared = yaml.safe_load((ROOT / "envs/torch.yaml").read_text())["dependencies"]
+    flat = [line for e in declared for line in (e["pip"] if isinstance(e, dict) else [e])]
+    packages = {line.split(" ")[0] for line in flat}
+    files = [path, *map(module_file, imported_modules(path))]
+    needed = {CONDA_NAMES.get(name, name) for file in files for name in third_party_imports(file)}
+    assert needed <= packages
+
+
+def test_every_embedder_is_of_a_kind():
+    folder = ROOT / "scripts/dissimilarity/embedders"
+    assert {path.stem for path in folder.glob("*.py")} == set(KINDS.values())
