@@ -1,6 +1,6 @@
 """Measure the RSA engine beside rsatoolbox, mne-rsa, scipy, NumPy and nilearn on the same arrays.
 
-    make bench                                              everything, 15 minutes on two cores
+    make bench                                              everything, 20 minutes on two cores
     python -m benchmarks.engine --quick                     as small as it is still worth a look
     python -m benchmarks.engine --rows pearson_table mantel --n-images 1000
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from benchmarks.suite.inputs import RADIUS, SEED
+from benchmarks.suite.inputs import RADIUS, SEED, n_scenes_of
 from workflow.lib.inference.bootstrap import bootstrap_ceilings, bootstrap_similarities
 from workflow.lib.inference.jackknife import image_influence, linearised_draws
 from workflow.lib.inference.permutation import permute_images
 from workflow.lib.rdms.distances import crossnobis_distances, pattern_distances
 from workflow.lib.rdms.vectors import n_conditions
+from workflow.lib.rdms.wide_patterns import standardise_channels, wide_distances
 from workflow.lib.rsa.comparators import compare
 from workflow.lib.rsa.noise_ceiling import noise_ceiling as ceiling
 from workflow.lib.searchlight.spheres import Searchlight, prepared_models, similarity_maps
@@ -27,6 +28,12 @@ def correlation_rdm(arrays: Arrays, _units: int) -> Arrays:
 
 def squared_distances(arrays: Arrays, _units: int) -> Arrays:
     return _distances(arrays, "sq_euclidean")
+
+
+def cortex_rdms(arrays: Arrays, units: int) -> Arrays:
+    # What is given is overwritten.
+    responses = arrays["responses"][: n_scenes_of(units)].copy()
+    return wide_distances(standardise_channels(responses), ("correlation", "euclidean"))
 
 
 def crossnobis(arrays: Arrays, _units: int) -> Arrays:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.suite.inputs import SEED
+from benchmarks.suite.inputs import SEED, n_scenes_of
 
 Arrays = dict[str, np.ndarray]
 
@@ -17,6 +17,15 @@ def squared_distances(arrays: Arrays, _units: int) -> Arrays:
     squares = (patterns**2).sum(axis=1)
     square = squares[:, np.newaxis] + squares - 2 * patterns @ patterns.T
     return {"rdm": square[np.triu_indices(len(patterns), 1)]}
+
+
+def cortex_rdms(arrays: Arrays, units: int) -> Arrays:
+    responses = arrays["responses"][: n_scenes_of(units)].astype(np.float64)
+    standardised = {"patterns": (responses - responses.mean(axis=0)) / responses.std(axis=0)}
+    return {
+        "correlation": correlation_rdm(standardised, units)["rdm"],
+        "euclidean": np.sqrt(squared_distances(standardised, units)["rdm"]),
+    }
 
 
 def pearson_table(arrays: Arrays, _units: int) -> Arrays:

@@ -11,7 +11,7 @@ from rsatoolbox.util.searchlight import (
     get_volume_searchlight,
 )
 
-from benchmarks.suite.inputs import RADIUS_OPEN, SEED
+from benchmarks.suite.inputs import RADIUS_OPEN, SEED, n_scenes_of
 
 Arrays = dict[str, np.ndarray]
 
@@ -25,6 +25,15 @@ def squared_distances(arrays: Arrays, _units: int) -> Arrays:
     means = calc_rdm(Dataset(patterns), method="euclidean").dissimilarities[0]
     # rsatoolbox divides by the number of channels.
     return {"rdm": means * patterns.shape[1]}
+
+
+def cortex_rdms(arrays: Arrays, units: int) -> Arrays:
+    responses = arrays["responses"][: n_scenes_of(units)].astype(np.float64)
+    standardised = {"patterns": (responses - responses.mean(axis=0)) / responses.std(axis=0)}
+    return {
+        "correlation": correlation_rdm(standardised, units)["rdm"],
+        "euclidean": np.sqrt(squared_distances(standardised, units)["rdm"]),
+    }
 
 
 def crossnobis(arrays: Arrays, _units: int) -> Arrays:

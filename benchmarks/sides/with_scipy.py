@@ -2,7 +2,9 @@
 
 import numpy as np
 from scipy.spatial.distance import pdist
-from scipy.stats import kendalltau, spearmanr
+from scipy.stats import kendalltau, spearmanr, zscore
+
+from benchmarks.suite.inputs import n_scenes_of
 
 Arrays = dict[str, np.ndarray]
 
@@ -13,6 +15,11 @@ def correlation_rdm(arrays: Arrays, _units: int) -> Arrays:
 
 def squared_distances(arrays: Arrays, _units: int) -> Arrays:
     return {"rdm": pdist(arrays["patterns"], "sqeuclidean")}
+
+
+def cortex_rdms(arrays: Arrays, units: int) -> Arrays:
+    responses = zscore(arrays["responses"][: n_scenes_of(units)].astype(np.float64))
+    return {metric: pdist(responses, metric) for metric in ("correlation", "euclidean")}
 
 
 def spearman_table(arrays: Arrays, _units: int) -> Arrays:

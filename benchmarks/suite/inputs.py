@@ -1,5 +1,6 @@
 """The arrays that all sides of a row are given: simulated, the same for the same sizes."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,6 +34,8 @@ class Sizes:
         Of the whole-brain searchlight: centres, and voxels along x, y and z.
     n_categories, n_layers, n_codes : int
         Its conditions, and its models: RDMs of layers, and binary ones of codes.
+    n_scenes, n_vertices : int
+        Of the responses of all cortex: a subject of Algonauts 2023.
     """
 
     n_images: int = 2985
@@ -50,11 +53,19 @@ class Sizes:
     n_categories: int = 16
     n_layers: int = 15
     n_codes: int = 5
+    n_scenes: int = 9841
+    n_vertices: int = 39_548
+
+    @property
+    def n_scene_pairs(self) -> int:
+        """Pairs of scenes."""
+        return self.n_scenes * (self.n_scenes - 1) // 2
 
 
 QUICK = Sizes(
     **{"n_images": 300, "n_voxels": 100, "n_resamples": 20, "n_permutations": 20},
     **{"n_centres": 500, "n_conditions": 20, "n_brain_centres": 500, "brain_grid": (14, 16, 14)},
+    **{"n_scenes": 700, "n_vertices": 1000},
 )
 # Spheres reach this far from their centre, in voxels: 123 voxels. No voxel is between this and 3.16
 # away, so that sides that do not count the surface in are given a little more.
@@ -62,7 +73,7 @@ RADIUS, RADIUS_OPEN = 3.0, 3.1
 TINY = Sizes(
     **{"n_images": 14, "n_voxels": 30, "n_resamples": 6, "n_permutations": 6},
     **{"n_centres": 60, "n_conditions": 8, "n_brain_centres": 60, "brain_grid": (9, 11, 9)},
-    **{"n_categories": 8, "n_layers": 3, "n_codes": 2},
+    **{"n_categories": 8, "n_layers": 3, "n_codes": 2, "n_scenes": 12, "n_vertices": 40},
 )
 
 
@@ -174,6 +185,19 @@ def _searchlight_arrays(
     }
 
 
+def scene_inputs(sizes: Sizes) -> dict[str, np.ndarray]:
+    """Return responses (n_scenes, n_vertices) with a level that an image has in all vertices."""
+    rng = np.random.default_rng(SEED)
+    responses = rng.standard_normal((sizes.n_scenes, sizes.n_vertices), np.float32)
+    responses += rng.standard_normal((sizes.n_scenes, 1), np.float32)
+    return {"responses": responses}
+
+
+def n_scenes_of(n_pairs: int) -> int:
+    """Return how many scenes, at most, have no more pairs than these."""
+    return (1 + math.isqrt(1 + 8 * n_pairs)) // 2
+
+
 INPUTS: dict[str, Callable[[Sizes], dict[str, np.ndarray]]] = {
     "patterns": pattern_inputs,
     "runs": run_inputs,
@@ -182,12 +206,13 @@ INPUTS: dict[str, Callable[[Sizes], dict[str, np.ndarray]]] = {
     "resampling": resampling_inputs,
     "searchlight": searchlight_inputs,
     "brain": brain_inputs,
+    "scenes": scene_inputs,
 }
 
 
 def as_type(arrays: dict[str, np.ndarray], dtype: str) -> dict[str, np.ndarray]:
     """Return the arrays with all floating-point ones in the type that a side works in."""
     return {
-        name: array.astype(dtype) if array.dtype.kind == "f" else array
+        name: array.astype(dtype, copy=False) if array.dtype.kind == "f" else array
         for name, array in arrays.items()
     }

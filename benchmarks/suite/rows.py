@@ -108,9 +108,14 @@ def in_float64(*units: int, function: str = "") -> Side:
     return ours(*units, function=function, label="ours, float64", dtype="float64")
 
 
-def peer(name: str, *units: int, function: str = "") -> Side:
+def peer(name: str, *units: int, function: str = "", dtype: str = "float64") -> Side:
     """Return another library's side, of `units` measured units."""
-    return Side(name, f"with_{name.replace('-', '_')}", function, units=units)
+    return Side(name, f"with_{name.replace('-', '_')}", function, dtype, units)
+
+
+def pairs_of(*n_scenes: int) -> tuple[int, ...]:
+    """Return how many pairs so many scenes have."""
+    return tuple(n * (n - 1) // 2 for n in n_scenes)
 
 
 ROWS = (
@@ -136,6 +141,23 @@ ROWS = (
         (ours(), in_float64(), peer(REFERENCE), peer("mne-rsa"), peer("scipy"), peer("numpy")),
         # Distances are near 1,000.
         tolerance=2e-3,
+    ),
+    Row(
+        "cortex_rdms",
+        "correlation and Euclidean RDM of 9,841 images x 39,548 vertices, standardised",
+        "scenes",
+        (
+            ours(dtype="float32"),
+            # Each takes the images that it is measured with in float64; all of them are 3 GB.
+            peer(REFERENCE, *pairs_of(300, 600), dtype="float32"),
+            peer("scipy", *pairs_of(300, 600), dtype="float32"),
+            peer("numpy", *pairs_of(1000, 2000), dtype="float32"),
+        ),
+        unit="scene_pairs",
+        # Euclidean distances are near 281.
+        tolerance=2e-4,
+        # With the responses as they are given, which are 1,557 MB, 4 GB.
+        limits=(120.0, 2440.0),
     ),
     Row(
         "crossnobis",
