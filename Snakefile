@@ -45,6 +45,7 @@ include: "workflow/rules/studies/bold5000.smk"
 include: "workflow/rules/studies/objects.smk"
 include: "workflow/rules/studies/digits.smk"
 include: "workflow/rules/studies/stand_ins.smk"
+include: "workflow/rules/studies/dissimilarity.smk"
 
 
 rule all:

@@ -295,7 +295,8 @@ def challenge_paths(entry):
 def dissimilarity_raw_paths(entry):
     """Return the responses, weights and arrays of an entry of `dissimilarity`."""
     blocks = entry["embeddings"].values()
-    weights = [block["weights"] for block in blocks if is_weight_file(block.get("weights", ""))]
+    named = [block.get("weights", "untrained") for block in blocks]
+    weights = [weights for weights in named if is_weight_file(weights)]
     given = [block[key] for block in blocks for key in ("file", "names") if key in block]
     arrays = [file.format(subject=subject) for file in given for subject in entry["subjects"]]
     return list(dict.fromkeys(challenge_paths(entry) + weights + arrays))

@@ -112,6 +112,78 @@ def of_pair_models(path):
     return files
 
 
+def pair_rois(wildcards):
+    """Return the ROIs of an entry with their parts; all those of the study of `rsa` by default."""
+    entry = config["dissimilarity"][wildcards.study]
+    if entry["rois"] or entry["source"] != "rsa":
+        return entry["rois"]
+    return {roi: [roi] for roi in axis_names(config["rsa"][wildcards.study]["brain"], "roi")}
+
+
+def pair_metrics(wildcards):
+    """Return the metrics of an entry; RDMs of `rsa` have the one that they were made with."""
+    entry = config["dissimilarity"][wildcards.study]
+    return ["correlation"] if entry["source"] == "rsa" else entry["metrics"]
+
+
+def first_roi(wildcards):
+    return next(iter(pair_rois(wildcards)))
+
+
+def kinds_of(key):
+    """Return a params function that gives the kind of every embedding or model of an entry."""
+
+    def kinds(wildcards):
+        blocks = config["dissimilarity"][wildcards.study][key]
+        return {name: block["kind"] for name, block in blocks.items()}
+
+    return kinds
+
+
+def shown_place(wildcards):
+    """Return which RDM of a subject is drawn beside its prediction."""
+    return {
+        "subject": wildcards.subject,
+        "roi": first_roi(wildcards),
+        "metric": pair_metrics(wildcards)[0],
+        "split": "clean",
+    }
+
+
+def shown_fit(wildcards):
+    """Return of which fit the learning curves are drawn."""
+    return {
+        "subject": wildcards.subject,
+        "model": wildcards.model,
+        "roi": first_roi(wildcards),
+        "metric": pair_metrics(wildcards)[0],
+    }
+
+
+def layered_models(study):
+    """Return the models of which variants differ in their number of hidden layers."""
+    blocks = config["dissimilarity"][study]["models"]
+    return [
+        name
+        for name, block in blocks.items()
+        if any("n_hidden" in options for options in block["variants"].values())
+    ]
+
+
+def hidden_layers(wildcards):
+    """Return variant -> number of hidden layers of a model."""
+    variants = pair_setting("models", wildcards.model, "variants")(wildcards)
+    return {
+        name: options["n_hidden"] for name, options in variants.items() if "n_hidden" in options
+    }
+
+
+def trained_models(study):
+    """Return the models that train step by step, and have learning curves."""
+    blocks = config["dissimilarity"][study]["models"]
+    return [name for name, block in blocks.items() if block["gpu"]]
+
+
 def embeddings_of_model(study, model):
     """Return the names of the embeddings that a model sees."""
     entry = config["dissimilarity"][study]
@@ -189,13 +261,16 @@ def pair_targets():
     tables = ("pair_scores", "inflation", "model_ranking", "raw_distances", "extreme_pairs")
     figures = (
         *("flow_chart", "architectures", "distributions", "raw_distances", "extreme_pairs"),
-        *("pair_r2", "loss_curves", "model_ranking", "inflation", "subject_rois"),
+        *("model_ranking_clean", "model_ranking_leaked", "inflation", "subject_rois"),
     )
     wanted = []
     for study in DISSIMILARITY:
         splits = config["dissimilarity"][study]["splits"]
         names = [*figures, *(["training_size"] if splits["n_training_images"] else [])]
-        for subject in pair_subjects(study):
+        subjects = pair_subjects(study)
+        names += [f"pair_r2_{model}" for model in layered_models(study)]
+        names += [f"loss_curves_{subjects[0]}_{model}" for model in trained_models(study)]
+        for subject in subjects:
             names += [f"fmri_rdms_{subject}", f"true_predicted_{subject}"]
         wanted += [f"<results>/{study}/tables/{table}.csv" for table in tables]
         wanted += [f"<results>/{study}/figures/{figure}.png" for figure in names]

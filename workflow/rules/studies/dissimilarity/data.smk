@@ -56,6 +56,9 @@ rule prepare_pair_images:
         folder=pair_folder,
         stimuli=if_from_rsa(stimuli_source),
         match=if_from_rsa(setting("images", "match")),
+        layout=lambda wildcards: (
+            "rsa" if pair_setting("source")(wildcards) == "rsa" else "algonauts2023"
+        ),
         n_images=pair_setting("n_images"),
         side=pair_setting("side"),
         code=script_digest("dissimilarity/prepare_pair_images.py"),
@@ -85,8 +88,8 @@ rule compute_fmri_rdms:
         runtime=120,
     params:
         folder=folder_of_challenge,
-        rois=pair_setting("rois"),
-        metrics=pair_setting("metrics"),
+        rois=pair_rois,
+        metrics=pair_metrics,
         code=script_digest("dissimilarity/compute_fmri_rdms.py"),
     script:
         "../../../../scripts/dissimilarity/compute_fmri_rdms.py"
@@ -121,8 +124,8 @@ rule compute_pair_ceilings:
     params:
         subjects=lambda wildcards: pair_subjects(wildcards.study),
         source=pair_setting("source"),
-        rois=pair_setting("rois"),
-        metrics=pair_setting("metrics"),
+        rois=pair_rois,
+        metrics=pair_metrics,
         code=script_digest("dissimilarity/compute_pair_ceilings.py"),
     script:
         "../../../../scripts/dissimilarity/compute_pair_ceilings.py"
@@ -154,7 +157,7 @@ rule find_extreme_pairs:
         runtime=10,
     params:
         subjects=lambda wildcards: pair_subjects(wildcards.study),
-        rois=pair_setting("rois"),
+        rois=pair_rois,
         code=script_digest("dissimilarity/find_extreme_pairs.py"),
     script:
         "../../../../scripts/dissimilarity/find_extreme_pairs.py"

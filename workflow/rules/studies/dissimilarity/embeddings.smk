@@ -70,7 +70,7 @@ rule compare_raw_distances:
         runtime=60,
     params:
         subjects=lambda wildcards: pair_subjects(wildcards.study),
-        rois=pair_setting("rois"),
+        rois=pair_rois,
         n_resamples=pair_setting("inference", "n_bootstrap"),
         n_permutations=pair_setting("inference", "n_permutations"),
         seed=config["seed"],

@@ -35,8 +35,8 @@ rule fit_pair_model:
         gpu=pair_gpus,
     params:
         model=pair_model_block,
-        rois=pair_setting("rois"),
-        metrics=pair_setting("metrics"),
+        rois=pair_rois,
+        metrics=pair_metrics,
         embeddings=lambda wildcards: embeddings_of_model(wildcards.study, wildcards.model),
         splits=pair_setting("splits"),
         inference=pair_setting("inference"),
