@@ -24,6 +24,12 @@ from workflow.lib.features.networks import load_network
 ROOT = Path(__file__).parents[2]
 N_IMAGES = 5
 NAMES = [f"train-{i + 1:04d}_nsd-{31 * i:05d}" for i in range(N_IMAGES)]
+LAYER = {
+    "kind": "network",
+    "network": "squeezenet1_1",
+    "layer": "features.2",
+    "weights": "untrained",
+}
 # A CLIP of the same parts as ViT-B/32.
 SMALL = {
     "embed_dim": 24,
@@ -86,13 +92,7 @@ def test_wide_controls_keep_products(images):
 
 
 def test_wide_layer_has_the_products_of_what_the_network_gives(images, offline):
-    block = {
-        "kind": "network",
-        "network": "squeezenet1_1",
-        "layer": "features.2",
-        "weights": "untrained",
-    }
-    found = embed_images("layer", block, images)
+    found = embed_images("layer", LAYER, images)
     network, transforms = load_network("squeezenet1_1", "untrained", images.seed)
     shown = torch.stack([transforms(images.originals().image(i)) for i in range(N_IMAGES)])
     with torch.inference_mode():
@@ -104,27 +104,15 @@ def test_wide_layer_has_the_products_of_what_the_network_gives(images, offline):
 
 
 def test_narrow_layer_keeps_features(images):
-    block = {
-        "kind": "network",
-        "network": "squeezenet1_1",
-        "layer": "features.2",
-        "weights": "untrained",
-    }
-    found = embed_images("layer", block | {"options": {"pooling": "mean"}}, images)
+    found = embed_images("layer", LAYER | {"options": {"pooling": "mean"}}, images)
     assert found.features.shape == (N_IMAGES, 64)
 
 
 def test_unknown_kind_and_option_are_refused(images):
     with pytest.raises(InputError, match=r"found the kind 'vgg', expected one of pixel, gabor"):
         embed_images("x", {"kind": "vgg"}, images)
-    block = {
-        "kind": "network",
-        "network": "squeezenet1_1",
-        "layer": "features.2",
-        "weights": "untrained",
-    }
     with pytest.raises(InputError, match=r"option 'side', expected some of batch_size, pooling"):
-        embed_images("x", block | {"options": {"side": 3}}, images)
+        embed_images("x", LAYER | {"options": {"side": 3}}, images)
 
 
 # CLIP.

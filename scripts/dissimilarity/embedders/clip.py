@@ -28,7 +28,7 @@ import open_clip
 UNTRAINED = "untrained"
 # The config of a network that needs no other package, and downloads nothing.
 PLAIN = {"embed_dim", "quick_gelu", "vision_cfg", "text_cfg"}
-# In place of a text tower that nothing is loaded into: it takes half as long to draw as the images'.
+# In place of a text tower that no weights are loaded into: to draw it takes time.
 NO_TEXT = {"context_length": 1, "vocab_size": 1, "width": 64, "heads": 1, "layers": 1}
 
 
