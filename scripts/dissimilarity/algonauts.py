@@ -1,4 +1,4 @@
-"""Responses and images of a subject of the Algonauts 2023 challenge, read by its published layout."""
+"""A subject of the Algonauts 2023 challenge: images and responses, by the published layout."""
 
 import logging
 from collections.abc import Iterator, Sequence
