@@ -7,8 +7,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from scripts.dissimilarity.score_tables import NAMING, chosen, fully_trained
 from workflow.lib.plotting import PALETTE
-from workflow.lib.tables import read_table
 
 # From the one that leaks most to the one that does not.
 SPLITS = {
@@ -33,18 +33,18 @@ PLAIN = {
     "pearson": "Pearson's r",
     "row_pearson": "mean Pearson's r within an image's row",
 }
+# Over what each is taken; correlations of leaked pairs are not taken within folds.
 HOW = {
     "r2": "over the test pairs of all folds at once",
-    "spearman": "mean over folds; leaked, of all pairs",
-    "pearson": "mean over folds; leaked, of all pairs",
+    "spearman": "mean over folds",
+    "pearson": "mean over folds",
     "row_pearson": "mean over images",
 }
+POOLED = "over all pairs"
 MARKERS = "osD^vPX<>*"
 # R² has no lower bound, and one network that ran away would flatten all others.
 FLOOR = -0.5
 NOT_APPLICABLE = "not applicable"
-# What names a fit beside its subject, ROI and metric; empty where a model has none.
-NAMING = ("model", "embedding", "variant")
 
 # Hexter, Puente Quera & Bar-Ilan 2025, one subject of Algonauts 2023, 500 images.
 REPORTED = {
@@ -54,28 +54,6 @@ REPORTED = {
     ),
     "best": "Reported as the best honest test R²: 0.279 ± 0.023 (on training pairs 0.757).",
 }
-
-
-def read_scores(path: str) -> pd.DataFrame:
-    """Return a table of scores, with empty text where a fit has no embedding or no variant."""
-    table = read_table(path)
-    labels = [name for name in (*NAMING, "reason") if name in table]
-    return table.assign(**{name: table[name].fillna("").astype(str) for name in labels})
-
-
-def chosen(table: pd.DataFrame, **labels: str) -> pd.DataFrame:
-    """Return the rows that carry all these labels."""
-    for name, label in labels.items():
-        table = table[table[name] == label]
-    return table
-
-
-def fully_trained(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of fits to all training images, without those of learning curves."""
-    of_subject = ["subject", "split", "roi", "metric", *NAMING]
-    most = table.groupby(of_subject)["n_training_images"].transform("max")
-    # A model that is not applicable was trained on nothing.
-    return table[(table["n_training_images"] == most) | table["n_training_images"].isna()]
 
 
 def in_order(found: Iterable[str], known: Iterable[str]) -> list[str]:
@@ -114,9 +92,12 @@ def span(values: Iterable[float]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def measured(measure: str) -> str:
-    """Return a measure and over what it is taken."""
-    return f"{PLAIN[measure]} ({HOW[measure]})"
+def measured(measure: str, rows: pd.DataFrame) -> str:
+    """Return a measure and over what it is taken, in the splits of some rows."""
+    how, splits = HOW[measure], set(rows["split"])
+    if how == HOW["spearman"] and "leaked" in splits:
+        how = POOLED if splits == {"leaked"} else f"{how}; of the leaked split {POOLED}"
+    return f"{PLAIN[measure]} ({how})"
 
 
 def subjects_note(table: pd.DataFrame) -> str:

@@ -128,7 +128,7 @@ def layers_of(network: nn.Module, pair: tuple[torch.Tensor, torch.Tensor]) -> li
                     label=_label(name, module),
                     shape=interpreter.shapes[node.name],
                     n_parameters=_n_parameters(module),
-                    branch=of_images.pop() if len(of_images) == 1 else "both",
+                    branch=min(of_images) if len(of_images) == 1 else "both",
                     sources=sources,
                     row=max((layers[i].row + 1 for i in sources), default=0),
                     target=str(node.target) if module is not None else "",
@@ -136,9 +136,7 @@ def layers_of(network: nn.Module, pair: tuple[torch.Tensor, torch.Tensor]) -> li
                     note=_note(module),
                 )
             )
-            origins[node] = ([len(layers) - 1], {"first", "second"} if not of_images else of_images)
-            if layers[-1].branch != "both":
-                origins[node] = ([len(layers) - 1], {layers[-1].branch})
+            origins[node] = ([len(layers) - 1], of_images)
     return layers
 
 

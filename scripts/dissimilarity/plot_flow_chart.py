@@ -12,13 +12,11 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 from scripts.dissimilarity.pair_figures import (
     PLAIN,
     SPLIT_COLOURS,
-    chosen,
-    fully_trained,
     in_order,
-    read_scores,
     span,
     subjects_note,
 )
+from scripts.dissimilarity.score_tables import chosen, fully_trained, read_scores
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
 
@@ -356,7 +354,8 @@ def _caption(rows: pd.DataFrame, study: Study, splits: Sequence[str]) -> str:
         f"{trained}; of the images (leaked: pairs) that are not tested, "
         f"{study.validation_share:.0%} are for validation. Small matrices: what pairs of "
         f"{N_IMAGES} images are for in one fold; light: pairs that it does not use. "
-        f"{PLAIN['r2']} and correlations are taken over the test pairs of all folds."
+        f"{PLAIN['r2']} is taken over the test pairs of all folds at once, correlations within "
+        "folds, but for leaked pairs."
     )
 
 

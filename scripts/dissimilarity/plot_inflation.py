@@ -8,21 +8,24 @@ from scripts.dissimilarity.pair_figures import (
     FLOOR,
     MEASURES,
     METRICS,
-    NAMING,
     NOT_APPLICABLE,
     SPLIT_COLOURS,
     SPLIT_MARKERS,
     SPLITS,
     called,
-    chosen,
     floor_note,
     floored,
-    fully_trained,
     in_order,
     measured,
-    read_scores,
     size_note,
     subjects_note,
+)
+from scripts.dissimilarity.score_tables import (
+    NAMING,
+    chosen,
+    first_if_none,
+    fully_trained,
+    read_scores,
 )
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import PAGE_WIDTH, legend_below, titled, use_style, write_figure
@@ -35,7 +38,7 @@ def plot_inflation(
     scores: pd.DataFrame,
     inflation: pd.DataFrame,
     *,
-    roi: str,
+    roi: str | None,
     measure: str,
     title: str,
     simulated: bool,
@@ -46,12 +49,14 @@ def plot_inflation(
     ----------
     scores : DataFrame, `pair_scores.csv`
     inflation : DataFrame, `inflation.csv`
-        Leaked less clean (`value`, `low`, `high`) of every subject, ROI, metric and fit.
-    roi : region of the responses
+        Leaked less clean of every subject, ROI, metric and fit (`value`, over images `low`, `high`)
+        and of their mean (`mean`, over subjects `mean_low`, `mean_high`).
+    roi : region of the responses; None for the first
     measure : key of `MEASURES`
     title : name of the study
     simulated : whether the data is simulated
     """
+    roi = first_if_none(roi, scores["roi"])
     rows = fully_trained(chosen(scores, roi=roi, measure=measure))
     differences = chosen(inflation, roi=roi, measure=measure)
     metrics = in_order(rows["metric"], METRICS)
@@ -72,6 +77,9 @@ def plot_inflation(
         axis.set_xlabel(f"{MEASURES[measure]} (inflation at the right)")
     axes[0, 0].set_yticks(np.arange(len(fits)), [called(fit) for fit in fits], fontsize=6.8)
     axes[0, 0].set_ylim(len(fits) - 0.4, -0.6)
+    for split, text in SPLITS.items():
+        style = {"color": SPLIT_COLOURS[split], "marker": SPLIT_MARKERS[split]}
+        axes[0, 0].plot([], [], ls="", ms=5.5, label=text, **style)
     legend_below(figure, axes[0, 0], len(SPLITS))
     figure.suptitle(
         f"{titled(title, simulated=simulated)}: leaked against clean, {roi}, {subjects_note(rows)}"
@@ -94,7 +102,7 @@ def _draw(
     for place, fit in enumerate(fits):
         means = chosen(rows, **fit).groupby("split")["value"].mean()
         axis.hlines(place, *floored([means.min(), means.max()]), color="0.75", lw=1.4, zorder=1)
-        for split, text in SPLITS.items():
+        for split in SPLITS:
             axis.plot(
                 floored([means.get(split, np.nan)]),
                 [place],
@@ -104,7 +112,6 @@ def _draw(
                 mec="white",
                 mew=0.4,
                 ms=5.5,
-                label=text,
             )
         axis.annotate(
             _number(chosen(differences, **fit)),
@@ -117,14 +124,13 @@ def _draw(
 
 
 def _number(differences: pd.DataFrame) -> str:
-    """Return the inflation of a fit: of one subject with its interval, else mean and range."""
-    values = differences["value"].dropna()
-    if values.empty:
+    """Return the inflation of a fit in the mean, with its interval over subjects, or images."""
+    known = differences[differences["value"].notna()]
+    if known.empty:
         return NOT_APPLICABLE
-    if len(values) == 1:
-        row = differences.loc[values.index[0]]
-        return f"{row['value']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]"
-    return f"{values.mean():+.2f} ({values.min():+.2f} to {values.max():+.2f})"
+    columns = ("mean", "mean_low", "mean_high") if len(known) > 1 else ("value", "low", "high")
+    value, low, high = known.iloc[0][list(columns)]
+    return f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
 def _caption(rows: pd.DataFrame, differences: pd.DataFrame, roi: str, measure: str) -> str:
@@ -139,7 +145,7 @@ def _caption(rows: pd.DataFrame, differences: pd.DataFrame, roi: str, measure: s
             f"({largest}, {metric})."
         )
     number = (
-        "mean over subjects and, in brackets, smallest and largest"
+        "mean over subjects with its 95 % interval over subjects"
         if several
         else "with its 95 % interval over images"
     )
@@ -151,7 +157,7 @@ def _caption(rows: pd.DataFrame, differences: pd.DataFrame, roi: str, measure: s
     )
     marks = "Marks: means over subjects." if several else "Marks: this subject."
     return (
-        f"{measured(measure)} by how pairs were split, for dissimilarities of {roi}; "
+        f"{measured(measure, rows)} by how pairs were split, for dissimilarities of {roi}; "
         f"{size_note(rows)}. {marks} Numbers: inflation, leaked less clean, {number}. Leaked test "
         "pairs share their images with training pairs, so that their score is in part recognition "
         f"of images; only the clean one predicts new pairs.{said}{absent}"

@@ -1,122 +1,136 @@
-"""Draw the learning curves of a network of pairs: training and validation loss of every fold."""
-
-from collections.abc import Mapping
+"""Draw the learning curves of networks of pairs: training and validation loss of every fold."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from scripts.dissimilarity.pair_figures import (
-    SPLITS,
-    in_order,
-    say_not_applicable,
-)
+from scripts.dissimilarity.pair_figures import SPLITS, called, in_order, say_not_applicable
+from scripts.dissimilarity.score_tables import chosen, first_if_none, read_scores
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import PAGE_WIDTH, legend_below, titled, use_style, write_figure
-from workflow.lib.tables import read_table
+from workflow.lib.plotting import (
+    MUTED,
+    PAGE_WIDTH,
+    legend_below,
+    titled,
+    use_style,
+    wrapped,
+    write_figure,
+)
 from workflow.lib.training.history import TRAINING, VALIDATION
 
-# Networks of one model: embeddings times variants can be many.
+# More rows than these do not fit on a page.
 MAX_NETWORKS = 6
 STYLES = {
-    TRAINING: {"color": "0.45", "ls": "--"},
+    TRAINING: {"color": MUTED, "ls": "--"},
     VALIDATION: {"color": "#0173b2", "ls": "-"},
 }
+BEST_COLOUR = "#d55e00"
+RUN = ["subject", "fold"]
+# Clean and one-seen splits have the same training pairs: one fit serves both.
+HEADINGS = {**SPLITS, "clean": "clean and one image seen: one fit"}
 
 
 def plot_loss_curves(
     history: pd.DataFrame,
     *,
-    fit: Mapping[str, str],
+    roi: str | None,
+    metric: str | None,
     measure: str,
     title: str,
     simulated: bool,
 ) -> tuple[plt.Figure, str]:
-    """Draw a row of panels per embedding and variant, a column per split, a line per fold.
+    """Draw a row of panels per network, a column per split, a line per subject and fold.
 
     Parameters
     ----------
-    history : DataFrame, `{subject}_{model}_history.csv`
-        epoch, part, measure, value, roi, metric, embedding, variant, split, fold.
-    fit : subject, model, roi and metric that are shown
+    history : DataFrame, all `{subject}_{model}_history.csv` together; may have no rows
+    roi, metric : of the responses; None for the first
     measure : measure of the history, as "loss"
     title : name of the study
     simulated : whether the data is simulated
     """
-    rows = history[
-        (history["measure"] == measure)
-        & (history["roi"] == fit["roi"])
-        & (history["metric"] == fit["metric"])
-    ]
-    rows = rows.assign(network=_networks(rows))
-    n_networks = rows["network"].nunique()
-    networks = _shown_networks(rows)
-    rows = rows[rows["network"].isin(networks)]
+    roi, metric = first_if_none(roi, history["roi"]), first_if_none(metric, history["metric"])
+    rows = chosen(history, measure=measure, roi=roi, metric=metric)
+    everything = _with_networks(rows)
+    networks = shown_networks(everything)
+    rows = everything[everything["network"].isin(networks)]
     splits = in_order(rows["split"], SPLITS)
     use_style()
     figure, axes = plt.subplots(
         max(1, len(networks)),
         max(1, len(splits)),
         figsize=(PAGE_WIDTH, 1.35 * max(1, len(networks)) + 1.0),
-        sharex=True,
+        sharex="row",
         sharey="row",
         squeeze=False,
         layout="constrained",
     )
     for axis, split in zip(axes[0], splits, strict=False):
-        axis.set_title(SPLITS.get(split, split))
+        axis.set_title(HEADINGS.get(split, split))
     for line, network in zip(axes, networks, strict=False):
         for axis, split in zip(line, splits, strict=False):
-            _draw(axis, rows[(rows["network"] == network) & (rows["split"] == split)])
-        line[0].set_ylabel(f"{network}\n{measure}" if network else measure)
+            _draw(axis, chosen(rows, network=network, split=split))
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        line[0].set_ylabel(f"{wrapped([network], 20)[0]}\n{measure}", fontsize=7)
     for axis in axes[-1]:
         axis.set_xlabel("epoch")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     if rows.empty:
-        say_not_applicable(axes[0, 0], "this model has no learning curve")
+        say_not_applicable(axes[0, 0], "no model here is trained by epochs")
     else:
         legend_below(figure, axes[0, 0], 3)
-    figure.suptitle(
-        f"{titled(title, simulated=simulated)}: {fit['model']}, {fit['subject']}, {fit['roi']}, "
-        f"{fit['metric']}"
-    )
-    return figure, _caption(rows, fit, measure, n_networks)
+    figure.suptitle(f"{titled(title, simulated=simulated)}: learning curves, {roi}, {metric}")
+    return figure, _caption(rows, roi, metric, measure, everything["network"].nunique())
 
 
-def _networks(rows: pd.DataFrame) -> pd.Series:
-    """Return what tells the networks of one model apart."""
-    parts = rows[["embedding", "variant"]].fillna("").astype(str)
-    return parts["embedding"].str.cat(parts["variant"], sep=" ").str.strip()
-
-
-def _shown_networks(rows: pd.DataFrame) -> list[str]:
-    """Return the networks to show, in their order: those of the lowest validation losses."""
-    lowest = best_epochs(rows).groupby("network")["value"].mean().nsmallest(MAX_NETWORKS).index
-    return [name for name in dict.fromkeys(rows["network"]) if name in set(lowest)]
+def _with_networks(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with a name of each network."""
+    names = [called(row._asdict()) for row in rows.itertuples(index=False)]
+    return rows.assign(network=pd.Series(names, index=rows.index, dtype=str))
 
 
 def best_epochs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the epoch with the lowest validation loss of every fold.
+    """Return the epoch with the lowest validation value of every subject and fold.
 
     Parameters
     ----------
-    rows : DataFrame of one measure, with network, split, fold, epoch, part, value
+    rows : DataFrame of one measure
+        network, split, subject, fold, epoch, part, value.
 
     Returns
     -------
     DataFrame, the rows of `VALIDATION` at that epoch
     """
-    validation = rows[rows["part"] == VALIDATION].reset_index(drop=True)
-    return validation.loc[validation.groupby(["network", "split", "fold"])["value"].idxmin()]
+    validation = rows[(rows["part"] == VALIDATION) & rows["value"].notna()].reset_index(drop=True)
+    return validation.loc[validation.groupby(["network", "split", *RUN])["value"].idxmin()]
+
+
+def shown_networks(rows: pd.DataFrame) -> list[str]:
+    """Return the networks to draw: of every model and variant the embedding of the lowest loss.
+
+    Parameters
+    ----------
+    rows : DataFrame as for `best_epochs`, with model, variant and embedding
+
+    Returns
+    -------
+    list of str
+        In the order of the rows, the first `MAX_NETWORKS`.
+    """
+    lowest = best_epochs(rows).groupby("network")["value"].mean()
+    fits = rows[["model", "variant", "network"]].drop_duplicates()
+    # Without validation there is nothing to choose by, and the first embedding is shown.
+    values = fits["network"].map(lowest).fillna(float("inf"))
+    best = values.groupby([fits["model"], fits["variant"]], sort=False).idxmin()
+    return fits["network"].loc[best].tolist()[:MAX_NETWORKS]
 
 
 def _draw(axis: plt.Axes, rows: pd.DataFrame) -> None:
     for part, style in STYLES.items():
         of_part = rows[rows["part"] == part]
-        for _, fold in of_part.groupby("fold"):
-            axis.plot(fold["epoch"], fold["value"], lw=0.6, alpha=0.45, **style)
+        for _, run in of_part.groupby(RUN):
+            axis.plot(run["epoch"], run["value"], lw=0.6, alpha=0.4, **style)
         mean = of_part.groupby("epoch")["value"].mean()
-        axis.plot(mean.index, mean, lw=1.8, label=f"{part}, mean of folds", **style)
+        axis.plot(mean.index, mean, lw=1.8, label=f"{part}, mean", **style)
     best = best_epochs(rows)
     axis.plot(
         best["epoch"],
@@ -125,33 +139,41 @@ def _draw(axis: plt.Axes, rows: pd.DataFrame) -> None:
         marker="o",
         ms=3.6,
         mfc="white",
-        mec="#d55e00",
-        label="lowest validation loss of a fold",
+        mec=BEST_COLOUR,
+        label=f"lowest of {VALIDATION}",
     )
 
 
-def _caption(rows: pd.DataFrame, fit: Mapping[str, str], measure: str, n_networks: int) -> str:
-    who = f"{fit['model']}, {fit['subject']} (a single case), {fit['roi']}, {fit['metric']}"
+def _caption(rows: pd.DataFrame, roi: str, metric: str, measure: str, n_networks: int) -> str:
     if rows.empty:
-        return f"No learning curve: {who} is not trained by epochs, or was not applicable."
+        return "No learning curves: no model here is trained by epochs, or none was applicable."
     best = best_epochs(rows)
-    said = "; ".join(
-        f"{split}: epoch {group['epoch'].median():g} (median)"
-        for split, group in best.groupby("split", sort=False)
+    epochs = "; ".join(
+        f"{network}, {split}: {of_network['epoch'].median():g}"
+        for (network, split), of_network in best.groupby(["network", "split"], sort=False)
+    )
+    lowest = (
+        f" Circles: each run's lowest {VALIDATION} {measure}, from which weights are taken (median "
+        f"epoch: {epochs})."
+        if epochs
+        else ""
     )
     n_shown = rows["network"].nunique()
     part = (
-        f" {n_shown} of {n_networks} networks, those of the lowest validation loss, are shown."
+        f" {n_shown} of {n_networks} networks are shown, of a model and variant the embedding with "
+        f"the lowest {VALIDATION} {measure}."
         if n_shown < n_networks
         else ""
     )
-    lowest = f" Circles: each fold's lowest validation loss, {said}." if said else ""
+    n_subjects, n_folds = rows["subject"].nunique(), rows["fold"].nunique()
     return (
-        f"Learning curves of {who}: {measure} over {int(rows['epoch'].max())} epochs, "
-        f"n = {rows['fold'].nunique()} folds (thin lines). Dashed: mean over the training steps of "
-        "an epoch, taken while the network changes; solid: on validation pairs after it, which in "
-        "clean and one-seen splits share no image with training pairs; in leaked splits they do. "
-        f"Test pairs have no part in this.{lowest}{part}"
+        f"Learning curves of networks of pairs, {roi}, {metric}: {measure} over up to "
+        f"{int(rows['epoch'].max())} epochs; thin lines: n = {n_subjects} "
+        f"subject{'s' if n_subjects > 1 else ''} x {n_folds} folds, thick ones their means, which "
+        "late epochs take over the runs that have not stopped. Dashed: mean over the training "
+        "steps of an epoch, taken while the network changes; solid: on validation pairs after it, "
+        "whose images are in no training pair, but for the leaked split. Test pairs have no part "
+        f"in this.{lowest}{part}"
     )
 
 
@@ -159,8 +181,9 @@ if __name__ == "__main__":
     with script_job(snakemake):
         params = snakemake.params
         figure, caption = plot_loss_curves(
-            read_table(snakemake.input.history),
-            fit=params.fit,
+            read_scores(*snakemake.input.histories),
+            roi=params.roi,
+            metric=params.metric,
             measure=params.measure,
             title=params.title,
             simulated=params.simulated,

@@ -8,29 +8,31 @@ from scripts.dissimilarity.pair_figures import (
     FLOOR,
     MEASURES,
     METRICS,
-    NAMING,
     NOT_APPLICABLE,
     REPORTED,
     SPLITS,
     called,
-    chosen,
     floor_note,
     floored,
-    fully_trained,
     in_order,
     measured,
-    read_scores,
     size_note,
     subjects_note,
 )
+from scripts.dissimilarity.score_tables import (
+    NAMING,
+    chosen,
+    first_if_none,
+    fully_trained,
+    read_scores,
+)
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
-from workflow.lib.tables import read_table
+from workflow.lib.plotting import MUTED, PAGE_WIDTH, titled, use_style, write_figure
 
 ROW = 0.17
 FEWEST = 3
 CEILING_COLOUR = "#d55e00"
-MARK, BEATEN_BY_NONE = "#0173b2", "0.55"
+ABOVE_ZERO = "#0173b2"
 
 
 def plot_model_ranking(
@@ -38,7 +40,7 @@ def plot_model_ranking(
     scores: pd.DataFrame,
     ceilings: pd.DataFrame,
     *,
-    roi: str,
+    roi: str | None,
     split: str,
     measure: str,
     title: str,
@@ -49,15 +51,17 @@ def plot_model_ranking(
     Parameters
     ----------
     ranking : DataFrame, `model_ranking.csv`
-        Mean over subjects of every fit, `value` with `low` and `high`.
+        Mean over subjects of every fit, `value` with its interval over images (`low`, `high`), and
+        that of its difference from the best (`difference_low`, `difference_high`).
     scores : DataFrame, `pair_scores.csv`
     ceilings : DataFrame, `ceilings.csv`; may have no rows
-    roi : region of the responses
+    roi : region of the responses; None for the first
     split : key of `SPLITS`
     measure : key of `MEASURES`
     title : name of the study
     simulated : whether the data is simulated
     """
+    roi = first_if_none(roi, scores["roi"])
     place = {"roi": roi, "split": split, "measure": measure}
     means, rows = chosen(ranking, **place), fully_trained(chosen(scores, **place))
     tops = chosen(ceilings, roi=roi, measure=measure)
@@ -104,13 +108,14 @@ def _draw_fit(axis: plt.Axes, row: int, means: pd.DataFrame, subjects: pd.DataFr
         axis.text(0.01, row, f" {NOT_APPLICABLE}", va="center", fontsize=6.3, color="0.4")
         return
     mean = means.iloc[0]
-    colour = MARK if mean["low"] > 0 else BEATEN_BY_NONE
+    colour = ABOVE_ZERO if mean["low"] > 0 else MUTED
     axis.hlines(row, *floored([mean["low"], mean["high"]]), color=colour, lw=1.4)
     axis.plot(
         floored([mean["value"]]),
         [row],
         marker="<" if mean["value"] < FLOOR else "o",
         color=colour,
+        mfc="white" if mean["difference_low"] <= 0 <= mean["difference_high"] else colour,
         ms=4.5,
     )
     if len(subjects) > 1:
@@ -156,9 +161,11 @@ def _caption(
     absent = f" {n_absent} fit(s) are not applicable." if n_absent else ""
     reported = "" if simulated else f" {REPORTED['siamese']} {REPORTED['best']}"
     return (
-        f"{measured(measure)} of every model and embedding, "
+        f"{measured(measure, rows)} of every model and embedding, "
         f"{SPLITS.get(place['split'], place['split'])}, for dissimilarities of {place['roi']}; "
-        f"{size_note(rows)}. {whose}; lines: 95 % intervals. Grey: the interval reaches zero. "
+        f"{size_note(rows)}. {whose}; lines: 95 % intervals over images (resampled with all their "
+        "pairs), of these subjects. Grey: the interval reaches zero. White: not told from the "
+        "best, by the interval of the difference on the same images. "
         f"{' '.join(found)}{_ceiling_note(tops)}{absent}{floor_note(rows['value'])}{reported}"
     )
 
@@ -181,9 +188,11 @@ def _best(means: pd.DataFrame, tops: pd.DataFrame, metric: str) -> str:
 
 
 def _ceiling_note(tops: pd.DataFrame) -> str:
-    if not tops["value"].notna().any():
-        return " No ceiling: there are neither repeats nor other subjects with the same images."
-    kinds = ", ".join(tops["kind"].unique())
+    known = tops[tops["value"].notna()]
+    if known.empty:
+        reasons = [note for note in tops.get("note", ()) if note]
+        return f" No ceiling{': ' + reasons[0] if reasons else ' is known'}."
+    kinds = ", ".join(known["kind"].unique())
     return f" Orange: ceilings in the mean over subjects, of all pairs ({kinds})."
 
 
@@ -193,7 +202,7 @@ if __name__ == "__main__":
         figure, caption = plot_model_ranking(
             read_scores(snakemake.input.ranking),
             read_scores(snakemake.input.table),
-            read_table(snakemake.input.ceilings),
+            read_scores(snakemake.input.ceilings),
             roi=params.roi,
             split=params.split,
             measure=params.measure,

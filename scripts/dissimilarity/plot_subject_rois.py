@@ -10,14 +10,12 @@ from scripts.dissimilarity.pair_figures import (
     best_fit,
     best_note,
     called,
-    chosen,
-    fully_trained,
     in_order,
     measured,
-    read_scores,
     say_not_applicable,
     size_note,
 )
+from scripts.dissimilarity.score_tables import chosen, fully_trained, read_scores
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import MUTED, PAGE_WIDTH, SEQUENTIAL, titled, use_style, write_figure
 
@@ -140,8 +138,9 @@ def _caption(shown: dict, fits: dict, measure: str, alpha: float) -> str:
     n_tested = int(everything["p"].notna().sum())
     absent = " n/a: not applicable, or not asked for." if everything["value"].isna().any() else ""
     return (
-        f"{measured(measure)} of predicted and true dissimilarities on the clean split, where no "
-        f"image of a test pair was seen in training, per subject and ROI; {size_note(everything)}. "
+        f"{measured(measure, everything)} of predicted and true dissimilarities on the clean "
+        "split, where no image of a test pair was seen in training, per subject and ROI; "
+        f"{size_note(everything)}. "
         f"{' '.join(sentences)} Grey: p ≥ {alpha:g}, one-sided, permutations of the images within "
         f"folds, not corrected over the {n_tested} cells.{absent}"
     )

@@ -9,7 +9,6 @@ from scripts.dissimilarity.pair_figures import (
     MEASURES,
     METRICS,
     SPLITS,
-    chosen,
     draw_off_scale,
     drawn_values,
     floor_note,
@@ -18,13 +17,13 @@ from scripts.dissimilarity.pair_figures import (
     looks,
     measured,
     names_of,
-    read_scores,
     say_not_applicable,
     set_floor,
     size_note,
     spread_note,
     subjects_note,
 )
+from scripts.dissimilarity.score_tables import chosen, first_if_none, read_scores
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import PAGE_WIDTH, legend_below, titled, use_style, write_figure
 
@@ -33,7 +32,7 @@ HELD_OUT = ("one_seen", "clean")
 
 
 def plot_training_size(
-    table: pd.DataFrame, *, roi: str, measure: str, title: str, simulated: bool
+    table: pd.DataFrame, *, roi: str | None, measure: str, title: str, simulated: bool
 ) -> tuple[plt.Figure, str]:
     """Draw a row of panels per metric and a column per split, a line per fit.
 
@@ -41,11 +40,12 @@ def plot_training_size(
     ----------
     table : DataFrame, `pair_scores.csv`
         Fits with several `n_training_images` are drawn.
-    roi : region of the responses
+    roi : region of the responses; None for the first
     measure : key of `MEASURES`
     title : name of the study
     simulated : whether the data is simulated
     """
+    roi = first_if_none(roi, table["roi"])
     rows = chosen(table, roi=roi, measure=measure)
     rows = rows[rows["split"].isin(HELD_OUT)]
     rows = rows.assign(fit=names_of(rows))
@@ -77,9 +77,7 @@ def plot_training_size(
         set_floor(axes[0, 0], drawn_values(rows))
         legend_below(figure, axes[0, 0], 3)
     who = subjects_note(rows) if len(rows) else "no fit"
-    figure.suptitle(
-        f"{titled(title, simulated=simulated)}: number of training images, {roi}, {who}"
-    )
+    figure.suptitle(f"{titled(title, simulated=simulated)}: training images, {roi}, {who}")
     return figure, _caption(rows, roi, measure)
 
 
@@ -109,9 +107,9 @@ def _caption(rows: pd.DataFrame, roi: str, measure: str) -> str:
         gains.append(f"{fit}, {metric}: {means.iloc[0]:.3f} to {means.iloc[-1]:.3f}")
     said = f" Clean, from fewest to most images: {'; '.join(gains)}." if gains else ""
     return (
-        f"{measured(measure)} on pairs of images held out, against the number of training images of "
-        f"a fold ({sizes}), for dissimilarities of {roi}; {size_note(rows)}. Test images are the "
-        "same at every number, and fewer training images are some of more; n images train "
+        f"{measured(measure, rows)} on pairs of images held out, against the number of training "
+        f"images of a fold ({sizes}), for dissimilarities of {roi}; {size_note(rows)}. Test images "
+        "are the same at every number, and fewer training images are some of more; n images train "
         f"n(n-1)/2 pairs. {spread_note(rows)}{floor_note(rows['value'])}{said}"
     )
 

@@ -15,11 +15,15 @@ from scripts.dissimilarity.pair_figures import (
     best_fit,
     best_note,
     called,
-    chosen,
-    fully_trained,
     measured,
-    read_scores,
     say_not_applicable,
+)
+from scripts.dissimilarity.pair_predictions import group_name
+from scripts.dissimilarity.score_tables import (
+    chosen,
+    first_if_none,
+    fully_trained,
+    read_scores,
 )
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
@@ -31,7 +35,6 @@ MAX_IMAGES = 400
 # Of pairs, beyond which the bins of the scatter look the same.
 MAX_PAIRS = 2_000_000
 SHOWN = ("r2", "spearman", "pearson")
-GROUP = ("roi", "metric", "embedding", "variant", "split")
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def read_prediction(path: str | Path, fit: Mapping[str, str]) -> Prediction | No
     InputError
         Predictions of another number of pairs than there are true dissimilarities.
     """
-    group = "/".join(fit[name] or "none" for name in GROUP)
+    group = group_name(fit)
     with h5py.File(path, "r") as file:
         if group not in file:
             return None
@@ -222,7 +225,7 @@ def _caption(
     prediction: Prediction, measures: pd.DataFrame, fit: Mapping[str, str], n_shown: int
 ) -> str:
     said = "; ".join(
-        f"{measured(name)} {row.value:.3f} (95 % interval over images {row.low:.3f} to "
+        f"{measured(name, measures)} {row.value:.3f} (95 % interval over images {row.low:.3f} to "
         f"{row.high:.3f})"
         for name in SHOWN
         if name in measures.index
@@ -242,21 +245,31 @@ def _caption(
     return (
         f"True and predicted dissimilarity of {fit['roi']}, {fit['subject']}, a single case, by "
         f"{called(fit)}, {SPLITS.get(fit['split'], fit['split'])}: n = {n_tested:,} test pairs of "
-        f"{n_images:,} images. {said}. Images stand by "
-        "fold and then by the first principal coordinate of the true RDM; each RDM has its own scale "
-        f""
-        f"(1st to 99th percentile).{gaps}{part} Right: test pairs in bins, dashed where "
-        "predicted and true are equal; pairs share images and are not independent."
+        f"{n_images:,} images. {said}. Images stand by fold, then by the "
+        "first principal coordinate of the true RDM; each RDM has its own scale (1st to 99th "
+        f"percentile).{gaps}{part} Right: test pairs in bins, dashed where predicted and true are "
+        "equal; pairs share images and are not independent."
     )
 
 
 def choose_fit(
-    scores: pd.DataFrame, place: Mapping[str, str], model: str | None
+    scores: pd.DataFrame, place: Mapping[str, str | None], model: str | None
 ) -> tuple[dict[str, str], int]:
     """Return the labels of the best fit of a subject, ROI, metric and split, and of how many.
 
-    Without any that was applicable, the labels are those of the model that was asked for.
+    Parameters
+    ----------
+    scores : DataFrame, `pair_scores.csv`
+    place : subject, roi, metric and split; None for the first of the table
+    model : name of a model whose fits alone are considered; None for all
+
+    Returns
+    -------
+    labels : dict
+        Without any fit that was applicable, those of the model that was asked for.
+    n_fits : int
     """
+    place = {name: first_if_none(label, scores[name]) for name, label in place.items()}
     found = best_fit(chosen(scores, **place), model=model)
     if found is None:
         return {**place, "model": model or "no model", "embedding": "", "variant": ""}, 1
