@@ -9,7 +9,7 @@ import torch
 from scripts.digits.classification import Classification, Settings
 from scripts.digits.code_contrasts import contrast_vectors
 from scripts.digits.codes import code_rdms
-from scripts.digits.image_sets import ImageSet
+from scripts.digits.labelled_images import ImageSet
 from scripts.digits.prepare_images import prepare_images
 from scripts.digits.trained import IMAGENET_MEAN, IMAGENET_STD, Scaling
 from scripts.digits.vgg import PRETRAINED, SIZES, VGG, load_convolutions

@@ -22,7 +22,7 @@ from scripts.digits.augmentation import (
     change_object,
     colour_components,
 )
-from scripts.digits.image_sets import ImageSet
+from scripts.digits.labelled_images import ImageSet
 from scripts.digits.trained import Scaling, as_tensor
 from scripts.digits.vgg import VGG
 from workflow.lib.errors import InputError

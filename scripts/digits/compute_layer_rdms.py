@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scripts.digits.category_rdms import category_rdm
 from scripts.digits.codes import kinds_of
-from scripts.digits.image_sets import ImageSet, read_images
+from scripts.digits.component_rdms import category_rdm
+from scripts.digits.labelled_images import ImageSet, read_images
 from scripts.digits.layer_features import layer_features
 from scripts.digits.model_names import NETWORK_MODEL
 from scripts.digits.trained import Trained, read_trained
@@ -33,7 +33,7 @@ def layer_rdms(
     trained : Trained
     images : ImageSet
         Several of each category.
-    variance, metric : see `scripts.digits.category_rdms.category_rdm`
+    variance, metric : see `scripts.digits.component_rdms.category_rdm`
     device : torch.device
 
     Yields

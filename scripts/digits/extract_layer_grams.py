@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from scripts.digits.image_sets import ImageSet, read_images
+from scripts.digits.labelled_images import ImageSet, read_images
 from scripts.digits.layer_features import layer_features
 from scripts.digits.model_names import NETWORK_MODEL
 from scripts.digits.trained import Trained, read_trained

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from scripts.digits.image_sets import ImageSet
+from scripts.digits.labelled_images import ImageSet
 from scripts.digits.trained import Trained, as_tensor
 from scripts.digits.vgg import ANALYSED_LAYERS, VGG, node_of
 from workflow.lib.features.extraction import extract_features

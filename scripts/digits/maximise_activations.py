@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from scripts.digits.ascent import Ascent, ascent_of
-from scripts.digits.image_sets import ImageSet, read_images
+from scripts.digits.labelled_images import ImageSet, read_images
 from scripts.digits.maximised import Maximised, write_maximised
 from scripts.digits.trained import Trained, as_tensor, read_trained
 from scripts.digits.unit_images import (

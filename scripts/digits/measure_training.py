@@ -12,7 +12,7 @@ import torch
 
 from scripts.digits.augmentation import colour_components
 from scripts.digits.corrections import Correction, corrections_table
-from scripts.digits.image_sets import ImageSet, read_images
+from scripts.digits.labelled_images import ImageSet, read_images
 from scripts.digits.trained import Trained, as_tensor, read_trained
 from workflow.lib.jobs import script_job
 from workflow.lib.seeds import generator

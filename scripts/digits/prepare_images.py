@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from scripts.digits.image_sets import ImageSet, write_images
 from scripts.digits.image_sources import ANY, Candidate, Candidates, find_images
+from scripts.digits.labelled_images import ImageSet, write_images
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
 from workflow.lib.seeds import generator

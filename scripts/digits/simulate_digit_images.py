@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from scripts.digits.image_sets import ImageSet, write_images
+from scripts.digits.labelled_images import ImageSet, write_images
 from scripts.digits.object_images import OUTLINES, draw_object
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job

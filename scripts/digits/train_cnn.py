@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from scripts.digits.classification import Classification, Settings, digest_of
-from scripts.digits.image_sets import ImageSet, read_images
+from scripts.digits.labelled_images import ImageSet, read_images
 from scripts.digits.trained import (
     IMAGENET_MEAN,
     IMAGENET_STD,

@@ -11,7 +11,7 @@ from scripts.digits.augmentation import colour_components
 from scripts.digits.choices import ALL_RUNS, CIRCULAR, HELD_OUT_RUNS
 from scripts.digits.codes import code_rdms
 from scripts.digits.corrections import COLUMNS
-from scripts.digits.image_sets import ImageSet
+from scripts.digits.labelled_images import ImageSet
 from scripts.digits.measure_group_null import (
     assignment_corrections,
     layer_share,

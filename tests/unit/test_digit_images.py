@@ -13,7 +13,7 @@ from scripts.digits.augmentation import (
     change_object,
     colour_components,
 )
-from scripts.digits.image_sets import ImageSet, read_images, write_images
+from scripts.digits.labelled_images import ImageSet, read_images, write_images
 from scripts.digits.object_images import OUTLINES
 from scripts.digits.simulate_digit_images import DIGITS, simulate_images
 from workflow.lib.errors import InputError

@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 
 from scripts.digits.extract_layer_grams import extract_layer_grams, items_of, pixel_gram
-from scripts.digits.image_sets import ImageSet
+from scripts.digits.labelled_images import ImageSet
 from scripts.digits.simulate_digit_images import simulate_images
 from scripts.digits.trained import Scaling, Trained, as_tensor
 from scripts.digits.vgg import ANALYSED_LAYERS, build_vgg, node_of

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from scripts.digits.codes import kinds_of
 from scripts.digits.compute_layer_rdms import check_categories, layer_rdms
-from scripts.digits.image_sets import ImageSet
+from scripts.digits.labelled_images import ImageSet
 from scripts.digits.layer_features import LayerOutputs, layer_features
 from scripts.digits.trained import Trained, as_tensor, scaling_of
 from scripts.digits.vgg import ANALYSED_LAYERS, build_vgg

@@ -8,7 +8,7 @@ import torch
 
 from scripts.digits.ascent import Ascent, Round, ascend, ascent_of, blurred, total_variation
 from scripts.digits.classification import Settings
-from scripts.digits.image_sets import ImageSet
+from scripts.digits.labelled_images import ImageSet
 from scripts.digits.maximise_activations import maximise, one_thread_each, table_of
 from scripts.digits.maximised import read_maximised, write_maximised
 from scripts.digits.plot_maximised import GAP_GREY, mosaic, plot_maximised

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts.digits.image_sets import read_images, write_images
+from scripts.digits.labelled_images import read_images, write_images
 from scripts.digits.prepare_images import prepare_images
 from tests.unit.digit_files import (
     CATEGORIES,

@@ -19,7 +19,7 @@ from scripts.digits.classification import (
     digest_of,
     proportional_batch,
 )
-from scripts.digits.image_sets import ImageSet, write_images
+from scripts.digits.labelled_images import ImageSet, write_images
 from scripts.digits.object_images import OUTLINES
 from scripts.digits.simulate_digit_images import DIGITS, simulate_images
 from scripts.digits.train_cnn import initial_network, train
@@ -204,7 +204,7 @@ CHILD = """
 import os, signal, sys
 from pathlib import Path
 from scripts.digits.classification import Classification
-from scripts.digits.image_sets import read_images
+from scripts.digits.labelled_images import read_images
 from scripts.digits.train_cnn import train
 from scripts.digits.trained import write_trained
 from tests.unit.test_train_cnn import SETTINGS
