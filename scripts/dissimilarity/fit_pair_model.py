@@ -23,7 +23,14 @@ from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import image_counts
 from workflow.lib.jobs import script_job
 from workflow.lib.leakage import Part, audit
-from workflow.lib.pairs.evaluation import MEASURES, Scores, Tested, evaluate, joined, symmetry_error
+from workflow.lib.pairs.evaluation import (
+    MEASURES,
+    Predictions,
+    Scores,
+    evaluate,
+    joined,
+    symmetry_error,
+)
 from workflow.lib.pairs.sampling import PairSet
 from workflow.lib.pairs.splits import CLEAN, LEAKED, SPLITS, Split, make_splits
 from workflow.lib.rdms.distances import METRICS
@@ -38,7 +45,7 @@ FITTED, NOT_APPLICABLE = "fitted", "not applicable"
 TURNED_PAIRS = 1000
 # Images are looked at for near-duplicates in squares of this many pixels, each the mean of some;
 # root mean square differences up to this share of the range of colours are near.
-DUPLICATE_SIDE, DUPLICATE_DISTANCE = 16, 0.005
+DUPLICATE_SIDE, DUPLICATE_DISTANCE = 8, 0.005
 # What an RDM's own metric is called where embeddings have no distance of that name.
 OTHER_METRIC = "correlation"
 HISTORY = ("epoch", "part", "measure", "value")
@@ -379,9 +386,9 @@ class _Fits:
 
     def _fit_all(
         self, splits: Sequence[Split], model: PairModel, maker: ItemMaker, checkpoint: Path
-    ) -> tuple[dict[str, list[Tested]], list[pd.DataFrame], dict[str, list[float]]]:
+    ) -> tuple[dict[str, list[Predictions]], list[pd.DataFrame], dict[str, list[float]]]:
         """Return per split the tests of all folds, learning curves, and errors of symmetry."""
-        tested: dict[str, list[Tested]] = {}
+        tested: dict[str, list[Predictions]] = {}
         asymmetries: dict[str, list[float]] = {}
         histories = []
         for together in _with_one_training(splits, model.splits):
@@ -417,7 +424,9 @@ class _Fits:
         checkpoint.unlink(missing_ok=True)
         return model, history
 
-    def _scores(self, split: str, tests: Sequence[Tested], n_training_images: int | None) -> Scores:
+    def _scores(
+        self, split: str, tests: Sequence[Predictions], n_training_images: int | None
+    ) -> Scores:
         purpose = ("permute", *self.labels.values(), split, str(n_training_images))
         # Leaked folds are no RDM, of which images can be permuted, but together.
         return evaluate(
@@ -441,10 +450,10 @@ def _with_one_training(splits: Sequence[Split], names: Sequence[str]) -> list[li
     return list(groups.values())
 
 
-def _test(model: PairModel, items: Items, pairs: PairSet) -> tuple[Tested, float]:
+def _test(model: PairModel, items: Items, pairs: PairSet) -> tuple[Predictions, float]:
     """Return the predictions of all pairs of a set, and the error of symmetry on some of them."""
     parts = [
-        Tested(first, second, values, model.predict(items, first, second))
+        Predictions(first, second, values, model.predict(items, first, second))
         for first, second, values in pairs.blocks()
     ]
     test = joined(parts)

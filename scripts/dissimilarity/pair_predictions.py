@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from workflow.lib.files import written_whole
-from workflow.lib.pairs.evaluation import MEASURES, Tested
+from workflow.lib.pairs.evaluation import MEASURES, Predictions
 from workflow.lib.rdms.vectors import condensed_index
 
 GROUP = ("roi", "metric", "embedding", "variant", "split")
@@ -38,7 +38,7 @@ class PredictionFile:
         self,
         labels: Mapping[str, str],
         values: np.ndarray,
-        tests: Sequence[Tested],
+        tests: Sequence[Predictions],
         draws: np.ndarray,
     ) -> None:
         """Write the predictions of a fit, float32.
@@ -48,7 +48,7 @@ class PredictionFile:
         labels : mapping with a str for each of `GROUP`
         values : float array (n_pairs,)
             The RDM of all images; all fits to one ROI and metric share it.
-        tests : sequence of Tested, of every fold
+        tests : sequence of Predictions, of every fold
         draws : float64 array (n_resamples, n_measures)
         """
         shared = f"{labels['roi']}/{labels['metric']}/true"
@@ -98,7 +98,7 @@ def read_draws(path: str | Path) -> dict[tuple[str, ...], np.ndarray]:
     return draws
 
 
-def _condensed(tests: Sequence[Tested], n_images: int) -> np.ndarray:
+def _condensed(tests: Sequence[Predictions], n_images: int) -> np.ndarray:
     """Return predictions by condensed pairs, the mean of those of a pair that two folds test."""
     n_pairs = n_images * (n_images - 1) // 2
     sums, times = np.zeros(n_pairs), np.zeros(n_pairs, np.uint8)

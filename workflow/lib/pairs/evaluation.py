@@ -22,7 +22,7 @@ CONSTANT = 1e-12
 
 
 @dataclass(frozen=True)
-class Tested:
+class Predictions:
     """Test pairs of a fold with what was predicted of them.
 
     All pairs among some images, or all pairs of one image of the left and one of the right: what
@@ -41,10 +41,12 @@ class Tested:
     predicted: np.ndarray
 
 
-def joined(tests: Sequence[Tested]) -> Tested:
+def joined(tests: Sequence[Predictions]) -> Predictions:
     """Return the pairs of several folds as those of one."""
     fields = ("first", "second", "true", "predicted")
-    return Tested(*(np.concatenate([getattr(test, field) for test in tests]) for field in fields))
+    return Predictions(
+        *(np.concatenate([getattr(test, field) for test in tests]) for field in fields)
+    )
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Scores:
 
 
 def evaluate(
-    tests: Sequence[Tested],
+    tests: Sequence[Predictions],
     *,
     counts: np.ndarray,
     n_permutations: int,
@@ -76,7 +78,7 @@ def evaluate(
 
     Parameters
     ----------
-    tests : sequence of Tested, one per fold
+    tests : sequence of Predictions, one per fold
     counts : int array (n_resamples, n_images)
         How often each image is drawn, from `workflow.lib.inference.bootstrap.image_counts`.
     n_permutations : int
@@ -114,7 +116,7 @@ def evaluate(
     the model as it was fitted: over test images, not over trainings.
 
     p is the share of orders of the images, their own counted, under which predictions score as well
-    as they do: images change places within their fold, and within those seen and those not seen.
+    as they do: images change places with those that are seen, and not seen, in the same folds.
 
     References
     ----------
@@ -184,7 +186,7 @@ class _Fold:
     predicted: np.ndarray
 
     @classmethod
-    def of(cls, test: Tested) -> "_Fold":
+    def of(cls, test: Predictions) -> "_Fold":
         left, right = np.unique(test.first), np.unique(test.second)
         apart = np.intersect1d(left, right).size == 0 and left.size * right.size > 1
         rows, columns = (right, left) if apart else (np.union1d(left, right),) * 2
@@ -256,23 +258,43 @@ def _permuted(
     totals = np.zeros((n_permutations + 1, len(MEASURES)))
     squares = np.zeros(2)
     n_rows = sum(fold.rows.size for fold in folds)
+    orders = _orders(folds, n_permutations, rng)
     for fold in folds:
         true, predicted = _prepared(fold, fold.true), _prepared(fold, fold.predicted)
         squares += (true[..., 0] ** 2).sum(), (predicted[..., 0] ** 2).sum()
-        orders = [_orders(images.size, n_permutations, rng) for images in (fold.rows, fold.columns)]
-        rows, columns = (orders[0], orders[0]) if fold.symmetric else orders
         sums = np.zeros_like(totals)
+        rows, columns = (_places(orders, images) for images in (fold.rows, fold.columns))
         _products(true, predicted, rows, columns, sums)
         totals += sums / [1, len(folds), len(folds), n_rows]
     totals[:, 0] /= np.sqrt(np.prod(squares)) or 1
     return totals[0], totals[1:]
 
 
-def _orders(n: int, n_permutations: int, rng: np.random.Generator) -> np.ndarray:
-    """Return orders of n images, their own first, uint32 (n_permutations + 1, n)."""
-    orders = np.tile(np.arange(n, dtype=np.uint32), (n_permutations + 1, 1))
-    rng.permuted(orders[1:], axis=1, out=orders[1:])
+def _orders(folds: Sequence[_Fold], n_permutations: int, rng: np.random.Generator) -> np.ndarray:
+    """Return which image stands in the place of each, int64 (n_permutations + 1, n_images).
+
+    The first order is their own. Images change places with those that have the same part in every
+    fold, and in all folds alike: pairs of one image seen stand in two folds, and two orders of them
+    would average out what one leaves.
+    """
+    n_images = 1 + max(fold.images.max() for fold in folds)
+    parts = np.zeros((n_images, 2 * len(folds)), bool)
+    for number, fold in enumerate(folds):
+        parts[fold.rows, 2 * number] = True
+        parts[fold.columns, 2 * number + 1] = True
+    kinds = np.unique(parts, axis=0, return_inverse=True)[1].ravel()
+    orders = np.tile(np.arange(n_images), (n_permutations + 1, 1))
+    for kind in np.unique(kinds):
+        members = np.flatnonzero(kinds == kind)
+        orders[1:, members] = rng.permuted(orders[1:, members], axis=1)
     return orders
+
+
+def _places(orders: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Return orders of some images, as places among them, uint32 (n_orders, len(images))."""
+    place = np.zeros(orders.shape[1], np.uint32)
+    place[images] = np.arange(images.size, dtype=np.uint32)
+    return place[orders[:, images]]
 
 
 def _prepared(fold: _Fold, values: np.ndarray) -> np.ndarray:

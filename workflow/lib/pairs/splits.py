@@ -94,11 +94,14 @@ def make_splits(
     """
     _check(n_images, n_folds, validation_share, min_test_images)
     folds = [np.sort(fold) for fold in np.array_split(rng.permutation(n_images), n_folds)]
+    # One order for all folds: images then have the same part in nearly all of them, and can be
+    # permuted in all folds alike.
+    order = rng.permutation(n_images)
     splits = []
     for fold, tested in enumerate(folds):
-        others = rng.permutation(np.setdiff1d(np.arange(n_images), tested))
+        others = order[~np.isin(order, tested)]
         n_validation = _n_validation_images(others.size, validation_share)
-        validated, trained = np.split(others, [n_validation])
+        trained, validated = np.split(others, [others.size - n_validation])
         trained = np.sort(_some(trained, n_training_images))
         training = PairSet.among(values, n_images, trained)
         validation = PairSet.among(values, n_images, validated) if n_validation else None

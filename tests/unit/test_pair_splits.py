@@ -1,0 +1,143 @@
+"""Splits keep apart what they say they do, whatever the numbers of images and folds."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow.lib.errors import InputError
+from workflow.lib.pairs.sampling import PairSet
+from workflow.lib.pairs.splits import CLEAN, LEAKED, ONE_SEEN, SPLITS, make_splits
+
+
+def pairs_of(pairs: PairSet | None) -> set[frozenset]:
+    if pairs is None:
+        return set()
+    first, second, _ = pairs.all()
+    return {frozenset(pair) for pair in zip(first.tolist(), second.tolist(), strict=True)}
+
+
+def images_of(pairs: PairSet | None) -> set[int]:
+    return set().union(*pairs_of(pairs))
+
+
+def splits_of(n_images, n_folds, share, seed, **options):
+    values = np.arange(n_images * (n_images - 1) // 2, dtype=float)
+    return make_splits(
+        values,
+        n_images,
+        n_folds=n_folds,
+        validation_share=share,
+        rng=np.random.default_rng(seed),
+        min_test_images=options.pop("min_test_images", 2),
+        **options,
+    )
+
+
+cases = st.tuples(
+    st.integers(14, 40), st.integers(2, 5), st.sampled_from([0.0, 0.1, 0.3]), st.integers(0, 10**6)
+)
+
+
+@given(cases)
+def test_no_test_image_of_a_clean_split_is_in_anything_that_is_learned_from(case):
+    for split in splits_of(*case):
+        if split.name == CLEAN:
+            tested = images_of(split.test)
+            assert not tested & images_of(split.training)
+            assert not tested & images_of(split.validation)
+            assert not tested & set(split.training_images.tolist())
+            assert not images_of(split.validation) & images_of(split.training)
+            assert not images_of(split.validation) & set(split.training_images.tolist())
+
+
+@given(cases)
+def test_exactly_one_image_of_a_one_seen_pair_was_seen(case):
+    for split in splits_of(*case):
+        if split.name == ONE_SEEN:
+            trained = set(split.training_images.tolist())
+            assert images_of(split.training) <= trained
+            assert all(len(pair & trained) == 1 for pair in pairs_of(split.test))
+            assert not images_of(split.validation) & images_of(split.test)
+
+
+@given(cases)
+def test_no_split_tests_or_validates_pairs_that_it_learned_from(case):
+    for split in splits_of(*case):
+        trained, validated, tested = map(pairs_of, (split.training, split.validation, split.test))
+        assert not trained & tested
+        assert not validated & tested
+        assert not validated & trained
+
+
+@given(cases)
+def test_every_image_and_every_leaked_pair_is_tested_once(case):
+    n_images, n_folds, *_ = case
+    splits = splits_of(*case)
+    assert [(split.name, split.fold) for split in splits if split.name == CLEAN] == [
+        (CLEAN, fold) for fold in range(n_folds)
+    ]
+    images = [image for s in splits if s.name == CLEAN for image in images_of(s.test)]
+    assert sorted(images) == list(range(n_images))
+    index = np.concatenate([s.test.index() for s in splits if s.name == LEAKED])
+    np.testing.assert_array_equal(np.sort(index), np.arange(n_images * (n_images - 1) // 2))
+
+
+@given(cases)
+def test_leaked_splits_leave_out_pairs_alone(case):
+    n_images = case[0]
+    for split in splits_of(*case):
+        if split.name == LEAKED:
+            parts = (split.training, split.validation, split.test)
+            every = set().union(*map(pairs_of, parts))
+            assert len(every) == n_images * (n_images - 1) // 2
+
+
+@given(cases)
+def test_fewer_training_images_are_some_of_more_and_are_tested_alike(case):
+    splits = {n: splits_of(*case, n_training_images=n) for n in (None, 2, 4)}
+    for n in (2, 4):
+        assert {split.name for split in splits[n]} == {CLEAN, ONE_SEEN}
+        for few, more in zip(splits[n], splits[None], strict=False):
+            assert (few.name, few.fold) == (more.name, more.fold)
+            assert few.training_images.size == n
+            assert set(few.training_images) <= set(more.training_images)
+            assert pairs_of(few.validation) == pairs_of(more.validation)
+            if few.name == CLEAN:
+                assert pairs_of(few.test) == pairs_of(more.test)
+    for few, more in zip(splits[2], splits[4], strict=True):
+        assert set(few.training_images) <= set(more.training_images)
+
+
+def test_one_fit_serves_both_splits_of_a_fold():
+    splits = splits_of(30, 3, 0.1, 1)
+    for fold in range(3):
+        clean, one_seen = (
+            next(s for s in splits if s.name == name and s.fold == fold)
+            for name in (CLEAN, ONE_SEEN)
+        )
+        assert clean.training is one_seen.training
+
+
+def test_the_shares_are_those_asked_for():
+    for split in splits_of(150, 5, 0.15, 1):
+        n = {LEAKED: (round(11175 * 0.8 * 0.85), 2235)}.get(split.name, (102 * 101 // 2, None))
+        assert abs(len(split.training) - n[0]) <= 1
+        if split.name == CLEAN:
+            assert (len(split.test), split.validation.images.size) == (30 * 29 // 2, 18)
+    assert {split.name for split in splits_of(150, 5, 0.15, 1)} == set(SPLITS)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_folds": 1}, "found 1 folds, expected at least 2"),
+        ({"n_images": 45}, "9 test images in each, expected at least 10"),
+        ({"share": 1.0}, "validation share of 1"),
+        ({"n_training_images": 81}, "81 training images asked for, expected 2 to 80"),
+    ],
+)
+def test_what_cannot_be_split_is_said(options, message):
+    asked = {"n_images": 100, "n_folds": 5, "share": 0.0, "seed": 0, "min_test_images": 10}
+    with pytest.raises(InputError, match=message):
+        splits_of(**asked | options)
