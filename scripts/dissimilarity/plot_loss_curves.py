@@ -1,11 +1,13 @@
 """Draw the learning curves of networks of pairs: training and validation loss of every fold."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from scripts.dissimilarity.pair_figures import SPLITS, called, in_order, say_not_applicable
-from scripts.dissimilarity.score_tables import chosen, first_if_none, read_scores
+from scripts.dissimilarity.score_tables import chosen, read_scores
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     MUTED,
@@ -25,7 +27,6 @@ STYLES = {
     VALIDATION: {"color": "#0173b2", "ls": "-"},
 }
 BEST_COLOUR = "#d55e00"
-RUN = ["subject", "fold"]
 # Clean and one-seen splits have the same training pairs: one fit serves both.
 HEADINGS = {**SPLITS, "clean": "clean and one image seen: one fit"}
 
@@ -33,25 +34,22 @@ HEADINGS = {**SPLITS, "clean": "clean and one image seen: one fit"}
 def plot_loss_curves(
     history: pd.DataFrame,
     *,
-    roi: str | None,
-    metric: str | None,
+    fit: Mapping[str, str],
     measure: str,
     title: str,
     simulated: bool,
 ) -> tuple[plt.Figure, str]:
-    """Draw a row of panels per network, a column per split, a line per subject and fold.
+    """Draw a row of panels per embedding and variant, a column per split, a line per fold.
 
     Parameters
     ----------
-    history : DataFrame, all `{subject}_{model}_history.csv` together; may have no rows
-    roi, metric : of the responses; None for the first
+    history : DataFrame, `{subject}_{model}_history.csv`; may have no rows
+    fit : subject, model, roi and metric that are shown
     measure : measure of the history, as "loss"
     title : name of the study
     simulated : whether the data is simulated
     """
-    roi, metric = first_if_none(roi, history["roi"]), first_if_none(metric, history["metric"])
-    rows = chosen(history, measure=measure, roi=roi, metric=metric)
-    everything = _with_networks(rows)
+    everything = _with_networks(chosen(history, measure=measure, **fit))
     networks = shown_networks(everything)
     rows = everything[everything["network"].isin(networks)]
     splits = in_order(rows["split"], SPLITS)
@@ -75,11 +73,11 @@ def plot_loss_curves(
     for axis in axes[-1]:
         axis.set_xlabel("epoch")
     if rows.empty:
-        say_not_applicable(axes[0, 0], "no model here is trained by epochs")
+        say_not_applicable(axes[0, 0], "not trained by epochs")
     else:
         legend_below(figure, axes[0, 0], 3)
-    figure.suptitle(f"{titled(title, simulated=simulated)}: learning curves, {roi}, {metric}")
-    return figure, _caption(rows, roi, metric, measure, everything["network"].nunique())
+    figure.suptitle(f"{titled(title, simulated=simulated)}: {', '.join(fit.values())}")
+    return figure, _caption(rows, fit, measure, everything["network"].nunique())
 
 
 def _with_networks(rows: pd.DataFrame) -> pd.DataFrame:
@@ -89,19 +87,19 @@ def _with_networks(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_epochs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the epoch with the lowest validation value of every subject and fold.
+    """Return the epoch with the lowest validation value of every fold.
 
     Parameters
     ----------
     rows : DataFrame of one measure
-        network, split, subject, fold, epoch, part, value.
+        network, split, fold, epoch, part, value.
 
     Returns
     -------
     DataFrame, the rows of `VALIDATION` at that epoch
     """
     validation = rows[(rows["part"] == VALIDATION) & rows["value"].notna()].reset_index(drop=True)
-    return validation.loc[validation.groupby(["network", "split", *RUN])["value"].idxmin()]
+    return validation.loc[validation.groupby(["network", "split", "fold"])["value"].idxmin()]
 
 
 def shown_networks(rows: pd.DataFrame) -> list[str]:
@@ -127,10 +125,10 @@ def shown_networks(rows: pd.DataFrame) -> list[str]:
 def _draw(axis: plt.Axes, rows: pd.DataFrame) -> None:
     for part, style in STYLES.items():
         of_part = rows[rows["part"] == part]
-        for _, run in of_part.groupby(RUN):
+        for _, run in of_part.groupby("fold"):
             axis.plot(run["epoch"], run["value"], lw=0.6, alpha=0.4, **style)
         mean = of_part.groupby("epoch")["value"].mean()
-        axis.plot(mean.index, mean, lw=1.8, label=f"{part}, mean", **style)
+        axis.plot(mean.index, mean, lw=1.8, label=f"{part}, mean of folds", **style)
     best = best_epochs(rows)
     axis.plot(
         best["epoch"],
@@ -140,20 +138,21 @@ def _draw(axis: plt.Axes, rows: pd.DataFrame) -> None:
         ms=3.6,
         mfc="white",
         mec=BEST_COLOUR,
-        label=f"lowest of {VALIDATION}",
+        label=f"lowest {VALIDATION} of a fold",
     )
 
 
-def _caption(rows: pd.DataFrame, roi: str, metric: str, measure: str, n_networks: int) -> str:
+def _caption(rows: pd.DataFrame, fit: Mapping[str, str], measure: str, n_networks: int) -> str:
+    who = f"{fit['model']}, {fit['subject']} (a single case), {fit['roi']}, {fit['metric']}"
     if rows.empty:
-        return "No learning curves: no model here is trained by epochs, or none was applicable."
+        return f"No learning curves: {who} is not trained by epochs, or was not applicable."
     best = best_epochs(rows)
     epochs = "; ".join(
         f"{network}, {split}: {of_network['epoch'].median():g}"
         for (network, split), of_network in best.groupby(["network", "split"], sort=False)
     )
     lowest = (
-        f" Circles: each run's lowest {VALIDATION} {measure}, from which weights are taken (median "
+        f" Circles: each fold's lowest {VALIDATION} {measure}, from which weights are taken (median "
         f"epoch: {epochs})."
         if epochs
         else ""
@@ -165,12 +164,10 @@ def _caption(rows: pd.DataFrame, roi: str, metric: str, measure: str, n_networks
         if n_shown < n_networks
         else ""
     )
-    n_subjects, n_folds = rows["subject"].nunique(), rows["fold"].nunique()
     return (
-        f"Learning curves of networks of pairs, {roi}, {metric}: {measure} over up to "
-        f"{int(rows['epoch'].max())} epochs; thin lines: n = {n_subjects} "
-        f"subject{'s' if n_subjects > 1 else ''} x {n_folds} folds, thick ones their means, which "
-        "late epochs take over the runs that have not stopped. Dashed: mean over the training "
+        f"Learning curves of {who}: {measure} over up to {int(rows['epoch'].max())} epochs; thin "
+        f"lines: n = {rows['fold'].nunique()} folds, thick ones their means, which "
+        "late epochs take over the folds that have not stopped. Dashed: mean over the training "
         "steps of an epoch, taken while the network changes; solid: on validation pairs after it, "
         "whose images are in no training pair, but for the leaked split. Test pairs have no part "
         f"in this.{lowest}{part}"
@@ -181,9 +178,8 @@ if __name__ == "__main__":
     with script_job(snakemake):
         params = snakemake.params
         figure, caption = plot_loss_curves(
-            read_scores(*snakemake.input.histories),
-            roi=params.roi,
-            metric=params.metric,
+            read_scores(snakemake.input.history),
+            fit=params.fit,
             measure=params.measure,
             title=params.title,
             simulated=params.simulated,

@@ -1,7 +1,6 @@
 """Draw a network's score against its number of hidden layers: embedding x metric x split."""
 
-from collections.abc import Mapping, Sequence
-from itertools import cycle
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,37 +31,36 @@ from workflow.lib.plotting import PAGE_WIDTH, legend_below, titled, use_style, w
 
 # Half of the width over which embeddings of one number of layers stand beside one another.
 BESIDE = 0.12
-DASHES = ("-", "--", ":", "-.")
 
 
 def plot_pair_r2(
     table: pd.DataFrame,
     *,
-    networks: Sequence[Mapping[str, str | int]],
+    model: str,
+    hidden: Mapping[str, int],
     roi: str | None,
     measure: str,
     title: str,
     simulated: bool,
 ) -> tuple[plt.Figure, str]:
-    """Draw a row of panels per metric and a column per split, a line per embedding and form.
+    """Draw a row of panels per metric and a column per split, a line per embedding.
 
     Parameters
     ----------
     table : DataFrame, `pair_scores.csv`
-    networks : sequence of mappings with model, variant ("" where there are none), n_hidden, form
+    model : name of the network in the config
+    hidden : variant of the model -> number of its hidden layers
     roi : region of the responses; None for the first
     measure : key of `MEASURES`
     title : name of the study
     simulated : whether the data is simulated
     """
     roi = first_if_none(roi, table["roi"])
-    known = pd.DataFrame(networks, columns=["model", "variant", "n_hidden", "form"])
-    rows = fully_trained(chosen(table, roi=roi, measure=measure)).merge(
-        known.astype({"model": str, "variant": str}), on=["model", "variant"]
-    )
-    rows = rows.assign(line=rows["embedding"].str.cat(rows["form"].astype(str), sep=", "))
+    rows = fully_trained(chosen(table, model=model, roi=roi, measure=measure))
+    rows = rows[rows["variant"].isin(list(hidden))]
+    rows = rows.assign(n_hidden=rows["variant"].map(dict(hidden)))
     metrics, splits = in_order(rows["metric"], METRICS), in_order(rows["split"], SPLITS)
-    styles = line_styles(rows)
+    styles = looks(list(dict.fromkeys(rows["embedding"])))
     use_style()
     figure, axes = plt.subplots(
         max(1, len(metrics)),
@@ -81,42 +79,30 @@ def plot_pair_r2(
         row[0].set_ylabel(f"{MEASURES[measure]}, {METRICS.get(metric, metric)}")
     for axis in axes[-1]:
         axis.set_xlabel("hidden layers")
-        axis.set_xticks(sorted(known["n_hidden"].unique()))
+        axis.set_xticks(sorted(set(hidden.values())))
     if rows["value"].notna().any():
         set_floor(axes[0, 0], drawn_values(rows))
         legend_below(figure, axes[0, 0], 4)
     else:
         say_not_applicable(axes[0, 0], _reason(rows))
     figure.suptitle(
-        f"{titled(title, simulated=simulated)}: hidden layers, {roi}, "
+        f"{titled(title, simulated=simulated)}: {model}, {roi}, "
         f"{subjects_note(rows) if len(rows) else 'no fit'}"
     )
-    return figure, _caption(rows, roi, measure, simulated)
-
-
-def line_styles(rows: pd.DataFrame) -> dict[str, dict]:
-    """Return how each line looks: an embedding has its colour, a form of the network its dash."""
-    embeddings = looks(list(dict.fromkeys(rows["embedding"])))
-    dashes = dict(zip(dict.fromkeys(rows["form"]), cycle(DASHES), strict=False))
-    lines = rows[["line", "embedding", "form"]].drop_duplicates()
-    return {
-        row.line: {**embeddings[row.embedding], "ls": dashes[row.form]}
-        for row in lines.itertuples()
-    }
+    return figure, _caption(rows, model, roi, measure, simulated)
 
 
 def _draw(axis: plt.Axes, rows: pd.DataFrame, styles: Mapping[str, dict]) -> None:
     axis.axhline(0, color="black", lw=0.6)
     shifts = np.linspace(-BESIDE, BESIDE, len(styles)) if len(styles) > 1 else [0.0]
-    for shift, (line, style) in zip(shifts, styles.items(), strict=True):
-        of_one = chosen(rows, line=line).sort_values("n_hidden")
+    for shift, (embedding, style) in zip(shifts, styles.items(), strict=True):
+        of_one = chosen(rows, embedding=embedding).sort_values("n_hidden")
         means = of_one.groupby("n_hidden")["value"].mean()
-        axis.plot(means.index + shift, floored(means), label=line, ms=4.5, **style)
+        axis.plot(means.index + shift, floored(means), label=embedding, ms=4.5, **style)
         draw_off_scale(axis, means.index + shift, means, style["color"])
         places = of_one["n_hidden"] + shift
         if rows["subject"].nunique() > 1:
-            marks = {**style, "ls": "", "ms": 2, "alpha": 0.6}
-            axis.plot(places, floored(of_one["value"]), **marks)
+            axis.plot(places, floored(of_one["value"]), ls="", ms=2, alpha=0.6, **style)
         else:
             limits = floored(of_one["low"]), floored(of_one["high"])
             axis.vlines(places, *limits, color=style["color"], lw=0.9)
@@ -127,24 +113,23 @@ def _reason(rows: pd.DataFrame) -> str:
     return next((reason for reason in reasons if reason), "no such fit")
 
 
-def _caption(rows: pd.DataFrame, roi: str, measure: str, simulated: bool) -> str:
+def _caption(rows: pd.DataFrame, model: str, roi: str, measure: str, simulated: bool) -> str:
     if rows["value"].isna().all():
-        return f"No network over embeddings was applicable to {roi}: {_reason(rows)}."
-    clean = chosen(rows, split="clean").groupby(["metric", "line", "n_hidden"], sort=False)
+        return f"{model} was not applicable to {roi}: {_reason(rows)}."
+    clean = chosen(rows, split="clean").groupby(["metric", "embedding", "n_hidden"], sort=False)
     best = clean["value"].mean()
     said = ""
     if best.notna().any():
-        metric, line, n_hidden = best.idxmax()
+        metric, embedding, n_hidden = best.idxmax()
         said = (
-            f" Best on the clean split: {best.max():.3f} ({metric}, {line}, {n_hidden} hidden "
+            f" Best on the clean split: {best.max():.3f} ({metric}, {embedding}, {n_hidden} hidden "
             f"layers; the best of {best.count()}, and so optimistic)."
         )
-    forms = ", ".join(f"{form}" for form in dict.fromkeys(rows["form"]))
     reported = "" if simulated else f" {REPORTED['best']}"
     zero = " Zero is what the mean of the test pairs scores." if measure == "r2" else ""
     return (
-        f"{measured(measure, rows)} of networks over embeddings of both images ({forms}) in "
-        f"{span(rows['n_folds'])} folds, against their number of hidden layers, for "
+        f"{measured(measure, rows)} of {model}, a network over the embeddings of both images, in "
+        f"{span(rows['n_folds'])} folds, against its number of hidden layers, for "
         f"dissimilarities of {roi}; {size_note(rows)}. {spread_note(rows)}{zero} Leaked test pairs "
         f"have met both their images in training pairs.{floor_note(rows['value'])}{said}{reported}"
     )
@@ -155,7 +140,8 @@ if __name__ == "__main__":
         params = snakemake.params
         figure, caption = plot_pair_r2(
             read_scores(snakemake.input.table),
-            networks=params.networks,
+            model=params.model,
+            hidden=params.hidden,
             roi=params.roi,
             measure=params.measure,
             title=params.title,
