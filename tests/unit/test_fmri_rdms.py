@@ -1,5 +1,7 @@
 """RDMs of responses, their extreme pairs and ceilings, on a folder written by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,12 +23,14 @@ from scripts.dissimilarity.brain_rdms import fmri_rdms, rdm_rows
 from scripts.dissimilarity.compute_fmri_rdms import roi_rdms
 from scripts.dissimilarity.compute_pair_ceilings import (
     NOISELESS,
+    SOURCES,
     ceilings_of_others,
     noiseless_ceilings,
     nsd_image,
     table_of,
 )
 from scripts.dissimilarity.find_extreme_pairs import find_extreme_pairs
+from scripts.dissimilarity.pair_images import PairImages, write_pair_images
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.store import RDMStore, write_rdms
 
@@ -54,9 +58,8 @@ def world():
     return truth, measured
 
 
-@pytest.fixture(scope="module")
-def folder(world, tmp_path_factory):
-    root = tmp_path_factory.mktemp("challenge")
+def write_folder(root, truth, measured):
+    """Write responses, hemisphere -> (n_images, n_vertices), in the layout of the challenge."""
 
     def save(file, array):
         path = root / file
@@ -67,12 +70,16 @@ def folder(world, tmp_path_factory):
     for row in range(N):
         (root / images_folder(SUBJECT) / f"train-{row + 1:04d}_nsd-{row:05d}.png").touch()
     save(mapping_file(SUBJECT, "prf-visualrois"), NAMES)
-    for kind, file in zip(world, (noiseless_file, responses_file), strict=True):
-        for hemisphere, values in kind.items():
-            save(file(SUBJECT, hemisphere), values)
     for hemisphere, labels in LABELS.items():
+        save(noiseless_file(SUBJECT, hemisphere), truth[hemisphere])
+        save(responses_file(SUBJECT, hemisphere), measured[hemisphere])
         save(mask_file(SUBJECT, hemisphere, "prf-visualrois"), np.array(labels))
     return root
+
+
+@pytest.fixture(scope="module")
+def folder(world, tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("challenge"), *world)
 
 
 def vertices(kind, roi):
@@ -88,9 +95,7 @@ def rows():
     return np.random.default_rng(1).permutation(N)[:30]
 
 
-@pytest.fixture(scope="module")
-def rdm_file(folder, rows, tmp_path_factory):
-    path = tmp_path_factory.mktemp("rdms") / "fmri_subj01.h5"
+def write_fmri_rdms(path, folder, rows):
     write_rdms(
         path,
         roi_rdms(folder, SUBJECT, rows, rois=ROIS, metrics=METRICS),
@@ -99,6 +104,11 @@ def rdm_file(folder, rows, tmp_path_factory):
         descriptors={"study": "scenes", "subject": SUBJECT},
     )
     return path
+
+
+@pytest.fixture(scope="module")
+def rdm_file(folder, rows, tmp_path_factory):
+    return write_fmri_rdms(tmp_path_factory.mktemp("rdms") / "fmri_subj01.h5", folder, rows)
 
 
 def test_rdms_are_those_of_standardised_vertices_of_both_hemispheres(world, rows, rdm_file):
@@ -122,18 +132,13 @@ def test_rsatoolbox_opens_the_file(rdm_file, rows):
     assert list(rdms.pattern_descriptors["name"]) == [f"image {row}" for row in rows]
 
 
-def test_an_roi_that_does_not_vary_is_named(folder, rows, tmp_path):
-    for file in folder.rglob("*"):
-        target = tmp_path / file.relative_to(folder)
-        if file.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(file.read_bytes())
-    for hemisphere, labels in LABELS.items():
-        flat = np.random.default_rng(0).standard_normal((N, len(labels))).astype(np.float32)
-        flat[:, np.array(labels) == 1] = 2.5
-        np.save(tmp_path / responses_file(SUBJECT, hemisphere), flat)
-    with pytest.raises(InputError, match="subj01, ventral V1: found none of 45"):
-        list(roi_rdms(tmp_path, SUBJECT, rows, rois=ROIS, metrics=METRICS))
+def test_an_roi_that_does_not_vary_is_named(world, rows, tmp_path):
+    flat = {side: values.copy() for side, values in world[1].items()}
+    for side, labels in LABELS.items():
+        flat[side][:, np.array(labels) == 1] = 2.5
+    folder = write_folder(tmp_path, world[0], flat)
+    with pytest.raises(InputError, match="subj01, ventral V1: found no channel that varies"):
+        list(roi_rdms(folder, SUBJECT, rows, rois=ROIS, metrics=METRICS))
 
 
 def session_file(path, vectors, subject="sub01", names=None):
@@ -219,6 +224,22 @@ def test_ceiling_is_how_well_responses_without_noise_tell_the_measured_rdm(
     assert set(table["n_images"]) == {len(rows)}
 
 
+def test_without_noise_the_ceiling_is_one_and_of_an_unrelated_truth_zero(world, rows, tmp_path):
+    rng = np.random.default_rng(9)
+    unrelated = {
+        side: rng.standard_normal(values.shape).astype(np.float32)
+        for side, values in world[0].items()
+    }
+    for name, truth, expected, tolerance in (
+        ("same", world[1], 1.0, 1e-5),
+        ("unrelated", unrelated, 0.0, 0.2),
+    ):
+        folder = write_folder(tmp_path / name, truth, world[1])
+        store = RDMStore(write_fmri_rdms(tmp_path / f"{name}.h5", folder, rows))
+        table = table_of(noiseless_ceilings(store, folder, rows, ROIS), study="s", kind=NOISELESS)
+        np.testing.assert_allclose(table["value"], expected, atol=tolerance)
+
+
 def subject_files(folder, names, seed=3):
     """Write an RDM for each subject, alike but for noise; `names` are the images of each."""
     rng = np.random.default_rng(seed)
@@ -278,3 +299,46 @@ def test_without_others_or_common_images_there_is_no_ceiling_and_a_reason(tmp_pa
         assert table["value"].isna().all()
         assert table["note"].str.contains(reason).all()
         assert len(table) == 3 * len(chosen)
+
+
+def test_what_is_known_depends_on_the_source(folder, rows, rdm_file, tmp_path):
+    images = tmp_path / "subj01.npz"
+    pictures = np.zeros((len(rows), 2, 2, 3), np.uint8)
+    write_pair_images(images, PairImages([f"image {row}" for row in rows], pictures, rows))
+    job = SimpleNamespace(
+        input=SimpleNamespace(images=[images], truth=folder), params=SimpleNamespace(rois=ROIS)
+    )
+    stores = [RDMStore(rdm_file)]
+    tables = {}
+    for source, of_source in SOURCES.items():
+        kind, ceilings = of_source(job, stores)
+        tables[source] = table_of(ceilings, study="s", kind=kind)
+    expected = table_of(
+        noiseless_ceilings(stores[0], folder, rows, ROIS), study="s", kind="noiseless responses"
+    )
+    pd.testing.assert_frame_equal(tables["simulated"], expected)
+    for source in ("path", "rsa"):
+        assert set(tables[source]["kind"]) == {"other subjects"}
+        assert tables[source]["value"].isna().all()
+
+
+def test_ceiling_of_subjects_of_rsa_is_over_the_mean_of_sessions(tmp_path):
+    rng = np.random.default_rng(4)
+    common = rng.uniform(0, 2, 45)
+    means = common + rng.uniform(0, 2, (4, 45))
+    stores = [
+        RDMStore(
+            session_file(
+                tmp_path / f"{i}.h5", [*rng.uniform(0, 2, (2, 45)), mean], subject=f"sub{i}"
+            )
+        )
+        for i, mean in enumerate(means)
+    ]
+    job = SimpleNamespace(params=SimpleNamespace(rois={"IT": ["IT"]}))
+    kind, ceilings = SOURCES["rsa"](job, stores)
+    table = table_of(ceilings, study="images92", kind=kind)
+    lower, upper = boot_noise_ceiling(RDMs(means.astype(np.float32)), method="spearman")
+    of_spearman = table[table["measure"] == "spearman"]
+    assert of_spearman["value"].mean() == pytest.approx(lower, abs=1e-6)
+    assert of_spearman["upper"].mean() == pytest.approx(upper, abs=1e-6)
+    assert set(table["metric"]) == {"as published"}

@@ -1,5 +1,7 @@
 """RDMs of many channels against scikit-learn's scaler with scipy, and against rsatoolbox."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -105,9 +107,18 @@ def test_equal_patterns_are_at_distance_zero(metric):
     assert (square[np.triu_indices(40, 1)] > 0).sum() == 40 * 39 // 2 - 1
 
 
+def test_beside_the_patterns_nothing_of_their_size_is_held():
+    patterns = responses(128, 40_000)
+    tracemalloc.start()
+    wide_distances(standardise_channels(patterns), ("correlation", "euclidean"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < patterns.nbytes / 5
+
+
 def test_bad_input_is_named():
-    with pytest.raises(InputError, match="none of 5 channels"):
-        standardise_channels(np.ones((4, 5), np.float32))
+    with pytest.raises(InputError, match="no channel that varies over 4 conditions"):
+        found(np.ones((4, 5), np.float32))
     with pytest.raises(InputError, match="manhattan"):
         found(responses(5, 8), ["manhattan"])
     # One channel alone leaves nothing when a pattern's mean is taken off.

@@ -17,6 +17,7 @@ from workflow.lib.features.stimuli import Stimuli
 from workflow.lib.features.unit_blocks import BLOCK_UNITS, UnitBlocks, check_free_disk
 from workflow.lib.rdms.distances import METRICS
 from workflow.lib.rdms.stimulus_rdms import LEAST_VARIATION, distances_with_gaps
+from workflow.lib.rdms.wide_patterns import TILE_CHANNELS, standardise_channels
 
 POOLING = {
     "none": lambda activations, axes: activations,
@@ -30,8 +31,6 @@ CENTRED_OVER = {
     "euclidean": "images",
     "sq_euclidean": "images",
 }
-# Columns that are worked on in float64 at a time: what they take stays in the processor's cache.
-TILE_UNITS = 256
 # Columns that one product in float32 sums over; sums of more of them round too much.
 PRODUCT_UNITS = 2048
 
@@ -361,21 +360,18 @@ def _centred_units(
     along_mean : float64 array (n_images,)
         Products of `rest` with `mean`.
     """
-    means, along_mean, n_kept = [], np.zeros(len(block)), 0
-    for start in range(0, block.shape[1], TILE_UNITS):
-        tile = block[:, start : start + TILE_UNITS].astype(np.float64)
+    if standardise:
+        rest = standardise_channels(block)
+        return rest, np.zeros(rest.shape[1]), np.zeros(len(block))
+    means, along_mean = [], np.zeros(len(block))
+    for start in range(0, block.shape[1], TILE_CHANNELS):
+        tile = block[:, start : start + TILE_CHANNELS].astype(np.float64)
         mean = tile.mean(axis=0)
         tile -= mean
-        if standardise:
-            deviation = np.sqrt(np.einsum("ij,ij->j", tile, tile) / len(tile))
-            varies = deviation > LEAST_VARIATION * np.abs(mean)
-            tile = tile[:, varies] / deviation[varies]
-            mean = np.zeros(tile.shape[1])
         means.append(mean)
         along_mean += tile @ mean
-        block[:, n_kept : n_kept + mean.size] = tile
-        n_kept += mean.size
-    return block[:, :n_kept], np.concatenate(means), along_mean
+        block[:, start : start + mean.size] = tile
+    return block, np.concatenate(means), along_mean
 
 
 def _run(extractor: nn.Module, images: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -17,7 +17,7 @@ ROWS = 512
 # Channels that one product sums over; sums of more of them round too much in float32.
 PRODUCT_CHANNELS = 2048
 # Channels that are worked on in float64 at a time: what they take stays in the processor's cache.
-TILE_CHANNELS = 128
+TILE_CHANNELS = 256
 
 
 def standardise_channels(patterns: np.ndarray) -> np.ndarray:
@@ -31,12 +31,7 @@ def standardise_channels(patterns: np.ndarray) -> np.ndarray:
     Returns
     -------
     float array (n_conditions, n_kept), a part of `patterns`
-        Channels that do not vary are left out.
-
-    Raises
-    ------
-    InputError
-        No channel varies.
+        Channels that do not vary are left out: none may be left.
     """
     n_kept = 0
     for start in range(0, patterns.shape[1], TILE_CHANNELS):
@@ -48,11 +43,6 @@ def standardise_channels(patterns: np.ndarray) -> np.ndarray:
         width = np.count_nonzero(varies)
         patterns[:, n_kept : n_kept + width] = tile[:, varies] / deviations[varies]
         n_kept += width
-    if not n_kept:
-        raise InputError(
-            f"found none of {patterns.shape[1]} channels that varies over {len(patterns)} "
-            "conditions, expected some; look at the responses"
-        )
     return patterns[:, :n_kept]
 
 
@@ -72,7 +62,8 @@ def wide_distances(patterns: np.ndarray, metrics: Sequence[str]) -> dict[str, np
     Raises
     ------
     InputError
-        An unknown metric, or a pattern that does not vary over channels, which has no correlation.
+        An unknown metric, no channel, or a pattern that does not vary over channels, which has no
+        correlation.
 
     Notes
     -----
@@ -82,6 +73,10 @@ def wide_distances(patterns: np.ndarray, metrics: Sequence[str]) -> dict[str, np
     large cancels in it; sums over these are float64.
     """
     n, n_channels = patterns.shape
+    if not n_channels:
+        raise InputError(
+            f"found no channel that varies over {n} conditions, expected some; look at the patterns"
+        )
     levels = patterns.mean(axis=1, dtype=np.float64)
     patterns -= levels.astype(patterns.dtype)[:, np.newaxis]
     centred = np.einsum("ij,ij->i", patterns, patterns, dtype=np.float64)
