@@ -109,6 +109,12 @@ class Algonauts2023:
     def noiseless(self, parts: Sequence[str] | str, rows: np.ndarray) -> np.ndarray:
         """Return what `responses` would be without noise, which a simulation alone can know."""
         files = {name: noiseless_file(self.subject, name) for name in HEMISPHERES}
+        missing = [file for file in files.values() if not (self.folder / file).is_file()]
+        if missing:
+            raise InputError(
+                f"{self.folder / missing[0]}: found no such file, expected a simulated folder, for "
+                "of no other are responses without noise known; take the ceiling from subjects"
+            )
         return self._joined(self._hemispheres(files), parts, rows)
 
     def _joined(

@@ -32,7 +32,6 @@ from scripts.dissimilarity.algonauts_layout import (
     surface_file,
     test_images_folder,
 )
-from workflow.lib.files import written_whole
 from workflow.lib.jobs import script_job
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
@@ -342,7 +341,6 @@ def _planted(subject: str, hemisphere: str, labels: np.ndarray, *, null_effect: 
 def _write_images(folder: Path, shown: Shown, part: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for place, (number, picture) in enumerate(zip(shown.numbers, shown.pictures, strict=True), 1):
-        # The folder is one output, made whole or not at all: no need for care with each file.
         path = folder / f"{part}-{place:04d}_nsd-{number:05d}.png"
         Image.fromarray(picture).save(path, compress_level=1)
 
@@ -384,8 +382,8 @@ def _labels(rois: np.ndarray, of_class: str, names: tuple[str, ...]) -> np.ndarr
 
 
 def _save(path: Path, array: np.ndarray) -> None:
-    with written_whole(path) as temporary:
-        np.save(temporary, array, allow_pickle=array.dtype == object)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, array, allow_pickle=array.dtype == object)
 
 
 if __name__ == "__main__":
