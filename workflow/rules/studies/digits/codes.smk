@@ -27,7 +27,7 @@ rule compute_layer_rdms:
         "../../../../envs/torch.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=layers_mb,
         runtime=60,
         gpu=1,
     params:
@@ -88,7 +88,7 @@ rule compare_codes:
         "../../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=size_mb(40),
         runtime=20,
     params:
         n_permutations=digits_setting("code_tests", "n_permutations"),
@@ -129,7 +129,7 @@ rule fit_codes_to_layers:
         "../../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=size_mb(40),
         runtime=20,
     params:
         contrasts=digits_setting("contrasts"),

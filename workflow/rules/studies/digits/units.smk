@@ -34,8 +34,7 @@ rule maximise_activations:
         "../../../../envs/torch.yaml"
     threads: 2
     resources:
-        # The published network weighs 160 MB; so large, activations and gradients of some images.
-        mem_mb=size_mb(40, at_least=2000),
+        mem_mb=maximisation_mb,
         runtime=600,
         gpu=1,
     params:
@@ -90,7 +89,7 @@ rule extract_layer_grams:
         "../../../../envs/torch.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=layers_mb,
         runtime=60,
         gpu=1,
     params:
