@@ -30,7 +30,7 @@ ICON = 0.62
 WIDTHS = (1.2, 1.26, 1.42, 1.52, 1.06)
 FONT_SIZE = 6.4
 # Points that a character of this font takes in the mean, in units of its size.
-CHARACTER = 0.53
+CHARACTER = 0.58
 # Of the icons of splits: images, and those that are held out.
 N_IMAGES, N_HELD_OUT = 12, 4
 TRAINED, UNUSED = "0.62", "0.94"

@@ -152,8 +152,7 @@ def _caption(rows: pd.DataFrame, fit: Mapping[str, str], measure: str, n_network
         for (network, split), of_network in best.groupby(["network", "split"], sort=False)
     )
     lowest = (
-        f" Circles: each fold's lowest {VALIDATION} {measure}, from which weights are taken (median "
-        f"epoch: {epochs})."
+        f" Circles: each fold's lowest {VALIDATION} {measure} (median epoch: {epochs})."
         if epochs
         else ""
     )

@@ -141,8 +141,8 @@ def _caption(shown: dict, fits: dict, measure: str, alpha: float) -> str:
         f"{measured(measure, everything)} of predicted and true dissimilarities on the clean "
         "split, where no image of a test pair was seen in training, per subject and ROI; "
         f"{size_note(everything)}. "
-        f"{' '.join(sentences)} Grey: p ≥ {alpha:g}, one-sided, permutations of the images within "
-        f"folds, not corrected over the {n_tested} cells.{absent}"
+        f"{' '.join(sentences)} Grey: p ≥ {alpha:g}, one-sided, permutations of the images, "
+        f"not corrected over the {n_tested} cells.{absent}"
     )
 
 

@@ -4,20 +4,19 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from workflow.lib.tables import read_table
-
 # What names a fit beside its subject, ROI and metric; empty where a model has none.
 NAMING = ("model", "embedding", "variant")
 OF_FIT = ("subject", "roi", "metric", *NAMING, "split", "measure")
 TEXTS = (*OF_FIT, "study", "kind", "status", "reason", "note")
 
 
-def read_scores(*paths: str) -> pd.DataFrame:
-    """Return tables as one, with text where there is text: variant "1", no embedding ""."""
-    tables = [read_table(path) for path in paths]
-    table = pd.concat([some for some in tables if len(some)] or tables[:1], ignore_index=True)
-    texts = {name: table[name].fillna("").astype(str) for name in TEXTS if name in table}
-    return table.assign(**texts)
+def read_scores(path: str) -> pd.DataFrame:
+    """Return a table with text where there is text: variant "1", no embedding ""."""
+    # Variants may be numbers, which one fit without any would turn into 1.0.
+    table = pd.read_csv(
+        path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=[""]
+    )
+    return table.assign(**{name: table[name].fillna("") for name in TEXTS if name in table})
 
 
 def fully_trained(scores: pd.DataFrame) -> pd.DataFrame:
