@@ -56,6 +56,7 @@ class Algonauts2023:
 
     def __init__(self, folder: str | Path, subject: str) -> None:
         self.folder, self.subject = Path(folder), subject
+        self._chosen: dict[str | tuple[str, ...], dict[str, np.ndarray]] = {}
         self._images = sorted((self.folder / images_folder(subject)).glob(IMAGES))
         if not self._images:
             raise InputError(
@@ -118,7 +119,7 @@ class Algonauts2023:
         return self._joined(self._hemispheres(files), parts, rows)
 
     def _joined(
-        self, arrays: dict[str, np.ndarray], parts: Sequence[str] | str, rows: np.ndarray
+        self, arrays: dict[str, np.memmap], parts: Sequence[str] | str, rows: np.ndarray
     ) -> np.ndarray:
         """Return the vertices of some ROIs in arrays per hemisphere, float32 (n, n_vertices)."""
         vertices = self._vertices(parts)
@@ -127,12 +128,18 @@ class Algonauts2023:
         for hemisphere, columns in vertices.items():
             last = first + len(columns)
             for block in _blocks(len(rows)):
-                joined[block, first:last] = arrays[hemisphere][rows[block]][:, columns]
+                joined[block, first:last] = _rows(arrays[hemisphere], rows[block])[:, columns]
             first = last
         return joined
 
     def _vertices(self, parts: Sequence[str] | str) -> dict[str, np.ndarray]:
         """Return hemisphere -> the vertices of some ROIs that have a value for every image."""
+        key = parts if parts == ALL else tuple(parts)
+        if key not in self._chosen:
+            self._chosen[key] = self._choose(parts)
+        return self._chosen[key]
+
+    def _choose(self, parts: Sequence[str] | str) -> dict[str, np.ndarray]:
         what = f"{self.subject}, {parts if parts == ALL else ' and '.join(parts)}"
         labelled = {name: self._labels(name, parts) for name in HEMISPHERES}
         n_labelled = sum(map(len, labelled.values()))
@@ -186,18 +193,18 @@ class Algonauts2023:
         for hemisphere, array in self._responses.items():
             complete[hemisphere] = np.ones(array.shape[1], dtype=bool)
             for block in _blocks(len(array)):
-                complete[hemisphere] &= np.isfinite(array[block]).all(axis=0)
+                complete[hemisphere] &= np.isfinite(_rows(array, block)).all(axis=0)
         return complete
 
     def _empty_row(self) -> str:
         """Return a phrase that names the first image without a single value, if there is one."""
         for hemisphere, array in self._responses.items():
             for row in range(len(array)):
-                if not np.isfinite(array[row]).any():
+                if not np.isfinite(_rows(array, row)).any():
                     return f" ({hemisphere} has none at all for {self.image_names[row]})"
         return ""
 
-    def _hemispheres(self, files: dict[str, str]) -> dict[str, np.ndarray]:
+    def _hemispheres(self, files: dict[str, str]) -> dict[str, np.memmap]:
         """Return memory maps of both hemispheres, (n_images, n_vertices) each."""
         arrays = {name: _read(self.folder / file) for name, file in files.items()}
         for name, array in arrays.items():
@@ -211,7 +218,7 @@ class Algonauts2023:
         return arrays
 
 
-def _read(path: Path) -> np.ndarray:
+def _read(path: Path) -> np.memmap:
     """Return a memory map of an .npy file."""
     if not path.is_file():
         raise InputError(
@@ -220,6 +227,14 @@ def _read(path: Path) -> np.ndarray:
         )
     with numpy_errors(str(path)):
         return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _rows(array: np.memmap, rows: np.ndarray | slice | int) -> np.ndarray:
+    """Return rows of a memory map through a map of their own.
+
+    Pages that were read count as memory of the process for as long as their map lasts.
+    """
+    return np.load(array.filename, mmap_mode="r", allow_pickle=False)[rows]
 
 
 def _blocks(n: int) -> Iterator[slice]:

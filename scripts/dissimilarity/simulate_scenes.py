@@ -340,6 +340,8 @@ def _planted(subject: str, hemisphere: str, labels: np.ndarray, *, null_effect: 
 
 def _write_images(folder: Path, shown: Shown, part: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    for left_over in folder.glob("*.png"):
+        left_over.unlink()
     for place, (number, picture) in enumerate(zip(shown.numbers, shown.pictures, strict=True), 1):
         path = folder / f"{part}-{place:04d}_nsd-{number:05d}.png"
         Image.fromarray(picture).save(path, compress_level=1)
