@@ -231,7 +231,7 @@ def _of_simulation(job, stores: Sequence[RDMStore]) -> tuple[str, Iterator]:
     def of_subjects() -> Iterator[tuple[RDMStore, str, str, Ceiling]]:
         for store, images in zip(stores, job.input.images, strict=True):
             rows = read_pair_images(Path(images)).rows
-            yield from noiseless_ceilings(store, Path(job.input.truth), rows, job.params.rois)
+            yield from noiseless_ceilings(store, Path(job.params.folder), rows, job.params.rois)
 
     return NOISELESS, of_subjects()
 

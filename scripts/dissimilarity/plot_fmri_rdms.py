@@ -110,7 +110,8 @@ def image_order(store: RDMStore, row: int, shown: np.ndarray) -> tuple[np.ndarra
     coordinate = np.linalg.eigh(-centred / 2)[1][:, -1]
     return shown[np.argsort(coordinate)], (
         "Images are sorted, in all panels alike, by the first principal coordinate of the first "
-        "RDM: a gradient there, or in RDMs of the same vertices, would be seen in noise too."
+        "RDM: a gradient there, or in RDMs that share vertices or noise with it, would be seen "
+        "without any signal too."
     )
 
 

@@ -306,7 +306,7 @@ def test_what_is_known_depends_on_the_source(folder, rows, rdm_file, tmp_path):
     pictures = np.zeros((len(rows), 2, 2, 3), np.uint8)
     write_pair_images(images, PairImages([f"image {row}" for row in rows], pictures, rows))
     job = SimpleNamespace(
-        input=SimpleNamespace(images=[images], truth=folder), params=SimpleNamespace(rois=ROIS)
+        input=SimpleNamespace(images=[images]), params=SimpleNamespace(rois=ROIS, folder=folder)
     )
     stores = [RDMStore(rdm_file)]
     tables = {}

@@ -87,7 +87,7 @@ def test_images_are_sorted_along_the_axis_on_which_they_differ_most(tmp_path):
     order, sentence = image_order(store, 0, shown)
     assert sorted(order) == list(shown)
     assert abs(np.corrcoef(np.arange(len(order)), place[order])[0, 1]) > 0.99
-    assert "would be seen in noise too" in sentence
+    assert "without any signal too" in sentence
     figure, caption = plot_fmri_rdms(store, [], title="s", simulated=False)
     assert "300 of them, evenly spread, are shown" in caption
     assert figure.axes[0].images[0].get_array().shape == (300, 300)
