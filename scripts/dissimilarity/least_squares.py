@@ -22,12 +22,15 @@ class Line:
     slope: float
 
     @classmethod
-    def fit(cls, x: np.ndarray, y: np.ndarray) -> "Line":
-        """Return the line through points (n,)."""
+    def fit(
+        cls, x: np.ndarray, y: np.ndarray, slopes: tuple[float, float] = (-np.inf, np.inf)
+    ) -> "Line":
+        """Return the line through points (n,), with a slope between two bounds."""
         x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
         deviations = x - x.mean()
         spread = deviations @ deviations
         slope = float(deviations @ (y - y.mean()) / spread) if spread > 0 else 0.0
+        slope = min(max(slope, slopes[0]), slopes[1])
         return cls(float(y.mean()) - slope * float(x.mean()), slope)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:

@@ -4,24 +4,28 @@ Predicts the responses to each image, and from these the dissimilarity of two im
 measured.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
 
 from scripts.dissimilarity.least_squares import Line
-from scripts.dissimilarity.pair_features import image_folds, some_pairs
+from scripts.dissimilarity.pair_features import blocks, image_folds, some_pairs
 from scripts.dissimilarity.pair_models import Items, Training
 from workflow.lib.errors import InputError
+from workflow.lib.pairs.sampling import Pairs
 from workflow.lib.pairs.splits import CLEAN, ONE_SEEN
 from workflow.lib.rdms.distances import FROM_PRODUCTS
 from workflow.lib.rsa.encoding import ALPHAS
 
-# Vertices fitted at a time: bounds memory.
-BLOCK_VERTICES = 4096
+# Vertices multiplied at a time: bounds memory.
+BLOCK_VERTICES = 1024
 # Singular values below this share of the largest are rounding.
 ROUNDING = 1e-10
+# Of lines: noise is accounted for, so that differences between predictions are never too small by
+# themselves, only where hardly anything is predicted.
+SLOPES = (0.0, 1.0)
 
 
 @dataclass
@@ -31,32 +35,36 @@ class Model:
     Attributes
     ----------
     n_folds : int
-        Of the training images: each fold is predicted without it, for the size of the noise and
-        for the line from predicted to measured dissimilarities.
+        Of the training images: each fold is predicted without it, for the penalty, the size of the
+        noise, and the line from predicted to measured dissimilarities.
     alphas : sequence of float
-        Penalties, of which each vertex gets that of least generalised cross-validation error; in
-        units of the mean squared length of the images' features.
+        Penalties, of which that of least squared error on pairs within held-out folds is taken, for
+        all vertices; in units of the mean squared length of the images' features.
     max_pairs : int
-        Of the training pairs, that the line is fitted to those of which both images are in one
-        fold; random ones if there are more.
+        Of the training pairs, that penalty and line are fitted to; random ones if there are more.
 
     Notes
     -----
-    Predictions are linear in the features, so that products of the predictions of two images are
-    x' W W' y with x and y the images' features and W all vertices' weights: responses of no image
-    are ever written down, and predicting a pair does not depend on the number of vertices. To the
-    product of an image with itself comes what the predictions of held-out images miss, noise and
-    signal, on average, which makes 1 - r and the Euclidean distance those of noisy responses: else
-    two images of which next to nothing is predicted would be as likely to be at r = 1 as at 0.
+    Predicted responses H Y are weighted means of measured ones, so that products of predictions are
+    H YY' H': the vertices, however many, enter through YY' alone, and products with what is noise
+    in Y are known and taken off: s^2 HH', with s^2 the squared residuals over the degrees of
+    freedom that are left. Without that, weights that differ from zero by chance make images differ
+    in whatever their features differ in, and the penalty has to hold them down at the cost of those
+    that are there. To the product of an image with itself comes what predictions miss, on average,
+    which makes 1 - r and the Euclidean distance those of noisy responses: else two images of which
+    next to nothing is predicted would be as likely to be at r = 1 as at 0. An image of the training
+    is not predicted; it was measured.
 
-    The penalty's choice costs a product with the responses; by folds, as himalaya's RidgeCV has it,
-    one for each fold and penalty. Tests hold weights and quality to himalaya's.
+    One penalty for all vertices: himalaya's RidgeCV gives each its own, to predict it best. That
+    shrinks those that matter to the RDM by different factors, and predicts the RDM worse. Weights
+    at a given penalty are himalaya's, as a test holds.
 
     References
     ----------
-    Naselaris et al. 2011, NeuroImage 56:400 (encoding); Golub, Heath & Wahba 1979, Technometrics
-    21:215 (penalty); Kriegeskorte & Diedrichsen 2016, Phil Trans R Soc B 371:20160278 (RDMs of
-    encoding models).
+    Naselaris et al. 2011, NeuroImage 56:400 (encoding); Dupré la Tour et al. 2022, NeuroImage
+    264:119728 (himalaya); Golub, Heath & Wahba 1979, Technometrics 21:215 (degrees of freedom);
+    Kriegeskorte & Diedrichsen 2016, Phil Trans R Soc B 371:20160278 (RDMs of encoding models);
+    Walther et al. 2016, NeuroImage 137:188 (distances without the bias that noise gives them).
     """
 
     needs: ClassVar[tuple[str, ...]] = ("features", "responses")
@@ -65,200 +73,270 @@ class Model:
 
     n_folds: int = 5
     alphas: Sequence[float] = tuple(ALPHAS.tolist())
-    max_pairs: int = 1_000_000
+    max_pairs: int = 200_000
     metric: str = field(init=False, repr=False)
-    code: "Code" = field(init=False, repr=False)
-    line: Line = field(init=False, repr=False)
+    alpha: float = field(init=False, repr=False)
+    noise: float = field(init=False, repr=False)
+    encoder: "Encoder" = field(init=False, repr=False)
+    lines: tuple[Line, Line] = field(init=False, repr=False)
 
     def fit(self, training: Training) -> None:
-        """Learn the weights, the noise and the line.
+        """Choose the penalty, and learn the weights, the noise and the lines.
 
         Raises
         ------
         InputError
-            Fewer than two folds, or fewer than four images with responses.
+            Fewer than two folds, or fewer than six images with responses.
         """
         items, self.metric = training.items, training.metric
-        images = _images_with_responses(items.responses)
+        images = np.flatnonzero(np.isfinite(items.responses[:, 0]))
         self._check(images)
-        folds = image_folds(images, self.n_folds, training)
-        sets = [images, *(np.setdiff1d(images, fold) for fold in folds)]
-        encoders = [Encoder.of(items.features[these], np.array(self.alphas)) for these in sets]
-        codes, noise = _learn(encoders, sets, folds, items, centre=self.metric == "correlation")
-        self.code, *held_out = (code.with_noise(noise) for code in codes)
-        pairs = some_pairs(training.pairs, self.max_pairs, training)
-        predicted, measured = [], []
-        for fold, code in zip(folds, held_out, strict=True):
-            within = np.isin(pairs[0], fold) & np.isin(pairs[1], fold)
-            first, second, values = (part[within] for part in pairs)
-            predicted.append(code.distances(items.features, first, second, self.metric))
-            measured.append(values)
-        self.line = Line.fit(np.concatenate(predicted), np.concatenate(measured))
+        features = items.features[images].astype(np.float64)
+        gram = response_products(items.responses, images, centre=self.metric == "correlation")
+        everything = np.arange(images.size)
+        pairs = _among(images, some_pairs(training.pairs, self.max_pairs, training))
+        folds = [
+            HeldOut.of(fold, features, gram, pairs)
+            for fold in image_folds(everything, self.n_folds, training)
+        ]
+        found = [_calibrated(folds, features, alpha, self.metric) for alpha in self.alphas]
+        best = int(np.argmin([error for error, _, _ in found]))
+        _, self.noise, unseen = found[best]
+        self.alpha = self.alphas[best]
+        codes = [fold.encoder.code(features, self.alpha).with_noise(self.noise) for fold in folds]
+        one_seen = _points(codes, [fold.crossing for fold in folds], self.metric)
+        self.lines = unseen, Line.fit(*one_seen, SLOPES)
+        self.encoder = Encoder.of(features, gram, images)
 
     def predict(self, items: Items, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return the dissimilarity of images `first` and `second`, (n,) float64."""
-        return self.line(self.code.distances(items.features, first, second, self.metric))
+        code = self.encoder.code(items.features.astype(np.float64), self.alpha)
+        code = code.with_noise(self.noise)
+        distances = code.distances(first, second, self.metric)
+        unseen, one_seen = (line(distances) for line in self.lines)
+        return np.where(code.seen[first] | code.seen[second], one_seen, unseen)
 
     def _check(self, images: np.ndarray) -> None:
-        if self.n_folds < 2 or images.size < 4:
+        if self.n_folds < 2 or images.size < 6:
             raise InputError(
                 f"encode: found {images.size} images with responses for {self.n_folds} folds, "
-                "expected four images or more and two folds or more; correct the model's options "
+                "expected six images or more and two folds or more; correct the model's options "
                 "or take more training images"
             )
 
 
-def _images_with_responses(responses: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(np.isfinite(responses[:, 0]))
+def response_products(responses: np.ndarray, images: np.ndarray, *, centre: bool) -> np.ndarray:
+    """Return the products of the responses to images, standardised per vertex by these images.
+
+    Parameters
+    ----------
+    responses : float array (n_images, n_vertices)
+    images : int array (n,)
+    centre : bool
+        Whether responses to an image are centred over vertices.
+
+    Returns
+    -------
+    float64 array (n, n)
+    """
+    products, sums = np.zeros((images.size, images.size)), np.zeros(images.size)
+    for start in range(0, responses.shape[1], BLOCK_VERTICES):
+        block = responses[images, start : start + BLOCK_VERTICES].astype(np.float64)
+        spreads = block.std(axis=0)
+        block = (block - block.mean(axis=0)) / np.where(spreads > 0, spreads, 1)
+        products += block @ block.T
+        sums += block.sum(axis=1)
+    return products - np.outer(sums, sums) / responses.shape[1] if centre else products
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """Ridge regression on some images, before it has seen any response.
+    """Ridge regression on some images, for any penalty.
+
+    Predictions are z(x)' A' Y with Y the images' responses, A the mean and the left singular
+    vectors of the features, and z(x) one and the features' coordinates, shrunk by the penalty.
 
     Attributes
     ----------
+    images : int array (n,)
+        That it is fitted to.
     means : float64 array (n_features,)
-        Of the features.
-    left : float64 array (n_images, n_components)
-        Left singular vectors of the centred features.
     values : float64 array (n_components,)
-        Singular values.
+        Singular values of the centred features.
     right : float64 array (n_features, n_components)
-    penalties : float64 array (n_penalties,)
+        Right singular vectors.
+    basis : float64 array (n, 1 + n_components)
+        A.
+    crossed : float64 array (n, 1 + n_components)
+        Y Y' A.
+    products : float64 array (1 + n_components, 1 + n_components)
+        A' Y Y' A.
+    lengths : float64 array (n,)
+        Squared lengths of responses.
     """
 
+    images: np.ndarray
     means: np.ndarray
-    left: np.ndarray
     values: np.ndarray
     right: np.ndarray
-    penalties: np.ndarray
+    basis: np.ndarray
+    crossed: np.ndarray
+    products: np.ndarray
+    lengths: np.ndarray
 
     @classmethod
-    def of(cls, features: np.ndarray, alphas: np.ndarray) -> "Encoder":
-        """Return the encoder of images, (n_images, n_features)."""
-        features = features.astype(np.float64)
-        means = features.mean(axis=0)
-        left, values, right = np.linalg.svd(features - means, full_matrices=False)
-        kept = values > ROUNDING * max(values[0], np.finfo(np.float64).tiny)
-        unit = (values**2).sum() / len(features) or 1.0
-        return cls(means, left[:, kept], values[kept], right[kept].T, alphas * unit)
-
-    def weights(self, responses: np.ndarray) -> np.ndarray:
-        """Return intercept and weights of each vertex, with the penalty that suits it.
+    def of(cls, features: np.ndarray, gram: np.ndarray, images: np.ndarray) -> "Encoder":
+        """Return the encoder of images.
 
         Parameters
         ----------
-        responses : float64 array (n_images, n_vertices)
-
-        Returns
-        -------
-        float64 array (1 + n_features, n_vertices)
-
-        Notes
-        -----
-        The penalty of least generalised cross-validation error, the mean squared residual over the
-        squared share of degrees of freedom that are left.
+        features : float64 array (n, n_features)
+        gram : float64 array (n, n)
+            Products of responses.
+        images : int array (n,)
+            What they are called.
         """
-        means = responses.mean(axis=0)
-        centred = responses - means
-        squares = (self.left.T @ centred) ** 2
-        left_over = self.penalties[:, np.newaxis] / (self.values**2 + self.penalties[:, np.newaxis])
-        beyond = np.maximum((centred**2).sum(axis=0) - squares.sum(axis=0), 0)
-        n_beyond = len(responses) - 1 - self.values.size
-        freedom = n_beyond + left_over.sum(axis=1, keepdims=True)
-        errors = (beyond + left_over**2 @ squares) / freedom**2
-        chosen = self.penalties[errors.argmin(axis=0)]
-        shrunk = self.values[:, np.newaxis] / (self.values[:, np.newaxis] ** 2 + chosen)
-        weights = self.right @ (shrunk * (self.left.T @ centred))
-        return np.vstack([means - self.means @ weights, weights])
+        means = features.mean(axis=0)
+        left, values, right = np.linalg.svd(features - means, full_matrices=False)
+        kept = values > ROUNDING * max(values[0], np.finfo(np.float64).tiny)
+        basis = np.column_stack([np.full(len(gram), 1 / len(gram)), left[:, kept]])
+        crossed = gram @ basis
+        return cls(
+            *(images, means, values[kept], right[kept].T),
+            *(basis, crossed, basis.T @ crossed, np.diagonal(gram).copy()),
+        )
+
+    def code(self, features: np.ndarray, alpha: float) -> "Code":
+        """Return what is predicted of images.
+
+        Parameters
+        ----------
+        features : float64 array (n_images, n_features)
+            Of all images, among them those it is fitted to.
+        alpha : float
+            Penalty, in units of the mean squared length of the features.
+        """
+        penalty = alpha * (self.values**2).sum() / len(self.basis)
+        kept = self.values**2 / (self.values**2 + penalty)
+        coordinates = (features - self.means) @ self.right * (kept / self.values)
+        coordinates = np.column_stack([np.ones(len(features)), coordinates])
+        residual = self._residual(kept)
+        left = coordinates @ (self.products - residual * (self.basis.T @ self.basis))
+        signal = np.maximum(np.einsum("ij,ij->i", left, coordinates), 0)
+        squares, seen = signal.copy(), np.zeros(len(features), bool)
+        seen[self.images] = True
+        left[self.images] = self.crossed - residual * self.basis
+        squares[self.images] = self.lengths
+        return Code(left, coordinates, squares, seen)
+
+    def _residual(self, kept: np.ndarray) -> float:
+        """Return the noise of an image's responses, summed over vertices."""
+        n_images, products = len(self.basis), np.diagonal(self.products)
+        beyond = self.lengths.sum() - n_images * products[0] - products[1:].sum()
+        left_over = max(float(beyond), 0.0) + ((1 - kept) ** 2 * products[1:]).sum()
+        freedom = n_images - 1 - kept.sum()
+        return float(left_over / freedom) if freedom > ROUNDING * n_images else 0.0
 
 
 @dataclass(frozen=True)
 class Code:
-    """Where images lie in the space of predicted responses, without its empty directions.
+    """What an encoder knows of images.
 
     Attributes
     ----------
-    axes : float64 array (1 + n_features, n_axes)
-        From one and the features to coordinates whose products are those of predicted responses.
-    noise : float
-        Mean squared length of what is not predicted.
+    left, right : float64 arrays (n_images, n_components)
+        Rows whose products, of the left of one image with the right of another that was not seen,
+        are the products of their responses.
+    squares : float64 array (n_images,)
+        Squared lengths of responses, measured or predicted.
+    seen : bool array (n_images,)
+        Images that were measured.
     """
 
-    axes: np.ndarray
-    noise: float = 0.0
-
-    @classmethod
-    def of(cls, products: np.ndarray) -> "Code":
-        """Return the code of products W W' (1 + n_features, 1 + n_features) of weights."""
-        values, vectors = np.linalg.eigh(products)
-        return cls(vectors * np.sqrt(np.maximum(values, 0)))
+    left: np.ndarray
+    right: np.ndarray
+    squares: np.ndarray
+    seen: np.ndarray
 
     def with_noise(self, noise: float) -> "Code":
-        """Return the code with another length of noise."""
-        return Code(self.axes, noise)
+        """Return the code with the squared length of what is not predicted where it is not seen."""
+        return replace(self, squares=np.where(self.seen, self.squares, self.squares + noise))
 
-    def distances(
-        self, features: np.ndarray, first: np.ndarray, second: np.ndarray, metric: str
-    ) -> np.ndarray:
-        """Return the dissimilarities (n_pairs,) of predicted responses with noise."""
-        places = _with_one(features) @ self.axes
+    def distances(self, first: np.ndarray, second: np.ndarray, metric: str) -> np.ndarray:
+        """Return the dissimilarities (n_pairs,) of images, of which one at most was seen."""
+        # The seen one stands left; of two others always the same one, for sums of equal order.
+        turn = np.where(self.seen[first] == self.seen[second], first > second, self.seen[second])
+        first, second = np.where(turn, second, first), np.where(turn, first, second)
+        products = np.empty(len(first))
+        for block in blocks(len(first)):
+            sides = self.left[first[block]], self.right[second[block]]
+            products[block] = np.einsum("ij,ij->i", *sides)
         # A length of zero has no correlation with any other.
-        squares = np.einsum("ij,ij->i", places, places) + (self.noise or np.finfo(np.float64).tiny)
-        products = np.zeros(len(first))
-        for axis in places.T:
-            products += axis[first] * axis[second]
+        squares = self.squares + np.finfo(np.float64).tiny
         return FROM_PRODUCTS[metric](products, squares[first], squares[second])
 
 
-def _with_one(features: np.ndarray) -> np.ndarray:
-    return np.column_stack([np.ones(len(features)), features.astype(np.float64)])
+@dataclass(frozen=True)
+class HeldOut:
+    """A fold of the training images, and the encoder of the others.
 
-
-def _learn(
-    encoders: Sequence[Encoder],
-    sets: Sequence[np.ndarray],
-    folds: Sequence[np.ndarray],
-    items: Items,
-    *,
-    centre: bool,
-) -> tuple[list[Code], float]:
-    """Return the code of each encoder, and the mean squared length that the folds' miss.
-
-    Parameters
+    Attributes
     ----------
-    encoders, sets : of all images with responses, and of all but each fold
-    folds : sequence of int arrays
-    items : Items
-    centre : bool
-        Whether responses to an image are centred over vertices.
+    images : int array
+    encoder : Encoder
+    lengths : float64 array
+        Squared lengths of the responses to the fold's images.
+    within, crossing : Pairs
+        Of two of its images, and of one.
     """
-    n_weights = 1 + items.features.shape[1]
-    products = np.zeros((len(encoders), n_weights, n_weights))
-    sums = np.zeros((len(encoders), n_weights))
-    missed, missed_sums = np.zeros((2, len(items.features)))
-    seen = _with_one(items.features)
-    n_vertices = items.responses.shape[1]
-    for responses in _standard_blocks(items.responses, sets[0]):
-        for number, (encoder, images) in enumerate(zip(encoders, sets, strict=True)):
-            weights = encoder.weights(responses[images])
-            products[number] += weights @ weights.T
-            sums[number] += weights.sum(axis=1)
-            if number:
-                fold = folds[number - 1]
-                residuals = responses[fold] - seen[fold] @ weights
-                missed[fold] += np.einsum("ij,ij->i", residuals, residuals)
-                missed_sums[fold] += residuals.sum(axis=1)
-    if centre:
-        products -= sums[:, :, np.newaxis] * sums[:, np.newaxis] / n_vertices
-        missed -= missed_sums**2 / n_vertices
-    return [Code.of(these) for these in products], float(missed[sets[0]].mean())
+
+    images: np.ndarray
+    encoder: Encoder
+    lengths: np.ndarray
+    within: Pairs
+    crossing: Pairs
+
+    @classmethod
+    def of(
+        cls, images: np.ndarray, features: np.ndarray, gram: np.ndarray, pairs: Pairs
+    ) -> "HeldOut":
+        """Return a fold of images with their features, products of responses, and pairs."""
+        others = np.setdiff1d(np.arange(len(gram)), images)
+        encoder = Encoder.of(features[others], gram[np.ix_(others, others)], others)
+        n_held_out = np.isin(pairs[0], images).astype(int) + np.isin(pairs[1], images)
+        within, crossing = (tuple(part[n_held_out == n] for part in pairs) for n in (2, 1))
+        return cls(images, encoder, np.diagonal(gram)[images], within, crossing)
 
 
-def _standard_blocks(responses: np.ndarray, images: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the responses of some vertices at a time, standardised by these images."""
-    for start in range(0, responses.shape[1], BLOCK_VERTICES):
-        block = responses[:, start : start + BLOCK_VERTICES].astype(np.float64)
-        means, spreads = block[images].mean(axis=0), block[images].std(axis=0)
-        yield (block - means) / np.where(spreads > 0, spreads, 1)
+def _among(images: np.ndarray, pairs: Pairs) -> Pairs:
+    """Return the pairs of images, which are counted from 0 among themselves."""
+    first, second, values = pairs
+    known = np.isin(first, images) & np.isin(second, images)
+    first, second = (np.searchsorted(images, side[known]) for side in (first, second))
+    return first, second, values[known].astype(np.float64)
+
+
+def _calibrated(
+    folds: Sequence[HeldOut], features: np.ndarray, alpha: float, metric: str
+) -> tuple[float, float, Line]:
+    """Return the summed squared error of a penalty on held-out pairs, its noise and its line."""
+    codes = [fold.encoder.code(features, alpha) for fold in folds]
+    missed = [
+        fold.lengths - code.squares[fold.images] for fold, code in zip(folds, codes, strict=True)
+    ]
+    noise = max(float(np.concatenate(missed).mean()), 0.0)
+    codes = [code.with_noise(noise) for code in codes]
+    predicted, measured = _points(codes, [fold.within for fold in folds], metric)
+    line = Line.fit(predicted, measured, SLOPES)
+    return float(((measured - line(predicted)) ** 2).sum()), noise, line
+
+
+def _points(
+    codes: Sequence[Code], pairs: Sequence[Pairs], metric: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return predicted and measured dissimilarities of each code's pairs, one after the other."""
+    predicted = [
+        code.distances(first, second, metric)
+        for code, (first, second, _) in zip(codes, pairs, strict=True)
+    ]
+    return np.concatenate(predicted), np.concatenate([values for *_, values in pairs])
