@@ -14,12 +14,15 @@ from scripts.dissimilarity.pair_figures import (
     measured,
     say_not_applicable,
     size_note,
+    subjects_note,
 )
 from scripts.dissimilarity.score_tables import chosen, fully_trained, read_scores
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import MUTED, PAGE_WIDTH, SEQUENTIAL, titled, use_style, write_figure
 
 SPLIT = "clean"
+# More cells than these have no room beside one another for their numbers.
+MAX_CELLS = 12
 
 
 def plot_subject_rois(
@@ -50,15 +53,7 @@ def plot_subject_rois(
     }
     rois, subjects = (list(dict.fromkeys(rows[name])) for name in ("roi", "subject"))
     use_style()
-    width = max(3.4, min(PAGE_WIDTH, (0.55 * len(rois) + 1.4) * len(metrics)))
-    figure, axes = plt.subplots(
-        1,
-        max(1, len(metrics)),
-        figsize=(width, 0.28 * len(subjects) + 1.9),
-        squeeze=False,
-        sharey=True,
-        layout="constrained",
-    )
+    figure, axes = _panels(max(1, len(metrics)), len(subjects), len(rois))
     shown = {}
     for axis, metric in zip(axes.flat, metrics, strict=False):
         axis.set_title(METRICS.get(metric, metric))
@@ -74,8 +69,24 @@ def plot_subject_rois(
             mesh = _draw(axis, shown[metric], subjects, rois, scale, alpha)
     if shown:
         figure.colorbar(mesh, ax=axes, label=MEASURES[measure], shrink=0.85)
-    figure.suptitle(f"{titled(title, simulated=simulated)}: clean split")
+    who = subjects_note(rows) if len(rows) else "no fit"
+    figure.suptitle(f"{titled(title, simulated=simulated)}: clean split, {who}")
     return figure, _caption(shown, fits, measure, alpha)
+
+
+def _panels(n_metrics: int, n_subjects: int, n_rois: int) -> tuple[plt.Figure, np.ndarray]:
+    """Return a panel per metric: side by side, or below one another where ROIs need the page."""
+    wide = n_metrics * n_rois > MAX_CELLS
+    shape = (n_metrics, 1) if wide else (1, n_metrics)
+    width = PAGE_WIDTH if wide else max(3.4, (0.5 * n_rois + 1.0) * n_metrics)
+    height = (0.26 * n_subjects + (1.1 if wide else 1.9)) * shape[0]
+    return plt.subplots(
+        *shape,
+        figsize=(min(width, PAGE_WIDTH), height),
+        squeeze=False,
+        sharey=True,
+        layout="constrained",
+    )
 
 
 def _scale(shown: dict[str, pd.DataFrame]) -> tuple[float, float]:
@@ -97,6 +108,7 @@ def _draw(
         cells[name].reindex(index=subjects, columns=rois).to_numpy(dtype=float)
         for name in ("value", "p")
     )
+    many = len(rois) > MAX_CELLS / 2
     muted = ~(p < alpha)
     low, high = scale
     mesh = axis.pcolormesh(
@@ -113,8 +125,12 @@ def _draw(
         bright = known and not muted[i, j] and mesh.norm(value) > 0.6
         colour = MUTED if muted[i, j] else ("black" if bright else "white")
         text = f"{value:.2f}" if known else "n/a"
-        axis.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=7, color=colour)
-    axis.set_xticks(np.arange(len(rois)) + 0.5, rois, rotation=45 if len(rois) > 5 else 0)
+        if many:
+            text = text.replace("0.", ".")
+        place = {"ha": "center", "va": "center", "fontsize": 5.8 if many else 7}
+        axis.text(j + 0.5, i + 0.5, text, color=colour, **place)
+    turned = {"rotation": 90} if many else {}
+    axis.set_xticks(np.arange(len(rois)) + 0.5, rois, **turned)
     axis.set_yticks(np.arange(len(subjects)) + 0.5, subjects)
     axis.set_ylim(len(subjects), 0)
     axis.tick_params(length=0)
@@ -136,7 +152,10 @@ def _caption(shown: dict, fits: dict, measure: str, alpha: float) -> str:
         )
     everything = pd.concat(shown.values())
     n_tested = int(everything["p"].notna().sum())
-    absent = " n/a: not applicable, or not asked for." if everything["value"].isna().any() else ""
+    n_cells = len(shown) * everything["subject"].nunique() * everything["roi"].nunique()
+    absent = (
+        " n/a: not applicable, or no such ROI." if everything["value"].count() < n_cells else ""
+    )
     return (
         f"{measured(measure, everything)} of predicted and true dissimilarities on the clean "
         "split, where no image of a test pair was seen in training, per subject and ROI; "
