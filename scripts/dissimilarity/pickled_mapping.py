@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import pickletools
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,13 @@ def read_mapping(path: Path) -> dict[int, str]:
     return mapping
 
 
+def _check_memory(pickled: bytes) -> None:
+    """Raise ValueError where a few bytes ask for gigabytes, as a place far out in a list does."""
+    for opcode, argument, _ in pickletools.genops(pickled):
+        if "PUT" in opcode.name and argument > MAX_BYTES:
+            raise ValueError(f"{opcode.name} {argument}")
+
+
 def _content(path: Path) -> object:
     """Return the object in an array without axes."""
     with open(path, "rb") as file:
@@ -93,6 +101,7 @@ def _content(path: Path) -> object:
         shape, _, dtype = headers[npy.read_magic(stream)](stream)
         if shape != () or not dtype.hasobject:
             raise ValueError(f"an array of shape {shape} and type {dtype}")
+        _check_memory(data[stream.tell() :])
         _, _, _, _, objects = _Unpickler(stream).load().state
         (content,) = objects
     except _ForbiddenError as error:

@@ -5,6 +5,7 @@ import os
 import pickle
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,9 +16,9 @@ from scripts.dissimilarity import algonauts
 from scripts.dissimilarity.algonauts import Algonauts2023, read_mapping
 from scripts.dissimilarity.algonauts_layout import ROI_CLASSES, algonauts_files
 from scripts.dissimilarity.pair_images import read_pair_images, write_pair_images
-from scripts.dissimilarity.prepare_pair_images import images_of_rdms, images_of_responses
+from scripts.dissimilarity.prepare_pair_images import LAYOUTS, images_of_responses
 from workflow.lib.errors import InputError
-from workflow.lib.features.stimuli import common_stimuli
+from workflow.lib.rdms.store import write_rdms
 
 VISUAL = {0: "Unknown", 1: "V1v", 2: "V1d", 3: "V2v", 4: "V2d", 5: "V3v", 6: "V3d", 7: "hV4"}
 PLACES = {0: "Unknown", 1: "OPA", 2: "PPA", 3: "RSC"}
@@ -222,7 +223,9 @@ def test_unknown_roi_with_names_near_it():
 
 
 def test_folder_without_truth(folder):
-    with pytest.raises(InputError, match=r"subj01_noiseless_lh.npy: found no such file, expected a simulated"):
+    with pytest.raises(
+        InputError, match=r"subj01_noiseless_lh.npy: found no such file, expected a simulated"
+    ):
         Algonauts2023(folder, "subj01").noiseless("all", np.arange(2))
 
 
@@ -315,6 +318,17 @@ def test_other_contents(tmp_path, content, message):
         read_mapping(tmp_path / "mapping.npy")
 
 
+def test_mapping_that_asks_for_more_memory_than_it_can_need(tmp_path):
+    """Nine bytes let the unpickler make a list of as many places as they say, 256 MB here."""
+    published(PLACES, tmp_path / "mapping.npy", b"numpy.core.multiarray")
+    content = (tmp_path / "mapping.npy").read_bytes()
+    put = b"N" + pickle.LONG_BINPUT + (2**24).to_bytes(4, "little") + pickle.POP
+    (tmp_path / "mapping.npy").write_bytes(content.replace(b"\x80\x03", b"\x80\x03" + put, 1))
+    assert np.load(tmp_path / "mapping.npy", allow_pickle=True).item() == PLACES
+    with pytest.raises(InputError, match="found data that cannot be read"):
+        read_mapping(tmp_path / "mapping.npy")
+
+
 def test_damaged_mapping(tmp_path):
     np.save(tmp_path / "mapping.npy", VISUAL)
     whole = (tmp_path / "mapping.npy").read_bytes()
@@ -345,7 +359,12 @@ def test_images_in_the_order_of_the_responses(folder, tmp_path):
 
 
 def test_all_images(folder):
-    assert len(images_of_responses(Algonauts2023(folder, "subj01"), n_images=None, side=8)) == N
+    job = SimpleNamespace(
+        params=SimpleNamespace(folder=str(folder), n_images=None, side=8),
+        wildcards=SimpleNamespace(subject="subj01"),
+        threads=2,
+    )
+    assert len(LAYOUTS["algonauts2023"](job)) == N
 
 
 def test_fewer_images_than_asked_for(folder):
@@ -361,12 +380,19 @@ def test_damaged_image(folder):
 
 
 def test_images_under_the_names_of_rdms(tmp_path):
+    """As a job reads them, which knows the files of both."""
     for grey, name in enumerate(("Cat.png", "dog.png", "Fish.png")):
         Image.new("RGB", (30, 20), (10 * grey,) * 3).save(tmp_path / name)
-    names = ["fish", "cat"]
-    stimuli = common_stimuli(tmp_path, {"files": "*.png"}, names, "normalised")
-    images = images_of_rdms(names, stimuli, side=4)
+    names = ["fish", "cat", "dog"]
+    rdms = [({"roi": "V1"}, np.array([0.1, 0.2, 0.3]))]
+    write_rdms(tmp_path / "rdms.h5", rdms, names=names, measure="correlation")
+    params = {"folder": str(tmp_path), "stimuli": {"files": "*.png"}, "match": "normalised"}
+    job = SimpleNamespace(
+        params=SimpleNamespace(**params, side=4),
+        input=SimpleNamespace(rdms=str(tmp_path / "rdms.h5")),
+    )
+    images = LAYOUTS["rsa"](job)
     assert images.names == names
-    assert images.rows.tolist() == [0, 1]
-    assert images.images[:, 0, 0, 0].tolist() == [20, 0]
-    assert images.images.shape == (2, 4, 4, 3)
+    assert images.rows.tolist() == [0, 1, 2]
+    assert images.images[:, 0, 0, 0].tolist() == [20, 0, 10]
+    assert images.images.shape == (3, 4, 4, 3)
