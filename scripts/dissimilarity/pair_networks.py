@@ -88,6 +88,11 @@ class Branch(nn.Module):
         Channels of the convolutions.
     n_codes : int or None
         None for the flattened maps themselves, as published.
+    grid : int or None
+        Maps are averaged over the cells of such a grid before the dense layer: what is where within
+        a cell then does not matter, and much fewer weights have to be learned.
+    dropout : float
+        Probability with which what comes to the dense layer is silent in training.
 
     Attributes
     ----------
@@ -96,7 +101,14 @@ class Branch(nn.Module):
     """
 
     def __init__(
-        self, side: int, n_channels: int, widths: Sequence[int], n_codes: int | None
+        self,
+        side: int,
+        n_channels: int,
+        widths: Sequence[int],
+        n_codes: int | None,
+        *,
+        grid: int | None = None,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.convolution1 = nn.Conv2d(n_channels, widths[0], 3)
@@ -108,7 +120,9 @@ class Branch(nn.Module):
                 f"siamese: found images of {side} pixels, expected 10 or more, of which two "
                 "convolutions and poolings leave something; raise `side`"
             )
-        self.n_out = widths[1] * left**2
+        self.average = nn.AdaptiveAvgPool2d(grid) if grid else nn.Identity()
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.n_out = widths[1] * (grid or left) ** 2
         self.dense = nn.Identity()
         if n_codes is not None:
             self.dense, self.n_out = nn.Linear(self.n_out, n_codes), n_codes
@@ -119,7 +133,8 @@ class Branch(nn.Module):
         maps = self.pool(maps)  # (n, 32, (s-2)/2, (s-2)/2)
         maps = self.convolution2(maps).relu()  # (n, 64, (s-2)/2-2, (s-2)/2-2)
         maps = self.pool(maps)  # (n, 64, ((s-2)/2-2)/2, the same)
-        return self.dense(maps.flatten(1))  # (n, n_out)
+        flat = self.average(maps).flatten(1)  # (n, 64 cells), as many cells as pixels if no grid
+        return self.dense(self.dropout(flat))  # (n, n_out)
 
 
 class Siamese(nn.Module):
@@ -133,8 +148,8 @@ class Siamese(nn.Module):
         1 for grey, 3 for colour.
     widths : two ints
         Channels of the convolutions.
-    n_codes : int
-        Of an image in the symmetric form; the published one compares the maps as they are.
+    n_codes, grid, dropout : as `Branch`
+        Of the symmetric form; the published one compares the maps as they are.
     form : "published", "both_orders" or "symmetric"
         The first two have a branch for each place in the pair, without common weights.
     head : "linear" or "sigmoid2"
@@ -153,6 +168,8 @@ class Siamese(nn.Module):
         n_channels: int = 1,
         widths: Sequence[int] = (32, 64),
         n_codes: int = 64,
+        grid: int | None = None,
+        dropout: float = 0.0,
         form: str = PUBLISHED,
         head: str = "linear",
     ) -> None:
@@ -161,10 +178,11 @@ class Siamese(nn.Module):
         _known("head", head, HEADS)
         self.shared = form == SYMMETRIC
         self.pixels = Pixels(n_channels)
-        self.branches = nn.ModuleList(
-            Branch(side, n_channels, widths, n_codes if self.shared else None)
-            for _ in range(1 if self.shared else 2)
-        )
+        if self.shared:
+            branches = [Branch(side, n_channels, widths, n_codes, grid=grid, dropout=dropout)]
+        else:
+            branches = [Branch(side, n_channels, widths, None) for _ in range(2)]
+        self.branches = nn.ModuleList(branches)
         self.join = FORMS[form]()
         self.dense = nn.Linear(2 * self.branches[0].n_out, 1)
         self.head = HEADS[head]()

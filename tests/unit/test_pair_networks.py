@@ -32,6 +32,9 @@ SMALL = {
     "siamese symmetric sigmoid2": lambda: Siamese(
         SIDE, widths=(4, 6), n_codes=7, form=SYMMETRIC, head="sigmoid2"
     ),
+    "siamese symmetric grid": lambda: Siamese(
+        SIDE, widths=(4, 6), n_codes=7, grid=2, dropout=0.3, form=SYMMETRIC
+    ),
     "MLP published": lambda: PairMLP(N_FEATURES, n_hidden=2, width=32, form=PUBLISHED),
     "MLP symmetric": lambda: PairMLP(N_FEATURES, n_hidden=2, width=32, form=SYMMETRIC),
     "contrastive": lambda: Encoder(N_FEATURES, n_codes=4, width=8),
@@ -162,6 +165,20 @@ def test_an_untrained_linear_encoder_gives_the_cosine_distance_of_features():
     network, inputs = Encoder(6, n_codes=10).eval(), torch.from_numpy(features)
     found = network(inputs[first], inputs[second]).detach()
     np.testing.assert_allclose(found, pdist(features, "cosine"), atol=1e-5)
+
+
+def test_a_grid_averages_the_maps_of_an_image():
+    network, images, *_ = network_and_inputs("siamese symmetric grid")
+    branch, scaled = network.branches[0], images / 255
+    maps = branch.pool(branch.convolution1(scaled).relu())
+    # 16 pixels leave maps of 2 x 2.
+    maps = branch.pool(branch.convolution2(maps).relu())
+    assert maps.shape == (N, 6, 2, 2)
+    whole = Siamese(SIDE, widths=(4, 6), n_codes=7, grid=1, form=SYMMETRIC).eval()
+    weights = {**network.state_dict(), "branches.0.dense.weight": torch.rand(7, 6)}
+    whole.load_state_dict(weights)
+    expected = maps.mean(dim=(2, 3)) @ weights["branches.0.dense.weight"].T
+    torch.testing.assert_close(whole.encode(images, 0), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_options_that_there_are_not():

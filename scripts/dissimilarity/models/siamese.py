@@ -46,7 +46,11 @@ class Model(Options):
     widths : list of two ints
         Channels of the convolutions; published 32 and 64.
     n_codes : int
-        Of an image in the symmetric form.
+        Of an image in the symmetric form, whose other options are the next two.
+    grid : int or None
+        Maps are averaged over the cells of such a grid before the dense layer.
+    dropout : float
+        Before the dense layer.
     correlation_share : float
         Of the loss; the rest is the mean squared error.
     targets : "standardised" or "raw"
@@ -63,6 +67,8 @@ class Model(Options):
     colour: bool = False
     widths: tuple[int, int] = (32, 64)
     n_codes: int = 64
+    grid: int | None = None
+    dropout: float = 0.0
     correlation_share: float = 0.5
     targets: str = "standardised"
 
@@ -81,6 +87,8 @@ class Model(Options):
             n_channels=images.shape[1],
             widths=self.widths,
             n_codes=self.n_codes,
+            grid=self.grid,
+            dropout=self.dropout,
             form=self.form,
             head=self.head,
         )
