@@ -260,9 +260,10 @@ def _generator(subject: Subject, settings: Settings, purpose: str) -> np.random.
 
 
 def _all_splits(subject: Subject, settings: Settings, rdm: RDM) -> dict[int | None, list[Split]]:
-    """Return number of training images -> splits; that of all training images is None."""
-    return {
-        n_training_images: make_splits(
+    """Return number of training images -> splits; None stands for all that there are."""
+
+    def splits(n_training_images: int | None) -> list[Split]:
+        return make_splits(
             rdm.values,
             len(subject.images),
             n_folds=settings.n_folds,
@@ -270,8 +271,11 @@ def _all_splits(subject: Subject, settings: Settings, rdm: RDM) -> dict[int | No
             rng=_generator(subject, settings, "splits"),
             n_training_images=n_training_images,
         )
-        for n_training_images in [None, *settings.n_training_images]
-    }
+
+    of_all = splits(None)
+    n_all = min(split.training_images.size for split in of_all)
+    # A curve ends at the fits to all training images, which are fitted anyway.
+    return {None: of_all} | {n: splits(n) for n in settings.n_training_images if n != n_all}
 
 
 def _model(settings: Settings, options: Mapping[str, Any]) -> PairModel:

@@ -196,7 +196,7 @@ def test_learning_curves_have_rows_of_their_own(tmp_path):
     features = np.random.default_rng(7).standard_normal((N, 3))
     rdms = [RDM("V1", "euclidean", pdist(features))]
     results = fitted(
-        tmp_path, subject_of(features), rdms, settings_of("ridge", n_training_images=[12, 20])
+        tmp_path, subject_of(features), rdms, settings_of("ridge", n_training_images=[12, 20, 34])
     )
     table = pd.concat(results.scores)
     sizes = table[table["split"] == CLEAN].groupby("n_training_images")["value"].count()
