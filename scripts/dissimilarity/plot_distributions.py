@@ -100,12 +100,16 @@ def _caption(
         if any(metric == "correlation" for _, metric in own)
         else ""
     )
+    sizes = (
+        " Euclidean distances grow with the number of vertices and do not compare between ROIs."
+        if any(metric == "euclidean" for _, metric in own)
+        else ""
+    )
     return (
         f"Distribution of the dissimilarity of responses over pairs of images, {who}, "
         f"{span(store.n_images for store in subjects)} images "
         f"({span(store.n_pairs for store in subjects)} pairs) each; the area of each is 1.{dashed} "
-        f"Smallest / median / largest of {first}: {numbers}. Euclidean distances grow with the "
-        "number of vertices and do not compare between ROIs."
+        f"Smallest / median / largest of {first}: {numbers}.{sizes}"
     )
 
 

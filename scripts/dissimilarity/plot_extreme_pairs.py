@@ -15,6 +15,8 @@ from workflow.lib.tables import read_table
 
 # ROIs of the publication; where there are none of them, the first two are shown.
 ROIS = ("V1", "all")
+# Rows for more subjects than this do not fit on a page; the table has all.
+MAX_SUBJECTS = 4
 # White between the two images of a pair, as a share of their width.
 GAP = 0.06
 # Hexter, Puente Quera & Bar-Ilan 2025, one subject of Algonauts 2023.
@@ -30,7 +32,8 @@ def shown_pairs(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `extreme_pairs.csv` that are shown."""
     found = list(dict.fromkeys(table["roi"]))
     rois = [roi for roi in ROIS if roi in found] or found[: len(ROIS)]
-    return table[table["roi"].isin(rois)]
+    subjects = list(dict.fromkeys(table["subject"]))[:MAX_SUBJECTS]
+    return table[table["roi"].isin(rois) & table["subject"].isin(subjects)]
 
 
 def pictures(table: pd.DataFrame, files: Mapping[str, Path]) -> list[np.ndarray]:
@@ -58,7 +61,12 @@ def _side_by_side(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def plot_extreme_pairs(
-    table: pd.DataFrame, pairs: Sequence[np.ndarray], *, title: str, simulated: bool
+    table: pd.DataFrame,
+    pairs: Sequence[np.ndarray],
+    *,
+    n_subjects: int,
+    title: str,
+    simulated: bool,
 ) -> tuple[plt.Figure, str]:
     """Draw a row of pairs per subject and ROI, and return the figure and its caption.
 
@@ -66,6 +74,7 @@ def plot_extreme_pairs(
     ----------
     table : rows of `extreme_pairs.csv` that are shown
     pairs : pictures of each row, see `pictures`
+    n_subjects : number of subjects in the whole table
     title : name of the study
     simulated : whether the data is simulated
     """
@@ -96,17 +105,18 @@ def plot_extreme_pairs(
             **{"xycoords": "axes fraction", "ha": "right", "va": "center", "fontsize": 7.5},
         )
     figure.suptitle(f"{titled(title, simulated=simulated)}: extreme pairs of images")
-    return figure, _caption(table, simulated=simulated)
+    return figure, _caption(table, n_subjects, simulated=simulated)
 
 
-def _caption(table: pd.DataFrame, *, simulated: bool) -> str:
+def _caption(table: pd.DataFrame, n_subjects: int, *, simulated: bool) -> str:
     rois = ", ".join(dict.fromkeys(table["roi"]))
     near = ", and, for 1 - Pearson's r, that closest to 1 (responses that are not correlated)"
-    n_images = table["n_images"].max()
+    n_images, n_shown = table["n_images"].max(), table["subject"].nunique()
+    part = f" of {n_subjects}, the others are in the table" if n_shown < n_subjects else ""
     caption = (
         f"Pairs of images with the smallest and the largest dissimilarity of responses in {rois}"
         f"{near if 'closest to 1' in set(table['which']) else ''}; the number above a pair is its "
-        f"dissimilarity. {subjects_note(table)}, up to {n_images:,} images each. These are "
+        f"dissimilarity. {subjects_note(table)}{part}; up to {n_images:,} images each. These are "
         "extremes of many pairs in single measurements, and owed to noise for a part."
     )
     return caption if simulated else f"{caption} {reported_note(table)}".strip()
@@ -135,9 +145,14 @@ def _range(low: float, high: float) -> str:
 if __name__ == "__main__":
     with script_job(snakemake):
         params = snakemake.params
-        table = shown_pairs(read_table(snakemake.input.table))
+        found = read_table(snakemake.input.table)
+        table = shown_pairs(found)
         files = dict(zip(params.subjects, map(Path, snakemake.input.images), strict=True))
         figure, caption = plot_extreme_pairs(
-            table, pictures(table, files), title=params.title, simulated=params.simulated
+            table,
+            pictures(table, files),
+            n_subjects=found["subject"].nunique(),
+            title=params.title,
+            simulated=params.simulated,
         )
         write_figure(snakemake, figure, caption)

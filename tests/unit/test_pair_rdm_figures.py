@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import gaussian_kde
@@ -153,7 +154,7 @@ def test_pairs_show_the_images_of_their_subject(stores, files):
 def test_pairs_stand_under_their_metric_beside_their_roi(stores, files):
     table = shown_pairs(find_extreme_pairs(stores))
     pairs = pictures(table, files)
-    figure, _ = plot_extreme_pairs(table, pairs, title="Scenes", simulated=True)
+    figure, _ = plot_extreme_pairs(table, pairs, n_subjects=2, title="Scenes", simulated=True)
     grid = np.array([axis for axis in figure.axes if axis.images]).reshape(4, 5)
     for row, picture in zip(table.itertuples(), pairs, strict=True):
         line = SUBJECTS.index(row.subject) * 2 + ["V1", "all"].index(row.roi)
@@ -166,8 +167,8 @@ def test_pairs_stand_under_their_metric_beside_their_roi(stores, files):
 def test_published_extremes_stand_beside_ours_where_data_is_real(stores, files):
     table = shown_pairs(find_extreme_pairs(stores))
     pairs = pictures(table, files)
-    _, simulated = plot_extreme_pairs(table, pairs, title="Scenes", simulated=True)
-    _, real = plot_extreme_pairs(table, pairs, title="NSD", simulated=False)
+    _, simulated = plot_extreme_pairs(table, pairs, n_subjects=2, title="Scenes", simulated=True)
+    _, real = plot_extreme_pairs(table, pairs, n_subjects=2, title="NSD", simulated=False)
     assert "Reported" not in simulated
     ours = [store.vector(0).max() for store in stores]
     assert f"V1, correlation, largest 1.630 ({min(ours):.3f} to {max(ours):.3f})" in real
@@ -180,3 +181,15 @@ def test_without_the_rois_of_the_publication_the_first_two_are_shown(stores):
     table = find_extreme_pairs(stores)
     others = table.assign(roi=table["roi"].map({"V1": "EVC", "hV4": "V4", "all": "IT"}))
     assert list(dict.fromkeys(shown_pairs(others)["roi"])) == ["EVC", "V4"]
+
+
+def test_of_many_subjects_the_first_are_shown_and_the_others_counted(stores):
+    table = pd.concat(
+        [find_extreme_pairs(stores[:1]).assign(subject=f"subj{i:02d}") for i in range(1, 9)],
+        ignore_index=True,
+    )
+    shown = shown_pairs(table)
+    assert list(dict.fromkeys(shown["subject"])) == ["subj01", "subj02", "subj03", "subj04"]
+    blank = [np.zeros((4, 9, 3), np.uint8)] * len(shown)
+    _, caption = plot_extreme_pairs(shown, blank, n_subjects=8, title="NSD", simulated=False)
+    assert "n = 4 subjects of 8, the others are in the table" in caption
