@@ -175,7 +175,8 @@ def plot_true_predicted(
         axis.set_title(f"{name}: {label}")
     measures = _measures(scores, fit)
     _draw_pairs(axes[2], prediction, label)
-    axes[2].set_title(", ".join(_short(measures, name) for name in SHOWN[:2]))
+    scores_shown = ", ".join(_short(measures, name) for name in SHOWN[:2])
+    axes[2].set_title(f"{scores_shown}\nn = {prediction.tested.sum():,} pairs")
     caption = _caption(prediction, measures, fit, len(shown))
     return figure, f"{caption} {best_note(n_fits, split=fit['split'])}".strip()
 
@@ -196,9 +197,14 @@ def _draw_rdm(axis: plt.Axes, prediction: Prediction, name: str, shown: np.ndarr
     bar.ax.tick_params(labelsize=6.5)
 
 
+def _step(n_pairs: int) -> int:
+    """Return that one pair in so many is drawn."""
+    return -(-n_pairs // MAX_PAIRS)
+
+
 def _draw_pairs(axis: plt.Axes, prediction: Prediction, label: str) -> None:
     tested = np.flatnonzero(prediction.tested)
-    drawn = tested[:: -(-tested.size // MAX_PAIRS)]
+    drawn = tested[:: _step(tested.size)]
     predicted, true = prediction.predicted[drawn], prediction.true[drawn]
     bins = axis.hexbin(predicted, true, gridsize=36, bins="log", mincnt=1, cmap=SEQUENTIAL, lw=0)
     low, high = np.percentile(predicted, [0.1, 99.9])
@@ -239,6 +245,8 @@ def _caption(
         if untested
         else " Grey: the diagonal."
     )
+    step = _step(n_tested)
+    binned = f"one test pair in {step}" if step > 1 else "test pairs"
     part = f" {n_shown} of {n_images:,} images are shown, the scores are of all." * (
         n_shown < n_images
     )
@@ -247,7 +255,7 @@ def _caption(
         f"{called(fit)}, {SPLITS.get(fit['split'], fit['split'])}: n = {n_tested:,} test pairs of "
         f"{n_images:,} images. {said}. Images stand by fold, then by the "
         "first principal coordinate of the true RDM; each RDM has its own scale (1st to 99th "
-        f"percentile).{gaps}{part} Right: test pairs in bins, dashed where predicted and true are "
+        f"percentile).{gaps}{part} Right: {binned} in bins, dashed where predicted and true are "
         "equal; pairs share images and are not independent."
     )
 

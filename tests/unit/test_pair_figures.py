@@ -394,7 +394,8 @@ def test_figure_of_a_prediction_states_its_scores_and_sizes():
     assert (fit["model"], fit["embedding"], n_fits) == ("encode", "clip", 5)
     figure, caption = plot_true_predicted(found, score_table(), fit=fit, n_fits=n_fits, **SIMULATED)
     n_tested = int(found.tested.sum())
-    assert figure.axes[2].get_title() == r"$R^2$ = 0.410, $\rho$ = 0.410"
+    expected = r"$R^2$ = 0.410, $\rho$ = 0.410" + f"\nn = {n_tested} pairs"
+    assert figure.axes[2].get_title() == expected
     assert f"n = {n_tested} test pairs of 24 images" in caption
     assert f"{276 - n_tested} pairs that no fold tests" in caption
     assert "0.410 (95 % interval over images 0.360 to 0.460)" in caption
