@@ -7,13 +7,23 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from scripts.dissimilarity.brain_rdms import rdm_rows
-from scripts.dissimilarity.pair_figures import METRICS, looks, span
-from scripts.dissimilarity.plot_fmri_rdms import roi_panels
+from scripts.dissimilarity.pair_figures import looks, span
+from scripts.dissimilarity.plot_fmri_rdms import metric_label, roi_panels
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import MUTED, legend_below, titled, use_style, wrapped, write_figure
+from workflow.lib.plotting import (
+    MUTED,
+    PALETTE,
+    legend_below,
+    titled,
+    use_style,
+    wrapped,
+    write_figure,
+)
 from workflow.lib.rdms.store import RDMStore
 
 N_BINS = 60
+# More subjects than this are drawn alike.
+MAX_COLOURS = 8
 # The distance of responses that are not correlated.
 UNCORRELATED = 1.0
 
@@ -58,27 +68,32 @@ def plot_distributions(
     labels = list(dict.fromkeys(label for own in found.values() for label in own))
     use_style()
     figure, panels = roi_panels(labels, size=(1.5, 1.5))
-    for subject, look in looks(list(found)).items():
+    for subject, line in _lines(list(found)).items():
         for label, distribution in found[subject].items():
-            panels[label].stairs(
-                distribution.density, distribution.edges, color=look["color"], label=subject
-            )
+            panels[label].stairs(distribution.density, distribution.edges, label=subject, **line)
     for (roi, metric), axis in panels.items():
         axis.set_title(wrapped([roi], 16)[0])
         axis.set_yticks([])
-        axis.set_xlabel(METRICS.get(metric, metric), fontsize=7)
+        axis.set_xlabel(metric_label(metric), fontsize=7)
         axis.set_ylabel("")
         axis.spines["left"].set_visible(False)
         if metric == "correlation":
             axis.axvline(UNCORRELATED, color=MUTED, lw=0.8, ls="--", zorder=0)
-    if len(found) > 1:
-        legend_below(figure, next(iter(panels.values())), min(len(found), 8))
+    if 1 < len(found) <= MAX_COLOURS:
+        legend_below(figure, next(iter(panels.values())), len(found))
     figure.suptitle(
         f"{titled(title, simulated=simulated)}: distribution of dissimilarities,\n"
         f"{span(store.n_images for store in subjects)} images, "
         f"{span(store.n_pairs for store in subjects)} pairs"
     )
     return figure, _caption(found, subjects)
+
+
+def _lines(subjects: Sequence[str]) -> dict[str, dict]:
+    """Return how the line of each subject is drawn."""
+    if len(subjects) > MAX_COLOURS:
+        return {name: {"color": PALETTE[0], "lw": 0.7, "alpha": 0.6} for name in subjects}
+    return {subject: {"color": look["color"]} for subject, look in looks(subjects).items()}
 
 
 def _distributions(store: RDMStore, rois: Sequence[str]) -> dict[tuple[str, str], Distribution]:
@@ -108,7 +123,8 @@ def _caption(
     return (
         f"Distribution of the dissimilarity of responses over pairs of images, {who}, "
         f"{span(store.n_images for store in subjects)} images "
-        f"({span(store.n_pairs for store in subjects)} pairs) each; the area of each is 1.{dashed} "
+        f"({span(store.n_pairs for store in subjects)} pairs) each; a line for each subject, of "
+        f"area 1.{dashed} "
         f"Smallest / median / largest of {first}: {numbers}.{sizes}"
     )
 

@@ -7,8 +7,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from scripts.dissimilarity.pair_figures import METRICS, subjects_note
+from scripts.dissimilarity.pair_figures import subjects_note
 from scripts.dissimilarity.pair_images import read_pair_images
+from scripts.dissimilarity.plot_fmri_rdms import metric_label
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
 from workflow.lib.tables import read_table
@@ -95,7 +96,7 @@ def plot_extreme_pairs(
         axes[place].imshow(picture)
         axes[place].set_title(f"{row.value:#.4g}", fontsize=7, pad=2)
     for axis, (metric, which) in zip(axes[0], columns, strict=True):
-        heading = f"{METRICS.get(metric, metric)}\n{which}"
+        heading = f"{metric_label(metric)}\n{which}"
         axis.annotate(
             *(heading, (0.5, 1.24)), xycoords="axes fraction", ha="center", va="bottom", fontsize=8
         )

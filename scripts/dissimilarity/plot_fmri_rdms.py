@@ -89,8 +89,13 @@ def roi_panels(
         for axis in row[len(line) :]:
             axis.set_visible(False)
         panels |= dict(zip(line, row, strict=False))
-        row[0].set_ylabel(METRICS.get(line[0][1], line[0][1]))
+        row[0].set_ylabel(metric_label(line[0][1]))
     return figure, panels
+
+
+def metric_label(metric: str) -> str:
+    """Return the axis label of a metric, also of one that published RDMs came with."""
+    return METRICS.get(metric, f"dissimilarity,\n{metric}")
 
 
 def image_order(store: RDMStore, row: int, shown: np.ndarray) -> tuple[np.ndarray, str]:
@@ -102,9 +107,10 @@ def image_order(store: RDMStore, row: int, shown: np.ndarray) -> tuple[np.ndarra
     row : RDM that images without groups are sorted by
     shown : int array, images to show
     """
-    groups = np.unique(store.groups, return_inverse=True)[1][shown]
-    if groups.any():
-        return shown[np.argsort(groups, kind="stable")], "Images are sorted by their group."
+    names, groups = np.unique(store.groups, return_inverse=True)
+    if len(names) > 1:
+        sentence = f"Images are sorted by their group ({', '.join(names)})."
+        return shown[np.argsort(groups[shown], kind="stable")], sentence
     square = to_square(take_conditions(store.vector(row), shown), len(shown)) ** 2
     centred = square - square.mean(axis=0) - square.mean(axis=1, keepdims=True) + square.mean()
     coordinate = np.linalg.eigh(-centred / 2)[1][:, -1]
@@ -119,7 +125,7 @@ def _caption(store: RDMStore, rows: dict[tuple[str, str], int], n_shown: int, so
     rois, metrics = (list(dict.fromkeys(labels)) for labels in zip(*rows, strict=True))
     part = f"; {n_shown} of them, evenly spread, are shown" if n_shown < store.n_images else ""
     named = {"correlation": "1 - Pearson's r", "euclidean": "Euclidean distance"}
-    measured = " and ".join(named.get(metric, f"dissimilarity {metric}") for metric in metrics)
+    measured = " and ".join(named.get(metric, f"dissimilarity, {metric},") for metric in metrics)
     how = (
         "of responses, both hemispheres together, each vertex standardised over the images"
         if set(metrics) & set(named)

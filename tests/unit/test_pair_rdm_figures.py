@@ -108,9 +108,9 @@ def test_images_with_groups_are_sorted_by_them(tmp_path):
     store = RDMStore(tmp_path / "brain.h5")
     order, sentence = image_order(store, 0, np.arange(12))
     assert [groups[i] for i in order] == ["body"] * 6 + ["face"] * 6
-    assert sentence == "Images are sorted by their group."
+    assert sentence == "Images are sorted by their group (body, face)."
     _, caption = plot_fmri_rdms(store, [], title="92 images", simulated=False)
-    assert "dissimilarity as published of responses, of n = 12 images" in caption
+    assert "dissimilarity, as published, of responses, of n = 12 images" in caption
     # Of which the studies of the challenge know nothing.
     assert "vertex" not in caption
 
