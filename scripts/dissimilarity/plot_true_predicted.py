@@ -35,6 +35,11 @@ MAX_IMAGES = 400
 # Of pairs, beyond which the bins of the scatter look the same.
 MAX_PAIRS = 2_000_000
 SHOWN = ("r2", "spearman", "pearson")
+# Why some pairs have no prediction, by split.
+WHY_NOT = {
+    "clean": ", since they join images of two folds",
+    "one_seen": " (of a pair that two folds test, the mean prediction is shown)",
+}
 
 
 @dataclass(frozen=True)
@@ -240,8 +245,8 @@ def _caption(
     n_images, n_tested = n_conditions(prediction.true.size), int(prediction.tested.sum())
     untested = prediction.true.size - n_tested
     gaps = (
-        f" Grey: {untested:,} pairs that no fold tests, since they join images of two folds, and "
-        "the diagonal."
+        f" Grey: {untested:,} pairs that no fold tests{WHY_NOT.get(fit['split'], '')}, and the "
+        "diagonal."
         if untested
         else " Grey: the diagonal."
     )
