@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from workflow.lib.errors import InputError
 
 HEMISPHERES = ("lh", "rh")
+# Of every simulated folder.
+SIMULATED_SUBJECTS = ("subj01", "subj02", "subj03")
 # In place of a list of ROIs: every vertex that there are responses of.
 ALL = "all"
 # What a mapping calls the vertices of no ROI, label 0.

@@ -22,6 +22,7 @@ from PIL import Image
 from scripts.dissimilarity.algonauts_layout import (
     HEMISPHERES,
     ROI_CLASSES,
+    SIMULATED_SUBJECTS,
     SPACES,
     UNKNOWN,
     images_folder,
@@ -36,7 +37,6 @@ from workflow.lib.jobs import script_job
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
 
-SUBJECTS = ("subj01", "subj02", "subj03")
 # Of the images of a subject, those that all others saw too.
 SHARED = 0.5
 N_TEST = 10
@@ -270,15 +270,15 @@ def images_of_subjects(n_images: int, rng: np.random.Generator) -> dict[str, np.
 
     Returns
     -------
-    dict, subject -> int array (n_images,), sorted; places among all images, which are counted on
+    dict, subject -> int array (n_images,), sorted; places among the images of all subjects
     """
     n_shared = round(SHARED * n_images)
     n_own = n_images - n_shared
-    order = rng.permutation(n_shared + n_own * len(SUBJECTS))
-    own = order[n_shared:].reshape(len(SUBJECTS), n_own)
+    order = rng.permutation(n_shared + n_own * len(SIMULATED_SUBJECTS))
+    own = order[n_shared:].reshape(len(SIMULATED_SUBJECTS), n_own)
     return {
         subject: np.sort(np.concatenate([order[:n_shared], of_subject]))
-        for subject, of_subject in zip(SUBJECTS, own, strict=True)
+        for subject, of_subject in zip(SIMULATED_SUBJECTS, own, strict=True)
     }
 
 

@@ -15,6 +15,7 @@ from scripts.dissimilarity.algonauts_layout import (
     ALL,
     HEMISPHERES,
     ROI_NAMES,
+    SIMULATED_SUBJECTS,
     algonauts_files,
     mapping_file,
     mask_file,
@@ -26,7 +27,6 @@ from scripts.dissimilarity.prepare_pair_images import images_of_responses
 from scripts.dissimilarity.simulate_scenes import (
     CONTRAST,
     CONTRAST_SPREAD,
-    SUBJECTS,
     draw_latents,
     draw_scenes,
     simulate,
@@ -154,11 +154,11 @@ def test_scenes_are_within_what_a_picture_can_hold():
 
 
 def test_every_file_of_the_layout_is_there(folder):
-    assert all((folder / file).is_file() for file in simulated_files(SUBJECTS))
-    for subject in SUBJECTS:
+    assert all((folder / file).is_file() for file in simulated_files(SIMULATED_SUBJECTS))
+    for subject in SIMULATED_SUBJECTS:
         needed = algonauts_files(str(folder), subject, [*ROI_NAMES])
         assert {file.removeprefix(f"{folder}/") for file in needed} <= set(
-            simulated_files(SUBJECTS)
+            simulated_files(SIMULATED_SUBJECTS)
         )
         assert len(list((folder / subject / "test_split/test_images").glob("test-*.png"))) == 10
 
@@ -179,7 +179,7 @@ def test_spaces_agree(folder):
 
 
 def test_half_of_the_images_were_seen_by_all(folder):
-    subjects = [Algonauts2023(folder, subject) for subject in SUBJECTS]
+    subjects = [Algonauts2023(folder, subject) for subject in SIMULATED_SUBJECTS]
     seen = [{name.split("_")[1] for name in subject.image_names} for subject in subjects]
     assert [len(names) for names in seen] == [N_IMAGES] * 3
     shared = set.intersection(*seen)
@@ -213,7 +213,7 @@ def test_simulation_follows_from_its_seed_and_name(tmp_path):
 # The responses.
 
 
-@pytest.mark.parametrize("subject", SUBJECTS)
+@pytest.mark.parametrize("subject", SIMULATED_SUBJECTS)
 def test_noise_leaves_the_intended_ceilings(folder, subject):
     data = Algonauts2023(folder, subject)
     ceilings = {}
@@ -306,7 +306,7 @@ def test_null_responses_follow_from_no_feature_of_the_images(null, null_features
 
 
 def test_null_subjects_share_nothing(null):
-    subjects = [Algonauts2023(null, subject) for subject in SUBJECTS[:2]]
+    subjects = [Algonauts2023(null, subject) for subject in SIMULATED_SUBJECTS[:2]]
     numbers = [[n.split("_")[1] for n in s.image_names] for s in subjects]
     shared = sorted(set(numbers[0]) & set(numbers[1]))
     patterns = [
