@@ -129,16 +129,7 @@ def plot_flow_chart(
         _draw_box(axis, box, centres.get(name, middle))
     left = boxes["models"].left + WIDTHS[2] + GAP
     _draw_splits(axis, splits, rows, left, middle + icons_height / 2, icons_height)
-    for y, (first, second) in zip(
-        (upper, lower), (("images", "embeddings"), ("responses", "rdms")), strict=True
-    ):
-        _arrow(axis, _right(boxes[first], y), (boxes[second].left, y))
-    spread = min(boxes["models"].height / 2 - PADDING, boxes["embeddings"].height / 2)
-    for name, y, end in (("embeddings", upper, spread), ("rdms", lower, -spread)):
-        target = (boxes["models"].left, np.clip(y, middle - abs(end), middle + abs(end)))
-        _arrow(axis, _right(boxes[name], y), target)
-    _arrow(axis, _right(boxes["models"], middle), (left, middle))
-    _arrow(axis, (left + WIDTHS[3], middle), (boxes["scores"].left, middle))
+    _draw_arrows(axis, boxes, left, upper=upper, middle=middle, lower=lower)
     axis.text(
         PAGE_WIDTH / 2,
         height - 0.12,
@@ -148,6 +139,26 @@ def plot_flow_chart(
         fontsize=9.5,
     )
     return figure, _caption(rows, study, splits)
+
+
+def _draw_arrows(
+    axis: plt.Axes,
+    boxes: Mapping[str, Box],
+    left: float,
+    *,
+    upper: float,
+    middle: float,
+    lower: float,
+) -> None:
+    """Join the boxes of each row, and all to the models, the splits (at `left`) and the scores."""
+    models = boxes["models"]
+    reach = models.height / 2 - PADDING
+    for y, first, second in ((upper, "images", "embeddings"), (lower, "responses", "rdms")):
+        _arrow(axis, _right(boxes[first], y), (boxes[second].left, y))
+        end = (models.left, float(np.clip(y, middle - reach, middle + reach)))
+        _arrow(axis, _right(boxes[second], y), end)
+    _arrow(axis, _right(models, middle), (left, middle))
+    _arrow(axis, (left + WIDTHS[3], middle), (boxes["scores"].left, middle))
 
 
 def _boxes(rows: pd.DataFrame, study: Study) -> dict[str, Box]:
