@@ -7,6 +7,7 @@ import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ import pandas as pd
 from scripts.dissimilarity.algonauts import Algonauts2023
 from scripts.dissimilarity.brain_rdms import fmri_rdms
 from scripts.dissimilarity.embeddings import Embedding, read_embedding
+from scripts.dissimilarity.finished_fits import HISTORY, FinishedFits, Outcome
 from scripts.dissimilarity.pair_images import PairImages, read_pair_images
 from scripts.dissimilarity.pair_models import Items, PairModel, Training, build
 from scripts.dissimilarity.pair_predictions import PredictionFile, prediction_file
 from workflow.lib.errors import InputError
+from workflow.lib.files import sha256_of
 from workflow.lib.inference.bootstrap import image_counts
 from workflow.lib.jobs import script_job
 from workflow.lib.leakage import Part, audit
@@ -31,7 +34,7 @@ from workflow.lib.pairs.evaluation import (
     joined,
     symmetry_error,
 )
-from workflow.lib.pairs.sampling import PairSet
+from workflow.lib.pairs.sampling import Pairs, PairSet
 from workflow.lib.pairs.splits import CLEAN, LEAKED, SPLITS, Split, make_splits
 from workflow.lib.rdms.distances import METRICS
 from workflow.lib.rdms.vectors import take_conditions
@@ -48,7 +51,6 @@ TURNED_PAIRS = 1000
 DUPLICATE_SIDE, DUPLICATE_DISTANCE = 8, 0.005
 # What an RDM's own metric is called where embeddings have no distance of that name.
 OTHER_METRIC = "correlation"
-HISTORY = ("epoch", "part", "measure", "value")
 OF_FIT = ("study", "subject", "roi", "metric", "model", "kind", "embedding", "variant")
 
 
@@ -205,7 +207,7 @@ def fit_pair_model(
     settings: Settings,
     *,
     predictions: PredictionFile,
-    checkpoint: Path,
+    finished: FinishedFits,
 ) -> Results:
     """Fit every variant of a model to every RDM, and test it on every split.
 
@@ -216,8 +218,8 @@ def fit_pair_model(
     settings : Settings
     predictions : PredictionFile
         Gets those of the fits to all training images.
-    checkpoint : Path
-        Of one fit at a time.
+    finished : FinishedFits
+        Of a job that was cut short; the caller removes it once the results are safe.
 
     Returns
     -------
@@ -250,7 +252,7 @@ def fit_pair_model(
         for variant, options in settings.variants.items():
             for embedding in _embeddings(subject, settings, options):
                 fits = _Fits(subject, settings, rdm, variant, embedding, counts)
-                fits.add_to(results, predictions, splits, maker, checkpoint)
+                fits.add_to(results, predictions, splits, maker, finished)
     return results
 
 
@@ -359,7 +361,7 @@ class _Fits:
         predictions: PredictionFile,
         splits: Mapping[int | None, list[Split]],
         maker: ItemMaker,
-        checkpoint: Path,
+        finished: FinishedFits,
     ) -> None:
         """Fit, test, and add what comes out."""
         model = self.new_model()
@@ -369,7 +371,7 @@ class _Fits:
             results.scores += [self._not_applicable(split, reason) for split in SPLITS]
             return
         for n_training_images, some in splits.items():
-            tested, histories, asymmetries = self._fit_all(some, model, maker, checkpoint)
+            tested, histories, asymmetries = self._fit_all(some, model, maker, finished)
             results.histories += histories if n_training_images is None else []
             for split in dict.fromkeys(split.name for split in some):
                 if split not in model.splits:
@@ -389,44 +391,50 @@ class _Fits:
                     predictions.add(labels, self.rdm.values, tested.pop(split), scores.draws)
 
     def _fit_all(
-        self, splits: Sequence[Split], model: PairModel, maker: ItemMaker, checkpoint: Path
+        self, splits: Sequence[Split], model: PairModel, maker: ItemMaker, finished: FinishedFits
     ) -> tuple[dict[str, list[Predictions]], list[pd.DataFrame], dict[str, list[float]]]:
         """Return per split the tests of all folds, learning curves, and errors of symmetry."""
         tested: dict[str, list[Predictions]] = {}
         asymmetries: dict[str, list[float]] = {}
         histories = []
         for together in _with_one_training(splits, model.splits):
-            items = maker.items(model.needs, self.rdm, self.embedding, together[0].training_images)
-            fitted, history = self._fit(together[0], items, checkpoint)
-            if history is not None:
-                of_fold = {"split": together[0].name, "fold": together[0].fold}
-                histories.append(_labelled(history, {**self.labels, **of_fold}))
+            one = together[0]
+            what = (*self.labels.values(), one.name, one.fold, one.training_images.size)
+            purpose = "/".join(str(part) for part in what if part != "")
+            fit = partial(self._fit, together, maker, purpose)
+            outcome = finished.get(purpose, fit)
+            if outcome.history is not None:
+                of_fold = {"split": one.name, "fold": one.fold}
+                histories.append(_labelled(outcome.history, {**self.labels, **of_fold}))
             for split in together:
-                test, asymmetry = _test(fitted, items, split.test)
+                test = _with_truth(split.test, outcome.predicted[split.name])
                 tested.setdefault(split.name, []).append(test)
-                asymmetries.setdefault(split.name, []).append(asymmetry)
+                asymmetries.setdefault(split.name, []).append(outcome.asymmetries[split.name])
         return tested, histories, asymmetries
 
     def _fit(
-        self, split: Split, items: Items, checkpoint: Path
-    ) -> tuple[PairModel, pd.DataFrame | None]:
-        """Fit a new model to the training pairs of a split."""
-        what = (*self.labels.values(), split.name, split.fold, split.training_images.size)
-        model = self.new_model()
-        log.info("fitting %s", " ".join(map(str, what)))
+        self, splits: Sequence[Split], maker: ItemMaker, purpose: str, checkpoint: Path
+    ) -> Outcome:
+        """Fit a new model to the training pairs that splits share, and test it on each."""
+        log.info("fitting %s", purpose)
+        one, model = splits[0], self.new_model()
+        items = maker.items(model.needs, self.rdm, self.embedding, one.training_images)
         training = Training(
             items=items,
-            pairs=split.training,
-            validation=split.validation,
+            pairs=one.training,
+            validation=one.validation,
             metric=self.rdm.metric,
             checkpoint=checkpoint,
-            purpose="/".join(str(part) for part in what if part != ""),
+            purpose=purpose,
             seed=self.settings.seed,
             n_gpus=self.settings.n_gpus,
         )
         history = model.fit(training)
-        checkpoint.unlink(missing_ok=True)
-        return model, history
+        return Outcome(
+            {split.name: _predict(model, items, split.test) for split in splits},
+            {split.name: _asymmetry(model, items, split.test) for split in splits},
+            history,
+        )
 
     def _scores(
         self, split: str, tests: Sequence[Predictions], n_training_images: int | None
@@ -454,18 +462,29 @@ def _with_one_training(splits: Sequence[Split], names: Sequence[str]) -> list[li
     return list(groups.values())
 
 
-def _test(model: PairModel, items: Items, pairs: PairSet) -> tuple[Predictions, float]:
-    """Return the predictions of all pairs of a set, and the error of symmetry on some of them."""
-    parts = [
-        Predictions(first, second, values, model.predict(items, first, second))
-        for first, second, values in pairs.blocks()
-    ]
-    test = joined(parts)
-    first, second = (
-        images[:: -(-len(pairs) // TURNED_PAIRS)] for images in (test.first, test.second)
+def _predict(model: PairModel, items: Items, pairs: PairSet) -> np.ndarray:
+    """Return the predictions of all pairs of a set."""
+    return np.concatenate([model.predict(items, *images) for *images, _ in pairs.blocks()])
+
+
+def _asymmetry(model: PairModel, items: Items, pairs: PairSet) -> float:
+    """Return the error of symmetry over some pairs of a set."""
+    some = np.arange(0, len(pairs), -(-len(pairs) // TURNED_PAIRS))
+    first, second, _ = pairs.at(some)
+    return symmetry_error(partial(model.predict, items), first, second)
+
+
+def _with_truth(pairs: PairSet, predicted: np.ndarray) -> Predictions:
+    # Millions of pairs take half the memory so.
+    first, second, values = (
+        np.concatenate(part) for part in zip(*map(_narrow, pairs.blocks()), strict=True)
     )
-    asymmetry = symmetry_error(lambda a, b: model.predict(items, a, b), first, second)
-    return test, asymmetry
+    return Predictions(first, second, values, predicted)
+
+
+def _narrow(pairs: Pairs) -> Pairs:
+    first, second, values = pairs
+    return first.astype(np.int32), second.astype(np.int32), values
 
 
 def _labelled(table: pd.DataFrame, labels: Mapping[str, Any]) -> pd.DataFrame:
@@ -513,15 +532,20 @@ if __name__ == "__main__":
             shuffled=block["shuffled"],
             n_gpus=snakemake.resources.get("gpu", 0),
         )
-        # Snakemake deletes what a killed job has put out, but knows nothing of this file.
-        checkpoint = Path(outputs.predictions).with_suffix(".checkpoint")
+        # Snakemake deletes what a killed job has put out, but knows nothing of this folder.
+        finished = FinishedFits(
+            Path(outputs.predictions).with_suffix(".fits"),
+            key=repr((settings, params.code))
+            + "".join(map(sha256_of, [inputs.rdms, inputs.images, *inputs.embeddings])),
+        )
         rdms = (RDM(*found) for found in fmri_rdms(inputs.rdms, params.rois))
         with prediction_file(
             outputs.predictions, subject.images.names, subject=subject.name, model=settings.model
         ) as predictions:
             results = fit_pair_model(
-                subject, rdms, settings, predictions=predictions, checkpoint=checkpoint
+                subject, rdms, settings, predictions=predictions, finished=finished
             )
         _written(results.scores, OF_FIT, outputs.scores)
         _written(results.histories, (*OF_FIT, "split", "fold", *HISTORY), outputs.history)
         _written(results.audits, (), outputs.audit)
+        finished.remove()

@@ -13,6 +13,7 @@ from sklearn.metrics import r2_score
 
 from scripts.dissimilarity import fit_pair_model as script
 from scripts.dissimilarity.embeddings import Embedding
+from scripts.dissimilarity.finished_fits import FinishedFits
 from scripts.dissimilarity.fit_pair_model import RDM, Results, Settings, Subject
 from scripts.dissimilarity.pair_images import PairImages
 from scripts.dissimilarity.pair_predictions import prediction_file, read_draws
@@ -58,13 +59,16 @@ def settings_of(kind="raw_distance", **changed):
     return Settings(**given | changed)
 
 
-def fitted(folder, subject, rdms, settings) -> Results:
+def fitted(folder, subject, rdms, settings, save_after=np.inf) -> Results:
     path = Path(folder) / f"{subject.name}_{settings.model}.h5"
     labels = {"subject": subject.name, "model": settings.model}
     with prediction_file(path, subject.images.names, **labels) as predictions:
-        return script.fit_pair_model(
-            subject, rdms, settings, predictions=predictions, checkpoint=path.with_suffix(".part")
+        finished = FinishedFits(path.with_suffix(".fits"), "key", save_after)
+        results = script.fit_pair_model(
+            subject, rdms, settings, predictions=predictions, finished=finished
         )
+    finished.remove()
+    return results
 
 
 def value(results, split, measure="spearman"):
@@ -265,6 +269,53 @@ def test_embeddings_of_other_images_are_refused():
     images = PairImages(list("abcd"), np.zeros((4, 2, 2, 3), np.uint8), np.arange(4))
     with pytest.raises(InputError, match="embedding known: found other images"):
         Subject("scenes", "subj01", images, {"known": Embedding("known", list("abdc"), features)})
+
+
+@dataclass
+class Stopping:
+    """A model that is stopped at its n-th fit, and has a learning curve."""
+
+    stop: int
+    n_fits: int = 0
+    needs = ("features",)
+    splits = SPLITS
+    symmetric = True
+
+    def fit(self, training):
+        """Keep the sum of the values, or stop."""
+        self.n_fits += 1
+        if self.n_fits == self.stop:
+            raise KeyboardInterrupt
+        self.sum = sum(training.pairs.all()[2])
+        return pd.DataFrame(
+            {"epoch": [1, 2], "part": "training", "measure": "loss", "value": [self.sum, 0.5]}
+        )
+
+    def predict(self, items, first, second):
+        """Return what depends on fit, features and order."""
+        return self.sum + items.features[first, 0].astype(float) - 2 * items.features[second, 1]
+
+
+def test_a_job_that_was_cut_short_takes_up_the_fits_that_had_ended(tmp_path, monkeypatch):
+    features = np.random.default_rng(12).standard_normal((N, 3))
+    rdms = [RDM("V1", "euclidean", pdist(features))]
+
+    def run(folder, stop):
+        model = Stopping(stop)
+        monkeypatch.setattr(script, "build", lambda kind, options, where: model)
+        settings = settings_of("stopping")
+        return model, fitted(folder, subject_of(features), rdms, settings, save_after=0)
+
+    _, whole = run(tmp_path / "whole", stop=0)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", stop=4)
+    assert len(list((tmp_path / "cut" / "subj01_stopping.fits").glob("*.npz"))) == 3
+    model, resumed = run(tmp_path / "cut", stop=0)
+    assert model.n_fits == 2 * N_FOLDS - 3
+    for name in ("scores", "histories"):
+        own, new = (pd.concat(getattr(part, name)) for part in (whole, resumed))
+        pd.testing.assert_frame_equal(own, new)
+    assert not list((tmp_path / "cut").glob("*.fits"))
 
 
 # Tables over models and subjects
