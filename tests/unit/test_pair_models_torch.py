@@ -344,3 +344,36 @@ def test_options_are_checked(tmp_path, scenes):
     for kind, options in FAST.items():
         with pytest.raises(InputError, match="found no training pairs"):
             fitted(kind, options, replace(training, pairs=none))
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_pixels_are_scaled_by_training_images_alone(tmp_path, scenes, colour):
+    split = split_of(scenes[1]["images"])
+    training = training_of(split, scenes[0], tmp_path)
+    model, _ = fitted("siamese", {**FAST["siamese"], "colour": colour}, training)
+    seen = scenes[0].images[split.training.images].astype(np.float64)
+    pixels = model._network.pixels
+    found = pixels.offset.ravel().numpy(), pixels.spread.ravel().numpy()
+    if colour:
+        expected = seen.mean(axis=(0, 1, 2)), seen.std(axis=(0, 1, 2))
+    else:
+        expected = [seen.min()], [np.ptp(seen)]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_pairs_leak_what_is_special_about_an_image(tmp_path):
+    """The published form learns images that it saw in other pairs: the score is not of pairs."""
+    rng = np.random.default_rng(3)
+    items = Items(features=rng.standard_normal((N, N_FEATURES)).astype(np.float32))
+    # An image far from all others is so for reasons that its features know nothing of.
+    special = rng.standard_normal(N)
+    first, second = np.triu_indices(N, 1)
+    values = (special[first] + special[second]).astype(np.float32)
+    options = {"n_steps": 40, "batch": 256, "width": 64, "form": "both_orders"}
+    r2 = {}
+    for name in (CLEAN, LEAKED):
+        split = split_of(values, name)
+        model, _ = fitted("pair_mlp", options, training_of(split, items, tmp_path / name))
+        r2[name], _ = scores(model, items, split.test)
+    assert r2[LEAKED] > 0.6
+    assert r2[CLEAN] < 0.1

@@ -123,17 +123,16 @@ class Model(Options):
         return torch.cat([prepared(part, side, colour=self.colour) for part in parts])
 
     def _see(self, images: torch.Tensor) -> None:
-        """Scale pixels by the training images: minimum to maximum if grey, as published."""
+        """Scale pixels by the training images: minimum to maximum if grey, by variance if not."""
         pixels = self._network.pixels
-        if self.colour:
-            values = images.float()
-            offset = values.mean(dim=(0, 2, 3))
-            spread = values.std(dim=(0, 2, 3))
-        else:
-            offset = images.min().float()
-            spread = images.max().float() - offset
-        pixels.offset[:, 0, 0] = offset.to(pixels.offset)
-        pixels.spread[:, 0, 0] = spread.clamp_min(1.0).to(pixels.spread)
+        for channel in range(images.shape[1]):
+            values = images[:, channel].float()
+            if self.colour:
+                offset, spread = values.mean(), values.std()
+            else:
+                offset, spread = values.min(), values.max() - values.min()
+            pixels.offset[channel] = offset
+            pixels.spread[channel] = spread.clamp_min(1.0)
 
 
 def prepared(images: np.ndarray, side: int, *, colour: bool) -> torch.Tensor:
