@@ -45,6 +45,14 @@ class Comparison(nn.Module):
         return torch.cat([(first - second).abs(), first * second], dim=1)  # (n, 2 d)
 
 
+class CosineDistance(nn.Module):
+    """1 - cosine of unit vectors."""
+
+    def forward(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """Return (n,) of unit vectors (n, d)."""
+        return 1 - (first * second).sum(dim=1)  # (n,)
+
+
 FORMS: dict[str, type[nn.Module]] = {
     PUBLISHED: Concatenation,
     BOTH_ORDERS: Concatenation,
@@ -302,6 +310,7 @@ class Encoder(nn.Module):
         self.layers = nn.Sequential(
             nn.Dropout(dropout), *hidden, nn.Linear(width or n_features, n_codes)
         )
+        self.distance = CosineDistance()
         for layer in self.layers:
             if isinstance(layer, nn.Linear):
                 nn.init.orthogonal_(layer.weight)
@@ -317,7 +326,7 @@ class Encoder(nn.Module):
 
     def compare(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         """Return 1 - cosine, (n,), of two results of `encode`."""
-        return 1 - (first * second).sum(dim=1)  # (n,)
+        return self.distance(first, second)  # (n,)
 
 
 PairNetwork = Siamese | PairMLP | Encoder

@@ -15,11 +15,11 @@ import pandas as pd
 import torch
 from torch import nn
 
+from scripts.dissimilarity.pair_features import some_pairs
 from scripts.dissimilarity.pair_models import Items, Training
 from scripts.dissimilarity.pair_networks import PUBLISHED, PairNetwork
 from workflow.lib.errors import InputError
 from workflow.lib.features.devices import autocast
-from workflow.lib.pairs.sampling import Pairs, PairSet
 from workflow.lib.seeds import generator
 from workflow.lib.training.history import VALIDATION
 from workflow.lib.training.loop import fit
@@ -229,13 +229,6 @@ def check_pairs(training: Training) -> None:
         raise InputError("found no training pairs, expected some; give more training images")
 
 
-def some_pairs(pairs: PairSet, training: Training, purpose: str) -> Pairs:
-    """Return all pairs, or as many random ones as are enough."""
-    if len(pairs) <= ENOUGH_PAIRS:
-        return pairs.all()
-    return pairs.draw(generator(training.seed, purpose, training.purpose), ENOUGH_PAIRS)
-
-
 def compare(
     network: PairNetwork, inputs: torch.Tensor, first: np.ndarray, second: np.ndarray
 ) -> torch.Tensor:
@@ -342,7 +335,7 @@ def scale_of(training: Training, targets: str, head: str = "linear") -> Scale:
     if targets not in TARGETS:
         raise InputError(f"found the targets {targets!r}, expected one of {', '.join(TARGETS)}")
     check_pairs(training)
-    values = some_pairs(training.pairs, training, "scale")[2].astype(np.float64)
+    values = some_pairs(training.pairs, ENOUGH_PAIRS, training, "scale")[2].astype(np.float64)
     if head == "sigmoid2":
         return Scale(0.0, 1.0 if training.metric == "correlation" else float(values.mean()))
     if targets == "raw":
@@ -402,7 +395,7 @@ class Regression:
         self.training, self.inputs, self.scale, self.options = training, inputs, scale, options
         self.form, self.correlation_share = form, correlation_share
         self.validation = (
-            some_pairs(training.validation, training, "validation")
+            some_pairs(training.validation, ENOUGH_PAIRS, training, "validation")
             if training.validation is not None and len(training.validation)
             else None
         )

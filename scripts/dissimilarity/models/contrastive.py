@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 import torch
 
+from scripts.dissimilarity.pair_features import some_pairs
 from scripts.dissimilarity.pair_models import Items, Training
 from scripts.dissimilarity.pair_networks import Encoder
 from scripts.dissimilarity.pair_training import (
+    ENOUGH_PAIRS,
     Options,
     Scale,
     check_pairs,
     initial,
     needed,
     predicted,
-    some_pairs,
     train,
 )
 from workflow.lib.features.devices import choose_device
@@ -182,7 +183,9 @@ class Contrast:
             share = options.n_neighbours / self.neighbours.known.sum(axis=1).mean()
             n_known = 2 * len(training.validation) / training.validation.images.size
             self.validation = Neighbours(training.validation, max(1, round(share * n_known)))
-            self.validation_pairs = some_pairs(training.validation, training, "validation")
+            self.validation_pairs = some_pairs(
+                training.validation, ENOUGH_PAIRS, training, "validation"
+            )
 
     def n_batches(self, batch: int) -> int:
         """Return how many batches show as many images as there are."""
@@ -223,7 +226,7 @@ class Contrast:
         """Return the affine function that takes 1 - cosine to dissimilarities."""
         pairs = self.validation_pairs
         if pairs is None or len(pairs[0]) < MIN_CALIBRATION_PAIRS:
-            pairs = some_pairs(self.training.pairs, self.training, "calibration")
+            pairs = some_pairs(self.training.pairs, ENOUGH_PAIRS, self.training, "calibration")
         first, second, values = pairs
         found = predicted(network, self.features, first, second)
         slope = np.cov(found, values)[0, 1] / (found.var(ddof=1) or 1.0)
