@@ -166,7 +166,8 @@ def floor_note(values: Iterable[float]) -> str:
 
 
 def say_not_applicable(axis: plt.Axes, reason: str = "") -> None:
-    """Write into an empty panel why there is nothing."""
+    """Write into an empty panel why there is nothing, without axes of nothing."""
+    axis.set_axis_off()
     text = NOT_APPLICABLE + (f":\n{reason}" if reason else "")
     axis.text(0.5, 0.5, text, transform=axis.transAxes, ha="center", va="center", color="0.4")
 

@@ -146,8 +146,9 @@ def _caption(shown: dict, fits: dict, measure: str, alpha: float) -> str:
         fit, n_fits = fits[metric]
         means = rows.groupby("roi", sort=False)["value"].mean()
         values = ", ".join(f"{roi} {value:.3f}" for roi, value in means.items())
+        whose = "mean over subjects " if rows["subject"].nunique() > 1 else ""
         sentences.append(
-            f"{metric}: {called(fit)}, mean over subjects {values}. "
+            f"{metric}: {called(fit)}, {whose}{values}. "
             f"{best_note(n_fits, split=SPLIT, measure=measure)}".strip()
         )
     everything = pd.concat(shown.values())
