@@ -116,8 +116,8 @@ def _caption(table: pd.DataFrame) -> str:
     return (
         "Spearman's rho between distances of embeddings, of which nothing was fitted, and "
         f"distances of responses ({subjects_note(table)}; {span(table['n_images'])} images, "
-        f"{span(table['n_pairs'])} pairs). Panels: ROI and distance of responses; colours: distance of "
-        f"embeddings. {spread_note(table)} Filled: above zero, one-sided "
+        f"{span(table['n_pairs'])} pairs). Panels: ROI and distance of responses; colours: "
+        f"distance of embeddings. {spread_note(table)} Filled: above zero, one-sided "
         f"Mantel test, {int(first['n_permutations']):,} permutations of the images, "
         f"Benjamini-Hochberg q < {ALPHA:g} over a subject's {_n_cells(table)} tests. Largest "
         f"{'mean ' if table['subject'].nunique() > 1 else ''}value: {best.max():.3f} ({embedding}, "

@@ -178,6 +178,10 @@ def written_part(path):
     torch.save({key: value for key, value in state.items() if "visual" not in key}, path)
 
 
+def written_nothing(path):
+    torch.save({}, path)
+
+
 def written_noise(path):
     path.write_bytes(b"no weights")
 
@@ -188,6 +192,7 @@ def written_noise(path):
         (written_archive, r"clip.pt: found an archive of code with weights \(TorchScript\)"),
         (written_code, r"clip.pt: found no weights that fit ViT-B-32 "),
         (written_part, r"clip.pt: found no weights that fit ViT-B-32 .*Missing key"),
+        (written_nothing, r"clip.pt: found no weights that fit ViT-B-32 "),
         (written_noise, r"clip.pt: found no weights that fit ViT-B-32 "),
         (lambda path: None, r"clip.pt: found no such file, expected weights of CLIP"),
     ],

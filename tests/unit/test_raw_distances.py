@@ -13,6 +13,7 @@ from scripts.dissimilarity.embeddings import Embedding, write_embedding
 from scripts.dissimilarity.plot_raw_distances import plot_raw_distances
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.store import RDMStore, write_rdms
+from workflow.lib.sources import MEAN_SESSION
 
 N_IMAGES = 40
 ROIS, METRICS = ("V1", "PPA"), ("correlation", "euclidean")
@@ -131,6 +132,26 @@ def test_rois_can_be_chosen(study):
     brain, files, _, _ = study
     table = compare_raw_distances(brain, files, rois=["PPA"], **SETTINGS)
     assert set(table["roi"]) == {"PPA"}
+
+
+def test_rdms_of_a_study_of_rsa_count_by_their_mean_session(study, tmp_path):
+    _, files, responses, features = study
+    sessions = {"1": responses["PPA"], MEAN_SESSION: responses["V1"]}
+    path = tmp_path / "brain_subj01.h5"
+    write_rdms(
+        path,
+        [({"roi": "hIT", "session": s}, pdist(v, "correlation")) for s, v in sessions.items()],
+        names=names(),
+        measure="correlation",
+        descriptors={"study": "images92", "subject": "subj01"},
+    )
+    table = compare_raw_distances(RDMStore(path), files, **SETTINGS)
+    assert set(table["roi"]) == {"hIT"}
+    assert set(table["metric"]) == {"correlation"}
+    models = pdist(features["seen"].astype(np.float32), "cosine")
+    found = table.query("embedding == 'seen' and distance == 'cosine'")["spearman"].item()
+    expected = spearmanr(models, pdist(responses["V1"], "correlation"))[0]
+    assert found == pytest.approx(expected, abs=1e-5)
 
 
 def test_embedding_of_other_images_is_refused(study, tmp_path):
