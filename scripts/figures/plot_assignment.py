@@ -203,9 +203,11 @@ def _ahead(table: pd.DataFrame, grouped: bool, called: str) -> str:
     """Return in which sense the best layer is the best."""
     first = table.iloc[0]
     if is_group(table):
+        # The least p is that of the signs as they are, one of all.
+        few = "; so few cannot reach it" if first["n_flips"] * first["alpha"] < 1 else ""
         return (
             f"{'its group' if grouped else 'it'} is the best ({int(first['n_flips']):,} sign flips "
-            f"of the subjects, p ≤ {first['alpha']:g} per voxel, not corrected over voxels)"
+            f"of the subjects, p ≤ {first['alpha']:g} per voxel, not corrected over voxels{few})"
         )
     return (
         f"{'a layer of the same group' if grouped else 'the same layer'} is the best in at least "

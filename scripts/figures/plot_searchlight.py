@@ -240,15 +240,17 @@ def _group_note(table: pd.DataFrame, settings: Settings) -> str:
 
 def _found_note(table: pd.DataFrame, settings: Settings, draws: str, statistic: str) -> str:
     """Return what is outlined, by which test, and how many voxels of each layer it holds."""
-    enhanced = "threshold-free cluster enhancement, " if settings.tfce else ""
+    largest = f"largest {statistic}"
+    if settings.tfce:
+        largest = f"threshold-free cluster enhancement, largest enhanced {statistic}"
     column = "n_p_tfce" if settings.tfce else "n_p_max"
     found = ", ".join(
         f"{layer}: {int(n):,}" for layer, n in zip(table["layer"], table[column], strict=True)
     )
     over = "all maps together" if settings.across_models else "the voxels of each map"
     return (
-        f"Outlined: p ≤ {table['alpha'].iloc[0]:g}, one-sided, corrected over {over} ({enhanced}"
-        f"largest {statistic} of {draws}); voxels found: {found}."
+        f"Outlined: p ≤ {table['alpha'].iloc[0]:g}, one-sided, corrected over {over} "
+        f"({largest} of {draws}); voxels found: {found}."
     )
 
 

@@ -1,5 +1,6 @@
 """The layer that each place resembles most: by hand, by brute force, and how sure it is."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -390,6 +391,7 @@ def test_the_figure_says_what_is_reliable_and_over_what(assigned):
     )
     assert "8 subjects" in figure.get_suptitle()
     assert "corrected p ≤ 0.05 and its group is the best (256 sign flips" in caption
+    assert "so few cannot reach it" not in caption
     assert "p ≤ 0.05 per voxel, not corrected over voxels" in caption
     assert "holds for the voxels of one map; for all layers together only where" in caption
     assert "n = 12 categories" in caption
@@ -400,6 +402,16 @@ def test_the_figure_says_what_is_reliable_and_over_what(assigned):
     assert f"z = {round(height)} mm" in titles
     reliable = int(table[table["region"] == "all voxels"]["n_reliable"].sum())
     assert f"{reliable:,} of 47 voxels" in caption
+
+
+def test_the_figure_says_where_flips_are_too_few(assigned):
+    """Four subjects have 16 flips, of which one is 6 % of all."""
+    maps, table = assigned
+    few = table.assign(n_subjects=4, n_flips=16, status="descriptive", tested=False)
+    figure, caption = plot_assignment(maps, few, title="Study", simulated=True, called="categories")
+    plt.close(figure)
+    assert "16 sign flips of the subjects, p ≤ 0.05 per voxel" in caption
+    assert "so few cannot reach it" in caption
 
 
 def test_a_single_case_says_so(assigned):

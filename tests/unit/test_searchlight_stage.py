@@ -45,6 +45,7 @@ from workflow.lib.searchlight.slices import outline, shown_slices
 from workflow.lib.searchlight.subject import subject_searchlight
 from workflow.lib.sources import searchlight_source
 
+REPORT = Path(__file__).parents[2] / "workflow" / "report"
 SUBJECTS = [f"s{i}" for i in range(1, 7)]
 
 
@@ -388,6 +389,17 @@ def test_a_page_of_a_group_says_how_many_and_what_was_tested(group, tmp_path):
     assert "simulated" not in text
 
 
+def test_caption_of_the_table_explains_every_column(planted, group):
+    caption = (REPORT / "searchlight_table.rst").read_text()
+    _, _, of_subjects = planted
+    subjects, layers = group
+    found, maps, _ = inferred(subjects)
+    columns = {*of_subjects["s1"][2], *group_table(layers, found, maps, 0.05)}
+    # Who and which, and the y between x and z.
+    plain = {"study", "subject", "model", "layer", "peak_y_mm"}
+    assert [column for column in columns - plain if f"*{column}*" not in caption] == []
+
+
 @pytest.mark.parametrize(
     ("wildcards", "expected"),
     [
@@ -396,7 +408,7 @@ def test_a_page_of_a_group_says_how_many_and_what_was_tested(group, tmp_path):
     ],
 )
 def test_caption_of_a_page_says_whose_maps_of_what(wildcards, expected):
-    template = (Path(__file__).parents[2] / "workflow/report/searchlight_view.rst").read_text()
+    template = (REPORT / "searchlight_view.rst").read_text()
     study = {
         "searchlight": {"comparator": "spearman"},
         "images": {"called": "scenes"},
