@@ -18,6 +18,7 @@ from scripts.dissimilarity.algonauts import Algonauts2023
 from scripts.dissimilarity.brain_rdms import fmri_rdms
 from scripts.dissimilarity.embeddings import Embedding, read_embedding
 from scripts.dissimilarity.finished_fits import HISTORY, FinishedFits, Outcome
+from scripts.dissimilarity.joined import Joined, named_embeddings
 from scripts.dissimilarity.pair_images import PairImages, read_pair_images
 from scripts.dissimilarity.pair_models import Items, PairModel, Training, build
 from scripts.dissimilarity.pair_predictions import PredictionFile, prediction_file
@@ -62,7 +63,7 @@ class Subject:
     ----------
     study, name : str
     images : PairImages
-    embeddings : mapping of name to Embedding
+    embeddings : mapping of name to Embedding or Joined
     challenge : Algonauts2023 or None
         The responses, where there are any.
     rois : mapping of ROI to its parts in the challenge
@@ -71,7 +72,7 @@ class Subject:
     study: str
     name: str
     images: PairImages
-    embeddings: Mapping[str, Embedding]
+    embeddings: Mapping[str, Embedding | Joined]
     challenge: Algonauts2023 | None = None
     rois: Mapping[str, Any] = field(default_factory=dict)
 
@@ -507,10 +508,10 @@ if __name__ == "__main__":
             study=snakemake.wildcards.study,
             name=snakemake.wildcards.subject,
             images=read_pair_images(inputs.images),
-            embeddings={
-                name: read_embedding(path)
-                for name, path in zip(params.embeddings, inputs.embeddings, strict=True)
-            },
+            embeddings=named_embeddings(
+                params.embeddings,
+                {single.name: single for single in map(read_embedding, inputs.embeddings)},
+            ),
             challenge=params.folder and Algonauts2023(params.folder, snakemake.wildcards.subject),
             rois=params.rois,
         )
@@ -538,7 +539,8 @@ if __name__ == "__main__":
             key=repr((settings, params.code))
             + "".join(map(sha256_of, [inputs.rdms, inputs.images, *inputs.embeddings])),
         )
-        rdms = (RDM(*found) for found in fmri_rdms(inputs.rdms, params.rois))
+        of_rois = (RDM(*found) for found in fmri_rdms(inputs.rdms, params.rois))
+        rdms = (rdm for rdm in of_rois if rdm.metric in params.metrics)
         with prediction_file(
             outputs.predictions, subject.images.names, subject=subject.name, model=settings.model
         ) as predictions:

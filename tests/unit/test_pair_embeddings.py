@@ -15,6 +15,7 @@ from scripts.dissimilarity.embeddings import (
     read_embedding,
     write_embedding,
 )
+from scripts.dissimilarity.joined import Joined
 from workflow.lib.errors import InputError
 
 N_IMAGES = 30
@@ -161,3 +162,21 @@ def test_files_give_back_what_was_written(form, tmp_path):
             assert np.array_equal(getattr(found, key), value)
     with h5py.File(path) as file:
         assert ("gram" in file) == (form is products)
+
+
+# Joined.
+
+
+def test_joined_embeddings_keep_the_components_of_each():
+    """A part of tiny variance is as large beside another as by itself."""
+    rng = np.random.default_rng(3)
+    names = [f"image{i}" for i in range(30)]
+    large = Embedding("large", names, features=1e3 * rng.standard_normal((30, 8)))
+    small = Embedding("small", names, features=1e-3 * rng.standard_normal((30, 5)))
+    train = np.arange(20)
+    found = Joined("both", [large, small]).scores(train, 4)
+    assert np.array_equal(found, np.hstack([large.scores(train, 4), small.scores(train, 4)]))
+    distances = Joined("both", [large, small]).distances("euclidean")
+    parts = [pdist(part.features) for part in (large, small)]
+    expected = (parts[0] / parts[0].mean() + parts[1] / parts[1].mean()) / 2
+    np.testing.assert_allclose(distances, expected, rtol=1e-6)

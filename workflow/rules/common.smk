@@ -281,15 +281,14 @@ def challenge_parts(entry):
 def challenge_paths(entry):
     """Return the files of responses and ROIs of an entry of `dissimilarity`.
 
-    A simulated folder is one path; the RDMs of a study of `rsa` are that study's.
+    The RDMs of a study of `rsa` are that study's.
     """
     if entry["source"] == "rsa":
         return []
-    folder = challenge_folder(entry)
-    if entry["source"] == "simulated":
-        return [folder]
-    parts = challenge_parts(entry)
-    return [file for subject in entry["subjects"] for file in algonauts_files(folder, subject, parts)]
+    folder, parts = challenge_folder(entry), challenge_parts(entry)
+    return [
+        file for subject in entry["subjects"] for file in algonauts_files(folder, subject, parts)
+    ]
 
 
 def dissimilarity_raw_paths(entry):

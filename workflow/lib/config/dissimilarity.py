@@ -16,6 +16,7 @@ EMBEDDING_KEYS = {
     "network": ("network", "layer", "weights"),
     "clip": ("weights",),
     "file": ("file",),
+    "joined": ("parts",),
 }
 
 
@@ -27,7 +28,7 @@ def check_dissimilarity(config: Mapping) -> None:
         _check_source(where, name, entry, config)
         _check_embeddings(where, entry["embeddings"])
         for model, block in entry["models"].items():
-            _check_model(f"{where}.models.{model}", block, entry["embeddings"])
+            _check_model(f"{where}.models.{model}", block, entry)
         if entry["shown_model"]:
             _check_name(f"{where}.shown_model", entry["shown_model"], entry["models"])
         if entry["source"] == "simulated":
@@ -78,13 +79,18 @@ def _check_embeddings(where: str, embeddings: Mapping) -> None:
                     f"{where}.embeddings.{name}: found no `{key}`, expected it for the kind "
                     f"{block['kind']}; give it"
                 )
+        single = [other for other, of_other in embeddings.items() if of_other["kind"] != "joined"]
+        for part in block.get("parts", []):
+            _check_name(f"{where}.embeddings.{name}.parts", part, single)
 
 
-def _check_model(where: str, block: Mapping, embeddings: Mapping) -> None:
+def _check_model(where: str, block: Mapping, entry: Mapping) -> None:
     kinds = sorted(path.stem for path in MODELS.glob("*.py"))
     _check_name(f"{where}.kind", block["kind"], kinds)
-    for embedding in block.get("embeddings", []):
-        _check_name(f"{where}.embeddings", embedding, embeddings)
+    restricted = ["embeddings"] if entry["source"] == "rsa" else ["embeddings", "subjects", "rois"]
+    for key in restricted:
+        for name in block.get(key, []):
+            _check_name(f"{where}.{key}", name, entry[key])
 
 
 def _check_name(where: str, name: str, names: Mapping | list) -> None:

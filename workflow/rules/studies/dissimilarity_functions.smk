@@ -1,5 +1,14 @@
 # Functions of section `dissimilarity`: its entries, their settings, and where their data lies.
 
+from scripts.dissimilarity.algonauts_layout import (
+    HEMISPHERES,
+    SIMULATED_SUBJECTS,
+    images_folder,
+    noiseless_file,
+    simulated_files,
+    test_images_folder,
+)
+
 PAIR_STUDIES = one_of(config["dissimilarity"])
 # Of these, RDMs are computed here; those of the others are the ones of `rsa`.
 FOLDER_STUDIES = one_of(
@@ -47,9 +56,12 @@ def scene_simulations():
 
 
 def challenge_files(wildcards):
-    """Return the files of a subject's responses and ROIs; a simulated folder is one input."""
+    """Return the files of a subject's responses and ROIs, and simulated images."""
     entry = config["dissimilarity"][wildcards.study]
-    return challenge_paths({**entry, "subjects": [wildcards.subject]})
+    files = challenge_paths({**entry, "subjects": [wildcards.subject]})
+    if entry["source"] == "simulated":
+        files.append(f"{challenge_folder(entry)}/{images_folder(wildcards.subject)}")
+    return files
 
 
 def folder_of_challenge(wildcards):
@@ -94,19 +106,25 @@ def if_from_rsa(function):
     return value
 
 
-def pair_models(study):
-    """Return the models of an entry."""
-    return list(config["dissimilarity"][study]["models"])
+def model_subjects(study, model):
+    """Return the subjects that a model is fitted to."""
+    block = config["dissimilarity"][study]["models"][model]
+    return block.get("subjects", pair_subjects(study))
 
 
 def of_pair_models(path):
-    """Return an input function for a file of every subject and model of an entry."""
+    """Return an input function for a file of every model and each of its subjects.
+
+    Of one subject, where there are wildcards of one.
+    """
 
     def files(wildcards):
+        only = [wildcards.subject] if "subject" in wildcards.keys() else None
         return [
             f"<results>/{wildcards.study}/{path.format(subject=subject, model=model)}"
-            for subject in pair_subjects(wildcards.study)
-            for model in pair_models(wildcards.study)
+            for model in config["dissimilarity"][wildcards.study]["models"]
+            for subject in model_subjects(wildcards.study, model)
+            if only is None or subject in only
         ]
 
     return files
@@ -123,7 +141,10 @@ def pair_rois(wildcards):
 def pair_metrics(wildcards):
     """Return the metrics of an entry; RDMs of `rsa` have the one that they were made with."""
     entry = config["dissimilarity"][wildcards.study]
-    return ["correlation"] if entry["source"] == "rsa" else entry["metrics"]
+    if entry["source"] != "rsa":
+        return entry["metrics"]
+    brain = config["rsa"][wildcards.study]["brain"]
+    return ["as published" if brain["data"] == "rdms" else brain["metric"]]
 
 
 def first_roi(wildcards):
@@ -155,8 +176,8 @@ def shown_fit(wildcards):
     return {
         "subject": wildcards.subject,
         "model": wildcards.model,
-        "roi": first_roi(wildcards),
-        "metric": pair_metrics(wildcards)[0],
+        "roi": next(iter(of_model("rois", pair_rois)(wildcards))),
+        "metric": of_model("metrics", pair_metrics)(wildcards)[0],
     }
 
 
@@ -184,18 +205,40 @@ def trained_models(study):
     return [name for name, block in blocks.items() if block["gpu"]]
 
 
-def embeddings_of_model(study, model):
-    """Return the names of the embeddings that a model sees."""
-    entry = config["dissimilarity"][study]
-    return entry["models"][model].get("embeddings", list(entry["embeddings"]))
+def embeddings_of_model(wildcards):
+    """Return the embeddings that a model sees, with their parts: one, or those that are joined."""
+    entry = config["dissimilarity"][wildcards.study]
+    names = entry["models"][wildcards.model].get("embeddings", list(entry["embeddings"]))
+    return {name: entry["embeddings"][name].get("parts", [name]) for name in names}
+
+
+def single_embeddings(study):
+    """Return the embeddings of an entry that are not joined from others."""
+    blocks = config["dissimilarity"][study]["embeddings"]
+    return [name for name, block in blocks.items() if block["kind"] != "joined"]
 
 
 def model_embeddings(wildcards):
-    """Return the files with the embeddings that a model sees."""
+    """Return the files with the embeddings that a model sees, each once."""
+    parts = [part for parts in embeddings_of_model(wildcards).values() for part in parts]
     return [
         f"<results>/{wildcards.study}/embeddings/{name}_{wildcards.subject}.h5"
-        for name in embeddings_of_model(wildcards.study, wildcards.model)
+        for name in dict.fromkeys(parts)
     ]
+
+
+def of_model(key, default):
+    """Return a params function that gives what a model is restricted to, or the default."""
+
+    def value(wildcards):
+        block = pair_setting("models", wildcards.model)(wildcards)
+        every = default(wildcards)
+        if key not in block:
+            return every
+        named = block[key]
+        return {name: every[name] for name in named} if isinstance(every, dict) else named
+
+    return value
 
 
 def pair_model_block(wildcards):
@@ -250,10 +293,15 @@ def pair_gpus(wildcards):
     return int(config["dissimilarity"][wildcards.study]["models"][wildcards.model]["gpu"])
 
 
-def truth_folder(wildcards):
-    """Return the folder with the true responses of a simulation, if it is one."""
+def true_responses(wildcards):
+    """Return the files with the responses of a simulation before noise, if it is one."""
     entry = config["dissimilarity"][wildcards.study]
-    return challenge_folder(entry) if entry["source"] == "simulated" else []
+    return [
+        f"{challenge_folder(entry)}/{noiseless_file(subject, hemisphere)}"
+        for subject in entry["subjects"]
+        for hemisphere in HEMISPHERES
+        if entry["source"] == "simulated"
+    ]
 
 
 def pair_targets():
@@ -269,7 +317,10 @@ def pair_targets():
         names = [*figures, *(["training_size"] if splits["n_training_images"] else [])]
         subjects = pair_subjects(study)
         names += [f"pair_r2_{model}" for model in layered_models(study)]
-        names += [f"loss_curves_{subjects[0]}_{model}" for model in trained_models(study)]
+        names += [
+            f"loss_curves_{model_subjects(study, model)[0]}_{model}"
+            for model in trained_models(study)
+        ]
         for subject in subjects:
             names += [f"fmri_rdms_{subject}", f"true_predicted_{subject}"]
         wanted += [f"<results>/{study}/tables/{table}.csv" for table in tables]

@@ -9,7 +9,18 @@
 rule simulate_scenes:
     """Draw scenes, and simulate responses of the cortex to them, in the layout of the challenge."""
     output:
-        folder=directory("<simulated>/{folder}"),
+        expand("<simulated>/{{folder}}/{file}", file=simulated_files(SIMULATED_SUBJECTS)),
+        directory(
+            expand(
+                "<simulated>/{{folder}}/{images}",
+                images=[
+                    folder(subject)
+                    for subject in SIMULATED_SUBJECTS
+                    for folder in (images_folder, test_images_folder)
+                ],
+            )
+        ),
+        truth="<simulated>/{folder}/truth.csv",
     log:
         "<logs>/simulated/{folder}_scenes.log",
     benchmark:
@@ -100,7 +111,7 @@ rule compute_pair_ceilings:
     input:
         rdms=all_fmri_rdms,
         images=of_pair_subjects("images/{subject}.npz"),
-        truth=truth_folder,
+        truth=true_responses,
     output:
         table=report(
             "<results>/{study}/tables/ceilings.csv",
@@ -124,6 +135,7 @@ rule compute_pair_ceilings:
     params:
         subjects=lambda wildcards: pair_subjects(wildcards.study),
         source=pair_setting("source"),
+        folder=folder_of_challenge,
         rois=pair_rois,
         metrics=pair_metrics,
         code=script_digest("dissimilarity/compute_pair_ceilings.py"),

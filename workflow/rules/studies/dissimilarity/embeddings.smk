@@ -46,7 +46,7 @@ rule compare_raw_distances:
         embeddings=lambda wildcards: [
             f"<results>/{wildcards.study}/embeddings/{name}_{subject}.h5"
             for subject in pair_subjects(wildcards.study)
-            for name in pair_setting("embeddings")(wildcards)
+            for name in single_embeddings(wildcards.study)
         ],
     output:
         table=report(

@@ -195,10 +195,7 @@ rule plot_true_predicted:
     """Draw a subject's RDM beside the one that the best model predicts for images it never saw."""
     input:
         table="<results>/{study}/tables/pair_scores.csv",
-        predictions=lambda wildcards: [
-            f"<results>/{wildcards.study}/predictions/{wildcards.subject}_{model}.h5"
-            for model in pair_models(wildcards.study)
-        ],
+        predictions=of_pair_models("predictions/{subject}_{model}.h5"),
     output:
         **figure_files(
             "true_predicted_{subject}", "Pairs", figure="true and predicted", subject="{subject}"

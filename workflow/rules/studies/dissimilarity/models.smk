@@ -35,9 +35,9 @@ rule fit_pair_model:
         gpu=pair_gpus,
     params:
         model=pair_model_block,
-        rois=pair_rois,
-        metrics=pair_metrics,
-        embeddings=lambda wildcards: embeddings_of_model(wildcards.study, wildcards.model),
+        rois=of_model("rois", pair_rois),
+        metrics=of_model("metrics", pair_metrics),
+        embeddings=embeddings_of_model,
         splits=pair_setting("splits"),
         inference=pair_setting("inference"),
         n_components=pair_setting("n_components"),
