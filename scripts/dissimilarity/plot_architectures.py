@@ -10,7 +10,7 @@ import torch
 from matplotlib.patches import FancyBboxPatch
 from torch import fx, nn
 
-from scripts.dissimilarity.pair_networks import example_networks
+from scripts.dissimilarity.pair_networks import example_networks, n_parameters
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import PAGE_WIDTH, use_style, write_figure
 
@@ -127,7 +127,7 @@ def layers_of(network: nn.Module, pair: tuple[torch.Tensor, torch.Tensor]) -> li
                 Layer(
                     label=_label(name, module),
                     shape=interpreter.shapes[node.name],
-                    n_parameters=_n_parameters(module),
+                    n_parameters=0 if module is None else n_parameters(module),
                     branch=min(of_images) if len(of_images) == 1 else "both",
                     sources=sources,
                     row=max((layers[i].row + 1 for i in sources), default=0),
@@ -171,12 +171,6 @@ def _note(module: nn.Module | None) -> str:
         return ""
     description = (type(module).__doc__ or "").strip().partition("\n")[0].rstrip(".")
     return f"{type(module).__name__}, {description[:1].lower()}{description[1:]}"
-
-
-def _n_parameters(module: nn.Module | None) -> int:
-    if module is None:
-        return 0
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _product(shape: tuple[int, ...]) -> str:
@@ -228,7 +222,7 @@ def plot_architectures(
             network, pair = networks[name]
             _draw(axis, diagrams[name], left + width / 2, top)
             _draw_inputs(axis, pair, has_branches(diagrams[name]), left + width / 2, top)
-            heading = f"{name}\n{_total(network):,} parameters"
+            heading = f"{name}\n{n_parameters(network):,} parameters"
             axis.text(left + width / 2, top, heading, ha="center", va="top", fontsize=6.4)
             left += width
         top -= line_height
@@ -308,18 +302,13 @@ def _arrow(axis: plt.Axes, start: tuple[float, float], end: tuple[float, float])
     axis.annotate("", end, start, arrowprops={**style, "mutation_scale": 5})
 
 
-def _total(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
 def _caption(diagrams: Mapping[str, list[Layer]]) -> str:
     notes = dict.fromkeys(
         layer.note for layers in diagrams.values() for layer in layers if layer.note
     )
     shared = [name for name, layers in diagrams.items() if shared_targets(layers)]
     said = (
-        f" Orange bars join layers with common weights, which are counted once ({', '.join(shared)}"
-        ")."
+        f" Red bars join layers with common weights, which are counted once ({', '.join(shared)})."
         if shared
         else ""
     )
@@ -327,8 +316,8 @@ def _caption(diagrams: Mapping[str, list[Layer]]) -> str:
     return (
         "Networks of pairs, drawn from the modules as they run on one pair. Boxes: layer, the "
         "shape of what comes out, and after the semicolon its number of parameters; left and right "
-        "columns: the two images, a and b, before they meet. Operations without a module carry "
-        f"PyTorch's names.{said}{explained}"
+        "columns: the two images, a and b, before they meet. Blue: convolutions; yellow: dense; "
+        f"green: modules of this repository; grey: PyTorch's others.{said}{explained}"
     )
 
 
