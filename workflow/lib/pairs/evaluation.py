@@ -14,6 +14,7 @@ import pandas as pd
 from workflow.lib.errors import InputError
 from workflow.lib.inference.permutation import TIE_TOLERANCE, PermutationTest
 from workflow.lib.inference.variance import interval, one_factor_variance
+from workflow.lib.rdms.vectors import working_dtype
 from workflow.lib.rsa.ranking import midranks
 
 MEASURES = ("r2", "spearman", "pearson", "row_pearson")
@@ -136,7 +137,7 @@ def evaluate(
     test = PermutationTest(
         observed[np.newaxis],
         np.concatenate([observed[np.newaxis], null])[:, np.newaxis],
-        TIE_TOLERANCE[np.dtype(np.float64)],
+        TIE_TOLERANCE[np.dtype(working_dtype(max(max(fold.true.shape) for fold in folds)))],
         complete=False,
     )
     table = pd.DataFrame(
@@ -302,7 +303,7 @@ def _prepared(fold: _Fold, values: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    float64 array (n_rows, n_columns, n_measures)
+    array (n_rows, n_columns, n_measures), in the working type for its size
         Centred over the fold; ranks of unit length; unit length; rows of unit length.
     """
     row, column = fold.pairs()
@@ -310,16 +311,13 @@ def _prepared(fold: _Fold, values: np.ndarray) -> np.ndarray:
     ranks[row, column] = midranks(values[row, column])
     if fold.symmetric:
         ranks += ranks.T
-    centred = _centred(values, fold.present, None)
-    return np.stack(
-        [
-            centred,
-            _unit(_centred(ranks, fold.present, None), ranks, None),
-            _unit(centred, values, None),
-            _unit(_centred(values, fold.present, 1), values, 1),
-        ],
-        axis=-1,
-    )
+    prepared = np.empty((*values.shape, len(MEASURES)), working_dtype(max(values.shape)))
+    centred = _centred(ranks, fold.present, None)
+    prepared[..., 1] = _unit(centred, ranks, None)
+    prepared[..., 3] = _unit(_centred(values, fold.present, 1), values, 1)
+    prepared[..., 0] = centred = _centred(values, fold.present, None)
+    prepared[..., 2] = _unit(centred, values, None)
+    return prepared
 
 
 def _centred(values: np.ndarray, present: np.ndarray, axis: int | None) -> np.ndarray:
@@ -401,10 +399,11 @@ def _row_sums(fold: _Fold, weights: np.ndarray, shift: float) -> dict[str, np.nd
     """
     y = np.where(fold.present, fold.true - shift, 0)
     x = np.where(fold.present, fold.predicted - shift, 0)
-    tables = {"n": fold.present.astype(np.float64), "x": x, "y": y}
-    tables |= {"xx": x * x, "yy": y * y, "xy": x * y, "ee": (y - x) ** 2}
     columns = weights[:, fold.columns]
-    return {name: columns @ table.T for name, table in tables.items()}
+    sums = {"n": columns @ fold.present.T.astype(np.float64)}
+    sums |= {"x": columns @ x.T, "y": columns @ y.T, "ee": columns @ ((y - x) ** 2).T}
+    # One table of products at a time: of all pairs of thousands of images none is small.
+    return sums | {"xx": columns @ (x * x).T, "yy": columns @ (y * y).T, "xy": columns @ (x * y).T}
 
 
 def _correlation(sums: dict[str, np.ndarray]) -> np.ndarray:
