@@ -3,9 +3,10 @@
 Weights that open_clip publishes are called open_clip_model.safetensors or .bin. OpenAI's own file
 is an archive of code with weights, which this refuses to run; save its weights once:
 
-    python -c "import torch; w = torch.jit.load('ViT-B-32.pt', 'cpu').float().state_dict();
-    [w.pop(k) for k in ('input_resolution', 'context_length', 'vocab_size')];
-    torch.save(w, 'clip_openai.pt')"
+    weights = torch.jit.load("ViT-B-32.pt", "cpu").float().state_dict()
+    for key in ("input_resolution", "context_length", "vocab_size"):
+        weights.pop(key, None)
+    torch.save(weights, "clip_openai.pt")
 """
 
 from collections.abc import Callable, Mapping
