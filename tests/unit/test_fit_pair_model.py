@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist
+from scipy.stats import binom
 from sklearn.metrics import r2_score
 
 from scripts.dissimilarity import fit_pair_model as script
@@ -177,6 +178,23 @@ def test_a_model_that_knows_the_truth_is_found_and_its_shuffled_control_is_not(t
     clean = table[(table["split"] == CLEAN) & (table["measure"] != "r2")]
     assert (clean["value"].abs() < 0.3).all()
     assert (clean["p"] > 0.01).all()
+
+
+@pytest.mark.slow
+def test_clean_pairs_are_not_predicted_where_there_is_nothing_to_predict(tmp_path):
+    n_tests, found = 60, []
+    for seed in range(n_tests):
+        rng = np.random.default_rng([seed, 13])
+        features, others = rng.standard_normal((N, 6)), rng.standard_normal((N, 4))
+        rdms = [RDM("V1", "euclidean", pdist(others))]
+        settings = settings_of("ridge", n_permutations=39, seed=seed)
+        table = pd.concat(fitted(tmp_path, subject_of(features), rdms, settings).scores)
+        found.append(table[table["split"] == CLEAN].set_index("measure"))
+    p, value = (np.array([table[name] for table in found]) for name in ("p", "value"))
+    # A little above nominal, as `evaluate` says.
+    assert ((p <= 0.05 + 1e-9).sum(axis=0) <= binom.ppf(0.999, n_tests, 0.08)).all()
+    spread = value.std(axis=0) / np.sqrt(n_tests)
+    assert (np.abs(value.mean(axis=0)) < 4 * spread)[1:].all()
 
 
 def test_predictions_are_kept_where_they_were_tested(tmp_path):

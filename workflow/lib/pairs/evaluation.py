@@ -118,6 +118,11 @@ def evaluate(
 
     p is the share of orders of the images, their own counted, under which predictions score as well
     as they do: images change places with those that are seen, and not seen, in the same folds.
+    Models are not fitted anew: folds share training images, by which their scores vary together
+    more than under permutations. Of 100 data sets without effect, 60 images in five folds, a ridge
+    on 12 features and a learned metric of six had p <= 0.05 on clean pairs in 4 to 8, a line
+    through one distance in 10 to 15. Of 200 with an effect 95 % intervals held the score of the
+    population in 96 to 99 %: standard deviations of draws are a sixth too large.
 
     References
     ----------
