@@ -26,6 +26,7 @@ from workflow.lib.errors import InputError
 from workflow.lib.files import sha256_of
 from workflow.lib.inference.bootstrap import image_counts
 from workflow.lib.jobs import script_job
+from workflow.lib.leakage import COLUMNS as AUDIT
 from workflow.lib.leakage import Part, audit
 from workflow.lib.pairs.evaluation import (
     MEASURES,
@@ -53,6 +54,11 @@ DUPLICATE_SIDE, DUPLICATE_DISTANCE = 8, 0.005
 # What an RDM's own metric is called where embeddings have no distance of that name.
 OTHER_METRIC = "correlation"
 OF_FIT = ("study", "subject", "roi", "metric", "model", "kind", "embedding", "variant")
+SCORES = (
+    *(*OF_FIT, "split", "status", "reason", "measure", "value", "low", "high", "p"),
+    *("n_images", "n_pairs", "n_folds", "n_training_images", "symmetry_error"),
+)
+OF_AUDIT = ("study", "subject", "model", "split", "fold", "n_training_images")
 
 
 @dataclass(frozen=True)
@@ -225,9 +231,7 @@ def fit_pair_model(
     Returns
     -------
     Results
-        Scores have the columns of `OF_FIT`, split, status, reason, measure, value, low, high, p,
-        n_images, n_pairs, n_folds, n_training_images (the fewest of a fold), symmetry_error.
-        Histories have those of `workflow.lib.training.loop.fit`, audits those of
+        Scores have the columns `SCORES`; n_training_images are the fewest of a fold. Histories have those of `workflow.lib.training.loop.fit`, audits those of
         `workflow.lib.leakage.audit`, with what they belong to.
 
     Raises
@@ -494,11 +498,9 @@ def _labelled(table: pd.DataFrame, labels: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _written(tables: Sequence[pd.DataFrame], columns: Sequence[str], path: str) -> None:
-    """Write tables as one, with its columns even where there is no row."""
-    write_table(
-        pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(columns)),
-        path,
-    )
+    """Write tables as one, with all columns even where nothing was applicable."""
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    write_table(table.reindex(columns=list(columns)), path)
 
 
 if __name__ == "__main__":
@@ -547,7 +549,7 @@ if __name__ == "__main__":
             results = fit_pair_model(
                 subject, rdms, settings, predictions=predictions, finished=finished
             )
-        _written(results.scores, OF_FIT, outputs.scores)
+        _written(results.scores, SCORES, outputs.scores)
         _written(results.histories, (*OF_FIT, "split", "fold", *HISTORY), outputs.history)
-        _written(results.audits, (), outputs.audit)
+        _written(results.audits, (*OF_AUDIT, *AUDIT), outputs.audit)
         finished.remove()

@@ -241,9 +241,15 @@ def _mean_ceiling(ceilings: pd.DataFrame, labels: Mapping[str, str]) -> float:
 
 def read_scores(paths: Iterable[str]) -> pd.DataFrame:
     """Return score tables as one, with text where there is text: variant "1", no embedding ""."""
-    table = pd.concat([read_table(path) for path in paths], ignore_index=True)
-    texts = {name: table[name].fillna("").astype(str) for name in TEXTS if name in table}
-    return table.assign(**texts)
+    # Before they are joined: whole numbers beside missing ones would become 1.0.
+    return pd.concat([_with_texts(read_table(path)) for path in paths], ignore_index=True)
+
+
+def _with_texts(table: pd.DataFrame) -> pd.DataFrame:
+    given = {name: table[name] for name in TEXTS}
+    return table.assign(
+        **{name: column.astype(object).fillna("").astype(str) for name, column in given.items()}
+    )
 
 
 if __name__ == "__main__":

@@ -22,9 +22,11 @@ from scripts.dissimilarity.tabulate_pair_scores import (
     Fits,
     inflation_table,
     ranking_table,
+    read_scores,
 )
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.splits import CLEAN, LEAKED, ONE_SEEN, SPLITS
+from workflow.lib.tables import write_table
 
 N, N_FOLDS = 50, 5
 
@@ -374,6 +376,21 @@ def test_inflation_is_leaked_less_clean(study):
     assert leaks.loc["encode", "value"].isna().all()
     of_subjects = leaks.loc["additive", "value"]
     assert leaks.loc["additive", "mean"].unique() == pytest.approx([of_subjects.mean()])
+
+
+def test_variants_that_look_like_numbers_are_names(tmp_path):
+    features = np.random.default_rng(14).standard_normal((N, 3))
+    rdms = [RDM("V1", "euclidean", pdist(features))]
+    numbered = settings_of("ridge", variants={"0": {}, "1": {"penalties": [10.0]}})
+    draws = {}
+    for number, settings in enumerate([numbered, settings_of("additive")]):
+        results = fitted(tmp_path, subject_of(features), rdms, settings)
+        write_table(pd.concat(results.scores), tmp_path / f"{number}.csv")
+        draws |= read_draws(tmp_path / f"subj01_{settings.model}.h5")
+    scores = read_scores([tmp_path / "0.csv", tmp_path / "1.csv"])
+    assert set(scores["variant"]) == {"0", "1", ""}
+    table = inflation_table(scores, Fits(scores, draws))
+    assert table["value"].notna().all()
 
 
 def test_models_stand_in_the_order_of_their_means(study):
