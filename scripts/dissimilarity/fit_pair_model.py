@@ -231,8 +231,9 @@ def fit_pair_model(
     Returns
     -------
     Results
-        Scores have the columns `SCORES`; n_training_images are the fewest of a fold. Histories have those of `workflow.lib.training.loop.fit`, audits those of
-        `workflow.lib.leakage.audit`, with what they belong to.
+        Scores have the columns `SCORES`; n_training_images are the fewest of a fold. Histories have
+        those of `workflow.lib.training.loop.fit`, audits those of `workflow.lib.leakage.audit`,
+        with what they belong to.
 
     Raises
     ------
