@@ -34,8 +34,7 @@ DIAGONAL_PENALTIES = np.concatenate([[0.0], np.logspace(-4, 3, 15)])
 TRACE_PENALTIES = np.logspace(0, -3, 7)
 # Held out to choose by, one of so many folds of images, where there are no validation pairs.
 N_FOLDS = 5
-# Of the line from learned to measured squared distances of held-out pairs: a metric that is fitted
-# to some images separates these more than others.
+# Of the line from learned to measured squared distances.
 SLOPES = (0.0, 1.0)
 # Of L-BFGS; nearly all of what can be gained is gained by then.
 MAX_ITERATIONS = 100
@@ -71,7 +70,9 @@ class Model:
     Neural Inf Process Syst 17:1329). It starts from the leading eigenvectors of the covariance of
     dissimilarities with products of differences, which for normally distributed features of unit
     variance is in proportion to the metric. Both choose the penalty on the validation pairs;
-    without these, on pairs among held-out training images.
+    without these, on pairs among held-out training images. A metric that is fitted to some images
+    separates these more than others: that of low rank is put on a line with the slope of those
+    pairs.
 
     References
     ----------
@@ -126,11 +127,10 @@ class Model:
         pairs = (first, second, to_squares(values.astype(np.float64)))
         fit, check = self._choice(training, pairs, to_squares)
         path = list(low_rank_path(features, fit, self.rank, TRACE_PENALTIES))
-        predicted = [squared_lengths(features @ axes.T, *check[:2]) for axes in path]
-        lines = [Line.fit(squares, check[2], SLOPES) for squares in predicted]
+        lines = [_line(features @ axes.T, fit, check) for axes in path]
         errors = [
-            ((check[2] - line(squares)) ** 2).sum()
-            for line, squares in zip(lines, predicted, strict=True)
+            ((check[2] - line(squared_lengths(features @ axes.T, *check[:2]))) ** 2).sum()
+            for line, axes in zip(lines, path, strict=True)
         ]
         best = int(np.argmin(errors))
         if fit is not pairs:
@@ -176,6 +176,20 @@ def squared_lengths(places: np.ndarray, first: np.ndarray, second: np.ndarray) -
     for axis in places.T:
         squares += (axis[first] - axis[second]) ** 2
     return squares
+
+
+def _line(places: np.ndarray, fit: Pairs, check: Pairs) -> Line:
+    """Return the line with the slope of held-out pairs.
+
+    Held-out images are few, and more or less dissimilar on average than others. What of that is
+    explained comes with the predictions; what is not says less than the mean of the training pairs.
+    """
+    squares, measured = squared_lengths(places, *check[:2]), check[2]
+    slope = Line.fit(squares, measured, SLOPES).slope
+    spread = measured.var()
+    explained = min(slope**2 * squares.var() / spread, 1) if spread > 0 else 0.0
+    level = explained * measured.mean() + (1 - explained) * fit[2].mean()
+    return Line(float(level - slope * squares.mean()), slope)
 
 
 def low_rank_path(
