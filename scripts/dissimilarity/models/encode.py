@@ -26,6 +26,8 @@ ROUNDING = 1e-10
 # Of lines: noise is accounted for, so that differences between predictions are never too small by
 # themselves, only where hardly anything is predicted.
 SLOPES = (0.0, 1.0)
+# Of what was measured of a seen image, in place of what is predicted of it.
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass
@@ -53,7 +55,8 @@ class Model:
     that are there. To the product of an image with itself comes what predictions miss, on average,
     which makes 1 - r and the Euclidean distance those of noisy responses: else two images of which
     next to nothing is predicted would be as likely to be at r = 1 as at 0. An image of the training
-    is not predicted; it was measured.
+    was measured: its responses are in part these, and in part predicted, whatever does best for
+    training images and held-out ones.
 
     One penalty for all vertices: himalaya's RidgeCV gives each its own, to predict it best. That
     shrinks those that matter to the RDM by different factors, and predicts the RDM worse. Weights
@@ -77,6 +80,7 @@ class Model:
     metric: str = field(init=False, repr=False)
     alpha: float = field(init=False, repr=False)
     noise: float = field(init=False, repr=False)
+    share: float = field(init=False, repr=False)
     encoder: "Encoder" = field(init=False, repr=False)
     lines: tuple[Line, Line] = field(init=False, repr=False)
 
@@ -103,14 +107,18 @@ class Model:
         best = int(np.argmin([error for error, _, _ in found]))
         _, self.noise, unseen = found[best]
         self.alpha = self.alphas[best]
-        codes = [fold.encoder.code(features, self.alpha).with_noise(self.noise) for fold in folds]
-        one_seen = _points(codes, [fold.crossing for fold in folds], self.metric)
-        self.lines = unseen, Line.fit(*one_seen, SLOPES)
+        one_seen = [
+            _one_seen(folds, features, self.alpha, self.noise, share, self.metric)
+            for share in SHARES
+        ]
+        errors = [error for error, _ in one_seen]
+        self.share = SHARES[int(np.argmin(errors))]
+        self.lines = unseen, one_seen[int(np.argmin(errors))][1]
         self.encoder = Encoder.of(features, gram, images)
 
     def predict(self, items: Items, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return the dissimilarity of images `first` and `second`, (n,) float64."""
-        code = self.encoder.code(items.features.astype(np.float64), self.alpha)
+        code = self.encoder.code(items.features.astype(np.float64), self.alpha, self.share)
         code = code.with_noise(self.noise)
         distances = code.distances(first, second, self.metric)
         unseen, one_seen = (line(distances) for line in self.lines)
@@ -206,7 +214,7 @@ class Encoder:
             *(basis, crossed, basis.T @ crossed, np.diagonal(gram).copy()),
         )
 
-    def code(self, features: np.ndarray, alpha: float) -> "Code":
+    def code(self, features: np.ndarray, alpha: float, share: float = 1.0) -> "Code":
         """Return what is predicted of images.
 
         Parameters
@@ -215,6 +223,8 @@ class Encoder:
             Of all images, among them those it is fitted to.
         alpha : float
             Penalty, in units of the mean squared length of the features.
+        share : float, 0 to 1
+            Of what was measured of an image that the encoder is fitted to; the rest is predicted.
         """
         penalty = alpha * (self.values**2).sum() / len(self.basis)
         kept = self.values**2 / (self.values**2 + penalty)
@@ -225,7 +235,8 @@ class Encoder:
         signal = np.maximum(np.einsum("ij,ij->i", left, coordinates), 0)
         squares, seen = signal.copy(), np.zeros(len(features), bool)
         seen[self.images] = True
-        left[self.images] = self.crossed - residual * self.basis
+        measured = self.crossed - residual * self.basis
+        left[self.images] = share * measured + (1 - share) * left[self.images]
         squares[self.images] = self.lengths
         return Code(left, coordinates, squares, seen)
 
@@ -329,6 +340,21 @@ def _calibrated(
     predicted, measured = _points(codes, [fold.within for fold in folds], metric)
     line = Line.fit(predicted, measured, SLOPES)
     return float(((measured - line(predicted)) ** 2).sum()), noise, line
+
+
+def _one_seen(
+    folds: Sequence[HeldOut],
+    features: np.ndarray,
+    alpha: float,
+    noise: float,
+    share: float,
+    metric: str,
+) -> tuple[float, Line]:
+    """Return the summed squared error on pairs of which one image is held out, and their line."""
+    codes = [fold.encoder.code(features, alpha, share).with_noise(noise) for fold in folds]
+    predicted, measured = _points(codes, [fold.crossing for fold in folds], metric)
+    line = Line.fit(predicted, measured, SLOPES)
+    return float(((measured - line(predicted)) ** 2).sum()), line
 
 
 def _points(
