@@ -15,6 +15,7 @@ LABELS = (
     *("study", "subject", "session", "roi", "model", "layer", "comparator", "group"),
     *("name", "label", "file", "first", "second", "chosen", "models"),
     *("category", "predicted"),
+    *("kind", "embedding", "variant", "split", "metric", "measure", "status", "reason"),
 )
 
 

@@ -13,6 +13,7 @@ MODELS = Path(__file__).parents[3] / "scripts" / "dissimilarity" / "models"
 EMBEDDING_KEYS = {
     "pixel": (),
     "gabor": (),
+    "colour_histogram": (),
     "network": ("network", "layer", "weights"),
     "clip": ("weights",),
     "file": ("file",),
@@ -79,6 +80,12 @@ def _check_embeddings(where: str, embeddings: Mapping) -> None:
                     f"{where}.embeddings.{name}: found no `{key}`, expected it for the kind "
                     f"{block['kind']}; give it"
                 )
+        if block["kind"] == "clip" and block["weights"] != "untrained" and "network" not in block:
+            raise InputError(
+                f"{where}.embeddings.{name}: found weights without `network`, which do not say "
+                "with which activation they were trained, expected ViT-B-32-quickgelu (OpenAI's) "
+                "or ViT-B-32 (LAION's); give it"
+            )
         single = [other for other, of_other in embeddings.items() if of_other["kind"] != "joined"]
         for part in block.get("parts", []):
             _check_name(f"{where}.embeddings.{name}.parts", part, single)

@@ -14,6 +14,15 @@ PAIR_STUDIES = one_of(config["dissimilarity"])
 FOLDER_STUDIES = one_of(
     name for name, entry in config["dissimilarity"].items() if entry["source"] != "rsa"
 )
+# As in scripts/dissimilarity/embed_images.py, whose imports parsing need not wait for.
+EMBEDDERS = {
+    "pixel": "controls",
+    "gabor": "controls",
+    "colour_histogram": "controls",
+    "network": "networks",
+    "clip": "clip",
+    "file": "feature_files",
+}
 DISSIMILARITY = [study for study in STUDIES if study in config["dissimilarity"]]
 
 
@@ -257,6 +266,14 @@ def kind_digest(wildcards):
 
 def embedding_block(wildcards):
     return pair_setting("embeddings", wildcards.embedding)(wildcards)
+
+
+def embedder_digest(wildcards):
+    """Return the digest of the embedding script and of the module of its kind, imported by name."""
+    embedder = EMBEDDERS[embedding_block(wildcards)["kind"]]
+    return script_digest("dissimilarity/embed_images.py"), script_digest(
+        f"dissimilarity/embedders/{embedder}.py"
+    )
 
 
 def embedding_files(wildcards):

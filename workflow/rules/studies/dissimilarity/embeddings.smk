@@ -34,7 +34,7 @@ rule embed_images:
         stimuli=if_from_rsa(stimuli_source),
         match=if_from_rsa(setting("images", "match")),
         seed=config["seed"],
-        code=script_digest("dissimilarity/embed_images.py"),
+        code=embedder_digest,
     script:
         "../../../../scripts/dissimilarity/embed_images.py"
 

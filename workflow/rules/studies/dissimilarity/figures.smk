@@ -50,7 +50,8 @@ rule plot_architectures:
     params:
         caption=caption_of,
         title=setting("title"),
-        simulated=is_simulated,
+        # Networks are what they are, simulated data or not.
+        simulated=False,
         code=script_digest("dissimilarity/plot_architectures.py"),
     script:
         "../../../../scripts/dissimilarity/plot_architectures.py"

@@ -97,8 +97,6 @@ rule tabulate_pair_scores:
         mem_mb=size_mb(8),
         runtime=30,
     params:
-        n_resamples=pair_setting("inference", "n_bootstrap"),
-        seed=config["seed"],
         code=script_digest("dissimilarity/tabulate_pair_scores.py"),
     script:
         "../../../../scripts/dissimilarity/tabulate_pair_scores.py"
