@@ -45,6 +45,8 @@ MARKERS = "osD^vPX<>*"
 # R² has no lower bound, and one network that ran away would flatten all others.
 FLOOR = -0.5
 NOT_APPLICABLE = "not applicable"
+# Of a model that is not applicable, or that the config fits to other ROIs or metrics alone.
+NOT_FITTED = "not fitted"
 
 # Hexter, Puente Quera & Bar-Ilan 2025, one subject of Algonauts 2023, 500 images.
 REPORTED = {
@@ -180,13 +182,16 @@ def best_fit(
     Parameters
     ----------
     scores : DataFrame, rows of scores of one ROI, metric and split
-    measure : what the best has the most of, in the mean over subjects
+    measure : what the best has the most of, in the mean over subjects; of fits to as many as any
     model : name of a model whose fits alone are considered
     """
     rows = fully_trained(chosen(scores, measure=measure))
     if model is not None:
         rows = chosen(rows, model=model)
-    means = rows.groupby(list(NAMING), sort=False)["value"].mean().dropna()
+    fits = rows.dropna(subset="value").groupby(list(NAMING), sort=False)
+    # A fit of one subject is no rival to those of all.
+    n_subjects = fits["subject"].nunique()
+    means = fits["value"].mean()[n_subjects == n_subjects.max()]
     if means.empty:
         return None
     return pd.Series(dict(zip(NAMING, means.idxmax(), strict=True))), len(means)

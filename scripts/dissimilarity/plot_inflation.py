@@ -8,7 +8,7 @@ from scripts.dissimilarity.pair_figures import (
     FLOOR,
     MEASURES,
     METRICS,
-    NOT_APPLICABLE,
+    NOT_FITTED,
     SPLIT_COLOURS,
     SPLIT_MARKERS,
     SPLITS,
@@ -127,7 +127,7 @@ def _number(differences: pd.DataFrame) -> str:
     """Return the inflation of a fit in the mean, with its interval over subjects, or images."""
     known = differences[differences["value"].notna()]
     if known.empty:
-        return NOT_APPLICABLE
+        return NOT_FITTED
     columns = ("mean", "mean_low", "mean_high") if len(known) > 1 else ("value", "low", "high")
     value, low, high = known.iloc[0][list(columns)]
     return f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
@@ -150,8 +150,8 @@ def _caption(rows: pd.DataFrame, differences: pd.DataFrame, roi: str, measure: s
         else "with its 95 % interval over images"
     )
     absent = (
-        f" {NOT_APPLICABLE.capitalize()}: no score of both splits, as of models of responses, for "
-        "which pairs cannot be dealt out."
+        f" {NOT_FITTED.capitalize()}: no score of both splits, as of models of responses, for "
+        "which pairs cannot be dealt out, or not asked for."
         if rows["value"].isna().any() or (len(differences) and differences["value"].isna().any())
         else ""
     )

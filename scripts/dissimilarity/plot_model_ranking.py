@@ -8,7 +8,7 @@ from scripts.dissimilarity.pair_figures import (
     FLOOR,
     MEASURES,
     METRICS,
-    NOT_APPLICABLE,
+    NOT_FITTED,
     REPORTED,
     SPLITS,
     called,
@@ -105,7 +105,7 @@ def _order(means: pd.DataFrame, rows: pd.DataFrame) -> list[dict[str, str]]:
 
 def _draw_fit(axis: plt.Axes, row: int, means: pd.DataFrame, subjects: pd.DataFrame) -> None:
     if means["value"].isna().all():
-        axis.text(0.01, row, f" {NOT_APPLICABLE}", va="center", fontsize=6.3, color="0.4")
+        axis.text(0.01, row, f" {NOT_FITTED}", va="center", fontsize=6.3, color="0.4")
         return
     mean = means.iloc[0]
     colour = ABOVE_ZERO if mean["low"] > 0 else MUTED
@@ -158,7 +158,7 @@ def _caption(
     ]
     measure = place["measure"]
     n_absent = int(means["value"].isna().groupby([means[name] for name in NAMING]).all().sum())
-    absent = f" {n_absent} fit(s) are not applicable." if n_absent else ""
+    absent = f" {n_absent} fit(s) are not applicable to the data." if n_absent else ""
     reported = "" if simulated else f" {REPORTED['siamese']} {REPORTED['best']}"
     return (
         f"{measured(measure, rows)} of every model and embedding, "

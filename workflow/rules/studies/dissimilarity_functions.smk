@@ -2,7 +2,7 @@
 
 from scripts.dissimilarity.algonauts_layout import (
     HEMISPHERES,
-    SIMULATED_SUBJECTS,
+    SIMULATED_SUBJECTS as SCENE_SUBJECTS,
     images_folder,
     noiseless_file,
     simulated_files,

@@ -9,13 +9,13 @@
 rule simulate_scenes:
     """Draw scenes, and simulate responses of the cortex to them, in the layout of the challenge."""
     output:
-        expand("<simulated>/{{folder}}/{file}", file=simulated_files(SIMULATED_SUBJECTS)),
+        expand("<simulated>/{{folder}}/{file}", file=simulated_files(SCENE_SUBJECTS)),
         directory(
             expand(
                 "<simulated>/{{folder}}/{images}",
                 images=[
                     folder(subject)
-                    for subject in SIMULATED_SUBJECTS
+                    for subject in SCENE_SUBJECTS
                     for folder in (images_folder, test_images_folder)
                 ],
             )
