@@ -259,7 +259,7 @@ def test_ranking_without_a_ceiling_says_why():
     figure, caption = plot_model_ranking(ranking_of(scores), scores, ceilings, **place, **REAL)
     assert "No ceiling: no image was seen by two subjects." in caption
     assert "1 fit(s) are not applicable" in caption
-    assert any("not applicable" in text for text in texts_of(figure))
+    assert any("not fitted" in text for text in texts_of(figure))
     assert "R² -0.0039 and Spearman 0.0065" in caption
 
 
@@ -274,10 +274,10 @@ def test_inflation_is_a_number_beside_each_model(subjects, interval):
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     numbers = dict(zip(labels, texts_of(figure), strict=False))
     assert numbers["ridge, clip"] == f"+0.20 [+{interval}]"
-    assert numbers["encode, clip"] == "not applicable"
+    assert numbers["encode, clip"] == "not fitted"
     assert numbers["mean"].startswith("+0.00")
     assert "Over fits: median +0.200, largest +0.200" in caption
-    assert "Not applicable: no score of both splits" in caption
+    assert "Not fitted: no score of both splits" in caption
 
 
 def test_subjects_and_rois_show_every_score_and_grey_what_is_not_significant():
