@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from tests.unit.raw_files import completed_config, shortest_brain
-from workflow.lib.config.complete import complete_config
+from workflow.lib.config.complete import complete_config, entries_of
 from workflow.lib.config.merging import laid_over, merged
 from workflow.lib.config.schema import load_schema, resolve
 from workflow.lib.errors import InputError
@@ -419,7 +419,11 @@ def test_config_file_is_valid(file):
 
 def test_default_config_needs_no_data():
     completed = complete_config(default_config())
-    sources = {completed["rsa"][study]["source"] for study in completed["studies"]}
+    sources = {
+        entry["source"]
+        for study in completed["studies"]
+        for entry in entries_of(completed, study).values()
+    }
     assert sources == {"simulated"}
 
 

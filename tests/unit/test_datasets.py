@@ -66,6 +66,7 @@ def test_registry_has_the_datasets_of_all_studies(registry):
         "images92",
         "algonauts2019",
         "squeezenet",
+        "clip",
         "haxby_slice",
         "studyforrest",
         "digitobject",
