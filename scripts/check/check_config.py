@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from scripts.digits.check_entry import check_digits_entry
+from scripts.dissimilarity.check_entry import check_pairs_entry
 from workflow.lib.acquire.datasets import Dataset, load_datasets
 from workflow.lib.check.rsa import check_rsa_study
 from workflow.lib.config.complete import complete_config, entries_of
@@ -24,7 +25,11 @@ DEFAULT_CONFIG = REPOSITORY / "config" / "config.yaml"
 DATASETS_FILE = REPOSITORY / "config" / "datasets.yaml"
 
 # Section of the config -> function that prints what a study would do, and returns its problems.
-CHECKS = {"rsa": check_rsa_study, "digits": check_digits_entry}
+CHECKS = {
+    "rsa": check_rsa_study,
+    "digits": check_digits_entry,
+    "dissimilarity": check_pairs_entry,
+}
 
 
 def check_study(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> list[str]:

@@ -1,0 +1,190 @@
+"""`make check` of pairs of images: what a run of models of pairs would stop at, found before it."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from scripts.check.check_config import DATASETS_FILE, DEFAULT_CONFIG, check_study
+from scripts.dissimilarity.simulate_scenes import simulate
+from workflow.lib.acquire.datasets import load_datasets
+from workflow.lib.config.complete import complete_config
+from workflow.lib.config.merging import laid_over
+
+REGISTRY = load_datasets(DATASETS_FILE)
+DEFAULT = yaml.safe_load(DEFAULT_CONFIG.read_text())
+N = 36
+HEMISPHERE = "subj01/training_split/training_fmri/lh_training_fmri.npy"
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """Simulate a folder of the challenge, as if it were somebody's."""
+    folder = tmp_path_factory.mktemp("simulated")
+    simulate(folder, n_images=N, null_effect=False, seed=0, name="lab")
+    return folder
+
+
+@pytest.fixture
+def folder(simulated, tmp_path):
+    """Return a copy of the folder that a test may change."""
+    return shutil.copytree(simulated, tmp_path / "lab")
+
+
+def entry(folder, **keys):
+    """Return an entry of two subjects in a folder."""
+    block = {
+        "title": "Lab",
+        "source": "path",
+        "path": str(folder),
+        "subjects": ["subj01", "subj02"],
+        "rois": {"V1": ["V1v", "V1d"], "all": "all"},
+        "embeddings": {"pixel": {"kind": "pixel"}},
+        "splits": {"n_folds": 3},
+        "models": {"ridge": {"kind": "ridge"}},
+    }
+    return block | keys
+
+
+def problems_of(block, name="lab"):
+    over = {"studies": [name], "dissimilarity": {name: block}}
+    return check_study(name, complete_config(laid_over(DEFAULT, over)), REGISTRY)
+
+
+def test_nothing_stands_in_the_way_of_a_whole_folder(folder, capsys):
+    assert problems_of(entry(folder)) == []
+    printed = capsys.readouterr().out
+    n_vertices = sum(
+        np.load(folder / HEMISPHERE.replace("lh", hemisphere), mmap_mode="r").shape[1]
+        for hemisphere in ("lh", "rh")
+    )
+    assert f"subj02: {N} images with responses" in printed
+    assert f"{n_vertices:,} in all" in printed
+
+
+@pytest.mark.parametrize("path", [DEFAULT_CONFIG, DEFAULT_CONFIG.with_name("tiny.yaml")])
+def test_simulated_entries_of_the_repository_pass(path, capsys):
+    over = yaml.safe_load(Path(path).read_text())
+    config = complete_config(laid_over(DEFAULT, over))
+    assert check_study("scenes", config, REGISTRY) == []
+    assert "raw files are simulated" in capsys.readouterr().out
+
+
+def lose_hemisphere(folder):
+    (folder / HEMISPHERE).unlink()
+
+
+def lose_an_image(folder):
+    next((folder / "subj01/training_split/training_images").glob("*.png")).unlink()
+
+
+def empty_an_roi(folder):
+    for hemisphere in ("lh", "rh"):
+        path = folder / f"subj01/roi_masks/{hemisphere}.prf-visualrois_challenge_space.npy"
+        np.save(path, np.zeros_like(np.load(path)))
+
+
+def lose_every_number(folder):
+    for hemisphere in ("lh", "rh"):
+        path = folder / HEMISPHERE.replace("lh", hemisphere)
+        np.save(path, np.full_like(np.load(path), np.nan))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lose_hemisphere, "expected both hemispheres"),
+        (lose_an_image, f"with a row for each of the {N - 1} images"),
+        (empty_an_roi, "found no vertex in either hemisphere"),
+        (lose_every_number, "found NaN or infinite values in each of"),
+    ],
+)
+def test_bad_folder_of_one_subject_is_one_problem(folder, spoil, sentence):
+    spoil(folder)
+    (problem,) = problems_of(entry(folder))
+    assert problem.startswith("lab: ")
+    assert sentence in problem
+    assert "subj01" in problem
+
+
+def test_every_problem_is_named_at_once(folder):
+    lose_hemisphere(folder)
+    models = {
+        "ridge": {"kind": "ridge", "options": {"penalti": 1}},
+        "mlp": {"kind": "pair_mlp", "variants": {"0": {"n_hidden": 0}, "1": {"n_hiden": 1}}},
+    }
+    subjects = ["subj01", "subj02", "subj07"]
+    problems = problems_of(entry(folder, models=models, subjects=subjects))
+    expected = [
+        "models.ridge: found the option 'penalti' for the kind ridge",
+        "models.mlp.variants.1: found the option 'n_hiden' for the kind pair_mlp",
+        "found no folder of subj07",
+        "expected both hemispheres",
+    ]
+    assert len(problems) == len(expected)
+    for problem, sentence in zip(problems, expected, strict=True):
+        assert sentence in problem
+
+
+def test_folder_that_is_not_there(tmp_path):
+    (problem,) = problems_of(entry(tmp_path / "nowhere"))
+    assert "found no folder of subj01, subj02" in problem
+
+
+def test_unknown_roi_has_near_names(folder):
+    problems = problems_of(entry(folder, rois={"V1": ["V1x"]}))
+    assert len(problems) == 2
+    assert all("found 'V1x'" in problem and "V1v" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"n_images": N + 1}, f"found {N} images with responses, expected {N + 1}"),
+        ({"splits": {"n_folds": 4}}, "9 test images in each, expected at least 10"),
+        (
+            {
+                "splits": {"n_folds": 3, "n_training_images": [30]},
+                "models": {"ridge": {"kind": "ridge", "training_size": True}},
+            },
+            "found 30 training images asked for",
+        ),
+    ],
+)
+def test_too_few_images(folder, keys, sentence):
+    problems = problems_of(entry(folder, subjects=["subj01"], **keys))
+    assert any(sentence in problem for problem in problems)
+
+
+def test_files_of_embeddings_are_looked_for(folder, tmp_path):
+    np.save(tmp_path / "clip_subj01.npy", np.zeros((N, 4)))
+    embeddings = {
+        "clip": {"kind": "file", "file": f"{tmp_path}/clip_{{subject}}.npy"},
+        "vgg": {"kind": "network", "network": "vgg16", "layer": "classifier.4", "weights": "no.pt"},
+    }
+    problems = problems_of(entry(folder, embeddings=embeddings))
+    assert len(problems) == 2
+    assert "clip_subj02.npy (1 of 2 missing)" in problems[0]
+    assert "found no weights no.pt" in problems[1]
+
+
+def test_simulations_have_three_subjects_and_the_rois_of_the_challenge():
+    keys = {"source": "simulated", "path": None, "simulation": {"folder": "lab"}}
+    problems = problems_of(entry(None, subjects=["subj01", "subj08"], rois={"V": ["V9"]}, **keys))
+    assert len(problems) == 2
+    assert "subjects: found 'subj08', expected one of subj01, subj02, subj03" in problems[0]
+    assert "found 'V9'" in problems[1]
+
+
+def test_names_of_a_study_of_rdms_are_those_of_its_axes():
+    block = {
+        **DEFAULT["dissimilarity"]["images92"],
+        "rois": {"V1": ["V1"]},
+        "models": {"mean": {"kind": "mean", "subjects": ["CSI1"]}},
+    }
+    problems = problems_of(block, "images92")
+    told = [problem for problem in problems if "dissimilarity.images92" in problem]
+    assert any("rois: found 'V1', expected one of" in problem for problem in told)
+    assert any("models.mean.subjects: found 'CSI1'" in problem for problem in told)
