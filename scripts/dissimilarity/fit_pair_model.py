@@ -30,6 +30,7 @@ from workflow.lib.leakage import COLUMNS as AUDIT
 from workflow.lib.leakage import Part, audit
 from workflow.lib.pairs.evaluation import (
     MEASURES,
+    WIDENING,
     Predictions,
     Scores,
     evaluate,
@@ -452,6 +453,7 @@ class _Fits:
             counts=self.counts,
             n_permutations=self.settings.n_permutations,
             rng=generator(self.settings.seed, *purpose),
+            widening=WIDENING,
         )
 
     def _not_applicable(self, split: str, reason: str) -> pd.DataFrame:

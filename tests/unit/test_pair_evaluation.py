@@ -10,7 +10,13 @@ from sklearn.metrics import r2_score
 
 from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import bootstrap_similarities, image_counts
-from workflow.lib.pairs.evaluation import Predictions, evaluate, joined, symmetry_error
+from workflow.lib.pairs.evaluation import (
+    WIDENING,
+    Predictions,
+    evaluate,
+    joined,
+    symmetry_error,
+)
 from workflow.lib.rdms.vectors import condensed_index
 
 
@@ -176,6 +182,37 @@ def test_p_is_uniform_where_predictions_know_nothing(kind):
         for measure, below in zip(score(tests).table["measure"], np.transpose(p), strict=True):
             low, high = binom.ppf([0.0005, 0.9995], n_tests, level)
             assert low <= np.sum(below <= level + 1e-9) <= high, (measure, level)
+
+
+def test_a_wider_null_gives_the_p_of_a_smaller_score():
+    """Scores are 0 on average over orders: widening by sqrt(2) is dividing the score by it."""
+    rng = np.random.default_rng(8)
+    true, predicted = matrices(20, rng, agreement=0.45)
+    tests = folds_of(20, 2, "among", true, predicted)
+    counts = image_counts(20, 3, rng)
+
+    def p_of(widening):
+        return evaluate(
+            tests,
+            counts=counts,
+            n_permutations=999,
+            rng=np.random.default_rng(1),
+            widening=widening,
+        ).table.set_index("measure")["p"]
+
+    wide, plain = p_of(WIDENING), p_of(1.0)
+    squares = [squareform(t.predicted) for t in tests]
+    targets = [t.true for t in tests]
+    observed, reached = values(tests)["pearson"], 0
+    for _ in range(1500):
+        score_of_order = 0.0
+        for square, target in zip(squares, targets, strict=True):
+            order = rng.permutation(len(square))
+            moved = squareform(square[np.ix_(order, order)], checks=False)
+            score_of_order += pearsonr(moved, target)[0] / 2
+        reached += score_of_order >= observed / np.sqrt(2)
+    assert plain["pearson"] < wide["pearson"]
+    assert wide["pearson"] == pytest.approx(reached / 1500, abs=0.05)
 
 
 def test_p_is_the_least_there_is_where_predictions_are_right():
