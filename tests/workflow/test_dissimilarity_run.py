@@ -1,0 +1,209 @@
+"""Study dissimilarity as users run it: figures by themselves, leaks that stop it, fits resumed."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial.distance import pdist
+
+from scripts.dissimilarity.algonauts import Algonauts2023
+from workflow.lib.pairs.splits import CLEAN, LEAKED, ONE_SEEN, SPLITS
+from workflow.lib.rdms.store import RDMStore
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
+
+TINY = ("--configfile", "config/tiny.yaml")
+RESULTS = "results/tiny/scenes"
+SIMULATED = "resources/simulated/tiny/scenes"
+SUBJECTS = ("subj01", "subj02")
+N, N_FOLDS = 40, 3
+# What each figure takes when nothing but itself is missing.
+FIGURES = {
+    "flow_chart": "plot_flow_chart",
+    "architectures": "plot_architectures",
+    "distributions": "plot_distributions",
+    "extreme_pairs": "plot_extreme_pairs",
+    "raw_distances": "plot_raw_distances",
+    "model_ranking_clean": "plot_model_ranking",
+    "model_ranking_leaked": "plot_model_ranking",
+    "inflation": "plot_inflation",
+    "subject_rois": "plot_subject_rois",
+    "training_size": "plot_training_size",
+    "pair_r2_mlp_published": "plot_pair_r2",
+    "loss_curves_subj01_mlp_published": "plot_loss_curves",
+    "loss_curves_subj01_siamese": "plot_loss_curves",
+    **{f"fmri_rdms_{subject}": "plot_fmri_rdms" for subject in SUBJECTS},
+    **{f"true_predicted_{subject}": "plot_true_predicted" for subject in SUBJECTS},
+}
+TABLES = {
+    "pair_scores": "tabulate_pair_scores",
+    "inflation": "tabulate_pair_scores",
+    "model_ranking": "tabulate_pair_scores",
+    "leak_audit": "tabulate_pair_scores",
+    "raw_distances": "compare_raw_distances",
+    "extreme_pairs": "find_extreme_pairs",
+    "ceilings": "compute_pair_ceilings",
+}
+
+
+@pytest.fixture(scope="module")
+def scores(tiny_run):
+    path = tiny_run.folder / RESULTS / "tables/pair_scores.csv"
+    return pd.read_csv(path, dtype={"variant": str}).fillna({"variant": ""})
+
+
+def test_every_figure_builds_alone(changed_run):
+    drawn = {file.stem for file in (changed_run.folder / RESULTS / "figures").glob("*.png")}
+    assert set(FIGURES) == drawn
+    for name, rule in FIGURES.items():
+        figure = f"{RESULTS}/figures/{name}.png"
+        (changed_run.folder / figure).unlink()
+        assert changed_run.planned_jobs(figure, *TINY) == {rule: 1}
+
+
+def test_every_table_builds_alone(changed_run):
+    for name, rule in TABLES.items():
+        table = f"{RESULTS}/tables/{name}.csv"
+        (changed_run.folder / table).unlink()
+        assert changed_run.planned_jobs(table, *TINY) == {rule: 1}
+
+
+def test_report_holds_every_figure_and_table_with_its_caption(tiny_run):
+    page = (tiny_run.folder / "results/tiny/report.html").read_text()
+    captions = list((tiny_run.folder / RESULTS / "figures").glob("*.rst"))
+    assert len(captions) == len(FIGURES)
+    for caption in captions:
+        assert caption.read_text().split(".")[0] in page, caption
+    for table in TABLES:
+        assert f"scenes/tables/{table}.html" in page
+
+
+def test_restyling_a_figure_reruns_exactly_one_job(changed_run):
+    script = changed_run.folder / "scripts/dissimilarity/plot_inflation.py"
+    script.write_text(script.read_text() + "\nA_STYLE = 1\n")
+    figure = f"{RESULTS}/figures/inflation.png"
+    assert changed_run.planned_jobs(figure, *TINY) == {"plot_inflation": 1}
+    others = [f"{RESULTS}/figures/{name}.png" for name in FIGURES if name != "inflation"]
+    assert changed_run.planned_jobs(*others, *TINY) == {}
+
+
+def test_editing_a_kind_of_model_refits_the_models_of_this_kind_alone(changed_run):
+    kind = changed_run.folder / "scripts/dissimilarity/models/siamese.py"
+    kind.write_text(kind.read_text() + "\nAN_EDIT = 1\n")
+    jobs = changed_run.planned_jobs(f"{RESULTS}/tables/pair_scores.csv", *TINY)
+    assert jobs["fit_pair_model"] == 1
+
+
+def test_rdms_are_the_distances_of_standardised_responses(tiny_run):
+    subject = Algonauts2023(tiny_run.folder / SIMULATED, "subj01")
+    store = RDMStore(tiny_run.folder / RESULTS / "rdms/fmri_subj01.h5")
+    assert store.names == subject.image_names
+    for row, parts in enumerate((["V1v", "V1d"], ["PPA"])):
+        responses = subject.responses(parts, np.arange(N)).astype(np.float64)
+        standardised = (responses - responses.mean(axis=0)) / responses.std(axis=0)
+        expected = pdist(standardised, "correlation")
+        np.testing.assert_allclose(store.vector(row), expected, rtol=1e-4)
+
+
+def test_every_pair_within_a_fold_is_tested_once_and_no_other(tiny_run):
+    with h5py.File(tiny_run.folder / RESULTS / "predictions/subj01_ridge.h5") as file:
+        tested = {
+            split: np.isfinite(file[f"V1/correlation/gabor/none/{split}/predicted"][()])
+            for split in SPLITS
+        }
+    sizes = [N // N_FOLDS + (fold < N % N_FOLDS) for fold in range(N_FOLDS)]
+    assert tested[CLEAN].sum() == sum(size * (size - 1) // 2 for size in sizes)
+    assert tested[LEAKED].all()
+    assert not (tested[CLEAN] & tested[ONE_SEEN]).any()
+
+
+def test_clean_splits_share_nothing_and_leaked_ones_say_what_they_share(tiny_run):
+    audit = pd.read_csv(tiny_run.folder / RESULTS / "tables/leak_audit.csv")
+    assert (audit.query("split == 'clean'")["n_shared"] == 0).all()
+    leaked = audit.query("split == 'leaked' and of == 'test' and seen_in == 'training'")
+    assert (leaked.query("check == 'pairs'")["n_shared"] == 0).all()
+    assert (leaked.query("check == 'items'")["share"] > 0.9).all()
+
+
+def test_inflation_is_what_leaked_scores_have_more_than_clean_ones(tiny_run, scores):
+    fit = "subject == 'subj01' and roi == 'V1' and model == 'ridge' and embedding == 'gabor'"
+    of = scores.query(f"{fit} and measure == 'r2'").sort_values("n_training_images")
+    value = {split: of.query(f"split == '{split}'")["value"].iloc[-1] for split in (CLEAN, LEAKED)}
+    table = pd.read_csv(tiny_run.folder / RESULTS / "tables/inflation.csv")
+    row = table.query(f"{fit} and measure == 'r2'").iloc[0]
+    assert row["inflation"] == pytest.approx(value[LEAKED] - value[CLEAN])
+
+
+def test_symmetric_models_have_no_symmetry_error(scores):
+    errors = scores.query("status == 'fitted'").groupby("model")["symmetry_error"].max()
+    assert (errors[["mean", "ridge", "encode", "siamese"]] == 0).all()
+    assert errors["mlp_published"] > 0
+
+
+def test_a_leak_stops_the_run(changed_run):
+    """As many copies of an image as do not fit into one fold."""
+    raw = changed_run.folder / SIMULATED
+    raw.rename(changed_run.folder / "mine")
+    images = sorted((changed_run.folder / "mine/subj01/training_split/training_images").glob("*"))
+    for image in images[1 : N // N_FOLDS + 3]:
+        image.chmod(0o644)
+        shutil.copy(images[0], image)
+    entry = {"source": "path", "path": "mine"}
+    config = changed_run.write_tiny(
+        "config/leak.yaml", {"run": "leak", "dissimilarity": {"scenes": entry}}
+    )
+    table = "results/leak/scenes/tables/pair_scores_subj01_mean.csv"
+    printed = changed_run.snakemake(table, "--configfile", str(config), ok=False)
+    told = [line for line in printed.splitlines() if "found a leak" in line]
+    assert told
+    assert all("scenes, subj01, clean" in line and "with a copy in" in line for line in told)
+    assert "Traceback" not in printed
+    assert not (changed_run.folder / table).exists()
+
+
+def test_a_killed_fit_goes_on_where_it_was(changed_run):
+    siamese = {"siamese": {"options": {"n_epochs": 60}}}
+    of_run = {
+        run: changed_run.write_tiny(
+            f"config/{run}.yaml", {"run": run, "dissimilarity": {"scenes": {"models": siamese}}}
+        )
+        for run in ("whole", "killed")
+    }
+    history = "results/{run}/scenes/models/subj01_siamese_history.csv"
+    changed_run.snakemake(history.format(run="whole"), "--configfile", str(of_run["whole"]))
+    arguments = (history.format(run="killed"), "--configfile", str(of_run["killed"]))
+    kept = changed_run.folder / "results/killed/scenes/predictions/subj01_siamese.fits"
+    kill_once(changed_run, lambda: any(kept.glob("*.checkpoint")), *arguments)
+    assert kept.is_dir()
+    changed_run.snakemake("--unlock", *arguments)
+    changed_run.snakemake("--rerun-incomplete", *arguments)
+    log = (changed_run.folder / "results/killed/logs/scenes/models/subj01_siamese.log").read_text()
+    assert re.search(r"going on at epoch \d+, step \d+", log)
+    assert not kept.exists()
+    whole, killed = (
+        pd.read_csv(changed_run.folder / history.format(run=run)) for run in ("whole", "killed")
+    )
+    pd.testing.assert_frame_equal(whole, killed, rtol=1e-6)
+
+
+def kill_once(checkout, condition, *arguments):
+    """Run Snakemake, and kill it with all its jobs as soon as a condition holds."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "snakemake", "--cores", "1", *arguments],
+        cwd=checkout.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as run:
+        while not condition():
+            assert run.poll() is None, "the run ended before it could be killed"
+            time.sleep(0.02)
+        os.killpg(run.pid, signal.SIGKILL)
