@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scripts.dissimilarity.score_tables import NAMING, chosen, fully_trained
-from workflow.lib.plotting import PALETTE
+from workflow.lib.plotting import PAGE_WIDTH, PALETTE, use_style
 
 # From the one that leaks most to the one that does not.
 SPLITS = {
@@ -172,6 +172,28 @@ def say_not_applicable(axis: plt.Axes, reason: str = "") -> None:
     axis.set_axis_off()
     text = NOT_APPLICABLE + (f":\n{reason}" if reason else "")
     axis.text(0.5, 0.5, text, transform=axis.transAxes, ha="center", va="center", color="0.4")
+
+
+def split_panels(
+    metrics: Sequence[str], splits: Sequence[str], measure: str
+) -> tuple[plt.Figure, np.ndarray]:
+    """Return a figure and its panels (n_metrics, n_splits), one of each at least, labelled."""
+    use_style()
+    n_rows, n_columns = max(1, len(metrics)), max(1, len(splits))
+    figure, axes = plt.subplots(
+        n_rows,
+        n_columns,
+        figsize=(PAGE_WIDTH, 1.9 * n_rows + 0.9),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis, split in zip(axes[0], splits, strict=False):
+        axis.set_title(SPLITS.get(split, split))
+    for row, metric in zip(axes, metrics, strict=False):
+        row[0].set_ylabel(f"{MEASURES[measure]}\n{METRICS.get(metric, metric)}")
+    return figure, axes
 
 
 def best_fit(

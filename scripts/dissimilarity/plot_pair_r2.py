@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from scripts.dissimilarity.pair_figures import (
-    MEASURES,
     METRICS,
     REPORTED,
     SPLITS,
@@ -22,12 +21,13 @@ from scripts.dissimilarity.pair_figures import (
     set_floor,
     size_note,
     span,
+    split_panels,
     spread_note,
     subjects_note,
 )
 from scripts.dissimilarity.score_tables import chosen, first_if_none, fully_trained, read_scores
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import PAGE_WIDTH, legend_below, titled, use_style, write_figure
+from workflow.lib.plotting import legend_below, titled, write_figure
 
 # Half of the width over which embeddings of one number of layers stand beside one another.
 BESIDE = 0.12
@@ -61,22 +61,10 @@ def plot_pair_r2(
     rows = rows.assign(n_hidden=rows["variant"].map(dict(hidden)))
     metrics, splits = in_order(rows["metric"], METRICS), in_order(rows["split"], SPLITS)
     styles = looks(list(dict.fromkeys(rows["embedding"])))
-    use_style()
-    figure, axes = plt.subplots(
-        max(1, len(metrics)),
-        max(1, len(splits)),
-        figsize=(PAGE_WIDTH, 1.75 * max(1, len(metrics)) + 1.0),
-        sharex=True,
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
-    for axis, split in zip(axes[0], splits, strict=False):
-        axis.set_title(SPLITS.get(split, split))
+    figure, axes = split_panels(metrics, splits, measure)
     for row, metric in zip(axes, metrics, strict=False):
         for axis, split in zip(row, splits, strict=False):
             _draw(axis, chosen(rows, metric=metric, split=split), styles)
-        row[0].set_ylabel(f"{MEASURES[measure]}, {METRICS.get(metric, metric)}")
     for axis in axes[-1]:
         axis.set_xlabel("hidden layers")
         axis.set_xticks(sorted(set(hidden.values())))

@@ -6,7 +6,6 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from scripts.dissimilarity.pair_figures import (
-    MEASURES,
     METRICS,
     SPLITS,
     draw_off_scale,
@@ -20,12 +19,13 @@ from scripts.dissimilarity.pair_figures import (
     say_not_applicable,
     set_floor,
     size_note,
+    split_panels,
     spread_note,
     subjects_note,
 )
 from scripts.dissimilarity.score_tables import chosen, first_if_none, read_scores
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import PAGE_WIDTH, legend_below, titled, use_style, write_figure
+from workflow.lib.plotting import legend_below, titled, write_figure
 
 # Leaked splits train on pairs: a number of training images says nothing of them.
 HELD_OUT = ("one_seen", "clean")
@@ -53,22 +53,10 @@ def plot_training_size(
     rows = rows[sizes > 1]
     metrics, splits = in_order(rows["metric"], METRICS), in_order(rows["split"], SPLITS)
     styles = looks(list(dict.fromkeys(rows["fit"])))
-    use_style()
-    figure, axes = plt.subplots(
-        max(1, len(metrics)),
-        max(1, len(splits)),
-        figsize=(PAGE_WIDTH, 2.0 * max(1, len(metrics)) + 0.9),
-        sharex=True,
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
-    for axis, split in zip(axes[0], splits, strict=False):
-        axis.set_title(SPLITS.get(split, split))
-    for line, metric in zip(axes, metrics, strict=False):
-        for axis, split in zip(line, splits, strict=False):
+    figure, axes = split_panels(metrics, splits, measure)
+    for row, metric in zip(axes, metrics, strict=False):
+        for axis, split in zip(row, splits, strict=False):
             _draw(axis, chosen(rows, metric=metric, split=split), styles)
-        line[0].set_ylabel(f"{MEASURES[measure]}\n{METRICS.get(metric, metric)}")
     for axis in axes[-1]:
         axis.set_xlabel("training images")
     if rows.empty:
