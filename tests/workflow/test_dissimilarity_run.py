@@ -182,6 +182,9 @@ def test_a_killed_fit_goes_on_where_it_was(changed_run):
     history = "results/{run}/scenes/models/subj01_siamese_history.csv"
     changed_run.snakemake(history.format(run="whole"), "--configfile", str(of_run["whole"]))
     arguments = (history.format(run="killed"), "--configfile", str(of_run["killed"]))
+    # The fit alone is to be killed, not what it starts from.
+    others = "results/killed/scenes/tables/pair_scores_subj01_mean.csv"
+    changed_run.snakemake(others, "--configfile", str(of_run["killed"]))
     kept = changed_run.folder / "results/killed/scenes/predictions/subj01_siamese.fits"
     kill_once(changed_run, lambda: any(kept.glob("*.checkpoint")), *arguments)
     assert kept.is_dir()
@@ -209,3 +212,4 @@ def kill_once(checkout, condition, *arguments):
             assert run.poll() is None, "the run ended before it could be killed"
             time.sleep(0.02)
         os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
