@@ -204,16 +204,16 @@ def best_fit(
     Parameters
     ----------
     scores : DataFrame, rows of scores of one ROI, metric and split
-    measure : what the best has the most of, in the mean over subjects; of fits to as many as any
+    measure : what the best has the most of, in the mean over rows; of fits with as many as any
     model : name of a model whose fits alone are considered
     """
     rows = fully_trained(chosen(scores, measure=measure))
     if model is not None:
         rows = chosen(rows, model=model)
     fits = rows.dropna(subset="value").groupby(list(NAMING), sort=False)
-    # A fit of one subject is no rival to those of all.
-    n_subjects = fits["subject"].nunique()
-    means = fits["value"].mean()[n_subjects == n_subjects.max()]
+    # A fit of one subject or ROI is no rival to those of all.
+    n_places = fits.size()
+    means = fits["value"].mean()[n_places == n_places.max()]
     if means.empty:
         return None
     return pd.Series(dict(zip(NAMING, means.idxmax(), strict=True))), len(means)

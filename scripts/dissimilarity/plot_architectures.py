@@ -213,7 +213,14 @@ def plot_architectures(
     axis = figure.add_axes((0, 0, 1, 1))
     axis.set(xlim=(0, PAGE_WIDTH), ylim=(0, height))
     axis.set_axis_off()
-    axis.text(PAGE_WIDTH / 2, height - 0.05, f"{title}: networks", ha="center", va="top", size=9.5)
+    axis.text(
+        PAGE_WIDTH / 2,
+        height - 0.05,
+        f"{title}: networks at published sizes",
+        ha="center",
+        va="top",
+        size=9.5,
+    )
     top = height - TOP
     for line, line_height in zip(lines, heights, strict=True):
         left = (PAGE_WIDTH - UNIT * sum(_units(diagrams[name]) for name in line)) / 2

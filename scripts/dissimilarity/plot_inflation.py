@@ -127,7 +127,7 @@ def _number(differences: pd.DataFrame) -> str:
     """Return the inflation of a fit in the mean, with its interval over subjects, or images."""
     known = differences[differences["value"].notna()]
     if known.empty:
-        return NOT_FITTED
+        return "no leaked split" if differences["clean"].notna().any() else NOT_FITTED
     columns = ("mean", "mean_low", "mean_high") if len(known) > 1 else ("value", "low", "high")
     value, low, high = known.iloc[0][list(columns)]
     return f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
@@ -150,8 +150,7 @@ def _caption(rows: pd.DataFrame, differences: pd.DataFrame, roi: str, measure: s
         else "with its 95 % interval over images"
     )
     absent = (
-        f" {NOT_FITTED.capitalize()}: no score of both splits, as of models of responses, for "
-        "which pairs cannot be dealt out, or not asked for."
+        " No leaked split: of models of responses, for which pairs cannot be dealt out."
         if rows["value"].isna().any() or (len(differences) and differences["value"].isna().any())
         else ""
     )
@@ -160,7 +159,10 @@ def _caption(rows: pd.DataFrame, differences: pd.DataFrame, roi: str, measure: s
         f"{measured(measure, rows)} by how pairs were split, for dissimilarities of {roi}; "
         f"{size_note(rows)}. {marks} Numbers: inflation, leaked less clean, {number}. Leaked test "
         "pairs share their images with training pairs, so that their score is in part recognition "
-        f"of images; only the clean one predicts new pairs.{said}{absent}"
+        "of images; only the clean one predicts new pairs. Leaked fits also see all images and "
+        "more pairs, and are tested on more, which is part of the difference. Responses are "
+        "standardised over all images: rows of 1 - r have nearly equal means, so that what a "
+        f"leaked model knows of single images helps 1 - r less than Euclidean distances.{said}{absent}"
         f"{floor_note(rows['value'])}"
     )
 

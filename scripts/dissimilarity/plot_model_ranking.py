@@ -81,7 +81,8 @@ def plot_model_ranking(
         axis.axvline(0, color="black", lw=0.6)
         for row, fit in enumerate(fits):
             _draw_fit(axis, row, *(chosen(part, metric=metric, **fit) for part in (means, rows)))
-        _draw_ceiling(axis, chosen(tops, metric=metric))
+        if split == "clean":
+            _draw_ceiling(axis, chosen(tops, metric=metric))
         axis.set_title(METRICS.get(metric, metric))
         axis.set_xlabel(MEASURES[measure])
     axes[0, 0].set_yticks(np.arange(len(fits)), [called(fit) for fit in fits], fontsize=6.8)
@@ -109,15 +110,20 @@ def _draw_fit(axis: plt.Axes, row: int, means: pd.DataFrame, subjects: pd.DataFr
         return
     mean = means.iloc[0]
     colour = ABOVE_ZERO if mean["low"] > 0 else MUTED
+    compared = np.isfinite(mean["difference_low"])
+    told_apart = compared and not mean["difference_low"] <= 0 <= mean["difference_high"]
     axis.hlines(row, *floored([mean["low"], mean["high"]]), color=colour, lw=1.4)
     axis.plot(
         floored([mean["value"]]),
         [row],
         marker="<" if mean["value"] < FLOOR else "o",
         color=colour,
-        mfc="white" if mean["difference_low"] <= 0 <= mean["difference_high"] else colour,
+        mfc=colour if told_apart else "white",
+        mew=1.0 if compared else 0.4,
         ms=4.5,
     )
+    if not compared:
+        axis.plot(floored([mean["value"]]), [row], marker=".", color=colour, ms=2)
     if len(subjects) > 1:
         x = floored(subjects["value"])
         axis.plot(x, np.full(len(x), row), "|", color="0.2", ms=5, mew=0.7)
@@ -153,8 +159,7 @@ def _caption(
     several = rows["subject"].nunique() > 1
     whose = "Circles: means over subjects, dashes: subjects" if several else "Circles: this subject"
     found = [
-        _best(chosen(means, metric=metric), chosen(tops, metric=metric), metric)
-        for metric in in_order(means["metric"], METRICS)
+        _best(chosen(means, metric=metric), metric) for metric in in_order(means["metric"], METRICS)
     ]
     measure = place["measure"]
     n_absent = int(means["value"].isna().groupby([means[name] for name in NAMING]).all().sum())
@@ -164,30 +169,35 @@ def _caption(
         f"{measured(measure, rows)} of every model and embedding, "
         f"{SPLITS.get(place['split'], place['split'])}, for dissimilarities of {place['roi']}; "
         f"{size_note(rows)}. {whose}; lines: 95 % intervals over images (resampled with all their "
-        "pairs), of these subjects. Grey: the interval reaches zero. White: not told from the "
-        "best, by the interval of the difference on the same images. "
-        f"{' '.join(found)}{_ceiling_note(tops)}{absent}{floor_note(rows['value'])}{reported}"
+        "pairs), of these subjects. Grey: the interval is not above zero. White: not told from the "
+        "best, by the interval of the difference on the same images; with a dot: of other subjects "
+        "than the best, and not compared. Rows in the order of the mean over panels. "
+        f"{' '.join(found)}{_ceiling_note(tops, place['split'])}{absent}"
+        f"{floor_note(rows['value'])}{reported}"
     )
 
 
-def _best(means: pd.DataFrame, tops: pd.DataFrame, metric: str) -> str:
-    """Return which fit is the best of a metric, and which share of each ceiling it reaches."""
+def _best(means: pd.DataFrame, metric: str) -> str:
+    """Return which fit to the most subjects is the best of a metric, and how near the ceiling."""
     known = means[means["value"].notna()]
     if known.empty:
         return f"{metric}: no model was applicable."
-    best = known.loc[known["value"].idxmax()]
-    shares = [
-        f", {best['value'] / value:.0%} of the ceiling ({kind}, {value:.3f})"
-        for kind, value in tops.groupby("kind", sort=False)["value"].mean().items()
-        if value > 0
-    ]
+    rivals = known[known["n_subjects"] == known["n_subjects"].max()]
+    best = rivals.loc[rivals["value"].idxmax()]
+    share = best["share_of_ceiling"]
+    of_ceiling = f", {share:.0%} of the ceiling ({best['ceiling']:.3f})" if share > 0 else ""
     return (
-        f"{metric}: best of {len(known)}, and so optimistic, {called(best)} with "
-        f"{best['value']:.3f} ({best['low']:.3f} to {best['high']:.3f}){''.join(shares)}."
+        f"{metric}: best of {len(rivals)}, and so optimistic, {called(best)} with "
+        f"{best['value']:.3f} ({best['low']:.3f} to {best['high']:.3f}){of_ceiling}."
     )
 
 
-def _ceiling_note(tops: pd.DataFrame) -> str:
+def _ceiling_note(tops: pd.DataFrame, split: str) -> str:
+    if split != "clean":
+        return (
+            " No ceiling: what images of the training have of their own, noise too, can be learned "
+            "for other pairs of theirs."
+        )
     known = tops[tops["value"].notna()]
     if known.empty:
         reasons = [note for note in tops.get("note", ()) if note]

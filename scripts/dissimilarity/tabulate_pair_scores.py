@@ -44,11 +44,13 @@ class Fit:
     draws : list of float64 arrays (n_resamples,)
         In resamples of each subject's images.
     n_images : int array (n_subjects,)
+    subjects : tuple of str
     """
 
     values: np.ndarray
     draws: list[np.ndarray]
     n_images: np.ndarray
+    subjects: tuple[str, ...] = ()
 
     @cached_property
     def mean(self) -> float:
@@ -58,7 +60,7 @@ class Fit:
     def less(self, other: "Fit") -> "Fit":
         """Return the difference from another fit, both resampled alike."""
         draws = [own - others for own, others in zip(self.draws, other.draws, strict=True)]
-        return Fit(self.values - other.values, draws, self.n_images)
+        return Fit(self.values - other.values, draws, self.n_images, self.subjects)
 
     def over_images(self) -> tuple[float, float]:
         """Return the 95 % interval of the mean, for new images of these subjects.
@@ -120,6 +122,7 @@ class Fits:
             np.array([row.value for row in rows], np.float64),
             [self.draws[key][:, MEASURES.index(measure)] for key in keys],
             np.array([row.n_images for row in rows], int),
+            tuple(row.subject for row in rows),
         )
 
 
@@ -193,8 +196,10 @@ def ranking_table(scores: pd.DataFrame, fits: Fits, ceilings: pd.DataFrame) -> p
         value is the mean over subjects, with its intervals over images of these subjects (low,
         high) and over subjects (subject_low, subject_high). difference is that from the best fit,
         with its interval over images, which both fits resample alike: the best is the best on these
-        same pairs, so that others are a little nearer to it than it seems. Fits that were not
-        applicable come last.
+        same pairs, so that others are a little nearer to it than it seems. Best is one of those
+        fitted to the most subjects; fits to others are not compared with it, and fits that were not
+        applicable come last. Ceilings are those of the same subjects, and of clean pairs alone:
+        what an image of the training has of its own, noise too, is no secret of other pairs.
     """
     tables = []
     place = ["study", "roi", "metric", "split", "measure"]
@@ -206,9 +211,10 @@ def ranking_table(scores: pd.DataFrame, fits: Fits, ceilings: pd.DataFrame) -> p
             (name, fits.find(subjects, {**labels, **name}, labels["measure"])) for name in named
         ]
         found.sort(key=lambda one: -one[1].mean if one[1].values.size else np.inf)
-        ceiling = _mean_ceiling(ceilings, labels)
+        # As in the order of the means, so that of several the best comes first.
+        best = max((fit for _, fit in found), key=lambda fit: len(fit.subjects))
         table = pd.DataFrame(
-            [_ranked(fit, found[0][1], ceiling) | name for name, fit in found]
+            [_ranked(fit, best, _mean_ceiling(ceilings, labels, fit)) | name for name, fit in found]
         ).assign(**labels, n_pairs=of_place["n_pairs"].max())
         table["rank"] = table["value"].rank(ascending=False, method="min").astype("Int64")
         tables.append(table)
@@ -217,7 +223,7 @@ def ranking_table(scores: pd.DataFrame, fits: Fits, ceilings: pd.DataFrame) -> p
 
 def _ranked(fit: Fit, best: Fit, ceiling: float) -> dict[str, float]:
     # Of fits to other subjects the difference is not one of fits alone.
-    paired = fit.less(best) if fit.values.size == best.values.size else Fit(np.empty(0), [], [])
+    paired = fit.less(best) if fit.subjects == best.subjects else Fit(np.empty(0), [], np.empty(0))
     columns = {"value": fit.mean, "difference": paired.mean, "ceiling": ceiling}
     for names, limits in (
         (("low", "high"), fit.over_images()),
@@ -232,9 +238,13 @@ def _ranked(fit: Fit, best: Fit, ceiling: float) -> dict[str, float]:
     }
 
 
-def _mean_ceiling(ceilings: pd.DataFrame, labels: Mapping[str, str]) -> float:
+def _mean_ceiling(ceilings: pd.DataFrame, labels: Mapping[str, str], fit: Fit) -> float:
+    """Return the mean ceiling of the subjects of a fit, NaN where pairs are not clean."""
+    if labels["split"] != CLEAN:
+        return np.nan
     of_place = np.logical_and.reduce(
         [ceilings[name] == labels[name] for name in ("roi", "metric", "measure")]
+        + [ceilings["subject"].isin(fit.subjects)]
     )
     return float(ceilings.loc[of_place, "value"].mean())
 

@@ -398,7 +398,8 @@ def test_variants_that_look_like_numbers_are_names(tmp_path):
 def test_models_stand_in_the_order_of_their_means(study):
     scores, fits = study
     ceilings = pd.DataFrame(
-        {"roi": ["V1"], "metric": ["euclidean"], "measure": ["spearman"], "value": [0.5]}
+        [(subject, "V1", "euclidean", "spearman", 0.5) for subject in scores["subject"].unique()],
+        columns=["subject", "roi", "metric", "measure", "value"],
     )
     table = ranking_table(scores, fits, ceilings)
     clean = table[(table["split"] == CLEAN) & (table["measure"] == "spearman")]

@@ -345,4 +345,20 @@ def pair_targets():
     return wanted
 
 
+def check_challenge_folders():
+    """Stop at a selected study whose folder lacks a file, before anything is run."""
+    for study in DISSIMILARITY:
+        entry = config["dissimilarity"][study]
+        if entry["source"] != "path":
+            continue
+        for file in challenge_paths(entry):
+            if not Path(file).is_file():
+                raise WorkflowError(
+                    f"config, dissimilarity.{study}.path: found no {file}, expected the folder of "
+                    "the Algonauts 2023 challenge, with responses of both hemispheres; give its "
+                    "path, or leave the study or the subject out"
+                )
+
+
+check_challenge_folders()
 STUDY_TARGETS.append(pair_targets)
