@@ -162,8 +162,8 @@ def _caption(rows: pd.DataFrame, differences: pd.DataFrame, roi: str, measure: s
         "of images; only the clean one predicts new pairs. Leaked fits also see all images and "
         "more pairs, and are tested on more, which is part of the difference. Responses are "
         "standardised over all images: rows of 1 - r have nearly equal means, so that what a "
-        f"leaked model knows of single images helps 1 - r less than Euclidean distances.{said}{absent}"
-        f"{floor_note(rows['value'])}"
+        f"leaked model knows of single images helps 1 - r less than Euclidean distances.{said}"
+        f"{absent}{floor_note(rows['value'])}"
     )
 
 
