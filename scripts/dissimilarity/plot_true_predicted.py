@@ -8,6 +8,7 @@ import h5py
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator
 
 from scripts.dissimilarity.pair_figures import (
     METRICS,
@@ -214,9 +215,11 @@ def _draw_pairs(axis: plt.Axes, prediction: Prediction, label: str) -> None:
     bins = axis.hexbin(predicted, true, gridsize=36, bins="log", mincnt=1, cmap=SEQUENTIAL, lw=0)
     low, high = np.percentile(predicted, [0.1, 99.9])
     axis.plot([low, high], [low, high], color="black", lw=1, ls="--")
-    axis.set_xlabel(f"predicted {label}")
-    axis.set_ylabel(f"true {label}")
-    bar = axis.figure.colorbar(bins, ax=axis, shrink=0.75, pad=0.03)
+    axis.set_xlabel(f"predicted: {label}")
+    axis.set_ylabel(f"true: {label}")
+    ticks = LogLocator(subs=(1, 2, 5))
+    bar = axis.figure.colorbar(bins, ax=axis, shrink=0.75, pad=0.03, ticks=ticks, format="%d")
+    bar.minorticks_off()
     bar.set_label("test pairs", fontsize=7)
     bar.ax.tick_params(labelsize=6.5)
 
