@@ -420,3 +420,22 @@ def test_models_stand_in_the_order_of_their_means(study):
     assert second["difference"] == pytest.approx(-mean)
     width = best["high"] - best["low"]
     assert second["difference_high"] - second["difference_low"] == pytest.approx(width)
+
+
+NO_CEILINGS = pd.DataFrame(columns=["subject", "roi", "metric", "measure", "value"])
+
+
+def test_fits_of_other_subjects_are_not_compared(study):
+    """Two fits of as many subjects each are no pair if these are not the same ones."""
+    scores, fits = study
+    first, second = scores["subject"].unique()
+    # Two models without a subject in common.
+    kept = scores["model"].isin(["raw_distance", "mean"])
+    kept &= ~((scores["model"] == "raw_distance") & (scores["subject"] == first))
+    kept &= ~((scores["model"] == "mean") & (scores["subject"] == second))
+    some = scores[kept]
+    table = ranking_table(some, Fits(some, fits.draws), NO_CEILINGS)
+    clean = table[(table["split"] == CLEAN) & (table["measure"] == "spearman")].set_index("model")
+    assert clean.loc["raw_distance", "n_subjects"] == clean.loc["mean", "n_subjects"] == 1
+    assert np.isfinite(clean["difference"]).sum() <= 1
+    assert clean["ceiling"].isna().all()
