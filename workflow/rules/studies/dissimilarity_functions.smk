@@ -8,6 +8,7 @@ from scripts.dissimilarity.algonauts_layout import (
     simulated_files,
     test_images_folder,
 )
+from workflow.lib.files import sha256_of
 
 PAIR_STUDIES = one_of(config["dissimilarity"])
 # Of these, RDMs are computed here; those of the others are the ones of `rsa`.
@@ -256,10 +257,15 @@ def pair_model_block(wildcards):
     return {key: block[key] for key in ("kind", "options", "variants", "shuffled", "training_size")}
 
 
+def module_digest(script):
+    """Return the digest of a module that a script imports by name: its own, and what it imports."""
+    return sha256_of(REPOSITORY / "scripts" / script)[:16], script_digest(script)
+
+
 def kind_digest(wildcards):
     """Return the digest of the fitting script and of the kind of model, which it imports by name."""
     kind = pair_setting("models", wildcards.model, "kind")(wildcards)
-    return script_digest("dissimilarity/fit_pair_model.py"), script_digest(
+    return script_digest("dissimilarity/fit_pair_model.py"), *module_digest(
         f"dissimilarity/models/{kind}.py"
     )
 
@@ -271,7 +277,7 @@ def embedding_block(wildcards):
 def embedder_digest(wildcards):
     """Return the digest of the embedding script and of the module of its kind, imported by name."""
     embedder = EMBEDDERS[embedding_block(wildcards)["kind"]]
-    return script_digest("dissimilarity/embed_images.py"), script_digest(
+    return script_digest("dissimilarity/embed_images.py"), *module_digest(
         f"dissimilarity/embedders/{embedder}.py"
     )
 
