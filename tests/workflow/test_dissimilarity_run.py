@@ -85,7 +85,7 @@ def test_report_holds_every_figure_and_table_with_its_caption(tiny_run):
         sentence = re.split(r"[^\x00-\x7f]", caption.read_text().split(".")[0])[-1]
         assert sentence in page, caption
     for table in TABLES:
-        assert f"scenes/tables/{table}.html" in page
+        assert f"scenes/tables/{table}.csv" in page
 
 
 def test_restyling_a_figure_reruns_exactly_one_job(changed_run):
