@@ -114,7 +114,7 @@ def build(kind: str, options: Mapping[str, Any], where: str = "config") -> PairM
     if kind not in kinds():
         raise InputError(f"{where}: found the kind {kind!r}, expected one of {', '.join(kinds())}")
     model = importlib.import_module(f"scripts.dissimilarity.models.{kind}").Model
-    known = [field.name for field in dataclasses.fields(model)]
+    known = [field.name for field in dataclasses.fields(model) if field.init]
     for option in options:
         if option not in known:
             raise InputError(

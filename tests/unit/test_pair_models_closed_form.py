@@ -15,7 +15,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import StandardScaler
 
 from scripts.dissimilarity import least_squares, pair_features
-from scripts.dissimilarity.models.encode import Encoder, response_products
+from scripts.dissimilarity.models.encode import Code, Encoder, response_products
 from scripts.dissimilarity.models.mahalanobis import LowRank
 from scripts.dissimilarity.pair_models import Items, Training, build
 from workflow.lib.errors import InputError
@@ -554,3 +554,30 @@ def test_images_without_responses_cannot_be_encoded():
     items = items_of(features, responses, np.arange(5))
     with pytest.raises(InputError, match="found 5 images with responses"):
         fitted("encode", {}, training(pairs, **items))
+
+
+def test_images_of_which_nothing_is_predicted_are_as_unlike_as_any():
+    """Neither signal nor noise: no correlation, and no NaN."""
+    code = Code(np.zeros((4, 2)), np.zeros((4, 2)), np.zeros(4), np.zeros(4, bool))
+    first, second = np.triu_indices(4, 1)
+    assert np.array_equal(code.distances(first, second, "correlation"), np.ones(6))
+
+
+def test_metrics_of_rdms_that_are_not_known_are_taken_for_squared_distances():
+    features, responses, _ = planted(4)
+    values = pdist(responses, "correlation")
+    first, second = np.triu_indices(N_IMAGES, 1)
+    found = [
+        fitted(
+            "mahalanobis",
+            {},
+            training(everything(values, N_IMAGES), metric, features=standardised(features)),
+        ).predict(Items(features=standardised(features)), first, second)
+        for metric in ("correlation", "as published")
+    ]
+    assert np.array_equal(*found)
+
+
+def test_what_a_model_computes_is_no_option():
+    with pytest.raises(InputError, match="penalty"):
+        build("ridge", {"penalty": 1.0})

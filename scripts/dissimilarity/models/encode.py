@@ -21,6 +21,8 @@ from workflow.lib.rsa.encoding import ALPHAS
 
 # Vertices multiplied at a time: bounds memory.
 BLOCK_VERTICES = 1024
+# A squared length, of which the product with another is not zero.
+SMALLEST = 1e-100
 # Singular values below this share of the largest are rounding.
 ROUNDING = 1e-10
 # Of lines: noise is accounted for, so that differences between predictions are never too small by
@@ -283,7 +285,7 @@ class Code:
             sides = self.left[first[block]], self.right[second[block]]
             products[block] = np.einsum("ij,ij->i", *sides)
         # A length of zero has no correlation with any other.
-        squares = self.squares + np.finfo(np.float64).tiny
+        squares = np.maximum(self.squares, SMALLEST)
         return FROM_PRODUCTS[metric](products, squares[first], squares[second])
 
 

@@ -44,11 +44,10 @@ def _root(squares: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(squares, 0))
 
 
-# Of the metric of responses: to squared distances, and back.
-LINKS: dict[str, tuple[Callable, Callable]] = {
-    "correlation": (np.asarray, np.asarray),
-    "euclidean": (np.square, _root),
-}
+# Of the metric of responses: to squared distances, and back. RDMs of other metrics, or whose metric
+# is not known, are taken for squared ones, as 1 - r is.
+LINKS: dict[str, tuple[Callable, Callable]] = {"euclidean": (np.square, _root)}
+NO_LINK = (np.asarray, np.asarray)
 
 
 @dataclass
@@ -105,13 +104,13 @@ class Model:
             )
         self.metric = training.metric
         learn = self._learn_diagonal if self.rank is None else self._learn_low_rank
-        self.line, self.map = learn(training, LINKS[training.metric][0])
+        self.line, self.map = learn(training, LINKS.get(training.metric, NO_LINK)[0])
 
     def predict(self, items: Items, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return the dissimilarity of images `first` and `second`, (n,) float64."""
         places = items.features.astype(np.float64) @ self.map.T
         squares = squared_lengths(places, first, second)
-        return LINKS[self.metric][1](self.line(squares))
+        return LINKS.get(self.metric, NO_LINK)[1](self.line(squares))
 
     def _learn_diagonal(self, training: Training, to_squares: Callable) -> tuple[Line, np.ndarray]:
         moments = training_moments(training, ("squared",), self.max_pairs, to_squares)
