@@ -114,7 +114,7 @@ def size_note(table: pd.DataFrame) -> str:
     """Return how many subjects, images and test pairs stand behind scores."""
     each = " each" if table["subject"].nunique() > 1 else ""
     return (
-        f"{subjects_note(table)}; {span(table['n_images'])} images and "
+        f"{subjects_note(table)}; n = {span(table['n_images'])} images and "
         f"{span(table['n_pairs'])} test pairs{each}"
     )
 

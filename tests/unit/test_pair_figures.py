@@ -174,7 +174,7 @@ def test_scores_by_hidden_layers_stand_where_they_belong():
     np.testing.assert_array_equal(np.round(line.get_xdata()), [0, 1])
     assert leaked.get_title().startswith("leaked")
     assert "n = 3 subjects" in figure.get_suptitle()
-    assert "n = 3 subjects; 20 images and 30 to 190 test pairs each" in caption
+    assert "n = 3 subjects; n = 20 images and 30 to 190 test pairs each" in caption
     assert "Best on the clean split: 0.210 (correlation, clip, 1 hidden layers" in caption
     assert "of 4, and so optimistic" in caption
 
