@@ -4,7 +4,7 @@ snakemake --cores 1 results/demo/scenes/tables/model_ranking.csv
 """
 
 from collections import ChainMap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,23 +12,45 @@ import numpy as np
 import pandas as pd
 
 from scripts.dissimilarity.pair_predictions import read_draws
+from scripts.dissimilarity.score_tables import NAMING, fully_trained, read_scores
 from workflow.lib.inference.variance import interval, one_factor_variance
 from workflow.lib.jobs import script_job
 from workflow.lib.pairs.evaluation import MEASURES
 from workflow.lib.pairs.splits import CLEAN, LEAKED
 from workflow.lib.tables import read_table, write_table
 
-# What names a fit beside its subject, ROI and metric; empty where a model has none.
-NAMING = ("model", "kind", "embedding", "variant")
+# What names a fit in these tables, and which kind of model it is.
+NAMING_AND_KIND = (*NAMING, "kind")
 # The names of draws, see `scripts.dissimilarity.pair_predictions.read_draws`.
 OF_DRAWS = ("subject", "model", "roi", "metric", "embedding", "variant", "split")
-TEXTS = (*OF_DRAWS, "study", "kind", "measure", "status", "reason")
 INFLATION = (
-    *("study", "subject", "roi", "metric", *NAMING, "measure", "leaked", "clean", "value", "low"),
+    *(
+        "study",
+        "subject",
+        "roi",
+        "metric",
+        *NAMING_AND_KIND,
+        "measure",
+        "leaked",
+        "clean",
+        "value",
+        "low",
+    ),
     *("high", "n_images", "mean", "mean_low", "mean_high", "n_subjects"),
 )
 RANKING = (
-    *("study", "roi", "metric", "split", "measure", "rank", *NAMING, "value", "low", "high"),
+    *(
+        "study",
+        "roi",
+        "metric",
+        "split",
+        "measure",
+        "rank",
+        *NAMING_AND_KIND,
+        "value",
+        "low",
+        "high",
+    ),
     *("subject_low", "subject_high", "difference", "difference_low", "difference_high"),
     *("ceiling", "share_of_ceiling", "n_subjects", "n_images", "n_pairs"),
 )
@@ -126,12 +148,6 @@ class Fits:
         )
 
 
-def fully_trained(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of fits to all training images, without those of learning curves."""
-    most = scores.groupby(list(OF_DRAWS))["n_training_images"].transform("max")
-    return scores[(scores["n_training_images"] == most) | most.isna()]
-
-
 def inflation_table(scores: pd.DataFrame, fits: Fits) -> pd.DataFrame:
     """Return leaked less clean of every subject, ROI, metric, fit and measure.
 
@@ -148,7 +164,7 @@ def inflation_table(scores: pd.DataFrame, fits: Fits) -> pd.DataFrame:
         (mean_low, mean_high) stands in each of their rows.
     """
     rows = []
-    by_fit = ["study", "roi", "metric", *NAMING, "measure"]
+    by_fit = ["study", "roi", "metric", *NAMING_AND_KIND, "measure"]
     for names, of_fit in scores.groupby(by_fit, sort=False):
         labels = dict(zip(by_fit, names, strict=True))
         subjects = list(dict.fromkeys(of_fit["subject"]))
@@ -206,7 +222,7 @@ def ranking_table(scores: pd.DataFrame, fits: Fits, ceilings: pd.DataFrame) -> p
     for names, of_place in scores.groupby(place, sort=False):
         labels = dict(zip(place, names, strict=True))
         subjects = list(dict.fromkeys(of_place["subject"]))
-        named = of_place[list(NAMING)].drop_duplicates().to_dict("records")
+        named = of_place[list(NAMING_AND_KIND)].drop_duplicates().to_dict("records")
         found = [
             (name, fits.find(subjects, {**labels, **name}, labels["measure"])) for name in named
         ]
@@ -249,23 +265,11 @@ def _mean_ceiling(ceilings: pd.DataFrame, labels: Mapping[str, str], fit: Fit) -
     return float(ceilings.loc[of_place, "value"].mean())
 
 
-def read_scores(paths: Iterable[str]) -> pd.DataFrame:
-    """Return score tables as one, with text where there is text: variant "1", no embedding ""."""
-    # Before they are joined: whole numbers beside missing ones would become 1.0.
-    return pd.concat([_with_texts(read_table(path)) for path in paths], ignore_index=True)
-
-
-def _with_texts(table: pd.DataFrame) -> pd.DataFrame:
-    given = {name: table[name] for name in TEXTS}
-    return table.assign(
-        **{name: column.astype(object).fillna("").astype(str) for name, column in given.items()}
-    )
-
-
 if __name__ == "__main__":
     with script_job(snakemake):
         inputs, outputs = snakemake.input, snakemake.output
-        scores = read_scores(inputs.scores)
+        # Read as text before they are joined: whole numbers beside missing ones would become 1.0.
+        scores = pd.concat(map(read_scores, inputs.scores), ignore_index=True)
         fits = Fits(scores, dict(ChainMap(*map(read_draws, inputs.predictions))))
         write_table(scores, outputs.scores)
         write_table(inflation_table(scores, fits), outputs.inflation)

@@ -18,11 +18,11 @@ from scripts.dissimilarity.finished_fits import FinishedFits
 from scripts.dissimilarity.fit_pair_model import RDM, Results, Settings, Subject
 from scripts.dissimilarity.pair_images import PairImages
 from scripts.dissimilarity.pair_predictions import prediction_file, read_draws
+from scripts.dissimilarity.score_tables import read_scores
 from scripts.dissimilarity.tabulate_pair_scores import (
     Fits,
     inflation_table,
     ranking_table,
-    read_scores,
 )
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.splits import CLEAN, LEAKED, ONE_SEEN, SPLITS
@@ -389,7 +389,7 @@ def test_variants_that_look_like_numbers_are_names(tmp_path):
         results = fitted(tmp_path, subject_of(features), rdms, settings)
         write_table(pd.concat(results.scores), tmp_path / f"{number}.csv")
         draws |= read_draws(tmp_path / f"subj01_{settings.model}.h5")
-    scores = read_scores([tmp_path / "0.csv", tmp_path / "1.csv"])
+    scores = pd.concat([read_scores(tmp_path / f"{i}.csv") for i in range(2)], ignore_index=True)
     assert set(scores["variant"]) == {"0", "1", ""}
     table = inflation_table(scores, Fits(scores, draws))
     assert table["value"].notna().all()
