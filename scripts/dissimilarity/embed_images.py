@@ -11,20 +11,10 @@ from scripts.dissimilarity.algonauts_layout import images_folder
 from scripts.dissimilarity.embedding_images import EmbeddingImages, stimuli_of_files
 from scripts.dissimilarity.embeddings import Embedding, write_embedding
 from scripts.dissimilarity.pair_images import read_pair_images
+from workflow.lib.config.pair_kinds import EMBEDDERS
 from workflow.lib.errors import InputError
 from workflow.lib.features.stimuli import Stimuli, common_stimuli
 from workflow.lib.jobs import script_job
-
-# The module of scripts/dissimilarity/embedders that makes each kind, in its function `embed`. Only
-# the one in use is imported: PyTorch takes longer to import than controls to compute.
-KINDS = {
-    "pixel": "controls",
-    "gabor": "controls",
-    "colour_histogram": "controls",
-    "network": "networks",
-    "clip": "clip",
-    "file": "feature_files",
-}
 
 
 def embed_images(name: str, block: Mapping, images: EmbeddingImages) -> Embedding:
@@ -34,7 +24,7 @@ def embed_images(name: str, block: Mapping, images: EmbeddingImages) -> Embeddin
     ----------
     name : str
     block : mapping
-        kind, a key of `KINDS`, and what the `embed` of its module asks for.
+        kind, a key of `EMBEDDERS`, and what the `embed` of its module asks for.
     images : EmbeddingImages
 
     Raises
@@ -42,12 +32,14 @@ def embed_images(name: str, block: Mapping, images: EmbeddingImages) -> Embeddin
     InputError
         No such kind; what the kind itself refuses.
     """
-    if block["kind"] not in KINDS:
+    if block["kind"] not in EMBEDDERS:
         raise InputError(
             f"embedding {name}: found the kind {block['kind']!r}, expected one of "
-            f"{', '.join(KINDS)}; correct it"
+            f"{', '.join(EMBEDDERS)}; correct it"
         )
-    module = importlib.import_module(f"scripts.dissimilarity.embedders.{KINDS[block['kind']]}")
+    # Only the one in use is imported: PyTorch takes longer to import than controls to compute.
+    made_by = EMBEDDERS[block["kind"]].module
+    module = importlib.import_module(f"scripts.dissimilarity.embedders.{made_by}")
     return module.embed(name, block, images)
 
 

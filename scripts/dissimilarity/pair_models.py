@@ -14,10 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from workflow.lib.config.pair_kinds import model_kinds
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.sampling import PairSet
-
-MODELS = Path(__file__).parent / "models"
 
 
 @dataclass(frozen=True)
@@ -81,12 +80,16 @@ class PairModel(Protocol):
         Fields of `Items` that it learns from.
     splits : tuple of str
         Splits that it can be tested on; an encoding of responses has no leaked one.
+    stepwise : bool
+        Whether it trains step by step, and so has a learning curve; a literal, which is read
+        without importing the kind.
     symmetric : bool
         Whether f(a, b) = f(b, a) by construction.
     """
 
     needs: tuple[str, ...]
     splits: tuple[str, ...]
+    stepwise: bool
     symmetric: bool
 
     def fit(self, training: Training) -> pd.DataFrame | None:
@@ -98,11 +101,6 @@ class PairModel(Protocol):
         ...
 
 
-def kinds() -> list[str]:
-    """Return the kinds of models there are."""
-    return sorted(path.stem for path in MODELS.glob("*.py"))
-
-
 def build(kind: str, options: Mapping[str, Any], where: str = "config") -> PairModel:
     """Return a new model of a kind.
 
@@ -111,8 +109,9 @@ def build(kind: str, options: Mapping[str, Any], where: str = "config") -> PairM
     InputError
         No such kind, or an option that it does not have.
     """
-    if kind not in kinds():
-        raise InputError(f"{where}: found the kind {kind!r}, expected one of {', '.join(kinds())}")
+    kinds = model_kinds()
+    if kind not in kinds:
+        raise InputError(f"{where}: found the kind {kind!r}, expected one of {', '.join(kinds)}")
     model = importlib.import_module(f"scripts.dissimilarity.models.{kind}").Model
     known = [field.name for field in dataclasses.fields(model) if field.init]
     for option in options:

@@ -10,18 +10,20 @@ import yaml
 from PIL import Image
 from safetensors.torch import save_file
 
-from scripts.dissimilarity.embed_images import KINDS, embed_images, of_subject, opened_originals
+from scripts.dissimilarity.embed_images import embed_images, of_subject, opened_originals
 from scripts.dissimilarity.embedders.clip import ImageTower, load_clip, open_clip
 from scripts.dissimilarity.embedders.feature_files import open_features
 from scripts.dissimilarity.embedders.networks import shown
 from scripts.dissimilarity.embedding_images import EmbeddingImages, stimuli_of_files
 from scripts.dissimilarity.pair_images import PairImages
 from tests.unit.test_environments import CONDA_NAMES, third_party_imports
+from workflow.lib.config.pair_kinds import EMBEDDERS
 from workflow.lib.digest import imported_modules, module_file
 from workflow.lib.errors import InputError
 from workflow.lib.features.networks import load_network
 
 ROOT = Path(__file__).parents[2]
+MODULES = {embedder.module for embedder in EMBEDDERS.values()}
 N_IMAGES = 5
 NAMES = [f"train-{i + 1:04d}_nsd-{31 * i:05d}" for i in range(N_IMAGES)]
 LAYER = {
@@ -326,7 +328,7 @@ def test_a_name_without_its_file_is_named(images, tmp_path):
     assert np.array_equal(np.asarray(stimuli_of_files(folder, kept).image(0)), first)
 
 
-@pytest.mark.parametrize("module", sorted(set(KINDS.values())))
+@pytest.mark.parametrize("module", sorted(MODULES))
 def test_environment_holds_what_each_kind_imports(module):
     path = ROOT / f"scripts/dissimilarity/embedders/{module}.py"
     declared = yaml.safe_load((ROOT / "envs/torch.yaml").read_text())["dependencies"]
@@ -339,4 +341,4 @@ def test_environment_holds_what_each_kind_imports(module):
 
 def test_every_embedder_is_of_a_kind():
     folder = ROOT / "scripts/dissimilarity/embedders"
-    assert {path.stem for path in folder.glob("*.py")} == set(KINDS.values())
+    assert {path.stem for path in folder.glob("*.py")} == MODULES

@@ -41,6 +41,7 @@ class Model:
 
     needs: ClassVar[tuple[str, ...]] = ()
     splits: ClassVar[tuple[str, ...]] = SPLITS
+    stepwise: ClassVar[bool] = False
     symmetric: ClassVar[bool] = True
 
     penalty: float = 1.0

@@ -68,6 +68,7 @@ class Model(Options):
 
     needs: ClassVar[tuple[str, ...]] = ("features",)
     splits: ClassVar[tuple[str, ...]] = SPLITS
+    stepwise: ClassVar[bool] = True
     symmetric: ClassVar[bool] = True
 
     batch: int = 256

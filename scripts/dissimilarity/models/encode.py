@@ -74,6 +74,7 @@ class Model:
 
     needs: ClassVar[tuple[str, ...]] = ("features", "responses")
     splits: ClassVar[tuple[str, ...]] = (CLEAN, ONE_SEEN)
+    stepwise: ClassVar[bool] = False
     symmetric: ClassVar[bool] = True
 
     n_folds: int = 5

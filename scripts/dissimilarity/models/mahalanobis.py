@@ -81,6 +81,7 @@ class Model:
 
     needs: ClassVar[tuple[str, ...]] = ("features",)
     splits: ClassVar[tuple[str, ...]] = SPLITS
+    stepwise: ClassVar[bool] = False
     symmetric: ClassVar[bool] = True
 
     rank: int | None = None

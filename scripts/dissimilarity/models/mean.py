@@ -15,6 +15,7 @@ class Model:
 
     needs: ClassVar[tuple[str, ...]] = ()
     splits: ClassVar[tuple[str, ...]] = SPLITS
+    stepwise: ClassVar[bool] = False
     symmetric: ClassVar[bool] = True
 
     value: float = field(init=False, repr=False)

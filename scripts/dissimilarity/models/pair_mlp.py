@@ -42,6 +42,7 @@ class Model(Options):
 
     needs: ClassVar[tuple[str, ...]] = ("features",)
     splits: ClassVar[tuple[str, ...]] = SPLITS
+    stepwise: ClassVar[bool] = True
 
     form: str = SYMMETRIC
     n_hidden: int = 1

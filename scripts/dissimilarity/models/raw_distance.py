@@ -24,6 +24,7 @@ class Model:
 
     needs: ClassVar[tuple[str, ...]] = ("distances",)
     splits: ClassVar[tuple[str, ...]] = SPLITS
+    stepwise: ClassVar[bool] = False
     symmetric: ClassVar[bool] = True
 
     max_pairs: int = 2_000_000

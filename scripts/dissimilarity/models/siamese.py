@@ -59,6 +59,7 @@ class Model(Options):
 
     needs: ClassVar[tuple[str, ...]] = ("images",)
     splits: ClassVar[tuple[str, ...]] = SPLITS
+    stepwise: ClassVar[bool] = True
 
     learning_rate: float = 0.001
     form: str = SYMMETRIC

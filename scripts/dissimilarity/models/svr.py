@@ -56,6 +56,7 @@ class Model:
 
     needs: ClassVar[tuple[str, ...]] = ("features",)
     splits: ClassVar[tuple[str, ...]] = SPLITS
+    stepwise: ClassVar[bool] = False
     symmetric: ClassVar[bool] = True
 
     forms: Sequence[str] = ("absolute", "product")

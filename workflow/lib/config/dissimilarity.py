@@ -1,24 +1,10 @@
 """What the schema cannot say of section `dissimilarity`."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
+from workflow.lib.config.pair_kinds import EMBEDDERS, JOINED, model_kinds
 from workflow.lib.config.schema import listed, near
 from workflow.lib.errors import InputError
-
-# A kind of model is a file there; what it learns from is said in its class, which is too heavy to
-# be imported here.
-MODELS = Path(__file__).parents[3] / "scripts" / "dissimilarity" / "models"
-# What each kind of embedding cannot do without.
-EMBEDDING_KEYS = {
-    "pixel": (),
-    "gabor": (),
-    "colour_histogram": (),
-    "network": ("network", "layer", "weights"),
-    "clip": ("weights",),
-    "file": ("file",),
-    "joined": ("parts",),
-}
 
 
 def check_dissimilarity(config: Mapping) -> None:
@@ -56,6 +42,15 @@ def _check_source(where: str, name: str, entry: Mapping, config: Mapping) -> Non
                 f"{where}.source: found rsa.{name} without stimuli, expected the images that its "
                 "subjects saw; give them there"
             )
+        for key, given in (
+            ("n_images", entry["n_images"]),
+            ("images.exclude", entry["images"]["exclude"]),
+        ):
+            if given:
+                raise InputError(
+                    f"{where}.{key}: found {given!r:.80} for RDMs, expected it for responses "
+                    "alone, for RDMs are of the images they are of; leave it out"
+                )
         return
     if name in config["rsa"]:
         raise InputError(
@@ -73,8 +68,9 @@ def _check_source(where: str, name: str, entry: Mapping, config: Mapping) -> Non
 
 
 def _check_embeddings(where: str, embeddings: Mapping) -> None:
+    needed = {kind: embedder.keys for kind, embedder in EMBEDDERS.items()} | {JOINED: ("parts",)}
     for name, block in embeddings.items():
-        for key in EMBEDDING_KEYS[block["kind"]]:
+        for key in needed[block["kind"]]:
             if not block.get(key):
                 raise InputError(
                     f"{where}.embeddings.{name}: found no `{key}`, expected it for the kind "
@@ -86,14 +82,13 @@ def _check_embeddings(where: str, embeddings: Mapping) -> None:
                 "with which activation they were trained, expected ViT-B-32-quickgelu (OpenAI's) "
                 "or ViT-B-32 (LAION's); give it"
             )
-        single = [other for other, of_other in embeddings.items() if of_other["kind"] != "joined"]
+        single = [other for other, of_other in embeddings.items() if of_other["kind"] != JOINED]
         for part in block.get("parts", []):
             _check_name(f"{where}.embeddings.{name}.parts", part, single)
 
 
 def _check_model(where: str, block: Mapping, entry: Mapping) -> None:
-    kinds = sorted(path.stem for path in MODELS.glob("*.py"))
-    _check_name(f"{where}.kind", block["kind"], kinds)
+    _check_name(f"{where}.kind", block["kind"], model_kinds())
     restricted = ["embeddings"] if entry["source"] == "rsa" else ["embeddings", "subjects", "rois"]
     for key in restricted:
         for name in block.get(key, []):

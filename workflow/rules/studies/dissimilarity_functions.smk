@@ -8,6 +8,7 @@ from scripts.dissimilarity.algonauts_layout import (
     simulated_files,
     test_images_folder,
 )
+from workflow.lib.config.pair_kinds import EMBEDDERS, JOINED, is_stepwise
 from workflow.lib.files import sha256_of
 
 PAIR_STUDIES = one_of(config["dissimilarity"])
@@ -15,15 +16,6 @@ PAIR_STUDIES = one_of(config["dissimilarity"])
 FOLDER_STUDIES = one_of(
     name for name, entry in config["dissimilarity"].items() if entry["source"] != "rsa"
 )
-# As in scripts/dissimilarity/embed_images.py, whose imports parsing need not wait for.
-EMBEDDERS = {
-    "pixel": "controls",
-    "gabor": "controls",
-    "colour_histogram": "controls",
-    "network": "networks",
-    "clip": "clip",
-    "file": "feature_files",
-}
 DISSIMILARITY = [study for study in STUDIES if study in config["dissimilarity"]]
 
 
@@ -72,6 +64,12 @@ def challenge_files(wildcards):
     if entry["source"] == "simulated":
         files.append(f"{challenge_folder(entry)}/{images_folder(wildcards.subject)}")
     return files
+
+
+def file_of_excluded(wildcards):
+    """Return the file with the names of images to leave out, if there is one."""
+    exclude = pair_setting("images", "exclude")(wildcards)
+    return exclude if isinstance(exclude, str) else []
 
 
 def folder_of_challenge(wildcards):
@@ -212,7 +210,7 @@ def hidden_layers(wildcards):
 def trained_models(study):
     """Return the models that train step by step, and have learning curves."""
     blocks = config["dissimilarity"][study]["models"]
-    return [name for name, block in blocks.items() if block["gpu"]]
+    return [name for name, block in blocks.items() if is_stepwise(block["kind"])]
 
 
 def embeddings_of_model(wildcards):
@@ -225,7 +223,7 @@ def embeddings_of_model(wildcards):
 def single_embeddings(study):
     """Return the embeddings of an entry that are not joined from others."""
     blocks = config["dissimilarity"][study]["embeddings"]
-    return [name for name, block in blocks.items() if block["kind"] != "joined"]
+    return [name for name, block in blocks.items() if block["kind"] != JOINED]
 
 
 def model_embeddings(wildcards):
@@ -276,7 +274,7 @@ def embedding_block(wildcards):
 
 def embedder_digest(wildcards):
     """Return the digest of the embedding script and of the module of its kind, imported by name."""
-    embedder = EMBEDDERS[embedding_block(wildcards)["kind"]]
+    embedder = EMBEDDERS[embedding_block(wildcards)["kind"]].module
     return script_digest("dissimilarity/embed_images.py"), *module_digest(
         f"dissimilarity/embedders/{embedder}.py"
     )
@@ -293,7 +291,7 @@ def embedding_files(wildcards):
 
 def sees_originals(wildcards):
     """Return whether an embedding is of the images as published, not of the prepared ones."""
-    return embedding_block(wildcards)["kind"] in ("network", "clip")
+    return EMBEDDERS[embedding_block(wildcards)["kind"]].originals
 
 
 def original_images(wildcards):
