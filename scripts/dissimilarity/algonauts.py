@@ -1,7 +1,7 @@
 """A subject of the Algonauts 2023 challenge: images and responses, by the published layout."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -57,7 +57,7 @@ class Algonauts2023:
     def __init__(self, folder: str | Path, subject: str) -> None:
         self.folder, self.subject = Path(folder), subject
         self._chosen: dict[str | tuple[str, ...], dict[str, np.ndarray]] = {}
-        self._images = sorted((self.folder / images_folder(subject)).glob(IMAGES))
+        self._images = image_files(self.folder, subject)
         if not self._images:
             raise InputError(
                 f"{self.folder / images_folder(subject)}: found no image, expected files such as "
@@ -71,6 +71,12 @@ class Algonauts2023:
     def image_path(self, row: int) -> Path:
         """Return the image of a row of the responses."""
         return self._images[row]
+
+    def rows_without(self, exclude: Collection[str]) -> np.ndarray:
+        """Return the rows of all images but those of these names, int (n,)."""
+        left_out = set(exclude)
+        kept = [row for row, name in enumerate(self.image_names) if name not in left_out]
+        return np.array(kept, dtype=int)
 
     @cached_property
     def rois(self) -> list[str]:
@@ -216,6 +222,11 @@ class Algonauts2023:
                     "again, whole"
                 )
         return arrays
+
+
+def image_files(folder: Path, subject: str) -> list[Path]:
+    """Return the images that there are responses to, in the order of the rows."""
+    return sorted((folder / images_folder(subject)).glob(IMAGES))
 
 
 def _read(path: Path) -> np.memmap:

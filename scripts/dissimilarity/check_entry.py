@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.dissimilarity.algonauts import Algonauts2023
+from scripts.dissimilarity.algonauts import Algonauts2023, image_files
 from scripts.dissimilarity.algonauts_layout import SIMULATED_SUBJECTS, classes_of
+from scripts.dissimilarity.pair_images import check_excluded, excluded_images
 from scripts.dissimilarity.pair_models import build
 from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.check.files import find_own_weights
@@ -107,6 +108,7 @@ def _simulated_checks(name: str, entry: Mapping, config: Mapping) -> Iterator[Ca
         yield partial(_known_name, f"{where}.subjects", subject, SIMULATED_SUBJECTS)
     for parts in entry["rois"].values():
         yield partial(classes_of, parts)
+    yield partial(excluded_images, entry["images"]["exclude"])
     yield partial(_check_size, entry, n_available, where)
     yield partial(_check_splits, name, entry, entry["n_images"] or n_available)
 
@@ -116,6 +118,7 @@ def _folder_checks(name: str, entry: Mapping, config: Mapping) -> Iterator[Calla
     there = [subject for subject in entry["subjects"] if (folder / subject).is_dir()]
     if len(there) < len(entry["subjects"]):
         yield partial(_refuse_folder, folder, entry["subjects"], there)
+    yield partial(_check_names, entry, folder, there)
     for subject in there:
         yield partial(_check_subject, name, entry, folder, subject)
 
@@ -128,10 +131,25 @@ def _refuse_folder(folder: Path, subjects: Iterable[str], there: list[str]) -> N
     )
 
 
+def _readable(exclude: str | list[str]) -> list[str]:
+    """Return the names of images to exclude; none where another check says what is wrong."""
+    try:
+        return excluded_images(exclude)
+    except InputError:
+        return []
+
+
+def _check_names(entry: Mapping, folder: Path, subjects: Iterable[str]) -> None:
+    exclude = excluded_images(entry["images"]["exclude"])
+    files = [file for subject in subjects for file in image_files(folder, subject)]
+    # Without a file nothing can be said of names, and other checks speak of it.
+    check_excluded(exclude if files else (), {file.stem for file in files})
+
+
 def _check_subject(name: str, entry: Mapping, folder: Path, subject: str) -> None:
     """Read all responses of a subject once, as a run would."""
     challenge = Algonauts2023(folder, subject)
-    n_available = len(challenge.image_names)
+    n_available = len(challenge.rows_without(_readable(entry["images"]["exclude"])))
     counts = {roi: challenge.n_vertices(parts) for roi, parts in entry["rois"].items()}
     vertices = ", ".join(f"{n:,} in {roi}" for roi, n in counts.items())
     print(f"  {subject}: {n_available:,} images with responses of vertices: {vertices}")

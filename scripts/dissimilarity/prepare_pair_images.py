@@ -1,14 +1,19 @@
 """Bring the images that a subject saw into one size and into the order of its responses or RDMs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from scripts.dissimilarity.algonauts import Algonauts2023
-from scripts.dissimilarity.pair_images import PairImages, write_pair_images
+from scripts.dissimilarity.algonauts import Algonauts2023, image_files
+from scripts.dissimilarity.pair_images import (
+    PairImages,
+    check_excluded,
+    excluded_images,
+    write_pair_images,
+)
 from workflow.lib.errors import InputError
 from workflow.lib.features.stimuli import Stimuli, common_stimuli, decoded
 from workflow.lib.jobs import script_job
@@ -16,15 +21,21 @@ from workflow.lib.rdms.store import RDMStore
 
 
 def images_of_responses(
-    subject: Algonauts2023, *, n_images: int | None, side: int, n_threads: int = 1
+    subject: Algonauts2023,
+    *,
+    n_images: int | None,
+    side: int,
+    exclude: Collection[str] = (),
+    n_threads: int = 1,
 ) -> PairImages:
     """Return the first images of a subject of Algonauts 2023, in the order of their names.
 
     Parameters
     ----------
     subject : Algonauts2023
-    n_images : all if None
+    n_images : of those that are not excluded; all if None
     side : pixels of the images that are returned
+    exclude : names of images to leave out; others than the subject's are ignored
     n_threads : images decoded at a time
 
     Raises
@@ -32,19 +43,21 @@ def images_of_responses(
     InputError
         Fewer images than asked for, or one that is damaged.
     """
-    available = len(subject.image_names)
-    n = available if n_images is None else n_images
-    if n > available:
+    rows = subject.rows_without(exclude)
+    n = len(rows) if n_images is None else n_images
+    if n > len(rows):
         raise InputError(
-            f"{subject.folder}, {subject.subject}: found {available} images with responses, "
+            f"{subject.folder}, {subject.subject}: found {len(rows)} images with responses, "
             f"expected {n}; lower n_images"
         )
-    names = subject.image_names[:n]
+    rows = rows[:n]
 
-    def read(row: int) -> Image.Image:
-        return decoded(subject.image_path(row), str(subject.image_path(row)))
+    def read(i: int) -> Image.Image:
+        path = subject.image_path(rows[i])
+        return decoded(path, str(path))
 
-    return PairImages(names, _sized(read, n, side, n_threads), np.arange(n))
+    names = [subject.image_names[row] for row in rows]
+    return PairImages(names, _sized(read, n, side, n_threads), rows)
 
 
 def images_of_rdms(names: list[str], stimuli: Stimuli, *, side: int) -> PairImages:
@@ -74,10 +87,16 @@ def _sized(read: Callable[[int], Image.Image], n: int, side: int, n_threads: int
 
 
 def _of_algonauts2023(job) -> PairImages:
+    exclude = excluded_images(job.params.exclude)
+    folder = Path(job.params.folder)
+    # An image that one subject saw need not be another's.
+    files = (file for subject in job.params.subjects for file in image_files(folder, subject))
+    check_excluded(exclude, {file.stem for file in files} if exclude else ())
     return images_of_responses(
-        Algonauts2023(job.params.folder, job.wildcards.subject),
+        Algonauts2023(folder, job.wildcards.subject),
         n_images=job.params.n_images,
         side=job.params.side,
+        exclude=exclude,
         n_threads=job.threads,
     )
 

@@ -15,7 +15,12 @@ from PIL import Image
 from scripts.dissimilarity import algonauts
 from scripts.dissimilarity.algonauts import Algonauts2023, read_mapping
 from scripts.dissimilarity.algonauts_layout import ROI_CLASSES, algonauts_files
-from scripts.dissimilarity.pair_images import read_pair_images, write_pair_images
+from scripts.dissimilarity.pair_images import (
+    check_excluded,
+    excluded_images,
+    read_pair_images,
+    write_pair_images,
+)
 from scripts.dissimilarity.prepare_pair_images import LAYOUTS, images_of_responses
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.store import write_rdms
@@ -360,11 +365,72 @@ def test_images_in_the_order_of_the_responses(folder, tmp_path):
 
 def test_all_images(folder):
     job = SimpleNamespace(
-        params=SimpleNamespace(folder=str(folder), n_images=None, side=8),
+        params=SimpleNamespace(
+            folder=str(folder), n_images=None, side=8, subjects=["subj01"], exclude=[]
+        ),
         wildcards=SimpleNamespace(subject="subj01"),
         threads=2,
     )
     assert len(LAYOUTS["algonauts2023"](job)) == N
+
+
+def second_subject(folder):
+    """Add a subject of whose images one has a name of its own."""
+    shutil.copytree(folder / "subj01", folder / "subj02")
+    images = folder / "subj02/training_split/training_images"
+    (images / "train-0006_nsd-00078.png").rename(images / "train-0006_nsd-00999.png")
+
+
+def excluding(folder, subject, exclude, n_images=None):
+    params = {"folder": str(folder), "n_images": n_images, "side": 8, "exclude": exclude}
+    job = SimpleNamespace(
+        params=SimpleNamespace(**params, subjects=["subj01", "subj02"]),
+        wildcards=SimpleNamespace(subject=subject),
+        threads=1,
+    )
+    return LAYOUTS["algonauts2023"](job)
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_excluded_images_leave_names_pixels_and_responses_aligned(folder, tmp_path, in_file):
+    second_subject(folder)
+    exclude = ["train-0002_nsd-00026", "train-0006_nsd-00999"]
+    if in_file:
+        (tmp_path / "excluded.txt").write_text("\n".join([*exclude, "", ""]))
+        exclude = str(tmp_path / "excluded.txt")
+    left = {"subj01": [0, 2, 3, 4, 5], "subj02": [0, 2, 3, 4]}
+    for subject, rows in left.items():
+        images = excluding(folder, subject, exclude)
+        assert images.rows.tolist() == rows
+        # Of the first subject's names alone, the number of the image tells its row.
+        assert [int(name[6:10]) - 1 for name in images.names] == rows
+        assert (images.images[:, 0, 0, 0] // 40).tolist() == rows
+        responses = Algonauts2023(folder, subject).responses("all", images.rows)
+        np.testing.assert_array_equal(responses[:, :5], LEFT[rows])
+
+
+def test_images_are_counted_after_exclusion(folder):
+    second_subject(folder)
+    exclude = ["train-0001_nsd-00013", "train-0003_nsd-00039"]
+    assert excluding(folder, "subj01", exclude, n_images=3).rows.tolist() == [1, 3, 4]
+    with pytest.raises(InputError, match="found 4 images with responses, expected 5"):
+        excluding(folder, "subj01", exclude, n_images=5)
+
+
+def test_unknown_image_to_exclude_has_the_nearest_name(folder):
+    second_subject(folder)
+    exclude = ["train-0002_nsd-00026", "train-0004_nsd-00152", "train-0001_nsd-00013.png"]
+    with pytest.raises(
+        InputError, match=r"'train-0004_nsd-00152' \(2 of 3 names.*mean 'train-0004_nsd-00052'"
+    ):
+        excluding(folder, "subj01", exclude)
+    with pytest.raises(InputError, match="mean 'train-0001_nsd-00013'"):
+        check_excluded(["train-0001_nsd-00013.png"], {"train-0001_nsd-00013", "train-0002_nsd-7"})
+
+
+def test_file_of_images_to_exclude_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match=r"none.txt', which cannot be read \(FileNotFoundError\)"):
+        excluded_images(str(tmp_path / "none.txt"))
 
 
 def test_fewer_images_than_asked_for(folder):

@@ -12,6 +12,7 @@ from scripts.dissimilarity.simulate_scenes import simulate
 from workflow.lib.acquire.datasets import load_datasets
 from workflow.lib.config.complete import complete_config
 from workflow.lib.config.merging import laid_over
+from workflow.lib.errors import InputError
 
 REGISTRY = load_datasets(DATASETS_FILE)
 DEFAULT = yaml.safe_load(DEFAULT_CONFIG.read_text())
@@ -156,6 +157,28 @@ def test_unknown_roi_has_near_names(folder):
 def test_too_few_images(folder, keys, sentence):
     problems = problems_of(entry(folder, subjects=["subj01"], **keys))
     assert any(sentence in problem for problem in problems)
+
+
+def test_excluded_images_are_checked_and_counted(folder, capsys):
+    names = [
+        path.stem for path in sorted((folder / "subj01/training_split/training_images").iterdir())
+    ]
+    subject = {"subjects": ["subj01"], "splits": {"n_folds": 3}}
+    assert problems_of(entry(folder, images={"exclude": names[:6]}, **subject)) == []
+    assert f"subj01: {N - 6} images with responses" in capsys.readouterr().out
+    problems = problems_of(entry(folder, images={"exclude": names[:7]}, **subject))
+    assert ["9 test images in each, expected at least 10" in problem for problem in problems]
+    (problem,) = problems_of(entry(folder, images={"exclude": [names[3] + "0"]}, **subject))
+    assert f"did you mean {names[3]!r}" in problem
+    (problem,) = problems_of(entry(folder, images={"exclude": "nowhere.txt"}, **subject))
+    assert "found 'nowhere.txt', which cannot be read" in problem
+
+
+def test_rdms_exclude_no_images():
+    block = DEFAULT["dissimilarity"]["images92"]
+    for keys, key in (({"n_images": 40}, "n_images"), ({"images": {"exclude": ["1"]}}, "exclude")):
+        with pytest.raises(InputError, match=rf"images92.*{key}: found .* for RDMs, expected"):
+            problems_of({**block, **keys}, "images92")
 
 
 def test_files_of_embeddings_are_looked_for(folder, tmp_path):

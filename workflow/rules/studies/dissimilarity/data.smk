@@ -46,6 +46,7 @@ rule prepare_pair_images:
     """Choose a subject's images, and bring them to one size."""
     input:
         source=challenge_files,
+        excluded=file_of_excluded,
         rdms=if_from_rsa(fmri_rdms),
         stimuli=if_from_rsa(stimulus_raw_files),
     output:
@@ -70,6 +71,8 @@ rule prepare_pair_images:
         layout=lambda wildcards: (
             "rsa" if pair_setting("source")(wildcards) == "rsa" else "algonauts2023"
         ),
+        subjects=lambda wildcards: pair_subjects(wildcards.study),
+        exclude=pair_setting("images", "exclude"),
         n_images=pair_setting("n_images"),
         side=pair_setting("side"),
         code=script_digest("dissimilarity/prepare_pair_images.py"),
