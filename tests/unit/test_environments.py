@@ -19,6 +19,7 @@ CONDA_NAMES = {
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
     "torch": "pytorch",
+    "umap": "umap-learn",
     "yaml": "pyyaml",
 }
 
