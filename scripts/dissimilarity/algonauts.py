@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -28,13 +29,33 @@ log = logging.getLogger("workflow")
 IMAGES = "train-*_nsd-*.png"
 # Rows of responses read at a time: 40 MB of a hemisphere.
 ROWS = 512
+# An image without a number for a larger share of an ROI's vertices was not measured there.
+MOST_LACKING = 0.5
+# Fewer vertices of an ROI can lack numbers for reasons of their own.
+TELLING_VERTICES = 10
+
+
+@dataclass(frozen=True)
+class Vertices:
+    """The vertices of an ROI in one hemisphere, as columns of the responses.
+
+    Attributes
+    ----------
+    labelled : int array
+        All of them.
+    complete : int array
+        Those that have a number for every image.
+    """
+
+    labelled: np.ndarray
+    complete: np.ndarray
 
 
 class Algonauts2023:
     """A subject's images and responses; rows are counted from 0, as in the files.
 
-    Vertices with a value that is no number in any image of the file are left out of every ROI and
-    of "all", so that the vertices of an ROI do not depend on the images that are asked for.
+    Vertices that have no number for one of the images asked for are left out of every ROI and of
+    "all": ask for all images of a study at once, in any order, to get the same vertices always.
 
     Parameters
     ----------
@@ -56,7 +77,8 @@ class Algonauts2023:
 
     def __init__(self, folder: str | Path, subject: str) -> None:
         self.folder, self.subject = Path(folder), subject
-        self._chosen: dict[str | tuple[str, ...], dict[str, np.ndarray]] = {}
+        self._vertices: dict[tuple[str, bytes], dict[str, Vertices]] = {}
+        self._n_lacking: dict[tuple[str, bytes], np.ndarray] = {}
         self._images = image_files(self.folder, subject)
         if not self._images:
             raise InputError(
@@ -84,12 +106,29 @@ class Algonauts2023:
         found = []
         for of_class, names in ROI_CLASSES.items():
             if (self.folder / mapping_file(self.subject, of_class)).is_file():
-                found += [name for name in names if self._labelled([name])]
+                found += [name for name in names if self.has([name])]
         return found
 
-    def n_vertices(self, parts: Sequence[str] | str) -> int:
-        """Return the number of vertices that `responses` gives for these parts."""
-        return sum(len(columns) for columns in self._vertices(parts).values())
+    def has(self, parts: Sequence[str] | str) -> bool:
+        """Return whether some ROIs taken together have a vertex in this subject."""
+        return any(len(self._labels(hemisphere, parts)) for hemisphere in HEMISPHERES)
+
+    def vertices(self, parts: Sequence[str] | str, rows: np.ndarray) -> dict[str, Vertices]:
+        """Return hemisphere -> the vertices of some ROIs, and which of them `responses` gives.
+
+        Raises
+        ------
+        InputError
+            As `responses`.
+        """
+        key = parts if parts == ALL else "+".join(parts), np.unique(rows).tobytes()
+        if key not in self._vertices:
+            self._vertices[key] = self._choose(parts, np.unique(rows))
+        return self._vertices[key]
+
+    def n_vertices(self, parts: Sequence[str] | str, rows: np.ndarray) -> int:
+        """Return the number of vertices that `responses` gives."""
+        return sum(len(found.complete) for found in self.vertices(parts, rows).values())
 
     def responses(self, parts: Sequence[str] | str, rows: np.ndarray) -> np.ndarray:
         """Return the responses of the vertices of some ROIs taken together.
@@ -109,7 +148,8 @@ class Algonauts2023:
         Raises
         ------
         InputError
-            An unknown ROI, one without vertices, or one all of whose vertices lack values.
+            An unknown ROI, one without vertices, or one all of whose vertices lack numbers; an
+            image without numbers for most vertices of a hemisphere.
         """
         return self._joined(self._responses, parts, rows)
 
@@ -128,46 +168,43 @@ class Algonauts2023:
         self, arrays: dict[str, np.memmap], parts: Sequence[str] | str, rows: np.ndarray
     ) -> np.ndarray:
         """Return the vertices of some ROIs in arrays per hemisphere, float32 (n, n_vertices)."""
-        vertices = self._vertices(parts)
-        joined = np.empty((len(rows), sum(map(len, vertices.values()))), np.float32)
+        columns_of = {name: each.complete for name, each in self.vertices(parts, rows).items()}
+        joined = np.empty((len(rows), sum(map(len, columns_of.values()))), np.float32)
         first = 0
-        for hemisphere, columns in vertices.items():
+        for hemisphere, columns in columns_of.items():
             last = first + len(columns)
             for block in _blocks(len(rows)):
                 joined[block, first:last] = _rows(arrays[hemisphere], rows[block])[:, columns]
             first = last
         return joined
 
-    def _vertices(self, parts: Sequence[str] | str) -> dict[str, np.ndarray]:
-        """Return hemisphere -> the vertices of some ROIs that have a value for every image."""
-        key = parts if parts == ALL else tuple(parts)
-        if key not in self._chosen:
-            self._chosen[key] = self._choose(parts)
-        return self._chosen[key]
-
-    def _choose(self, parts: Sequence[str] | str) -> dict[str, np.ndarray]:
+    def _choose(self, parts: Sequence[str] | str, rows: np.ndarray) -> dict[str, Vertices]:
         what = f"{self.subject}, {parts if parts == ALL else ' and '.join(parts)}"
-        labelled = {name: self._labels(name, parts) for name in HEMISPHERES}
-        n_labelled = sum(map(len, labelled.values()))
-        if not n_labelled:
+        if not self.has(parts):
             raise InputError(
                 f"{what}: found no vertex in either hemisphere, expected some; the ROIs of this "
-                f"subject that have any are {', '.join(self.rois) or 'none'}: take one of these"
+                f"subject that have any are {', '.join(self.rois) or 'none'}: take one of these, "
+                "or leave out of a subject what it has not by `rois_missing: skip`"
             )
-        kept = {name: chosen[self._complete[name][chosen]] for name, chosen in labelled.items()}
-        n_dropped = n_labelled - sum(map(len, kept.values()))
+        found = {}
+        for name in HEMISPHERES:
+            labelled = self._labels(name, parts)
+            found[name] = Vertices(labelled, labelled[self._lacking(name, rows)[labelled] == 0])
+            if len(labelled) >= TELLING_VERTICES:
+                self._refuse_unmeasured(name, rows, labelled)
+        n_labelled = sum(len(each.labelled) for each in found.values())
+        n_dropped = n_labelled - sum(len(each.complete) for each in found.values())
         if n_dropped == n_labelled:
             raise InputError(
-                f"{what}: found NaN or infinite values in each of {n_labelled} vertices"
-                f"{self._empty_row()}, expected numbers; copy the responses again, or leave the "
-                "ROI out"
+                f"{what}: found NaN or infinite values in each of {n_labelled} vertices, expected "
+                "numbers; copy the responses again, or leave the ROI out"
             )
         if n_dropped:
             log.warning(
                 "%s: %d of %d vertices left out, which are not numbers for every image",
                 *(what, n_dropped, n_labelled),
             )
-        return kept
+        return found
 
     def _labels(self, hemisphere: str, parts: Sequence[str] | str) -> np.ndarray:
         """Return the vertices of some ROIs in a hemisphere, int (n,), in their order."""
@@ -189,26 +226,41 @@ class Algonauts2023:
             chosen |= np.isin(labels, wanted)
         return np.flatnonzero(chosen)
 
-    def _labelled(self, parts: Sequence[str]) -> int:
-        return sum(len(self._labels(hemisphere, parts)) for hemisphere in HEMISPHERES)
+    def _lacking(self, hemisphere: str, rows: np.ndarray) -> np.ndarray:
+        """Return of how many images each vertex has no number, int (n_vertices,)."""
+        key = hemisphere, rows.tobytes()
+        if key not in self._n_lacking:
+            array = self._responses[hemisphere]
+            n_lacking = np.zeros(array.shape[1], dtype=int)
+            for block in _blocks(len(rows)):
+                n_lacking += (~np.isfinite(_rows(array, rows[block]))).sum(axis=0)
+            self._n_lacking[key] = n_lacking
+            self._refuse_unmeasured(hemisphere, rows, np.arange(len(n_lacking)))
+        return self._n_lacking[key]
 
-    @cached_property
-    def _complete(self) -> dict[str, np.ndarray]:
-        """Hemisphere -> whether a vertex has a value for every image, bool (n_vertices,)."""
-        complete = {}
-        for hemisphere, array in self._responses.items():
-            complete[hemisphere] = np.ones(array.shape[1], dtype=bool)
-            for block in _blocks(len(array)):
-                complete[hemisphere] &= np.isfinite(_rows(array, block)).all(axis=0)
-        return complete
+    def _refuse_unmeasured(self, hemisphere: str, rows: np.ndarray, columns: np.ndarray) -> None:
+        """Raise InputError for an image without numbers for most of some vertices.
 
-    def _empty_row(self) -> str:
-        """Return a phrase that names the first image without a single value, if there is one."""
-        for hemisphere, array in self._responses.items():
-            for row in range(len(array)):
-                if not np.isfinite(_rows(array, row)).any():
-                    return f" ({hemisphere} has none at all for {self.image_names[row]})"
-        return ""
+        Vertices without a number for most images tell nothing of an image, unless all are so.
+        """
+        n_lacking = self._lacking(hemisphere, rows)[columns]
+        if not n_lacking.any():
+            return
+        telling = n_lacking <= MOST_LACKING * len(rows)
+        columns = columns[telling] if telling.any() else columns
+        array = self._responses[hemisphere]
+        shares = [
+            (~np.isfinite(_rows(array, rows[block])[:, columns])).mean(axis=1)
+            for block in _blocks(len(rows))
+        ]
+        empty = rows[np.concatenate(shares) > MOST_LACKING]
+        if empty.size:
+            raise InputError(
+                f"{self.folder / responses_file(self.subject, hemisphere)}: found no numbers for "
+                f"{self.image_names[empty[0]]} in most of {len(columns)} vertices ({empty.size} of "
+                f"{len(rows)} images are so), expected responses to every image; copy the file "
+                "again, or leave these images out by `images: {exclude: [...]}`"
+            )
 
     def _hemispheres(self, files: dict[str, str]) -> dict[str, np.memmap]:
         """Return memory maps of both hemispheres, (n_images, n_vertices) each."""

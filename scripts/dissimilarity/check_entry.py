@@ -149,8 +149,10 @@ def _check_names(entry: Mapping, folder: Path, subjects: Iterable[str]) -> None:
 def _check_subject(name: str, entry: Mapping, folder: Path, subject: str) -> None:
     """Read all responses of a subject once, as a run would."""
     challenge = Algonauts2023(folder, subject)
-    n_available = len(challenge.rows_without(_readable(entry["images"]["exclude"])))
-    counts = {roi: challenge.n_vertices(parts) for roi, parts in entry["rois"].items()}
+    rows = challenge.rows_without(_readable(entry["images"]["exclude"]))
+    n_available = len(rows)
+    taken = rows[: entry["n_images"]]
+    counts = {roi: challenge.n_vertices(parts, taken) for roi, parts in entry["rois"].items()}
     vertices = ", ".join(f"{n:,} in {roi}" for roi, n in counts.items())
     print(f"  {subject}: {n_available:,} images with responses of vertices: {vertices}")
     _check_size(entry, n_available, f"{folder}, {subject}")

@@ -106,7 +106,7 @@ def test_vertices_of_both_hemispheres(folder, monkeypatch, parts, left, right, r
     assert found.dtype == np.float32
     expected = np.hstack([LEFT[rows][:, left], RIGHT[rows][:, right]])
     np.testing.assert_array_equal(found, expected)
-    assert subject.n_vertices(parts) == len(left) + len(right)
+    assert subject.n_vertices(parts, rows) == len(left) + len(right)
 
 
 def test_rows_are_in_the_order_of_the_images(folder):
@@ -126,12 +126,18 @@ def test_vertices_without_a_value_for_every_image_are_left_out_and_counted(folde
     responses[3, 1] = np.inf
     np.save(responses_of(folder, "rh"), responses)
     subject = Algonauts2023(folder, "subj01")
-    # Row 3 is not among those asked for: an ROI has the same vertices whatever images are taken.
+    rows = np.array([3, 1, 0])
     with caplog.at_level(logging.WARNING):
-        found = subject.responses(["V1v", "V1d"], np.array([0, 1]))
-    np.testing.assert_array_equal(found, np.hstack([LEFT[:2, [0, 3]], RIGHT[:2, [2]]]))
+        found = subject.responses(["V1v", "V1d"], rows)
+    np.testing.assert_array_equal(found, np.hstack([LEFT[rows][:, [0, 3]], RIGHT[rows][:, [2]]]))
     assert "subj01, V1v and V1d: 2 of 5 vertices left out" in caplog.text
-    assert subject.n_vertices("all") == 7
+    assert subject.n_vertices("all", rows) == 7
+    left, right = subject.vertices(["V1v", "V1d"], rows).values()
+    assert left.labelled.tolist() == [0, 2, 3]
+    assert left.complete.tolist() == [0, 3]
+    assert right.complete.tolist() == [2]
+    # An image that is not taken, as one that is excluded, takes no vertex with it.
+    assert subject.n_vertices("all", np.array([0, 1, 2])) == 8
 
 
 def test_files_that_are_needed_are_those_of_the_published_layout(folder):
@@ -178,6 +184,18 @@ def remove_values_of_an_image(folder):
     change(responses_of(folder, "rh"), image=2)
 
 
+def remove_most_values_of_an_image(folder):
+    """One that both hemispheres have, in a hemisphere with a vertex that is always NaN."""
+    change(responses_of(folder, "rh"), vertex=0)
+    values = np.load(responses_of(folder, "rh"))
+    values[1, [1, 2]] = np.nan
+    np.save(responses_of(folder, "rh"), values)
+
+
+def remove_a_hemisphere(folder):
+    change(responses_of(folder), vertex=slice(None))
+
+
 def pickle_responses(folder):
     np.save(responses_of(folder), np.array([{}] * N, dtype=object), allow_pickle=True)
 
@@ -202,7 +220,15 @@ def remove_mapping(folder):
         (remove_image, r"found an array of shape \(6, 5\).*each of the 5 images"),
         (remove_images, "training_images: found no image, expected files such as train-0001"),
         (remove_values, "V1v and V1d: found NaN or infinite values in each of 5 vertices, "),
-        (remove_values_of_an_image, r"\(lh has none at all for train-0003_nsd-00039\)"),
+        (
+            remove_values_of_an_image,
+            r"train-0003_nsd-00039 in most of 5 vertices \(1 of 6.*exclude",
+        ),
+        (
+            remove_most_values_of_an_image,
+            r"rh_training.*no numbers for train-0002_nsd-00026 in mos",
+        ),
+        (remove_a_hemisphere, r"no numbers for train-0001_nsd-00013 in .* \(6 of 6 images are so"),
         (pickle_responses, "cannot read without unpickling"),
         (cut_responses, "found data that cannot be read"),
         (label_a_surface, r"found labels of shape \(163842,\), expected one for each of the 5"),
@@ -212,12 +238,33 @@ def remove_mapping(folder):
 def test_bad_folders_are_refused_in_one_sentence(folder, spoil, message):
     spoil(folder)
     with pytest.raises(InputError, match=message) as caught:
-        Algonauts2023(folder, "subj01").responses(["V1v", "V1d"], np.arange(2))
+        Algonauts2023(folder, "subj01").responses(["V1v", "V1d"], np.arange(N))
     assert "\n" not in str(caught.value)
 
 
+def test_image_without_responses_can_be_left_out(folder):
+    remove_values_of_an_image(folder)
+    subject = Algonauts2023(folder, "subj01")
+    rows = subject.rows_without(["train-0003_nsd-00039"])
+    np.testing.assert_array_equal(subject.responses("all", rows), np.hstack([LEFT, RIGHT])[rows])
+
+
+def test_image_without_responses_in_one_roi_halves_it_in_silence_no_more(tmp_path, folder):
+    n_vertices = 40
+    values = np.ones((N, n_vertices), np.float32)
+    values[4, 28:] = np.nan
+    np.save(responses_of(folder), values)
+    labels = [0] * 28 + [7] * 12
+    np.save(folder / "subj01/roi_masks/lh.prf-visualrois_challenge_space.npy", labels)
+    subject = Algonauts2023(folder, "subj01")
+    with pytest.raises(InputError, match=r"train-0005_nsd-00065 in most of 12 vertices \(1 of 6"):
+        subject.responses(["hV4", "V1d"], np.arange(N))
+    # Of a hemisphere it is less than half.
+    assert subject.n_vertices("all", np.arange(N)) == 28 + 4
+
+
 def test_roi_without_vertices(folder):
-    message = "subj01, V2v and OPA: found no vertex.*are V1v, V1d, hV4, PPA, RSC"
+    message = "subj01, V2v and OPA: found no vertex.*are V1v, V1d, hV4, PPA, RSC.*rois_missing: sk"
     with pytest.raises(InputError, match=message):
         Algonauts2023(folder, "subj01").responses(["V2v", "OPA"], np.arange(2))
 

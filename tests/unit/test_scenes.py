@@ -329,5 +329,5 @@ def test_truth_says_what_was_planted(tmp_path):
     assert (tables[True][["contrast", "luminance", "colour"]] == 0).all(axis=None)
     of_v1 = tables[False].query("subject == 'subj01' and roi in ['V1v', 'V1d']")
     data = Algonauts2023(tmp_path / "False", "subj01")
-    assert of_v1["n_vertices"].sum() == data.n_vertices(["V1v", "V1d"])
+    assert of_v1["n_vertices"].sum() == data.n_vertices(["V1v", "V1d"], np.arange(4))
     assert (of_v1["contrast"] > 10 * of_v1["luminance"]).all()
