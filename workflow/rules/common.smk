@@ -18,6 +18,7 @@ from workflow.lib.config.digits import all_categories
 from workflow.lib.config.merging import laid_over
 from workflow.lib.config.rsa import MODEL_KINDS, PARTIAL_COMPARATORS
 from scripts.dissimilarity.algonauts_layout import algonauts_files
+from scripts.emotions.movie_layout import movie_files
 from workflow.lib.acquire.datasets import (
     download_plan,
     fetched_files,
@@ -301,11 +302,20 @@ def dissimilarity_raw_paths(entry):
     return list(dict.fromkeys(challenge_paths(entry) + weights + arrays))
 
 
+def emotions_raw_paths(entry):
+    """Return the time series and annotations of an entry of `emotions`, and weights of networks."""
+    folder = raw_folder(entry, config["run"])
+    named = [block["network"].get("weights", "untrained") for block in entry["models"].values()]
+    weights = [weights for weights in named if is_weight_file(weights)]
+    return [f"{folder}/{file}" for file in movie_files(entry)] + weights
+
+
 # Section -> function from an entry to the paths of all its raw files.
 RAW_PATHS = {
     "rsa": rsa_raw_paths,
     "digits": digits_raw_paths,
     "dissimilarity": dissimilarity_raw_paths,
+    "emotions": emotions_raw_paths,
 }
 
 
@@ -314,6 +324,7 @@ DATASET_BLOCKS = {
     "rsa": lambda entry: [entry],
     "digits": image_collections,
     "dissimilarity": lambda entry: [],
+    "emotions": lambda entry: [entry],
 }
 
 

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from workflow.lib.config.bold5000 import check_bold5000
 from workflow.lib.config.digits import all_categories, check_digits, name_validation_images
 from workflow.lib.config.dissimilarity import check_dissimilarity
+from workflow.lib.config.emotions import check_emotions
 from workflow.lib.config.merging import inherited
 from workflow.lib.config.rsa import check_rsa, name_layers
 from workflow.lib.config.schema import listed, load_schema, near, study_schemas, validate
 from workflow.lib.errors import InputError
 
 # What a schema cannot say, of each section in turn.
-CHECKS = (check_rsa, check_bold5000, check_digits, check_dissimilarity)
+CHECKS = (check_rsa, check_bold5000, check_digits, check_dissimilarity, check_emotions)
 
 
 def complete_config(config: Mapping) -> dict:
