@@ -15,6 +15,7 @@ from PIL import Image
 from scripts.dissimilarity import algonauts
 from scripts.dissimilarity.algonauts import Algonauts2023, read_mapping
 from scripts.dissimilarity.algonauts_layout import ROI_CLASSES, algonauts_files
+from scripts.dissimilarity.count_vertices import COUNTS, count_vertices
 from scripts.dissimilarity.pair_images import (
     check_excluded,
     excluded_images,
@@ -138,6 +139,31 @@ def test_vertices_without_a_value_for_every_image_are_left_out_and_counted(folde
     assert right.complete.tolist() == [2]
     # An image that is not taken, as one that is excluded, takes no vertex with it.
     assert subject.n_vertices("all", np.array([0, 1, 2])) == 8
+
+
+def test_vertices_are_counted_by_what_is_wrong_with_them(folder):
+    left, right = LEFT.astype(np.float32), RIGHT.astype(np.float32)
+    left[:, 0] = np.nan  # V1v
+    left[5, 2] = np.inf  # V1d
+    right[:, 1] = 2.5  # V1d
+    right[2:, 2] = 2.5  # V1d, flat but for the first images
+    np.save(responses_of(folder), left)
+    np.save(responses_of(folder, "rh"), right)
+    subject = Algonauts2023(folder, "subj01")
+    rois = {"V1": ["V1v", "V1d"], "all": "all", "V2": ["V2v"]}
+    counted = count_vertices(subject, np.arange(N), rois).set_index(["roi", "hemisphere"])
+    assert {key: tuple(row) for key, row in counted[list(COUNTS)].iterrows()} == {
+        ("V1", "lh"): (3, 2, 0, 1),
+        ("V1", "rh"): (2, 0, 1, 1),
+        ("all", "lh"): (5, 2, 0, 3),
+        ("all", "rh"): (4, 0, 1, 3),
+        # Of an ROI that this subject has not.
+        ("V2", "lh"): (0, 0, 0, 0),
+        ("V2", "rh"): (0, 0, 0, 0),
+    }
+    some = count_vertices(subject, np.array([4, 3, 2]), {"V1": ["V1v", "V1d"]})
+    assert (some["n_images"] == 3).all()
+    assert some[list(COUNTS)].to_numpy().tolist() == [[3, 1, 0, 2], [2, 0, 2, 0]]
 
 
 def test_files_that_are_needed_are_those_of_the_published_layout(folder):

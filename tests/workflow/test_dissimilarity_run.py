@@ -51,6 +51,7 @@ TABLES = {
     "raw_distances": "compare_raw_distances",
     "extreme_pairs": "find_extreme_pairs",
     "ceilings": "compute_pair_ceilings",
+    "vertices": "count_vertices",
 }
 
 

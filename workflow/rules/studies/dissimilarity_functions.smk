@@ -66,6 +66,11 @@ def challenge_files(wildcards):
     return files
 
 
+def files_of_challenge(wildcards):
+    """Return the files of responses and ROIs of all subjects."""
+    return challenge_paths(config["dissimilarity"][wildcards.study])
+
+
 def file_of_excluded(wildcards):
     """Return the file with the names of images to leave out, if there is one."""
     exclude = pair_setting("images", "exclude")(wildcards)
@@ -345,6 +350,8 @@ def pair_targets():
         for subject in subjects:
             names += [f"fmri_rdms_{subject}", f"true_predicted_{subject}"]
         wanted += [f"<results>/{study}/tables/{table}.csv" for table in tables]
+        if config["dissimilarity"][study]["source"] != "rsa":
+            wanted.append(f"<results>/{study}/tables/vertices.csv")
         wanted += [f"<results>/{study}/figures/{figure}.png" for figure in names]
     return wanted
 

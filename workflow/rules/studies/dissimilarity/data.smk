@@ -176,3 +176,37 @@ rule find_extreme_pairs:
         code=script_digest("dissimilarity/find_extreme_pairs.py"),
     script:
         "../../../../scripts/dissimilarity/find_extreme_pairs.py"
+
+
+rule count_vertices:
+    """Count the vertices of every ROI, and those that lack numbers or are flat."""
+    input:
+        images=of_pair_subjects("images/{subject}.npz"),
+        source=files_of_challenge,
+    output:
+        table=report(
+            "<results>/{study}/tables/vertices.csv",
+            caption="../../../report/vertices_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "vertices"},
+        ),
+    log:
+        "<logs>/{study}/tables/vertices.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/vertices.tsv"
+    wildcard_constraints:
+        study=FOLDER_STUDIES,
+    conda:
+        "../../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        folder=folder_of_challenge,
+        subjects=lambda wildcards: pair_subjects(wildcards.study),
+        rois=pair_rois,
+        code=script_digest("dissimilarity/count_vertices.py"),
+    script:
+        "../../../../scripts/dissimilarity/count_vertices.py"
