@@ -1,0 +1,384 @@
+"""Which volumes a decoder learns from, and which it is tested on: from leaked to clean.
+
+All subjects see the same film, slow responses make neighbouring volumes alike, and one scene holds
+one emotion for many volumes. Volumes dealt out at random are thus tested with near copies of
+themselves in training: those of other subjects at the same time of the film, and neighbours. Every
+split of `SPLITS` says what it holds apart; `scripts.emotions.audit_volumes` checks it.
+
+Every used volume is tested in one fold, labelled or not, so that labels can be shifted along the
+film against the predictions. All splits have the same number of folds, as far as there are runs
+and subjects, so that they learn from about as many volumes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scripts.emotions.labels import Labels
+from workflow.lib.errors import InputError
+from workflow.lib.seeds import generator
+
+# Groups of subjects that are held out in turn, beside runs: with two, as many volumes are learned
+# from over all folds as when runs alone are held out.
+N_SUBJECT_GROUPS = 2
+
+
+@dataclass(frozen=True)
+class Split:
+    """What a split is called in figures, and what it holds apart.
+
+    Attributes
+    ----------
+    title : str
+    apart : tuple of str
+        What tested volumes share with none that are learned from: "film times" (the same moment,
+        in whatever subject), "neighbours" (volumes of one subject and run that are close in time),
+        "episodes", "runs", "subjects".
+    validation_apart : tuple of str or None
+        The same of validation and training; None if it is `apart`.
+    clean : bool
+        Whether predictions owe nothing to the film time or the scene of what they predict, so that
+        labels shifted along the film are a null without fitting again.
+    """
+
+    title: str
+    apart: tuple[str, ...]
+    clean: bool
+    validation_apart: tuple[str, ...] | None = None
+
+
+RUNS_APART = ("film times", "neighbours", "episodes", "runs")
+# From the most leaked to the cleanest.
+SPLITS = {
+    "random": Split("random volumes", (), clean=False),
+    "subject": Split("subjects", ("neighbours", "subjects"), clean=False),
+    "tr": Split("film times", ("film times",), clean=False),
+    "episode": Split("episodes", ("film times", "episodes"), clean=False),
+    "run": Split("runs", RUNS_APART, clean=True),
+    "run_and_subject": Split(
+        "runs and subjects", (*RUNS_APART, "subjects"), clean=True, validation_apart=RUNS_APART
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Volumes that are learned from, stopped by, and tested, labelled or not.
+
+    Attributes
+    ----------
+    name : str
+        Key of `SPLITS`.
+    number : int
+    training, validation, test : bool arrays (n_subjects, n_rows)
+        Rows are those of the labels; unused volumes are in no part.
+    """
+
+    name: str
+    number: int
+    training: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+    @property
+    def learned(self) -> np.ndarray:
+        """Training and validation, for models that have nothing to stop or tune by the latter."""
+        return self.training | self.validation
+
+
+@dataclass(frozen=True)
+class _Units:
+    """What a split deals out to folds: single volumes, film times, episodes, runs or subjects.
+
+    Attributes
+    ----------
+    of_volume : int array (n_subjects, n_rows)
+        -1 where a volume is not used.
+    counts : int array (n_units, n_classes)
+        Labelled volumes.
+    sizes : int array (n_units,)
+        Used volumes.
+    strata : int array (n_units,)
+        Units of one stratum are spread evenly over folds.
+    """
+
+    of_volume: np.ndarray
+    counts: np.ndarray
+    sizes: np.ndarray
+    strata: np.ndarray
+
+
+def fold_generator(seed: int, study: str, name: str) -> np.random.Generator:
+    """Return the generator of a split's folds, which all jobs of a study share."""
+    return generator(seed, "emotions", "folds", study, name)
+
+
+def make_folds(
+    labels: Labels,
+    subjects: Sequence[str],
+    name: str,
+    *,
+    n_folds: int,
+    validation_share: float,
+    rng: np.random.Generator,
+) -> list[Fold]:
+    """Return the folds of a split.
+
+    Parameters
+    ----------
+    labels : Labels
+    subjects : sequence of n_subjects str
+    name : str
+        Key of `SPLITS`.
+    n_folds : int
+        With fewer runs or subjects, each of them is a fold.
+    validation_share : float, 0 to less than 1
+        Of what is not tested, in units of what is held out: runs where runs are. 0 for none.
+    rng : numpy Generator
+        From `fold_generator`.
+
+    Returns
+    -------
+    list of Fold
+
+    Raises
+    ------
+    InputError
+        No such split, fewer than two folds, a share out of range, fewer than two subjects, runs or
+        film times, fewer episodes of a class than folds, or a class that only one fold has.
+
+    Notes
+    -----
+    random, tr
+        Volumes, or moments of the film in all subjects, each class spread evenly over folds.
+    episode
+        Whole episodes, each class spread evenly; volumes without label go with the nearest.
+    run_and_subject
+        Tested are some subjects in some runs, learned from are the other subjects in other runs.
+        Validation holds out runs alone: held out in both ways, it would leave too few to learn.
+    """
+    _check(name, n_folds, validation_share)
+    if name == "run_and_subject":
+        folds = _crossed(labels, len(subjects), n_folds, validation_share, rng)
+    else:
+        folds = _of_units(labels, len(subjects), name, n_folds, validation_share, rng)
+    for fold in folds:
+        _check_classes(fold, labels)
+    return folds
+
+
+def _check(name: str, n_folds: int, validation_share: float) -> None:
+    if name not in SPLITS:
+        raise InputError(
+            f"splits: found {name!r}, expected one of {', '.join(SPLITS)}; change splits.names"
+        )
+    if n_folds < 2 or not 0 <= validation_share < 1:
+        raise InputError(
+            f"splits: found n_folds {n_folds} and validation_share {validation_share:g}, expected "
+            "at least 2 folds and a share from 0 to less than 1; change them"
+        )
+
+
+def _check_classes(fold: Fold, labels: Labels) -> None:
+    """Refuse a fold that has no volume of a class to learn from."""
+    codes = labels.codes[fold.training.any(axis=0)]
+    for code, emotion in enumerate(labels.classes):
+        if not (codes == code).any():
+            raise InputError(
+                f"split {fold.name}, fold {fold.number}: found no volume of {emotion} in training, "
+                "expected some; leave the class out, use fewer folds, or a smaller validation_share"
+            )
+
+
+# Units
+
+
+def _of_volumes(labels: Labels, n_subjects: int) -> _Units:
+    used = labels.used
+    of_volume = np.full((n_subjects, used.size), -1)
+    of_volume[:, used] = np.arange(n_subjects * used.sum()).reshape(n_subjects, -1)
+    return _units(labels, of_volume, stratified=True)
+
+
+def _of_times(labels: Labels, n_subjects: int) -> _Units:
+    used = labels.used
+    rows = np.full(used.size, -1)
+    rows[used] = np.arange(used.sum())
+    return _units(labels, np.tile(rows, (n_subjects, 1)), stratified=True)
+
+
+def _of_episodes(labels: Labels, n_subjects: int) -> _Units:
+    return _units(labels, np.tile(nearest_episodes(labels), (n_subjects, 1)), stratified=True)
+
+
+def _of_runs(labels: Labels, n_subjects: int) -> _Units:
+    runs = np.unique(labels.table["run"], return_inverse=True)[1]
+    rows = np.where(labels.used, runs, -1)
+    return _units(labels, np.tile(_numbered(rows), (n_subjects, 1)), stratified=False)
+
+
+def _of_subjects(labels: Labels, n_subjects: int) -> _Units:
+    subjects = np.tile(np.arange(n_subjects)[:, None], (1, labels.n_rows))
+    return _units(labels, np.where(labels.used, subjects, -1), stratified=False)
+
+
+UNITS: dict[str, Callable[[Labels, int], _Units]] = {
+    "random": _of_volumes,
+    "tr": _of_times,
+    "episode": _of_episodes,
+    "run": _of_runs,
+    "subject": _of_subjects,
+}
+
+
+def nearest_episodes(labels: Labels) -> np.ndarray:
+    """Return the number of the episode of each used volume, or of the nearest one in its run.
+
+    Returns
+    -------
+    int array (n_rows,)
+        From 0 without gaps, -1 for volumes that are not used. The earlier of two that are equally
+        near; a run without episodes counts as one.
+    """
+    runs = np.unique(labels.table["run"], return_inverse=True)[1]
+    # Episodes may be counted anew in every run.
+    own = np.unique(np.stack([runs, labels.episodes]), axis=1, return_inverse=True)[1].ravel()
+    nearest = np.full(labels.n_rows, -1)
+    for run in labels.runs:
+        rows = labels.of_run(run)
+        rows = rows[labels.used[rows]]
+        known = rows[labels.episodes[rows] >= 0]
+        if known.size:
+            after = np.searchsorted(known, rows)
+            left, right = known[np.maximum(after - 1, 0)], known[np.minimum(after, known.size - 1)]
+            closer = np.abs(right - rows) < np.abs(rows - left)
+            nearest[rows] = own[np.where(closer, right, left)]
+        else:
+            nearest[rows] = own[rows]
+    return _numbered(nearest)
+
+
+def _numbered(rows: np.ndarray) -> np.ndarray:
+    """Return numbers from 0 without gaps in place of others; -1 stays."""
+    numbers = np.full(rows.shape, -1)
+    known = rows >= 0
+    numbers[known] = np.unique(rows[known], return_inverse=True)[1]
+    return numbers
+
+
+def _units(labels: Labels, of_volume: np.ndarray, *, stratified: bool) -> _Units:
+    n_units, n_classes = int(of_volume.max(initial=-1)) + 1, len(labels.classes)
+    codes = np.broadcast_to(labels.codes, of_volume.shape)
+    counts = np.zeros((n_units, n_classes), int)
+    labelled = (of_volume >= 0) & (codes >= 0)
+    np.add.at(counts, (of_volume[labelled], codes[labelled]), 1)
+    sizes = np.bincount(of_volume[of_volume >= 0], minlength=n_units)
+    strata = np.zeros(n_units, int)
+    if stratified:
+        strata = np.where(counts.any(axis=1), counts.argmax(axis=1), n_classes)
+    return _Units(of_volume, counts, sizes, strata)
+
+
+# Folds
+
+
+def _of_units(
+    labels: Labels,
+    n_subjects: int,
+    name: str,
+    n_folds: int,
+    validation_share: float,
+    rng: np.random.Generator,
+) -> list[Fold]:
+    units = UNITS[name](labels, n_subjects)
+    _check_units(name, units, n_folds, labels.classes)
+    fold_of = _dealt(units, n_folds, rng)
+    folds = []
+    for number in range(fold_of.max() + 1):
+        tested = fold_of == number
+        validated = _validation(units, ~tested, validation_share, rng)
+        parts = (_volumes(units, part) for part in (~(tested | validated), validated, tested))
+        folds.append(Fold(name, number, *parts))
+    return folds
+
+
+def _check_units(name: str, units: _Units, n_folds: int, classes: Sequence[str]) -> None:
+    if units.sizes.size < 2:
+        raise InputError(
+            f"split {name}: found {units.sizes.size} to hold out, expected at least 2; leave the "
+            "split out of splits.names"
+        )
+    if name != "episode":
+        return
+    per_class = np.bincount(units.strata, minlength=len(classes) + 1)[:-1]
+    if per_class.min() < n_folds:
+        raise InputError(
+            f"split {name}: found {per_class.min()} episodes of {classes[per_class.argmin()]}, "
+            f"expected at least one for each of the {n_folds} folds; use fewer folds, or leave the "
+            "class out"
+        )
+
+
+def _dealt(units: _Units, n_folds: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the fold of each unit: dealt like cards, stratum after stratum, larger ones first."""
+    n_units = units.sizes.size
+    n_folds = min(n_folds, n_units)
+    order = rng.permutation(n_units)
+    fold_of, n_dealt = np.empty(n_units, int), 0
+    for stratum in np.unique(units.strata):
+        members = order[units.strata[order] == stratum]
+        members = members[np.argsort(-units.sizes[members], kind="stable")]
+        turn, place = np.divmod(np.arange(members.size), n_folds)
+        # There and back, so that no fold gets the larger one in every turn.
+        place = np.where(turn % 2, n_folds - 1 - place, place)
+        fold_of[members] = (place + n_dealt) % n_folds
+        n_dealt += members.size
+    return fold_of
+
+
+def _validation(
+    units: _Units, others: np.ndarray, share: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Return which units are held out for validation, of those that are not tested."""
+    held_out = np.zeros_like(others)
+    left = units.counts[others].sum(axis=0)
+    for stratum in np.unique(units.strata[others]):
+        members = rng.permutation(np.flatnonzero(others & (units.strata == stratum)))
+        wanted = max(1, round(share * members.size)) if share and members.size > 1 else 0
+        # What is a class's last to learn from stays in training, where there is another choice.
+        for unit in members:
+            if not wanted:
+                break
+            if (left - units.counts[unit] > 0)[left > 0].all():
+                held_out[unit] = True
+                left = left - units.counts[unit]
+                wanted -= 1
+    return held_out
+
+
+def _volumes(units: _Units, chosen: np.ndarray) -> np.ndarray:
+    return np.append(chosen, False)[units.of_volume]
+
+
+def _crossed(
+    labels: Labels,
+    n_subjects: int,
+    n_folds: int,
+    validation_share: float,
+    rng: np.random.Generator,
+) -> list[Fold]:
+    """Return a fold for every fold of runs in every group of subjects."""
+    by_run = _of_units(labels, n_subjects, "run", n_folds, validation_share, rng)
+    by_subject = _of_units(labels, n_subjects, "subject", N_SUBJECT_GROUPS, 0.0, rng)
+    pairs = [(runs, group) for runs in by_run for group in by_subject]
+    return [
+        Fold(
+            "run_and_subject",
+            number,
+            runs.training & group.training,
+            runs.validation & group.training,
+            runs.test & group.test,
+        )
+        for number, (runs, group) in enumerate(pairs)
+    ]
