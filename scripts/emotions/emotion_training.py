@@ -1,0 +1,320 @@
+"""The task of telling emotions apart in volumes: batches, loss, steps, and the best epoch.
+
+What `workflow.lib.training.loop` trains. A volume is named by its subject and its row in the table
+of labels; volumes are read batch by batch, so that never all are held.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from scripts.emotions.emotion_cnn import LOGITS, EmotionCNN
+from workflow.lib.errors import InputError
+from workflow.lib.features.devices import autocast
+from workflow.lib.seeds import generator
+from workflow.lib.training.history import VALIDATION
+from workflow.lib.training.loop import fit
+
+# Voxels that are evaluated at once: 32 volumes of the published size.
+VOXELS_AT_ONCE = 32 * 80 * 80 * 35
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    n_epochs : int
+        The learning rate falls as a cosine to zero over as many (Loshchilov & Hutter 2017,
+        arXiv:1608.03983).
+    batch : int
+        Volumes of a step.
+    learning_rate, weight_decay : float
+        Of AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101).
+    patience : int or None
+        Epochs without a lower loss on validation volumes before training stops; None for never.
+        Wherever there are validation volumes, the weights of the best epoch are kept.
+    balanced : bool
+        Whether all classes weigh the same in the loss, however many volumes they have.
+    precision : "float32", "bfloat16" or "float16"
+        Of training on a GPU.
+    """
+
+    n_epochs: int = 50
+    batch: int = 16
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    patience: int | None = 10
+    balanced: bool = False
+    precision: str = "float32"
+
+
+class Volumes(Protocol):
+    """Where volumes come from.
+
+    Attributes
+    ----------
+    shape : voxels of a volume along x, y and z
+    """
+
+    shape: tuple[int, int, int]
+
+    def read(self, subjects: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return float32 (k, *shape) of k subjects (their numbers) and rows of the labels."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Volumes with their labels.
+
+    Attributes
+    ----------
+    subjects : int array (n,)
+        Numbers of subjects.
+    rows : int array (n,)
+        Of the table of labels.
+    codes : int array (n,)
+        Classes; -1 where there is none.
+    """
+
+    subjects: np.ndarray
+    rows: np.ndarray
+    codes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, which: np.ndarray | slice) -> "Examples":
+        return Examples(self.subjects[which], self.rows[which], self.codes[which])
+
+
+def examples_of(chosen: np.ndarray, codes: np.ndarray) -> Examples:
+    """Return the volumes of a bool array (n_subjects, n_rows), with codes of the rows (n_rows,)."""
+    subjects, rows = np.nonzero(chosen)
+    return Examples(subjects, rows, codes[rows])
+
+
+class Best:
+    """The weights of the epoch with the lowest loss on validation volumes."""
+
+    def __init__(self) -> None:
+        self.loss, self.epoch = np.inf, -1
+        self.weights: dict[str, torch.Tensor] = {}
+
+    def offer(self, loss: float, epoch: int, network: nn.Module) -> None:
+        """Keep the weights of a network if they are better than those before; NaN is not."""
+        if loss < self.loss:
+            self.loss, self.epoch = loss, epoch
+            self.weights = {name: value.clone() for name, value in network.state_dict().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all of it."""
+        return {"loss": self.loss, "epoch": self.epoch, "weights": self.weights}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state_dict` returned."""
+        self.loss, self.epoch, self.weights = state["loss"], state["epoch"], state["weights"]
+
+
+class EmotionTask:
+    """A task of `workflow.lib.training.loop`: cross-entropy, AdamW, a cosine over epochs.
+
+    Parameters
+    ----------
+    network : EmotionCNN
+    volumes : Volumes
+    training, validation : Examples
+        All with a class; validation may be empty.
+    settings : Settings
+    device : torch.device
+    seed : int
+    purpose : str
+        Tells the batches of this training from those of others.
+
+    Raises
+    ------
+    InputError
+        Fewer training volumes than a batch takes, or a class without any.
+    """
+
+    def __init__(
+        self,
+        network: EmotionCNN,
+        volumes: Volumes,
+        *,
+        training: Examples,
+        validation: Examples,
+        settings: Settings,
+        device: torch.device,
+        seed: int,
+        purpose: str,
+    ):
+        n_classes = network.head.out_features
+        counts = _checked_counts(training, n_classes, settings.batch, purpose)
+        # Convolutions on a CPU take two thirds of the time with channels last.
+        self.network = network.to(device, memory_format=torch.channels_last_3d)
+        self.volumes, self.training, self.validation = volumes, training, validation
+        self.settings, self.device, self.seed, self.purpose = settings, device, seed, purpose
+        weights = counts.sum() / (n_classes * counts) if settings.balanced else np.ones(n_classes)
+        self.class_weights = torch.tensor(weights, dtype=torch.float32, device=device)
+        self.best = Best()
+        optimiser = torch.optim.AdamW(
+            network.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        self.parts = {
+            "network": self.network,
+            "optimiser": optimiser,
+            "schedule": torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.n_epochs),
+            # Half precision alone needs its gradients scaled.
+            "scaler": torch.amp.GradScaler(
+                device.type, enabled=device.type == "cuda" and settings.precision == "float16"
+            ),
+            "best": self.best,
+        }
+
+    def n_steps(self, epoch: int) -> int:
+        """Return the whole batches of an epoch, none once patience has run out."""
+        return 0 if self._stopped(epoch) else len(self.training) // self.settings.batch
+
+    def _stopped(self, epoch: int) -> bool:
+        patience = self.settings.patience
+        return patience is not None and 0 <= self.best.epoch < epoch - patience
+
+    def step(self, epoch: int, step: int, rng: np.random.Generator) -> dict[str, float]:
+        """Train on one batch; return loss and accuracy, with dropout on."""
+        order = generator(self.seed, "batches", self.purpose, str(epoch))
+        chosen = order.permutation(len(self.training))[step * self.settings.batch :]
+        batch = self.training[chosen[: self.settings.batch]]
+        codes = torch.from_numpy(batch.codes).to(self.device)
+        self.network.train()
+        with autocast(self.device, self.settings.precision):
+            logits = self.network(self._read(batch)).float()
+        loss = nn.functional.cross_entropy(logits, codes, self.class_weights)
+        optimiser, scaler = self.parts["optimiser"], self.parts["scaler"]
+        optimiser.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(optimiser)
+        scaler.update()
+        return {"loss": loss.item(), "accuracy": (logits.argmax(1) == codes).float().mean().item()}
+
+    def _read(self, examples: Examples) -> torch.Tensor:
+        return torch.from_numpy(self.volumes.read(examples.subjects, examples.rows)).to(self.device)
+
+    def evaluate(self, epoch: int) -> dict[str, dict[str, float]]:
+        """Return loss and accuracy on validation volumes, and remember the best weights."""
+        if self._stopped(epoch):
+            return {}
+        self.parts["schedule"].step()
+        if not len(self.validation):
+            return {}
+        logits = torch.cat(
+            [
+                outputs[LOGITS].cpu()
+                for outputs in outputs_of(self.network, self.volumes, self.validation)
+            ]
+        )
+        codes = torch.from_numpy(self.validation.codes)
+        loss = nn.functional.cross_entropy(logits, codes, self.class_weights.cpu()).item()
+        self.best.offer(loss, epoch, self.network)
+        accuracy = (logits.argmax(1) == codes).float().mean().item()
+        return {VALIDATION: {"loss": loss, "accuracy": accuracy}}
+
+
+def train(task: EmotionTask, *, checkpoint: Path, digest: str) -> pd.DataFrame:
+    """Train, going on from the checkpoint if there is one, and leave the best weights.
+
+    Parameters
+    ----------
+    task : EmotionTask
+        Its network is in evaluation mode afterwards.
+    checkpoint : path
+        The caller removes it once the results are safe.
+    digest : str
+        What tells the volumes from others; their labels and split are told apart here.
+
+    Returns
+    -------
+    DataFrame, as of `workflow.lib.training.loop.fit`
+    """
+    history = fit(
+        task,
+        n_epochs=task.settings.n_epochs,
+        seed=task.seed,
+        purpose=task.purpose,
+        checkpoint=checkpoint,
+        settings={
+            **asdict(task.settings),
+            "shapes": [list(value.shape) for value in task.network.state_dict().values()],
+            "volumes": digest,
+            "examples": _digest_of(task.training, task.validation),
+        },
+    )
+    if task.best.weights:
+        task.network.load_state_dict(task.best.weights)
+    task.network.eval()
+    return history
+
+
+@torch.inference_mode()
+def outputs_of(
+    network: EmotionCNN, volumes: Volumes, examples: Examples
+) -> Iterator[dict[str, torch.Tensor]]:
+    """Yield what every layer gives for some volumes after others, in float32, see `EmotionCNN`.
+
+    The network is in evaluation mode afterwards.
+    """
+    network.eval()
+    device = next(network.parameters()).device
+    at_once = max(1, VOXELS_AT_ONCE // int(np.prod(volumes.shape)))
+    for start in range(0, len(examples), at_once):
+        part = examples[start : start + at_once]
+        values = torch.from_numpy(volumes.read(part.subjects, part.rows))
+        yield network.layer_outputs(values.to(device))
+
+
+def probabilities_of(network: EmotionCNN, volumes: Volumes, examples: Examples) -> np.ndarray:
+    """Return the probability of every class, float32 (n, n_classes)."""
+    n_classes = network.head.out_features
+    parts = [
+        torch.softmax(outputs[LOGITS], dim=1).cpu().numpy()
+        for outputs in outputs_of(network, volumes, examples)
+    ]
+    return np.concatenate([np.zeros((0, n_classes), np.float32), *parts])
+
+
+def _digest_of(*sets: Examples) -> str:
+    digest = hashlib.sha256()
+    for examples in sets:
+        for values in (examples.subjects, examples.rows, examples.codes):
+            digest.update(np.ascontiguousarray(values, dtype=np.int64))
+        digest.update(b"next")
+    return digest.hexdigest()
+
+
+def _checked_counts(examples: Examples, n_classes: int, batch: int, what: str) -> np.ndarray:
+    """Return the volumes of each class, or stop where there is nothing to learn from."""
+    counts = np.bincount(examples.codes, minlength=n_classes)
+    if not counts.all():
+        raise InputError(
+            f"{what}: found no training volume of class {int(counts.argmin()) + 1} of {n_classes}, "
+            "expected some of each; choose fewer folds or another split, or leave the class out of "
+            "`labels.classes`"
+        )
+    if len(examples) < batch:
+        raise InputError(
+            f"{what}: found {len(examples)} training volumes, expected a batch of {batch} or more; "
+            "lower `training.batch`"
+        )
+    return counts
