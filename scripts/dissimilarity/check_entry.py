@@ -4,22 +4,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from scripts.dissimilarity.algonauts import Algonauts2023, image_files
 from scripts.dissimilarity.algonauts_layout import SIMULATED_SUBJECTS, classes_of
 from scripts.dissimilarity.pair_images import check_excluded, excluded_images
-from scripts.dissimilarity.pair_models import build
 from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.check.files import find_own_weights
+from workflow.lib.config.pair_sizes import asked_sizes, check_sizes
 from workflow.lib.config.schema import listed, near
 from workflow.lib.errors import InputError
-from workflow.lib.pairs.splits import make_splits
-from workflow.lib.seeds import generator
 from workflow.lib.sources import axis_of
-
-# Of the training images, where no score against their number is asked for.
-FEWEST = 2
 
 
 def check_pairs_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> list[str]:
@@ -34,7 +27,6 @@ def check_pairs_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset
     entry = config["dissimilarity"][name]
     print(f"  {_models_text(entry)}")
     checks: list[Callable[[], object]] = [
-        *_model_checks(name, entry),
         *_embedding_checks(entry, datasets, config["mirror"]),
         *SOURCES[entry["source"]](name, entry, config),
     ]
@@ -61,17 +53,7 @@ def _models_text(entry: Mapping) -> str:
     )
 
 
-# Models and embeddings
-
-
-def _model_checks(name: str, entry: Mapping) -> Iterator[Callable[[], object]]:
-    """Yield a check of the options of every variant of every model."""
-    for model, block in entry["models"].items():
-        for variant, options in (block["variants"] or {"": {}}).items():
-            where = f"config, dissimilarity.{name}.models.{model}"
-            where += f".variants.{variant}" if variant else ""
-            together = {**block["options"], **options}
-            yield partial(build, block["kind"], together, where)
+# Embeddings
 
 
 def _embedding_checks(
@@ -109,8 +91,6 @@ def _simulated_checks(name: str, entry: Mapping, config: Mapping) -> Iterator[Ca
     for parts in entry["rois"].values():
         yield partial(classes_of, parts)
     yield partial(excluded_images, entry["images"]["exclude"])
-    yield partial(_check_size, entry, n_available, where)
-    yield partial(_check_splits, name, entry, entry["n_images"] or n_available)
 
 
 def _folder_checks(name: str, entry: Mapping, config: Mapping) -> Iterator[Callable[[], object]]:
@@ -156,7 +136,7 @@ def _check_subject(name: str, entry: Mapping, folder: Path, subject: str) -> Non
     vertices = ", ".join(f"{n:,} in {roi}" for roi, n in counts.items())
     print(f"  {subject}: {n_available:,} images with responses of vertices: {vertices}")
     _check_size(entry, n_available, f"{folder}, {subject}")
-    _check_splits(name, entry, entry["n_images"] or n_available)
+    check_sizes(len(taken), f"{folder}, {subject}, splits", **asked_sizes(entry))
 
 
 def _rsa_checks(name: str, entry: Mapping, config: Mapping) -> Iterator[Callable[[], object]]:
@@ -187,19 +167,4 @@ def _check_size(entry: Mapping, n_available: int, where: str) -> None:
         raise InputError(
             f"{where}: found {n_available} images with responses, expected {entry['n_images']}; "
             "lower n_images"
-        )
-
-
-def _check_splits(name: str, entry: Mapping, n_images: int) -> None:
-    """Split images as a run would; the dissimilarities of their pairs do not matter."""
-    splits = entry["splits"]
-    of_curve = any(block["training_size"] for block in entry["models"].values())
-    for n in (of_curve and splits["n_training_images"]) or [FEWEST]:
-        make_splits(
-            np.broadcast_to(0.0, n_images * (n_images - 1) // 2),
-            n_images,
-            n_folds=splits["n_folds"],
-            validation_share=splits["validation_share"],
-            rng=generator(0, "check", name),
-            n_training_images=n,
         )

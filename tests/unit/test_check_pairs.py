@@ -1,5 +1,7 @@
 """`make check` of pairs of images: what a run of models of pairs would stop at, found before it."""
 
+import dataclasses
+import importlib
 import shutil
 from pathlib import Path
 
@@ -12,7 +14,11 @@ from scripts.dissimilarity.simulate_scenes import simulate
 from workflow.lib.acquire.datasets import load_datasets
 from workflow.lib.config.complete import complete_config
 from workflow.lib.config.merging import laid_over
+from workflow.lib.config.pair_kinds import model_kinds
+from workflow.lib.config.pair_options import check_options, model_options
+from workflow.lib.config.pair_sizes import n_training_images
 from workflow.lib.errors import InputError
+from workflow.lib.pairs.splits import CLEAN, make_splits
 
 REGISTRY = load_datasets(DATASETS_FILE)
 DEFAULT = yaml.safe_load(DEFAULT_CONFIG.read_text())
@@ -112,15 +118,15 @@ def test_bad_folder_of_one_subject_is_one_problem(folder, spoil, sentence):
 
 def test_every_problem_is_named_at_once(folder):
     lose_hemisphere(folder)
-    models = {
-        "ridge": {"kind": "ridge", "options": {"penalti": 1}},
-        "mlp": {"kind": "pair_mlp", "variants": {"0": {"n_hidden": 0}, "1": {"n_hiden": 1}}},
+    embeddings = {
+        "vgg": {"kind": "network", "network": "vgg16", "layer": "classifier.4", "weights": "no.pt"},
+        "clip": {"kind": "file", "file": "clip_{subject}.npy"},
     }
     subjects = ["subj01", "subj02", "subj07"]
-    problems = problems_of(entry(folder, models=models, subjects=subjects))
+    problems = problems_of(entry(folder, embeddings=embeddings, subjects=subjects))
     expected = [
-        "models.ridge: found the option 'penalti' for the kind ridge",
-        "models.mlp.variants.1: found the option 'n_hiden' for the kind pair_mlp",
+        "found no weights no.pt",
+        "clip_subj01.npy (3 of 3 missing)",
         "found no folder of subj07",
         "expected both hemispheres",
     ]
@@ -150,7 +156,7 @@ def test_unknown_roi_has_near_names(folder):
                 "splits": {"n_folds": 3, "n_training_images": [30]},
                 "models": {"ridge": {"kind": "ridge", "training_size": True}},
             },
-            "found 30 training images asked for",
+            "found 30 training images asked for, expected at most 20",
         ),
     ],
 )
@@ -172,6 +178,84 @@ def test_excluded_images_are_checked_and_counted(folder, capsys):
     assert f"did you mean {names[3]!r}" in problem
     (problem,) = problems_of(entry(folder, images={"exclude": "nowhere.txt"}, **subject))
     assert "found 'nowhere.txt', which cannot be read" in problem
+
+
+# What is found before anything is run.
+
+
+def parsed(**keys):
+    """Complete the default with changes of its simulated study, and return that."""
+    over = {"dissimilarity": {"scenes": keys}}
+    return complete_config(laid_over(DEFAULT, over))["dissimilarity"]["scenes"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        # 150 images: 30 are tested, 18 of the others are validated.
+        (
+            {"splits": {"n_training_images": [30, 103]}},
+            "splits: found 103 .* at most 102",
+        ),
+        ({"splits": {"n_folds": 16}}, "150 images in 16 folds, 9 test images"),
+        ({"n_images": 151}, "n_images: found 151, expected at most the 150 that are simulated"),
+        ({"n_images": 60}, "found 60 training images .* at most 41"),
+    ],
+)
+def test_simulated_images_that_are_too_few_are_found_while_parsing(keys, sentence):
+    parsed(splits={"n_training_images": [30, 102]})
+    with pytest.raises(InputError, match=f"config, dissimilarity.scenes.*{sentence}"):
+        parsed(**keys)
+
+
+@pytest.mark.parametrize("n_images", [30, 31, 40, 59, 97, 150])
+@pytest.mark.parametrize(("n_folds", "share"), [(2, 0.15), (3, 0.4), (3, 0.15)])
+def test_sizes_are_those_of_the_splits_that_are_made(n_images, n_folds, share):
+    values = np.zeros(n_images * (n_images - 1) // 2)
+    splits = make_splits(
+        values, n_images, n_folds=n_folds, validation_share=share, rng=np.random.default_rng(0)
+    )
+    clean = [split.training_images.size for split in splits if split.name == CLEAN]
+    assert n_training_images(n_images, n_folds=n_folds, validation_share=share) == min(clean)
+
+
+@pytest.mark.parametrize(
+    ("block", "sentence"),
+    [
+        ({"options": {"penalti": 1}}, "ridge.options: .*'penalti' for the kind ridge.*'penalties'"),
+        ({"variants": {"a": {"forma": []}}}, r"ridge.variants.a: found the option 'forma'"),
+        ({"options": {"penalties": 3}}, "ridge.options.penalties: found 3, expected a list"),
+        (
+            {"options": {"max_pairs": True}},
+            "ridge.options.max_pairs: found True, expected a whole number",
+        ),
+    ],
+)
+def test_wrong_options_of_models_are_found_while_parsing(block, sentence):
+    with pytest.raises(InputError, match=f"config, dissimilarity.scenes.models.{sentence}"):
+        parsed(models={"ridge": {"kind": "ridge", **block}})
+
+
+def test_numbers_that_yaml_takes_for_text_are_named():
+    options = yaml.safe_load("{learning_rate: 1e-3, n_steps: null, weight_decay: 0}")
+    with pytest.raises(
+        InputError, match=r"learning_rate: found '1e-3', expected a number, written 0.001; correct"
+    ):
+        parsed(models={"mlp": {"kind": "pair_mlp", "options": options}})
+
+
+@pytest.mark.parametrize("kind", model_kinds())
+def test_options_that_are_read_are_the_fields_that_a_kind_is_made_with(kind):
+    model = importlib.import_module(f"scripts.dissimilarity.models.{kind}").Model
+    fields = {field.name for field in dataclasses.fields(model) if field.init}
+    assert set(model_options(kind)) == fields
+    check_options(kind, {name: getattr(model, name) for name in fields}, "defaults")
+
+
+def test_an_entry_without_models_is_refused():
+    block = {**DEFAULT["dissimilarity"]["scenes"], "models": {}, "shown_model": None}
+    with pytest.raises(InputError, match=r"dissimilarity.scenes.models: found {}, expected at lea"):
+        complete_config({**DEFAULT, "dissimilarity": {"scenes": block}})
 
 
 def test_rdms_exclude_no_images():

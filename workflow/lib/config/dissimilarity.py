@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from workflow.lib.config.pair_kinds import EMBEDDERS, JOINED, model_kinds
+from workflow.lib.config.pair_options import check_options
+from workflow.lib.config.pair_sizes import asked_sizes, check_sizes
 from workflow.lib.config.schema import listed, near
 from workflow.lib.errors import InputError
 
@@ -19,6 +21,7 @@ def check_dissimilarity(config: Mapping) -> None:
         if entry["shown_model"]:
             _check_name(f"{where}.shown_model", entry["shown_model"], entry["models"])
         if entry["source"] == "simulated":
+            _check_simulated_images(where, entry)
             folder = entry["simulation"]["folder"]
             if folder in folders:
                 raise InputError(
@@ -67,6 +70,18 @@ def _check_source(where: str, name: str, entry: Mapping, config: Mapping) -> Non
             raise InputError(f"{where}.{key}: found none, expected at least one; name some")
 
 
+def _check_simulated_images(where: str, entry: Mapping) -> None:
+    """Check the splits of images of which the number is known before there are any."""
+    n_simulated = entry["simulation"]["n_images"]
+    n_images = entry["n_images"] or n_simulated
+    if n_images > n_simulated:
+        raise InputError(
+            f"{where}.n_images: found {n_images}, expected at most the {n_simulated} that are "
+            "simulated; lower it, or raise simulation.n_images"
+        )
+    check_sizes(n_images, f"{where}.splits", **asked_sizes(entry))
+
+
 def _check_embeddings(where: str, embeddings: Mapping) -> None:
     needed = {kind: embedder.keys for kind, embedder in EMBEDDERS.items()} | {JOINED: ("parts",)}
     for name, block in embeddings.items():
@@ -89,6 +104,9 @@ def _check_embeddings(where: str, embeddings: Mapping) -> None:
 
 def _check_model(where: str, block: Mapping, entry: Mapping) -> None:
     _check_name(f"{where}.kind", block["kind"], model_kinds())
+    check_options(block["kind"], block["options"], f"{where}.options")
+    for variant, options in block["variants"].items():
+        check_options(block["kind"], options, f"{where}.variants.{variant}")
     restricted = ["embeddings"] if entry["source"] == "rsa" else ["embeddings", "subjects", "rois"]
     for key in restricted:
         for name in block.get(key, []):

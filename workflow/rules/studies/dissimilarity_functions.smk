@@ -9,6 +9,7 @@ from scripts.dissimilarity.algonauts_layout import (
     test_images_folder,
 )
 from workflow.lib.config.pair_kinds import EMBEDDERS, JOINED, is_stepwise
+from workflow.lib.config.pair_sizes import asked_sizes
 from workflow.lib.files import sha256_of
 
 PAIR_STUDIES = one_of(config["dissimilarity"])
@@ -29,6 +30,38 @@ def pair_setting(*keys):
         return found
 
     return value
+
+
+# What decides which images have which part in a fold.
+OF_FOLDS = ("n_folds", "validation_share", "duplicates")
+
+
+def fold_settings(*others):
+    """Return a params function that gives what folds of images follow from, and other keys."""
+
+    def settings(wildcards):
+        splits = config["dissimilarity"][wildcards.study]["splits"]
+        return {key: splits[key] for key in (*OF_FOLDS, *others)}
+
+    return settings
+
+
+def standardised_by(wildcards):
+    """Return by which images responses are standardised before their RDM."""
+    entry = config["dissimilarity"][wildcards.study]
+    return "as published" if entry["source"] == "rsa" else entry["labels"]["standardise"]
+
+
+def folds_of_labels(wildcards):
+    """Return what the folds follow from that responses are standardised in, if they are."""
+    return fold_settings()(wildcards) if standardised_by(wildcards) == "training" else None
+
+
+def curve_sizes(wildcards):
+    """Return the numbers of training images that any model is fitted to, beside all."""
+    entry = config["dissimilarity"][wildcards.study]
+    of_curve = any(block["training_size"] for block in entry["models"].values())
+    return entry["splits"]["n_training_images"] if of_curve else []
 
 
 def pair_subjects(study):
@@ -64,6 +97,13 @@ def challenge_files(wildcards):
     if entry["source"] == "simulated":
         files.append(f"{challenge_folder(entry)}/{images_folder(wildcards.subject)}")
     return files
+
+
+def sizes_of_splits(wildcards, threads):
+    """Return what splits ask of the number of images, which is checked where it becomes known."""
+    # Snakemake does not record the values of functions of `threads`: other splits are of the same
+    # images.
+    return asked_sizes(config["dissimilarity"][wildcards.study])
 
 
 def files_of_challenge(wildcards):
@@ -313,6 +353,48 @@ def pair_folder(wildcards):
     """Return the folder of the raw files of an entry, whatever its source."""
     entry = config["dissimilarity"][wildcards.study]
     return raw_folder_of(wildcards) if entry["source"] == "rsa" else challenge_folder(entry)
+
+
+# MB of Python and what it imports: with PyTorch, and without.
+TORCH_MB, NUMPY_MB = 2000, 1000
+# Bytes per pair of images that a fit holds: leaked pairs of every fold, an RDM, what is predicted of
+# pairs in every fold, and the tables that permutations and resamples go through.
+FIT_BYTES, AUDIT_BYTES = 200, 60
+# Of a subject of the challenge: its images, and the vertices of both hemispheres.
+MOST_IMAGES, MOST_VERTICES = 9841, 40_000
+# Kinds of models that see responses, and hold those of all and those of training images.
+OF_RESPONSES, RESPONSES_AT_ONCE = ("encode",), 3
+
+
+def most_images(entry):
+    """Return how many images a subject has at most."""
+    if entry["source"] == "simulated":
+        return entry["n_images"] or entry["simulation"]["n_images"]
+    return entry["n_images"] or MOST_IMAGES
+
+
+def pairs_mb(entry, of_a_pair):
+    """Return the MB of what takes so many bytes per pair of images of a subject."""
+    return most_images(entry) ** 2 / 2 * of_a_pair / 1e6
+
+
+def audit_mb(wildcards, attempt):
+    """Return a memory request for the pairs of all splits of one subject, and its images."""
+    entry = config["dissimilarity"][wildcards.study]
+    images_mb = 5 * most_images(entry) * 3 * entry["side"] ** 2 / 1e6
+    return int(NUMPY_MB + images_mb + pairs_mb(entry, AUDIT_BYTES)) * 2 ** (attempt - 1)
+
+
+def fit_mb(wildcards, attempt):
+    """Return a memory request for the pairs of a subject, and for what the model sees of images."""
+    entry = config["dissimilarity"][wildcards.study]
+    kind, n = entry["models"][wildcards.model]["kind"], most_images(entry)
+    # Pixels, which networks see as numbers of four bytes, and Gram matrices of embeddings.
+    seen_mb = 5 * n * 3 * entry["side"] ** 2 / 1e6 + len(entry["embeddings"]) * 8 * n**2 / 1e6
+    if kind in OF_RESPONSES:
+        seen_mb += RESPONSES_AT_ONCE * 4 * n * MOST_VERTICES / 1e6
+    needed = (TORCH_MB if is_stepwise(kind) else NUMPY_MB) + seen_mb + pairs_mb(entry, FIT_BYTES)
+    return int(needed) * 2 ** (attempt - 1)
 
 
 def pair_gpus(wildcards):

@@ -3,7 +3,7 @@
 # In: a folder of the Algonauts 2023 challenge (simulated ones are written here, to
 # <simulated>/<folder>/), or stimuli and RDMs of the study of `rsa` of the same name.
 # Out: <results>/<study>/images/<subject>.npz (names, rows, images of one size),
-# rdms/fmri_<subject>.h5 (an RDM per ROI and metric), tables/ceilings.csv, tables/extreme_pairs.csv.
+# rdms/fmri_<subject>.h5 (RDMs per ROI and metric: of all images, and of every fold), tables/ceilings.csv, tables/extreme_pairs.csv.
 
 
 rule simulate_scenes:
@@ -75,6 +75,7 @@ rule prepare_pair_images:
         exclude=pair_setting("images", "exclude"),
         n_images=pair_setting("n_images"),
         side=pair_setting("side"),
+        sizes=sizes_of_splits,
         code=script_digest("dissimilarity/prepare_pair_images.py"),
     script:
         "../../../../scripts/dissimilarity/prepare_pair_images.py"
@@ -104,6 +105,9 @@ rule compute_fmri_rdms:
         folder=folder_of_challenge,
         rois=pair_rois,
         metrics=pair_metrics,
+        labels=standardised_by,
+        splits=folds_of_labels,
+        seed=config["seed"],
         code=script_digest("dissimilarity/compute_fmri_rdms.py"),
     script:
         "../../../../scripts/dissimilarity/compute_fmri_rdms.py"
@@ -141,6 +145,9 @@ rule compute_pair_ceilings:
         folder=folder_of_challenge,
         rois=pair_rois,
         metrics=pair_metrics,
+        labels=standardised_by,
+        splits=fold_settings(),
+        seed=config["seed"],
         code=script_digest("dissimilarity/compute_pair_ceilings.py"),
     script:
         "../../../../scripts/dissimilarity/compute_pair_ceilings.py"
