@@ -7,6 +7,7 @@ observer may see several at once, so that agreement over all emotions pools thes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -180,6 +181,11 @@ def measure_agreement(
     table = pd.concat([pd.DataFrame(rows) for rows in parts], ignore_index=True)
     same = {"n_volumes": len(runs), "n_observers": marks.n_observers, "n_bootstrap": n_bootstrap}
     return table.assign(**same).reindex(columns=list(COLUMNS))
+
+
+def read_agreement(path: str | Path) -> pd.DataFrame:
+    """Return a table of `measure_agreement`, with observers such as "01" as they are called."""
+    return pd.read_csv(path, dtype={"observer": str, "other": str})
 
 
 def block_weights(

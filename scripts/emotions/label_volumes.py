@@ -171,8 +171,8 @@ def count_labels(
             both = {"rule": rule, "timing": timing}
             table = label_table(*_labelled(annotations, runs, tr, replace(chosen, **both)))
             is_chosen = (rule, timing) == (chosen.rule, chosen.timing)
-            parts.append(_counts(table, chosen.classes).assign(**both, chosen=is_chosen))
-    columns = ["rule", "timing", "chosen", "emotion", "in_classes", "n_volumes", "n_episodes"]
+            parts.append(_counts(table, chosen.classes).assign(**both, of_entry=is_chosen))
+    columns = ["rule", "timing", "of_entry", "emotion", "in_classes", "n_volumes", "n_episodes"]
     return pd.concat(parts, ignore_index=True)[columns]
 
 
@@ -190,7 +190,7 @@ def _counts(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
 
 
 def _log(tables: Tables) -> None:
-    chosen = tables.counts[tables.counts["chosen"]]
+    chosen = tables.counts[tables.counts["of_entry"]]
     for row in chosen.itertuples():
         logger.info("%s: %d volumes in %d episodes", row.emotion, row.n_volumes, row.n_episodes)
     later = tables.timing["error"].max()
