@@ -1,0 +1,248 @@
+"""Train a 3D network on volumes, fold by fold of every split, and test it on what it has not seen.
+
+snakemake --cores 2 results/demo/movie/models/predictions_cnn.h5
+
+A job that is cut short goes on where it was: folds that are done are not trained again.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from scripts.emotions.emotion_cnn import LOGITS, EmotionCNN
+from scripts.emotions.emotion_training import (
+    EmotionTask,
+    Settings,
+    Volumes,
+    examples_of,
+    outputs_of,
+    train,
+)
+from scripts.emotions.labels import Labels, read_labels
+from scripts.emotions.movie_volumes import MovieVolumes
+from scripts.emotions.network_features import FeatureWriter, feature_file
+from scripts.emotions.predictions import Predictions, empty_predictions, prediction_file
+from scripts.emotions.splits import Fold, fold_generator, make_folds
+from scripts.emotions.timeseries import TimeSeries
+from scripts.emotions.trained_networks import (
+    Size,
+    network_of,
+    settings_of,
+    size_of,
+    write_networks,
+)
+from workflow.lib.features.devices import choose_device, reused_memory
+from workflow.lib.jobs import script_job
+from workflow.lib.seeds import generator
+from workflow.lib.tables import write_table
+
+HISTORY_COLUMNS = ["split", "fold", "epoch", "part", "measure", "value"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the networks of a study's folds have in common.
+
+    Attributes
+    ----------
+    volumes : Volumes
+    labels : Labels
+    size : Size
+    settings : Settings
+    name : str
+        Of the study and the model, such as "movie/cnn".
+    seed : int
+    device : torch.device
+    checkpoints : path of a folder
+        The caller removes it once the results are safe.
+    digest : str
+        What tells the volumes from others.
+    """
+
+    volumes: Volumes
+    labels: Labels
+    size: Size
+    settings: Settings
+    name: str
+    seed: int
+    device: torch.device
+    checkpoints: Path
+    digest: str = ""
+
+    def fitted(self, fold: Fold) -> tuple[EmotionCNN, pd.DataFrame]:
+        """Return the network of a fold, and how it was trained, see `workflow.lib.training.loop`.
+
+        Published weights are returned as they are, with an empty history.
+        """
+        purpose = f"{self.name}/{fold.name}/{fold.number}"
+        start = generator(self.seed, "initial weights", purpose).integers(2**63)
+        network = network_of(self.size, len(self.labels.classes), seed=int(start)).to(self.device)
+        if not self.size.trains:
+            return network, pd.DataFrame(columns=["epoch", "part", "measure", "value"])
+        labelled = self.labels.labelled
+        task = EmotionTask(
+            network,
+            self.volumes,
+            training=examples_of(fold.training & labelled, self.labels.codes),
+            validation=examples_of(fold.validation & labelled, self.labels.codes),
+            settings=self.settings,
+            device=self.device,
+            seed=self.seed,
+            purpose=purpose,
+        )
+        checkpoint = self.checkpoints / f"{fold.name}_{fold.number}.checkpoint"
+        return network, train(task, checkpoint=checkpoint, digest=self.digest)
+
+
+def train_split(
+    run: Run, folds: Sequence[Fold], predictions: Predictions, features: FeatureWriter
+) -> tuple[list[EmotionCNN], pd.DataFrame]:
+    """Train and test the networks of a split.
+
+    Parameters
+    ----------
+    run : Run
+    folds : sequence of Fold
+    predictions : Predictions
+        Whose arrays are filled with every test volume, labelled or not.
+    features : FeatureWriter
+        Gets what the layers give for labelled test volumes.
+
+    Returns
+    -------
+    networks : list of EmotionCNN, one per fold, on the CPU
+    history : DataFrame
+        split, fold, epoch, part, measure, value.
+    """
+    networks, histories = [], []
+    for fold in folds:
+        network, history = run.fitted(fold)
+        _test(run, fold, network, predictions, features)
+        networks.append(network.cpu())
+        histories.append(history.assign(split=fold.name, fold=fold.number))
+    return networks, pd.concat(histories, ignore_index=True)[HISTORY_COLUMNS]
+
+
+def _test(
+    run: Run, fold: Fold, network: EmotionCNN, predictions: Predictions, features: FeatureWriter
+) -> None:
+    """Fill in what a fold's network says of its test volumes."""
+    examples = examples_of(fold.test, run.labels.codes)
+    start = 0
+    for outputs in outputs_of(network, run.volumes, examples):
+        part = examples[start : start + len(outputs[LOGITS])]
+        start += len(part)
+        where = part.subjects, part.rows
+        predictions.probabilities[where] = torch.softmax(outputs[LOGITS], dim=1).cpu().numpy()
+        predictions.fold[where] = fold.number
+        labelled = np.flatnonzero(part.codes >= 0)
+        layers = {name: output[labelled] for name, output in outputs.items() if name != LOGITS}
+        which = {"subjects": part.subjects[labelled], "rows": part.rows[labelled]}
+        features.add(layers, **which, fold=fold.number)
+
+
+def train_emotion_cnn(
+    series: Sequence[TimeSeries],
+    labels: Labels,
+    *,
+    study: str,
+    model: str,
+    network: Mapping,
+    training: Mapping,
+    splits: Sequence[str],
+    n_folds: int,
+    validation_share: float,
+    seed: int,
+    device: torch.device,
+    predictions_file: Path,
+    history_file: Path,
+    network_files: Sequence[Path],
+    feature_files: Sequence[Path],
+) -> None:
+    """Train and test the networks of all splits of a study, and write what comes out of them.
+
+    Parameters
+    ----------
+    series : sequence of TimeSeries
+        One per subject, of volumes.
+    labels : Labels
+    study, model : names
+    network : mapping, see `scripts.emotions.trained_networks.Size`
+    training : mapping, see `scripts.emotions.emotion_training.Settings`
+    splits : sequence of str, see `scripts.emotions.splits.SPLITS`
+    n_folds, validation_share : see `make_folds`
+    seed : int
+        Of the run.
+    device : torch.device
+    predictions_file : path, see `scripts.emotions.predictions`
+    history_file : path of the table of learning curves
+    network_files, feature_files : paths, one per split
+        See `scripts.emotions.trained_networks` and `scripts.emotions.network_features`.
+    """
+    subjects = [one.subject for one in series]
+    run = Run(
+        volumes=MovieVolumes(series, labels, "a network that learns from volumes"),
+        labels=labels,
+        size=size_of(network),
+        settings=settings_of(training),
+        name=f"{study}/{model}",
+        seed=seed,
+        device=device,
+        # Snakemake deletes what a killed job has put out, but knows nothing of this folder.
+        checkpoints=predictions_file.with_suffix(".checkpoints"),
+        digest=_files_digest(series),
+    )
+    named = {"model": model, "classes": labels.classes, "subjects": subjects}
+    histories = []
+    with prediction_file(predictions_file, **named) as writer:
+        for split, weights, of_layers in zip(splits, network_files, feature_files, strict=True):
+            folds = make_folds(
+                labels,
+                subjects,
+                split,
+                n_folds=n_folds,
+                validation_share=validation_share,
+                rng=fold_generator(seed, study, split),
+            )
+            predictions = empty_predictions(labels.classes, subjects, labels.n_rows)
+            with feature_file(of_layers, split=split, **named) as features:
+                networks, history = train_split(run, folds, predictions, features)
+            writer.add(split, predictions.probabilities, predictions.fold)
+            write_networks(weights, networks, run.size, labels.classes)
+            histories.append(history)
+    write_table(pd.concat(histories, ignore_index=True), history_file)
+    shutil.rmtree(run.checkpoints, ignore_errors=True)
+
+
+def _files_digest(series: Sequence[TimeSeries]) -> str:
+    """Return what tells these files from others; to read them all would take minutes."""
+    parts = [(one.subject, one.path.stat().st_size, one.path.stat().st_mtime_ns) for one in series]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    with script_job(snakemake), reused_memory():
+        params, output = snakemake.params, snakemake.output
+        train_emotion_cnn(
+            [TimeSeries(path) for path in snakemake.input.series],
+            read_labels(snakemake.input.labels, params.classes),
+            study=snakemake.wildcards.study,
+            model=snakemake.wildcards.model,
+            network=params.network,
+            training=params.training,
+            splits=params.splits,
+            n_folds=params.n_folds,
+            validation_share=params.validation_share,
+            seed=params.seed,
+            device=choose_device(snakemake.resources.get("gpu", 0)),
+            predictions_file=Path(output.predictions),
+            history_file=Path(output.history),
+            network_files=[Path(path) for path in output.networks],
+            feature_files=[Path(path) for path in output.features],
+        )

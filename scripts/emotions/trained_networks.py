@@ -1,0 +1,131 @@
+"""Networks of all folds of a split in one file, and what the config may say of a network."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+
+from scripts.emotions.emotion_cnn import (
+    PUBLISHED_CLASSES,
+    PUBLISHED_WIDTHS,
+    EmotionCNN,
+    build_network,
+    read_published_weights,
+)
+from scripts.emotions.emotion_training import Settings
+from workflow.lib.config.schema import listed, near
+from workflow.lib.errors import InputError
+from workflow.lib.training.weights import read_weights, write_weights
+
+UNTRAINED = "untrained"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How a network looks before training.
+
+    Attributes
+    ----------
+    widths : sequence of int
+        Channels of the first convolution, and of each block.
+    expansion : int
+        How many times wider a block is inside.
+    dropout : float
+    weights : "untrained", or the path of the published network's file
+        With weights nothing is trained: they have seen what they have seen.
+    """
+
+    widths: Sequence[int] = PUBLISHED_WIDTHS
+    expansion: int = 2
+    dropout: float = 0.3
+    weights: str = UNTRAINED
+
+    @property
+    def trains(self) -> bool:
+        """Whether the network is to be trained."""
+        return self.weights == UNTRAINED
+
+
+def size_of(options: Mapping) -> Size:
+    """Return what a model's block `network` says."""
+    return _of(Size, options, "network")
+
+
+def settings_of(options: Mapping) -> Settings:
+    """Return what a model's block `training` says."""
+    return _of(Settings, options, "training")
+
+
+def _of(kind: type, options: Mapping, block: str):
+    known = [field.name for field in fields(kind)]
+    for name in options:
+        if name not in known:
+            raise InputError(
+                f"models, {block}: found {name!r}, expected {listed(known)}{near(name, known)}"
+            )
+    return kind(**options)
+
+
+def network_of(size: Size, n_classes: int, *, seed: int) -> EmotionCNN:
+    """Return a network before training, or the published one as it was trained.
+
+    Raises
+    ------
+    InputError
+        Published weights for another network.
+    """
+    network = build_network(
+        size.widths, n_classes, seed=seed, expansion=size.expansion, dropout=size.dropout
+    )
+    if size.trains:
+        return network
+    published = (tuple(PUBLISHED_WIDTHS), PUBLISHED_CLASSES, 2)
+    if (tuple(size.widths), n_classes, size.expansion) != published:
+        raise InputError(
+            f"models, network: found weights for the widths {list(size.widths)}, {n_classes} "
+            f"classes and expansion {size.expansion}, expected {list(published[0])}, "
+            f"{published[1]} and {published[2]}, those of the published network; set these, or "
+            "leave `weights` out"
+        )
+    network.load_state_dict(read_published_weights(size.weights))
+    return network.eval()
+
+
+def write_networks(
+    path: str | Path, networks: Sequence[EmotionCNN], size: Size, classes: Sequence[str]
+) -> None:
+    """Write the networks of a split's folds, in their order."""
+    state = {
+        f"fold{number}.{name}": tensor
+        for number, network in enumerate(networks)
+        for name, tensor in network.state_dict().items()
+    }
+    description = {
+        "widths": list(size.widths),
+        "expansion": size.expansion,
+        "classes": list(classes),
+        "n_folds": len(networks),
+    }
+    write_weights(path, state, description)
+
+
+def read_networks(path: str | Path) -> tuple[list[EmotionCNN], list[str]]:
+    """Return the networks of a split's folds in evaluation mode, on the CPU, and their classes."""
+    state, description = read_weights(path)
+    classes = description["classes"]
+    networks = []
+    for number in range(description["n_folds"]):
+        network = EmotionCNN(
+            description["widths"], len(classes), expansion=description["expansion"]
+        )
+        own = f"fold{number}."
+        network.load_state_dict(
+            {
+                name.removeprefix(own): tensor
+                for name, tensor in state.items()
+                if name.startswith(own)
+            }
+        )
+        networks.append(network.eval().to(memory_format=torch.channels_last_3d))
+    return networks, classes

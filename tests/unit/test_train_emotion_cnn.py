@@ -1,0 +1,256 @@
+"""Networks of all folds: who is tested by whom, what is written, what a cut leaves, bad input."""
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from scripts.emotions import emotion_training
+from scripts.emotions.emotion_cnn import EmotionCNN
+from scripts.emotions.emotion_training import Settings
+from scripts.emotions.movie_volumes import MovieVolumes
+from scripts.emotions.network_features import feature_file, read_features, units_of
+from scripts.emotions.predictions import read_predictions
+from scripts.emotions.splits import fold_generator, make_folds
+from scripts.emotions.timeseries import TimeSeries, write_timeseries
+from scripts.emotions.train_emotion_cnn import train_emotion_cnn
+from scripts.emotions.trained_networks import (
+    Size,
+    network_of,
+    read_networks,
+    settings_of,
+    size_of,
+    write_networks,
+)
+from tests.planted_movie import CLASSES, GRID, movie_labels, movie_mask, write_movie
+from workflow.lib.errors import InputError
+
+SPLITS = ("random", "run")
+TRAINING = {"n_epochs": 8, "batch": 16, "learning_rate": 0.01, "patience": None}
+NETWORK = {"widths": [4, 8, 8]}
+
+
+def run(folder, series, labels, training=TRAINING, network=NETWORK, seed=1):
+    files = {
+        "predictions_file": folder / "predictions.h5",
+        "history_file": folder / "history.csv",
+        "network_files": [folder / f"{split}.safetensors" for split in SPLITS],
+        "feature_files": [folder / f"{split}.h5" for split in SPLITS],
+    }
+    train_emotion_cnn(
+        series,
+        labels,
+        study="movie",
+        model="cnn",
+        network=network,
+        training=training,
+        splits=SPLITS,
+        n_folds=3,
+        validation_share=0.2,
+        seed=seed,
+        device=torch.device("cpu"),
+        **files,
+    )
+    return files
+
+
+@pytest.fixture(scope="module")
+def labels():
+    return movie_labels()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, labels):
+    folder = tmp_path_factory.mktemp("movie")
+    series = write_movie(folder, labels)
+    return series, run(folder, series, labels)
+
+
+def folds_of(labels, split):
+    rng = fold_generator(1, "movie", split)
+    return make_folds(labels, ["01", "02"], split, n_folds=3, validation_share=0.2, rng=rng)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_used_volume_is_tested_by_the_fold_that_holds_it_out(trained, labels, split):
+    found = read_predictions(trained[1]["predictions_file"])[split]
+    assert found.classes == CLASSES
+    assert found.subjects == ("01", "02")
+    np.testing.assert_array_equal(found.tested, np.tile(labels.used, (2, 1)))
+    for fold in folds_of(labels, split):
+        assert (found.fold[fold.test] == fold.number).all()
+    np.testing.assert_allclose(found.probabilities[found.tested].sum(axis=1), 1, atol=1e-5)
+
+
+def test_what_is_planted_is_found_in_runs_that_were_held_out(trained, labels):
+    found = read_predictions(trained[1]["predictions_file"])["run"]
+    right = (found.chosen == labels.codes)[:, labels.labelled].mean()
+    assert right > 0.6
+
+
+def test_saved_networks_give_the_predictions_again(trained, labels):
+    series, files = trained
+    found = read_predictions(files["predictions_file"])["run"]
+    networks, classes = read_networks(files["network_files"][1])
+    assert tuple(classes) == CLASSES
+    assert len(networks) == 3
+    volumes = MovieVolumes(series, labels, "a test")
+    for fold, network in zip(folds_of(labels, "run"), networks, strict=True):
+        examples = emotion_training.examples_of(fold.test, labels.codes)
+        again = emotion_training.probabilities_of(network, volumes, examples)
+        expected = found.probabilities[examples.subjects, examples.rows]
+        np.testing.assert_allclose(again, expected, atol=1e-5)
+
+
+def test_features_are_of_labelled_test_volumes_by_their_own_network(trained, labels):
+    series, files = trained
+    folds = folds_of(labels, "run")
+    networks, _ = read_networks(files["network_files"][1])
+    with h5py.File(files["feature_files"][1]) as file:
+        assert list(file.attrs["layers"]) == ["block1", "block2", "pooled"]
+        assert list(file.attrs["classes"]) == list(CLASSES)
+    features = read_features(files["feature_files"][1], "block2")
+    assert len(features.rows) == 2 * labels.labelled.sum()
+    volumes = MovieVolumes(series, labels, "a test")
+    for number in range(0, len(features.rows), 37):
+        subject, row = features.subjects[number], features.rows[number]
+        fold = features.folds[number]
+        assert folds[fold].test[subject, row]
+        volume = torch.from_numpy(volumes.read(np.array([subject]), np.array([row])))
+        with torch.inference_mode():
+            expected = networks[fold].layer_outputs(volume)["block2"].flatten(1)
+        np.testing.assert_allclose(features.values[number], expected[0], atol=1e-4)
+
+
+def test_history_names_split_and_fold(trained):
+    history = pd.read_csv(trained[1]["history_file"])
+    assert set(history["split"]) == set(SPLITS)
+    assert set(history["fold"]) == {0, 1, 2}
+    assert set(history["part"]) == {"training", "validation"}
+
+
+def test_nothing_is_left_of_checkpoints(trained):
+    assert not list(trained[1]["predictions_file"].parent.glob("*checkpoint*"))
+
+
+def test_a_job_that_is_cut_short_goes_on_where_it_was(trained, labels, tmp_path, monkeypatch):
+    """The first fold is done when the job dies in the second; then no fold begins anew."""
+    series, files = trained
+    steps = []
+    whole = emotion_training.EmotionTask.step
+
+    def counted(task, epoch, step, rng):
+        steps.append((task.purpose, epoch, step))
+        if len(steps) == dies_at:
+            raise KeyboardInterrupt
+        return whole(task, epoch, step, rng)
+
+    monkeypatch.setattr(emotion_training.EmotionTask, "step", counted)
+    dies_at = 80
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, series, labels)
+    assert not (tmp_path / "predictions.h5").exists()
+    cut, dies_at = list(steps), None
+    steps.clear()
+    found = run(tmp_path, series, labels)
+    first = cut[0][0]
+    assert cut[-1][0] != first
+    assert all(purpose != first for purpose, _, _ in steps)
+    for split in SPLITS:
+        np.testing.assert_array_equal(
+            read_predictions(found["predictions_file"])[split].probabilities,
+            read_predictions(files["predictions_file"])[split].probabilities,
+        )
+
+
+def test_volumes_are_placed_in_the_box_of_the_mask(trained, labels):
+    series, _ = trained
+    volumes = MovieVolumes(series, labels, "a test")
+    mask = movie_mask()
+    assert volumes.shape == volumes.mask.shape
+    assert volumes.mask.sum() == mask.sum()
+    rows, subjects = np.array([40, 3, 143, 3]), np.array([1, 0, 1, 1])
+    found = volumes.read(subjects, rows)
+    for number, (subject, row) in enumerate(zip(subjects, rows, strict=True)):
+        whole = np.zeros(GRID, np.float32)
+        run_, volume = labels.table.loc[row, ["run", "volume"]]
+        whole[mask] = series[subject].rows(run_, [volume])[0]
+        np.testing.assert_array_equal(found[number], whole[volumes.box])
+
+
+def test_features_of_wide_layers_are_means_over_cells():
+    output = torch.rand(2, 3, 4, 4, 2)
+    np.testing.assert_array_equal(units_of(output, 96), output.flatten(1))
+    expected = output.reshape(2, 3, 2, 2, 2, 2, 2).mean(dim=(3, 5)).flatten(1)
+    np.testing.assert_allclose(units_of(output, 53), expected, rtol=1e-6)
+    np.testing.assert_allclose(units_of(output, 2), output.mean(dim=(2, 3, 4)), rtol=1e-5)
+
+
+def test_a_fold_without_labelled_volumes_has_no_features(tmp_path):
+    none = np.zeros(0, int)
+    named = {"model": "cnn", "split": "run", "classes": CLASSES, "subjects": ["01"]}
+    with feature_file(tmp_path / "f.h5", **named) as features:
+        features.add({"pooled": torch.zeros(0, 4)}, subjects=none, rows=none, fold=0)
+        features.add(
+            {"pooled": torch.ones(1, 4)}, subjects=np.array([0]), rows=np.array([7]), fold=1
+        )
+    found = read_features(tmp_path / "f.h5", "pooled")
+    assert found.rows.tolist() == [7]
+    assert found.folds.tolist() == [1]
+
+
+# Published weights.
+
+
+def test_published_weights_test_without_training(trained, labels, tmp_path):
+    """What is in the file says it all: no step is taken, every fold predicts the same."""
+    size = Size(weights="x")
+    with pytest.raises(InputError, match=r"found weights for the widths .* 3 classes"):
+        network_of(size, 3, seed=1)
+    with pytest.raises(InputError, match="found weights for the widths"):
+        network_of(Size(widths=(4, 8), weights="x"), 5, seed=1)
+
+
+def test_networks_are_written_and_read(tmp_path):
+    networks = [EmotionCNN((4, 6), 3).eval() for _ in range(2)]
+    path = tmp_path / "networks.safetensors"
+    write_networks(path, networks, Size(widths=(4, 6)), CLASSES)
+    found, classes = read_networks(path)
+    assert classes == list(CLASSES)
+    volume = torch.rand(1, 6, 6, 6)
+    for own, read in zip(networks, found, strict=True):
+        torch.testing.assert_close(own(volume), read(volume))
+
+
+# Bad input.
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: size_of({"width": [4, 8]}), r"network: found 'width', .* did you mean 'widths'"),
+        (lambda: settings_of({"epochs": 4}), r"training: found 'epochs', expected n_epochs"),
+    ],
+)
+def test_unknown_options(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
+
+
+def test_options_have_the_published_values():
+    assert settings_of({}) == Settings(50, 16, 1e-3, 1e-4, 10)
+    assert size_of({}) == Size((32, 64, 128, 256, 256), 2, 0.3)
+
+
+def test_subjects_in_their_own_spaces_are_refused(tmp_path, labels):
+    series = write_movie(tmp_path, labels, aligned=False)
+    with pytest.raises(InputError, match=r"`aligned: false`.*a network that learns from volumes"):
+        run(tmp_path, series, labels)
+
+
+def test_parcels_are_refused(tmp_path, labels):
+    runs = {name: np.zeros((36, 4)) for name in labels.runs}
+    write_timeseries(tmp_path / "01.h5", runs, subject="01", tr=2.0, names=list("abcd"))
+    with pytest.raises(InputError, match="found parcels, expected volumes for a network"):
+        MovieVolumes([TimeSeries(tmp_path / "01.h5")], labels, "a network")
