@@ -1,8 +1,9 @@
 """Predictions of a subject's pairs by all fits of a model: one HDF5 file.
 
 A group roi/metric/embedding/variant/split per fit ("none" where there is no embedding or variant)
-holds `true` and `predicted`, condensed and NaN where a pair was not tested, and `draws`: its scores
-in resamples of the images, the same for all models of a subject, so that fits can be compared.
+holds `predicted`, condensed and NaN where a pair was not tested; `true`, by the labels of the folds
+in which a pair was tested and by those of all images elsewhere; and `draws`: its scores in
+resamples of the images, the same for all models of a subject, so that fits can be compared.
 """
 
 import contextlib
@@ -47,16 +48,19 @@ class PredictionFile:
         ----------
         labels : mapping with a str for each of `GROUP`
         values : float array (n_pairs,)
-            The RDM of all images; all fits to one ROI and metric share it.
+            The RDM of all images.
         tests : sequence of Predictions, of every fold
         draws : float64 array (n_resamples, n_measures)
         """
-        shared = f"{labels['roi']}/{labels['metric']}/true"
+        # All fits to one ROI and metric share it.
+        shared = f"{labels['roi']}/{labels['metric']}/true/{labels['split']}"
         if shared not in self.file:
-            self.file[shared] = values.astype(np.float32)
+            true = _condensed(tests, self.n_images, "true")
+            self.file[shared] = np.where(np.isnan(true), values, true).astype(np.float32)
+        predicted = _condensed(tests, self.n_images, "predicted")
         group = self.file.create_group(group_name(labels))
         group["true"] = self.file[shared]
-        group.create_dataset("predicted", data=_condensed(tests, self.n_images), compression="lzf")
+        group.create_dataset("predicted", data=predicted, compression="lzf")
         group["draws"] = draws
 
 
@@ -98,14 +102,14 @@ def read_draws(path: str | Path) -> dict[tuple[str, ...], np.ndarray]:
     return draws
 
 
-def _condensed(tests: Sequence[Predictions], n_images: int) -> np.ndarray:
-    """Return predictions by condensed pairs, the mean of those of a pair that two folds test."""
+def _condensed(tests: Sequence[Predictions], n_images: int, field: str) -> np.ndarray:
+    """Return a field of tests by condensed pairs, the mean of those of a pair of two folds."""
     n_pairs = n_images * (n_images - 1) // 2
     sums, times = np.zeros(n_pairs), np.zeros(n_pairs, np.uint8)
     for test in tests:
         # Within a fold no pair is tested twice.
         index = condensed_index(test.first, test.second, n_images)
-        sums[index] += test.predicted
+        sums[index] += getattr(test, field)
         times[index] += 1
     with np.errstate(invalid="ignore"):
         return (sums / np.where(times, times, np.nan)).astype(np.float32)

@@ -274,7 +274,3 @@ if __name__ == "__main__":
         write_table(scores, outputs.scores)
         write_table(inflation_table(scores, fits), outputs.inflation)
         write_table(ranking_table(scores, fits, read_table(inputs.ceilings)), outputs.ranking)
-        write_table(
-            pd.concat([read_table(path) for path in inputs.audits], ignore_index=True),
-            outputs.audit,
-        )

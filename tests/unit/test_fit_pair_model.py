@@ -8,15 +8,19 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import pdist, squareform
 from scipy.stats import binom
 from sklearn.metrics import r2_score
+from sklearn.preprocessing import StandardScaler
 
-from scripts.dissimilarity import fit_pair_model as script
+from scripts.dissimilarity import pair_fits
+from scripts.dissimilarity.brain_rdms import FoldRDMs
 from scripts.dissimilarity.embeddings import Embedding
 from scripts.dissimilarity.finished_fits import FinishedFits
-from scripts.dissimilarity.fit_pair_model import RDM, Results, Settings, Subject
+from scripts.dissimilarity.pair_fits import Results, Settings, fit_pair_model
+from scripts.dissimilarity.pair_folds import subject_folds
 from scripts.dissimilarity.pair_images import PairImages
+from scripts.dissimilarity.pair_items import Subject
 from scripts.dissimilarity.pair_predictions import prediction_file, read_draws
 from scripts.dissimilarity.score_tables import read_scores
 from scripts.dissimilarity.tabulate_pair_scores import (
@@ -25,7 +29,7 @@ from scripts.dissimilarity.tabulate_pair_scores import (
     ranking_table,
 )
 from workflow.lib.errors import InputError
-from workflow.lib.pairs.splits import CLEAN, LEAKED, ONE_SEEN, SPLITS
+from workflow.lib.pairs.splits import CLEAN, LEAKED, MATCHED, ONE_SEEN, RANDOM_PAIRS, SPLITS
 from workflow.lib.tables import write_table
 
 N, N_FOLDS = 50, 5
@@ -57,9 +61,26 @@ def subject_of(features, *, images=None, responses=None, name="subj01"):
 
 
 def settings_of(kind="raw_distance", **changed):
-    given = {"model": kind, "kind": kind, "variants": {"": {}}, "n_folds": N_FOLDS}
-    given |= {"validation_share": 0.15, "n_bootstrap": 50, "n_permutations": 99, "seed": 3}
+    given = {"model": kind, "kind": kind, "variants": {"": {}}}
+    given |= {"n_bootstrap": 50, "n_permutations": 99, "seed": 3}
     return Settings(**given | changed)
+
+
+def rdm_of(values, roi="V1"):
+    """Return an RDM that is the same for every fold."""
+    return FoldRDMs(roi, "euclidean", lambda fold: values)
+
+
+def folds_of(subject, settings):
+    block = {"n_folds": N_FOLDS, "validation_share": 0.15, "duplicates": "refuse"}
+    return subject_folds(
+        subject.images,
+        {**block, "leaked": settings.deal},
+        study=subject.study,
+        subject=subject.name,
+        seed=settings.seed,
+        leaked=True,
+    )
 
 
 def fitted(folder, subject, rdms, settings, save_after=np.inf) -> Results:
@@ -67,8 +88,13 @@ def fitted(folder, subject, rdms, settings, save_after=np.inf) -> Results:
     labels = {"subject": subject.name, "model": settings.model}
     with prediction_file(path, subject.images.names, **labels) as predictions:
         finished = FinishedFits(path.with_suffix(".fits"), "key", save_after)
-        results = script.fit_pair_model(
-            subject, rdms, settings, predictions=predictions, finished=finished
+        results = fit_pair_model(
+            subject,
+            rdms,
+            folds_of(subject, settings),
+            settings,
+            predictions=predictions,
+            finished=finished,
         )
     finished.remove()
     return results
@@ -99,47 +125,64 @@ class Spy:
 
 @pytest.fixture
 def spied(monkeypatch, tmp_path):
-    """Return a function that fits a spy, and returns what every fit saw."""
+    """Return a function that fits a spy, and returns what the fits of each split saw, by fold."""
 
-    def spy_on(features, values, responses, **changed):
+    def spy_on(features, responses, **changed):
         spy = Spy()
-        monkeypatch.setattr(script, "build", lambda kind, options, where: spy)
-        subject = subject_of(features, responses=responses)
-        results = fitted(
-            tmp_path, subject, [RDM("V1", "euclidean", values)], settings_of("spy", **changed)
-        )
-        return spy.seen, results
+        monkeypatch.setattr(pair_fits, "build", lambda kind, options, where: spy)
+        subject, settings = subject_of(features, responses=responses), settings_of("spy", **changed)
+        folds = folds_of(subject, settings)
+
+        def labels(fold):
+            known = slice(None) if fold is None else folds[fold].trained
+            return pdist(StandardScaler().fit(responses[known]).transform(responses))
+
+        results = fitted(tmp_path, subject, [FoldRDMs("V1", "euclidean", labels)], settings)
+        return {CLEAN: spy.seen[::2], LEAKED: spy.seen[1::2]}, folds, results
 
     return spy_on
 
 
-def test_nothing_that_a_clean_fit_sees_follows_from_test_or_validation_images(spied):
+def test_nothing_that_a_clean_fit_sees_follows_from_test_images(spied):
     rng = np.random.default_rng(1)
     features, responses = rng.standard_normal((N, 6)), rng.standard_normal((N, 4))
-    values = pdist(responses)
-    seen, _ = spied(features, values, responses)
-    for fold in range(N_FOLDS):
-        trained = seen[fold].pairs.images
-        others = np.setdiff1d(np.arange(N), trained)
+    seen, folds, _ = spied(features, responses)
+    for own, fold in zip(seen[CLEAN], folds, strict=True):
         changed = [part.copy() for part in (features, responses)]
         for part in changed:
-            part[others] = rng.standard_normal((others.size, part.shape[1])) * 50
-        again, _ = spied(changed[0], pdist(changed[1]), changed[1])
-        np.testing.assert_array_equal(again[fold].pairs.images, trained)
-        for own, new in zip(seen[fold].pairs.all(), again[fold].pairs.all(), strict=True):
-            np.testing.assert_allclose(own, new)
+            part[fold.tested] = rng.standard_normal((fold.tested.size, part.shape[1])) * 50
+        new = spied(*changed)[0][CLEAN][fold.number]
+        for pairs in ("pairs", "validation"):
+            for before, after in zip(
+                getattr(own, pairs).all(), getattr(new, pairs).all(), strict=True
+            ):
+                np.testing.assert_allclose(before, after)
+        known = np.concatenate([fold.trained, fold.validated])
         for name in ("features", "responses"):
-            own, new = (getattr(part[fold].items, name) for part in (seen, again))
-            np.testing.assert_allclose(own[trained], new[trained], atol=1e-5)
+            before, after = (getattr(part.items, name)[known] for part in (own, new))
+            np.testing.assert_allclose(before, after, atol=1e-5)
+
+
+def test_nothing_that_a_clean_fit_learns_from_follows_from_validation_images(spied):
+    rng = np.random.default_rng(1)
+    features, responses = rng.standard_normal((N, 6)), rng.standard_normal((N, 4))
+    seen, folds, _ = spied(features, responses)
+    for own, fold in zip(seen[CLEAN], folds, strict=True):
+        changed = [part.copy() for part in (features, responses)]
+        for part in changed:
+            part[fold.validated] = rng.standard_normal((fold.validated.size, part.shape[1])) * 50
+        new = spied(*changed)[0][CLEAN][fold.number]
+        for before, after in zip(own.pairs.all(), new.pairs.all(), strict=True):
+            np.testing.assert_allclose(before, after)
 
 
 def test_features_are_scaled_by_training_images_and_responses_hidden_of_others(spied):
     rng = np.random.default_rng(2)
     responses = rng.standard_normal((N, 4))
-    seen, _ = spied(rng.standard_normal((N, 6)) * 7 + 3, pdist(responses), responses)
-    assert len(seen) == 2 * N_FOLDS
-    for training in seen[:N_FOLDS]:
+    seen, folds, _ = spied(rng.standard_normal((N, 6)) * 7 + 3, responses)
+    for training, fold in zip(seen[CLEAN], folds, strict=True):
         trained = training.pairs.images
+        np.testing.assert_array_equal(trained, np.sort(fold.trained))
         others = np.setdiff1d(np.arange(N), trained)
         assert training.validation.images.size > 0
         assert np.isin(training.validation.images, others).all()
@@ -148,10 +191,44 @@ def test_features_are_scaled_by_training_images_and_responses_hidden_of_others(s
         assert np.isnan(training.items.responses[others]).all()
 
 
+def test_matched_leaked_fits_see_as_many_pairs_by_the_labels_of_the_same_fold(spied):
+    rng = np.random.default_rng(2)
+    responses = rng.standard_normal((N, 4))
+    seen, folds, results = spied(rng.standard_normal((N, 6)), responses)
+    for clean, leaked, fold in zip(seen[CLEAN], seen[LEAKED], folds, strict=True):
+        assert len(leaked.pairs) == len(clean.pairs)
+        assert len(leaked.validation) == len(clean.validation)
+        assert np.isin(fold.tested, leaked.pairs.images).any()
+        scaled = StandardScaler().fit(responses[fold.trained]).transform(responses)
+        first, second, values = leaked.pairs.all()
+        distances = np.linalg.norm(scaled[first] - scaled[second], axis=1)
+        np.testing.assert_allclose(values, distances)
+    table = pd.concat(results.scores).set_index("split")
+    assert (table.loc[LEAKED, "n_pairs"] == table.loc[CLEAN, "n_pairs"].iloc[0]).all()
+    assert (table["deal"] == MATCHED).all()
+    assert (table["labels"] == "training").all()
+
+
+def test_random_leaked_pairs_are_all_pairs_by_the_labels_of_all_images(spied):
+    rng = np.random.default_rng(2)
+    responses = rng.standard_normal((N, 4))
+    seen, _, results = spied(rng.standard_normal((N, 6)), responses, deal=RANDOM_PAIRS)
+    scaled = StandardScaler().fit_transform(responses)
+    for leaked in seen[LEAKED]:
+        first, second, values = leaked.pairs.all()
+        distances = np.linalg.norm(scaled[first] - scaled[second], axis=1)
+        np.testing.assert_allclose(values, distances)
+    table = pd.concat(results.scores).set_index("split")
+    assert (table.loc[LEAKED, "n_pairs"] == N * (N - 1) // 2).all()
+    assert (table["deal"] == RANDOM_PAIRS).all()
+    labels = table["labels"].groupby(level=0).unique().explode().to_dict()
+    assert labels == {CLEAN: "training", ONE_SEEN: "training", LEAKED: "all"}
+
+
 def test_the_error_of_symmetry_is_that_of_the_model(spied):
     rng = np.random.default_rng(3)
     responses = rng.standard_normal((N, 4))
-    _, results = spied(rng.standard_normal((N, 2)), pdist(responses), responses)
+    _, _, results = spied(rng.standard_normal((N, 2)), responses)
     table = pd.concat(results.scores)
     assert (table["symmetry_error"] > 1).all()
 
@@ -163,7 +240,7 @@ def test_effects_of_images_look_like_predictions_where_pairs_leak(tmp_path):
     first, second = np.triu_indices(N, 1)
     values = 5 + effects[first] + effects[second] + 0.2 * rng.standard_normal(first.size)
     subject = subject_of(rng.standard_normal((N, 4)))
-    results = fitted(tmp_path, subject, [RDM("V1", "euclidean", values)], settings_of("additive"))
+    results = fitted(tmp_path, subject, [rdm_of(values)], settings_of("additive"))
     assert value(results, LEAKED) > 0.9
     assert value(results, ONE_SEEN) > 0.5
     assert value(results, CLEAN) == 0
@@ -171,7 +248,7 @@ def test_effects_of_images_look_like_predictions_where_pairs_leak(tmp_path):
 
 def test_a_model_that_knows_the_truth_is_found_and_its_shuffled_control_is_not(tmp_path):
     features = np.random.default_rng(5).standard_normal((N, 3))
-    rdms = [RDM("V1", "euclidean", pdist(features))]
+    rdms = [rdm_of(pdist(features))]
     subject = subject_of(features)
     for split in SPLITS:
         assert value(fitted(tmp_path, subject, rdms, settings_of()), split) > 0.999
@@ -190,7 +267,7 @@ def test_clean_pairs_are_not_predicted_where_there_is_nothing_to_predict(tmp_pat
     for seed in range(n_tests):
         rng = np.random.default_rng([seed, 13])
         features, others = rng.standard_normal((N, 6)), rng.standard_normal((N, 4))
-        rdms = [RDM("V1", "euclidean", pdist(others))]
+        rdms = [rdm_of(pdist(others))]
         settings = settings_of(kind, n_permutations=99, n_bootstrap=3, seed=seed)
         table = pd.concat(fitted(tmp_path, subject_of(features), rdms, settings).scores)
         found.append(table[table["split"] == CLEAN].set_index("measure"))
@@ -206,10 +283,10 @@ def test_predictions_are_kept_where_they_were_tested(tmp_path):
     features = rng.standard_normal((N, 3))
     values = pdist(features) + 0.3 * rng.standard_normal(N * (N - 1) // 2)
     subject = subject_of(features)
-    results = fitted(tmp_path, subject, [RDM("V1", "euclidean", values)], settings_of())
+    results = fitted(tmp_path, subject, [rdm_of(values)], settings_of())
     with h5py.File(tmp_path / "subj01_raw_distance.h5") as file:
         group = file["V1/euclidean/known/none"]
-        for split, n_tested in ((CLEAN, 5 * 45), (LEAKED, N * (N - 1) // 2)):
+        for split, n_tested in ((CLEAN, 5 * 45), (LEAKED, 5 * 45)):
             true, predicted = (group[split][name][()] for name in ("true", "predicted"))
             tested = np.isfinite(predicted)
             np.testing.assert_allclose(true, values, rtol=1e-6)
@@ -218,9 +295,24 @@ def test_predictions_are_kept_where_they_were_tested(tmp_path):
             assert value(results, split, "r2") == pytest.approx(expected, abs=1e-5)
 
 
+def test_truth_of_predictions_is_that_of_the_fold_that_tested_a_pair(tmp_path):
+    features = np.random.default_rng(6).standard_normal((N, 3))
+    values, subject, settings = pdist(features), subject_of(features), settings_of()
+    rdm = FoldRDMs("V1", "euclidean", lambda fold: values + (0 if fold is None else 10 + fold))
+    fitted(tmp_path, subject, [rdm], settings)
+    expected = squareform(values)
+    for fold in folds_of(subject, settings):
+        expected[np.ix_(fold.tested, fold.tested)] += 10 + fold.number
+    np.fill_diagonal(expected, 0)
+    with h5py.File(tmp_path / "subj01_raw_distance.h5") as file:
+        for split in (CLEAN, LEAKED):
+            true = file[f"V1/euclidean/known/none/{split}/true"][()]
+            np.testing.assert_allclose(true, squareform(expected), rtol=1e-6)
+
+
 def test_learning_curves_have_rows_of_their_own(tmp_path):
     features = np.random.default_rng(7).standard_normal((N, 3))
-    rdms = [RDM("V1", "euclidean", pdist(features))]
+    rdms = [rdm_of(pdist(features))]
     results = fitted(
         tmp_path, subject_of(features), rdms, settings_of("ridge", n_training_images=[12, 20, 34])
     )
@@ -234,7 +326,7 @@ def test_learning_curves_have_rows_of_their_own(tmp_path):
 
 def test_what_a_study_lacks_is_said_and_not_fitted(tmp_path):
     features = np.random.default_rng(8).standard_normal((N, 3))
-    rdms = [RDM("V1", "euclidean", pdist(features))]
+    rdms = [rdm_of(pdist(features))]
     table = pd.concat(fitted(tmp_path, subject_of(features), rdms, settings_of("encode")).scores)
     assert (table["status"] == "not applicable").all()
     assert table["reason"].unique() == ["needs responses, which this study has not"]
@@ -249,39 +341,13 @@ def test_what_a_study_lacks_is_said_and_not_fitted(tmp_path):
     }
 
 
-def test_copies_of_an_image_stop_a_clean_split(tmp_path):
-    features = np.random.default_rng(9).standard_normal((N, 3))
-    images = np.random.default_rng(9).integers(0, 256, (N, 8, 8, 3), dtype=np.uint8)
-    images[1::2] = images[::2]
-    with pytest.raises(InputError, match=r"found a leak, .* test samples with a copy in training"):
-        fitted(
-            tmp_path,
-            subject_of(features, images=images),
-            [RDM("V1", "euclidean", pdist(features))],
-            settings_of("mean"),
-        )
-
-
-def test_every_split_is_audited(tmp_path):
-    features = np.random.default_rng(10).standard_normal((N, 3))
-    rdms = [RDM(roi, "euclidean", pdist(features)) for roi in ("V1", "hV4")]
-    results = fitted(tmp_path, subject_of(features), rdms, settings_of("mean"))
-    table = pd.concat(results.audits)
-    assert len(table.drop_duplicates(["split", "fold"])) == 3 * N_FOLDS
-    clean = table[table["split"] == CLEAN]
-    assert (clean["n_shared"] == 0).all()
-    leaked = table[(table["split"] == LEAKED) & (table["check"] == "items")]
-    leaked = leaked[(leaked["of"] == "test") & (leaked["seen_in"] == "training")]
-    assert (leaked["share"] == 1).all()
-
-
 def test_too_few_images_are_said(tmp_path):
     features = np.random.default_rng(11).standard_normal((40, 3))
     with pytest.raises(InputError, match="8 test images in each, expected at least 10"):
         fitted(
             tmp_path,
             subject_of(features),
-            [RDM("V1", "euclidean", pdist(features))],
+            [rdm_of(pdist(features))],
             settings_of("mean"),
         )
 
@@ -320,11 +386,11 @@ class Stopping:
 
 def test_a_job_that_was_cut_short_takes_up_the_fits_that_had_ended(tmp_path, monkeypatch):
     features = np.random.default_rng(12).standard_normal((N, 3))
-    rdms = [RDM("V1", "euclidean", pdist(features))]
+    rdms = [rdm_of(pdist(features))]
 
     def run(folder, stop):
         model = Stopping(stop)
-        monkeypatch.setattr(script, "build", lambda kind, options, where: model)
+        monkeypatch.setattr(pair_fits, "build", lambda kind, options, where: model)
         settings = settings_of("stopping")
         return model, fitted(folder, subject_of(features), rdms, settings, save_after=0)
 
@@ -356,7 +422,7 @@ def study(tmp_path_factory):
         values = pdist(features) + effects[pairs[0]] + effects[pairs[1]]
         subject = subject_of(features, name=f"subj0{number + 1}")
         for kind in ("raw_distance", "additive", "mean", "encode"):
-            results = fitted(folder, subject, [RDM("V1", "euclidean", values)], settings_of(kind))
+            results = fitted(folder, subject, [rdm_of(values)], settings_of(kind))
             tables += results.scores
             draws.append(read_draws(folder / f"{subject.name}_{kind}.h5"))
     scores = pd.concat(tables, ignore_index=True)
@@ -382,7 +448,7 @@ def test_inflation_is_leaked_less_clean(study):
 
 def test_variants_that_look_like_numbers_are_names(tmp_path):
     features = np.random.default_rng(14).standard_normal((N, 3))
-    rdms = [RDM("V1", "euclidean", pdist(features))]
+    rdms = [rdm_of(pdist(features))]
     numbered = settings_of("ridge", variants={"0": {}, "1": {"penalties": [10.0]}})
     draws = {}
     for number, settings in enumerate([numbered, settings_of("additive")]):

@@ -19,7 +19,7 @@ from scripts.dissimilarity.algonauts_layout import (
     noiseless_file,
     responses_file,
 )
-from scripts.dissimilarity.brain_rdms import fmri_rdms, rdm_rows
+from scripts.dissimilarity.brain_rdms import fold_rdms, rdm_rows
 from scripts.dissimilarity.compute_fmri_rdms import roi_rdms
 from scripts.dissimilarity.compute_pair_ceilings import (
     NOISELESS,
@@ -30,6 +30,7 @@ from scripts.dissimilarity.compute_pair_ceilings import (
     table_of,
 )
 from scripts.dissimilarity.find_extreme_pairs import find_extreme_pairs
+from scripts.dissimilarity.pair_folds import label_scalers, subject_folds
 from scripts.dissimilarity.pair_images import PairImages, write_pair_images
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.store import RDMStore, write_rdms
@@ -112,7 +113,7 @@ def rdm_file(folder, rows, tmp_path_factory):
 
 
 def test_rdms_are_those_of_standardised_vertices_of_both_hemispheres(world, rows, rdm_file):
-    found = {(roi, metric): vector for roi, metric, vector in fmri_rdms(rdm_file)}
+    found = {(rdm.roi, rdm.metric): rdm.of(None) for rdm in fold_rdms(rdm_file)}
     assert list(found) == [(roi, metric) for roi in ROIS for metric in METRICS]
     for (roi, metric), vector in found.items():
         patterns = StandardScaler().fit_transform(vertices(world[1], roi)[rows])
@@ -141,6 +142,92 @@ def test_an_roi_that_does_not_vary_is_named(world, rows, tmp_path):
         list(roi_rdms(folder, SUBJECT, rows, rois=ROIS, metrics=METRICS))
 
 
+SPLITS = {"n_folds": 3, "validation_share": 0.2, "duplicates": "refuse"}
+
+
+def folds_of(rows):
+    """Return the folds of the images that were chosen, whatever their pixels are."""
+    images = PairImages([str(row) for row in rows], np.zeros((len(rows), 1, 1, 3), np.uint8), rows)
+    return subject_folds(images, SPLITS, study="scenes", subject=SUBJECT, seed=5)
+
+
+def write_labels(path, folder, rows, standardise="training"):
+    """Write RDMs of responses that are standardised fold by fold, and return them."""
+    write_rdms(
+        path,
+        roi_rdms(
+            folder,
+            SUBJECT,
+            rows,
+            rois=ROIS,
+            metrics=METRICS,
+            scalers=label_scalers(standardise, folds_of(rows)),
+        ),
+        names=[f"image {row}" for row in rows],
+        measure=", ".join(METRICS),
+        descriptors={"study": "scenes", "subject": SUBJECT},
+    )
+    return {(rdm.roi, rdm.metric): rdm for rdm in fold_rdms(path)}
+
+
+def test_labels_of_a_fold_are_standardised_by_its_training_images(world, folder, rows, tmp_path):
+    labels = write_labels(tmp_path / "rdms.h5", folder, rows)
+    assert list(labels) == [(roi, metric) for roi in ROIS for metric in METRICS]
+    for (roi, metric), rdm in labels.items():
+        responses = vertices(world[1], roi)[rows]
+        of_all = StandardScaler().fit(responses)
+        scalers = [StandardScaler().fit(responses[fold.trained]) for fold in folds_of(rows)]
+        for fold, scaler in [(None, of_all), *enumerate(scalers)]:
+            expected = pdist(scaler.transform(responses), metric)
+            np.testing.assert_allclose(rdm.of(fold), expected, rtol=0, atol=2e-6 * expected.max())
+    with pytest.raises(InputError, match="found RDMs of the folds all, 0, 1, 2, expected fold 3"):
+        rdm.of(3)
+
+
+def test_figures_show_rdms_of_all_images(folder, rows, rdm_file, tmp_path):
+    write_labels(tmp_path / "rdms.h5", folder, rows)
+    alone, among = RDMStore(rdm_file), RDMStore(tmp_path / "rdms.h5")
+    assert (alone.n_rdms, among.n_rdms) == (6, 24)
+    for label, row in rdm_rows(among).items():
+        np.testing.assert_array_equal(among.vector(row), alone.vector(rdm_rows(alone)[label]))
+
+
+@pytest.mark.parametrize(
+    ("standardise", "by"), [("all", lambda x: StandardScaler().fit_transform(x)), ("none", None)]
+)
+def test_labels_can_be_those_of_all_images_or_of_raw_responses(
+    world, folder, rows, tmp_path, standardise, by
+):
+    labels = write_labels(tmp_path / "rdms.h5", folder, rows, standardise)
+    for (roi, metric), rdm in labels.items():
+        responses = vertices(world[1], roi)[rows]
+        expected = pdist(by(responses) if by else responses, metric)
+        for fold in (None, 1):
+            np.testing.assert_allclose(rdm.of(fold), expected, rtol=0, atol=1e-5 * expected.max())
+
+
+def test_labels_of_a_fold_know_nothing_of_its_test_images(world, folder, rows, tmp_path):
+    before = write_labels(tmp_path / "before.h5", folder, rows)
+    for fold in folds_of(rows):
+        rng = np.random.default_rng(fold.number)
+        measured = {side: values.copy() for side, values in world[1].items()}
+        for values in measured.values():
+            values[rows[fold.tested]] = 50 * rng.standard_normal(
+                (fold.tested.size, values.shape[1])
+            )
+        changed = write_folder(tmp_path / str(fold.number), world[0], measured)
+        after = write_labels(tmp_path / f"{fold.number}.h5", changed, rows)
+        known = np.concatenate([fold.trained, fold.validated])
+        for label, rdm in before.items():
+            own, other = (squareform(part.of(fold.number)) for part in (rdm, after[label]))
+            among = np.ix_(known, known)
+            np.testing.assert_allclose(own[among], other[among], atol=1e-5 * own.max())
+            # What is tested did change, and so would labels that all images are scaled by.
+            assert np.abs(own - other).max() > 0.1 * own.max()
+            of_all = (squareform(part.of(None))[among] for part in (rdm, after[label]))
+            assert np.abs(np.subtract(*of_all)).max() > 0.01 * own.max()
+
+
 def session_file(path, vectors, subject="sub01", names=None):
     """Write RDMs as the stage of `rsa` does: two sessions and their mean."""
     n = len(squareform(vectors[0]))
@@ -158,9 +245,10 @@ def session_file(path, vectors, subject="sub01", names=None):
 def test_rdms_of_rsa_are_means_over_sessions_under_the_metric_of_their_study(tmp_path):
     vectors = np.random.default_rng(0).uniform(0, 2, (3, 45))
     path = session_file(tmp_path / "brain.h5", vectors)
-    ((roi, metric, vector),) = fmri_rdms(path)
-    assert (roi, metric) == ("IT", "as published")
-    np.testing.assert_allclose(vector, vectors[2], rtol=1e-6)
+    (rdm,) = fold_rdms(path)
+    assert (rdm.roi, rdm.metric) == ("IT", "as published")
+    for fold in (None, 0, 4):
+        np.testing.assert_allclose(rdm.of(fold), vectors[2], rtol=1e-6)
 
 
 def test_rois_are_kept_by_name(rdm_file):
@@ -173,7 +261,8 @@ def test_rois_are_kept_by_name(rdm_file):
 def test_extreme_pairs_are_those_of_the_square_matrix(rdm_file):
     table = find_extreme_pairs([RDMStore(rdm_file)])
     assert len(table) == len(ROIS) * (3 + 2)
-    for roi, metric, vector in fmri_rdms(rdm_file):
+    for rdm in fold_rdms(rdm_file):
+        roi, metric, vector = rdm.roi, rdm.metric, rdm.of(None)
         rows = table[(table["roi"] == roi) & (table["metric"] == metric)].set_index("which")
         expected = {"smallest": vector.min(), "largest": vector.max()}
         if metric == "correlation":

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow.lib.errors import InputError
-from workflow.lib.leakage import Part, audit
+from workflow.lib.leakage import SCALER, Part, Scaler, audit
 
 
 def clean_parts():
@@ -139,3 +139,33 @@ def test_pairs_by_number_are_found():
     parts = Part(pairs=np.arange(10)), None, Part(pairs=np.array([9, 40]))
     with pytest.raises(InputError, match="1 of 2 test pairs"):
         audit(*parts, claims_clean=False)
+
+
+def scaled(items, reason="", **options):
+    """Audit clean parts whose labels are scaled by some items; test items are 200 to 208."""
+    parts = [Part(**part) for part in clean_parts()]
+    scalers = {"labels": Scaler(items, reason)}
+    table = audit(*parts, scalers=scalers, **{"claims_clean": True} | options)
+    return table[table["seen_in"] == SCALER].set_index("of")
+
+
+def test_a_scaler_of_training_items_alone_shares_nothing():
+    rows = scaled(np.arange(20))
+    assert rows["check"].tolist() == ["labels", "labels"]
+    assert rows["n_shared"].to_dict() == {"test": 0, "validation": 0}
+    assert rows["n"].to_dict() == {"test": 9, "validation": 6}
+
+
+def test_a_scaler_that_saw_test_items_stops_a_clean_split_but_for_a_reason():
+    items = np.array([1, 2, 203, 204, 207])
+    with pytest.raises(InputError, match="3 of 9 test items by which labels are scaled"):
+        scaled(items)
+    told = scaled(items, "the config says so").loc["test"]
+    assert (told["n_shared"], told["allowed"], told["reason"]) == (3, True, "the config says so")
+    assert scaled(items, claims_clean=False).loc["test", "allowed"]
+
+
+def test_a_scaler_that_nothing_is_known_of_counts_as_having_seen_all():
+    with pytest.raises(InputError, match="9 of 9 test items by which labels are scaled"):
+        scaled(None)
+    assert scaled(None, "RDMs as published")["share"].tolist() == [1, 1]

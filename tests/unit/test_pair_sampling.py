@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import squareform
 
 from workflow.lib.errors import InputError
-from workflow.lib.pairs.sampling import PairSet, condensed_pairs
+from workflow.lib.pairs.sampling import PairSet, condensed_pairs, images_of, pairs_outside
 
 
 def rdm(n, seed=0):
@@ -81,6 +81,40 @@ def test_draws_take_every_pair_in_either_order_equally_often():
         assert counts.sum() == size
         # Chi square of as many cells, far beyond its 99.99 % point for all of them.
         assert ((counts - mean) ** 2 / mean).sum() < counts.size + 5 * np.sqrt(2 * counts.size)
+
+
+@given(st.integers(3, 12), st.integers(0, 1000))
+def test_pairs_outside_some_images_are_those_that_brute_force_finds(n, seed):
+    rng = np.random.default_rng(seed)
+    images = rng.permutation(n)[: rng.integers(0, n)]
+    inside = set(images.tolist())
+    expected = [
+        k
+        for k, pair in enumerate(zip(*np.triu_indices(n, 1), strict=True))
+        if not set(pair) <= inside
+    ]
+    found = pairs_outside(images, n, len(expected), rng)
+    np.testing.assert_array_equal(np.sort(found), expected)
+    occurring = np.unique(np.transpose(np.triu_indices(n, 1))[expected])
+    np.testing.assert_array_equal(images_of(found, n), occurring)
+
+
+def test_pairs_outside_are_drawn_once_and_each_as_often():
+    n, size, n_draws = 9, 8, 4000
+    images, rng = np.array([1, 4, 7, 8]), np.random.default_rng(2)
+    times = np.zeros(n * (n - 1) // 2)
+    firsts = np.zeros_like(times)
+    for _ in range(n_draws):
+        drawn = pairs_outside(images, n, size, rng)
+        assert np.unique(drawn).size == size
+        times[drawn] += 1
+        firsts[drawn[0]] += 1
+    # Of 36 pairs, six are among the images.
+    for counts, per_draw in ((times, size), (firsts, 1)):
+        possible = counts[counts > 0]
+        assert possible.size == 30
+        mean = n_draws * per_draw / 30
+        assert ((possible - mean) ** 2 / mean).sum() < 29 + 5 * np.sqrt(2 * 29)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Splits keep apart what they say they do, whatever the numbers of images and folds."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,16 @@ from hypothesis import strategies as st
 
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.sampling import PairSet
-from workflow.lib.pairs.splits import CLEAN, LEAKED, ONE_SEEN, SPLITS, make_splits
+from workflow.lib.pairs.splits import (
+    CLEAN,
+    LEAKED,
+    MATCHED,
+    ONE_SEEN,
+    RANDOM_PAIRS,
+    SPLITS,
+    make_folds,
+    make_splits,
+)
 
 
 def pairs_of(pairs: PairSet | None) -> set[frozenset]:
@@ -61,9 +72,10 @@ def test_exactly_one_image_of_a_one_seen_pair_was_seen(case):
             assert not images_of(split.validation) & images_of(split.test)
 
 
+@pytest.mark.parametrize("leaked", [MATCHED, RANDOM_PAIRS])
 @given(cases)
-def test_no_split_tests_or_validates_pairs_that_it_learned_from(case):
-    for split in splits_of(*case):
+def test_no_split_tests_or_validates_pairs_that_it_learned_from(leaked, case):
+    for split in splits_of(*case, leaked=leaked):
         trained, validated, tested = map(pairs_of, (split.training, split.validation, split.test))
         assert not trained & tested
         assert not validated & tested
@@ -79,14 +91,29 @@ def test_every_image_and_every_leaked_pair_is_tested_once(case):
     ]
     images = [image for s in splits if s.name == CLEAN for image in images_of(s.test)]
     assert sorted(images) == list(range(n_images))
-    index = np.concatenate([s.test.index() for s in splits if s.name == LEAKED])
+    dealt = splits_of(*case, leaked=RANDOM_PAIRS)
+    index = np.concatenate([s.test.index() for s in dealt if s.name == LEAKED])
     np.testing.assert_array_equal(np.sort(index), np.arange(n_images * (n_images - 1) // 2))
 
 
+def of_each_fold(splits, *names):
+    """Return the splits of these names, fold by fold."""
+    return zip(*([s for s in splits if s.name == name] for name in names), strict=True)
+
+
 @given(cases)
-def test_leaked_splits_leave_out_pairs_alone(case):
+def test_matched_leaked_splits_differ_from_clean_ones_in_the_images_seen_alone(case):
+    for clean, leaked in of_each_fold(splits_of(*case), CLEAN, LEAKED):
+        assert pairs_of(leaked.test) == pairs_of(clean.test)
+        assert len(leaked.training) == len(pairs_of(leaked.training)) == len(clean.training)
+        assert len(pairs_of(leaked.validation)) == len(pairs_of(clean.validation))
+        assert images_of(leaked.training) == set(leaked.training_images.tolist())
+
+
+@given(cases)
+def test_random_leaked_splits_leave_out_pairs_alone(case):
     n_images = case[0]
-    for split in splits_of(*case):
+    for split in splits_of(*case, leaked=RANDOM_PAIRS):
         if split.name == LEAKED:
             parts = (split.training, split.validation, split.test)
             every = set().union(*map(pairs_of, parts))
@@ -120,12 +147,101 @@ def test_one_fit_serves_both_splits_of_a_fold():
 
 
 def test_the_shares_are_those_asked_for():
-    for split in splits_of(150, 5, 0.15, 1):
-        n = {LEAKED: (round(11175 * 0.8 * 0.85), 2235)}.get(split.name, (102 * 101 // 2, None))
-        assert abs(len(split.training) - n[0]) <= 1
+    for split in splits_of(150, 5, 0.15, 1, leaked=RANDOM_PAIRS):
+        n = round(11175 * 0.8 * 0.85) if split.name == LEAKED else 102 * 101 // 2
+        assert abs(len(split.training) - n) <= 1
         if split.name == CLEAN:
             assert (len(split.test), split.validation.images.size) == (30 * 29 // 2, 18)
+        if split.name == LEAKED:
+            assert len(split.test) == 2235
     assert {split.name for split in splits_of(150, 5, 0.15, 1)} == set(SPLITS)
+
+
+@given(cases)
+def test_folds_of_images_do_not_depend_on_how_leaked_pairs_are_dealt(case):
+    n_images, n_folds, share, seed = case
+    of_deals = [
+        make_folds(
+            n_images,
+            n_folds=n_folds,
+            validation_share=share,
+            rng=np.random.default_rng(seed),
+            leaked=leaked,
+            min_test_images=2,
+        )
+        for leaked in (None, MATCHED, RANDOM_PAIRS)
+    ]
+    for folds in zip(*of_deals, strict=True):
+        for part in ("tested", "trained", "validated"):
+            own, *others = (getattr(fold, part) for fold in folds)
+            for other in others:
+                np.testing.assert_array_equal(own, other)
+
+
+grouped = st.tuples(
+    st.integers(40, 60),
+    st.integers(2, 4),
+    st.sampled_from([0.0, 0.2]),
+    st.integers(0, 10**6),
+    st.lists(st.integers(2, 4), max_size=6),
+)
+
+
+@given(grouped)
+def test_groups_of_images_have_one_part_in_every_fold(case):
+    n_images, n_folds, share, seed, sizes = case
+    rng = np.random.default_rng(seed)
+    groups = np.arange(n_images)
+    copies = rng.permutation(n_images)[: sum(sizes)]
+    for images in np.split(copies, np.cumsum(sizes)[:-1]) if sizes else []:
+        groups[images] = images[0]
+    folds = make_folds(
+        n_images,
+        n_folds=n_folds,
+        validation_share=share,
+        rng=rng,
+        groups=groups,
+        min_test_images=2,
+    )
+    tested = np.concatenate([fold.tested for fold in folds])
+    np.testing.assert_array_equal(np.sort(tested), np.arange(n_images))
+    for fold in folds:
+        parts = [set(groups[part]) for part in (fold.tested, fold.trained, fold.validated)]
+        assert not parts[0] & parts[1]
+        assert not parts[0] & parts[2]
+        assert not parts[1] & parts[2]
+        # No part is further from its size than half the largest group at either of its ends.
+        assert abs(fold.tested.size - n_images / n_folds) <= 1 + 4
+
+
+@given(cases)
+def test_groups_of_one_change_nothing(case):
+    alone, grouped = (splits_of(*case, groups=groups) for groups in (None, np.arange(case[0])))
+    for own, other in zip(alone, grouped, strict=True):
+        for part in ("training", "validation", "test"):
+            assert pairs_of(getattr(own, part)) == pairs_of(getattr(other, part))
+
+
+def test_a_group_that_leaves_too_little_is_said():
+    groups = np.r_[np.zeros(35, int), np.arange(1, 16)]
+    with pytest.raises(InputError, match="leave copies out, which stay together"):
+        splits_of(50, 5, 0.2, 0, groups=groups, min_test_images=10)
+
+
+def test_matched_splits_take_a_few_bytes_per_pair():
+    n_images = 3000
+    values = np.broadcast_to(0.0, n_images * (n_images - 1) // 2)
+    tracemalloc.start()
+    splits = make_splits(
+        values, n_images, n_folds=5, validation_share=0.15, rng=np.random.default_rng(0)
+    )
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sum(len(split.training) for split in splits) > 2 * values.size
+    # 2 GB for 9,841 images are 41 bytes per pair; numbers of four bytes each are held of the pairs
+    # of five folds, half of all each.
+    assert held < 12 * values.size
+    assert peak < 30 * values.size
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,16 @@ from scipy.stats import binom
 
 from scripts.dissimilarity.algonauts import Algonauts2023
 from scripts.dissimilarity.algonauts_layout import SIMULATED_SUBJECTS
-from scripts.dissimilarity.brain_rdms import fmri_rdms
+from scripts.dissimilarity.brain_rdms import fold_rdms
 from scripts.dissimilarity.compute_fmri_rdms import roi_rdms
 from scripts.dissimilarity.compute_pair_ceilings import NOISELESS, noiseless_ceilings, table_of
 from scripts.dissimilarity.embed_images import embed_images
 from scripts.dissimilarity.embedding_images import EmbeddingImages
 from scripts.dissimilarity.finished_fits import FinishedFits
-from scripts.dissimilarity.fit_pair_model import RDM, Settings, Subject, fit_pair_model
 from scripts.dissimilarity.joined import named_embeddings
+from scripts.dissimilarity.pair_fits import Settings, fit_pair_model
+from scripts.dissimilarity.pair_folds import label_scalers, subject_folds
+from scripts.dissimilarity.pair_items import Subject
 from scripts.dissimilarity.pair_predictions import prediction_file
 from scripts.dissimilarity.prepare_pair_images import images_of_responses
 from scripts.dissimilarity.simulate_scenes import simulate
@@ -77,6 +79,7 @@ class Study:
                     subject.images.rows,
                     rois=self.rois,
                     metrics=default()["metrics"],
+                    scalers=label_scalers(default()["labels"]["standardise"], self.folds(name)),
                 ),
                 names=subject.images.names,
                 measure=", ".join(default()["metrics"]),
@@ -85,6 +88,16 @@ class Study:
 
     def rdms(self, subject):
         return self.folder / f"fmri_{subject}.h5"
+
+    def folds(self, subject):
+        return subject_folds(
+            self.subjects[subject].images,
+            default()["splits"],
+            study="scenes",
+            subject=subject,
+            seed=self.seed,
+            leaked=True,
+        )
 
     def _subject(self, name, embeddings):
         challenge = Algonauts2023(self.data, name)
@@ -108,7 +121,7 @@ class Study:
 
     def scores(self, model, rois, *, subjects=SIMULATED_SUBJECTS, metrics=(METRIC,), **changed):
         """Return the score table of a model of the default, with some settings changed."""
-        block, splits = default()["models"][model], default()["splits"]
+        block = default()["models"][model]
         assert block["embeddings"] == [EMBEDDING]
         settings = Settings(
             model=model,
@@ -117,13 +130,13 @@ class Study:
                 name: {**block["options"], **options}
                 for name, options in (block["variants"] or {"": {}}).items()
             },
-            n_folds=splits["n_folds"],
-            validation_share=splits["validation_share"],
             n_components=default()["n_components"],
             n_bootstrap=default()["inference"]["n_bootstrap"],
             n_permutations=default()["inference"]["n_permutations"],
             seed=self.seed,
             shuffled=block["shuffled"],
+            labels=default()["labels"]["standardise"],
+            deal=default()["splits"]["leaked"],
         )
         settings = replace(settings, **changed)
         tables = [self._fitted(name, rois, metrics, settings) for name in subjects]
@@ -132,7 +145,7 @@ class Study:
     def _fitted(self, name, rois, metrics, settings):
         subject = self.subjects[name]
         path = self.folder / f"{name}_{settings.model}.h5"
-        rdms = (RDM(*found) for found in fmri_rdms(self.rdms(name), rois))
+        rdms = fold_rdms(self.rdms(name), rois)
         finished = FinishedFits(path.with_suffix(".fits"), "key")
         with prediction_file(
             path, subject.images.names, subject=name, model=settings.model
@@ -140,6 +153,7 @@ class Study:
             results = fit_pair_model(
                 subject,
                 (rdm for rdm in rdms if rdm.metric in metrics),
+                self.folds(name),
                 settings,
                 predictions=predictions,
                 finished=finished,

@@ -15,6 +15,7 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from scripts.dissimilarity.algonauts import Algonauts2023
+from scripts.dissimilarity.brain_rdms import rdm_rows
 from workflow.lib.pairs.splits import CLEAN, LEAKED, ONE_SEEN, SPLITS
 from workflow.lib.rdms.store import RDMStore
 
@@ -47,7 +48,7 @@ TABLES = {
     "pair_scores": "tabulate_pair_scores",
     "inflation": "tabulate_pair_scores",
     "model_ranking": "tabulate_pair_scores",
-    "leak_audit": "tabulate_pair_scores",
+    "leak_audit": "audit_pairs",
     "raw_distances": "compare_raw_distances",
     "extreme_pairs": "find_extreme_pairs",
     "ceilings": "compute_pair_ceilings",
@@ -109,11 +110,13 @@ def test_rdms_are_the_distances_of_standardised_responses(tiny_run):
     subject = Algonauts2023(tiny_run.folder / SIMULATED, "subj01")
     store = RDMStore(tiny_run.folder / RESULTS / "rdms/fmri_subj01.h5")
     assert store.names == subject.image_names
-    for row, parts in enumerate((["V1v", "V1d"], ["PPA"])):
+    for (roi, metric), row in rdm_rows(store).items():
+        parts = {"V1": ["V1v", "V1d"], "PPA": ["PPA"]}[roi]
         responses = subject.responses(parts, np.arange(N)).astype(np.float64)
         standardised = (responses - responses.mean(axis=0)) / responses.std(axis=0)
-        expected = pdist(standardised, "correlation")
+        expected = pdist(standardised, metric)
         np.testing.assert_allclose(store.vector(row), expected, rtol=1e-4)
+    assert store.n_rdms == 2 * (1 + N_FOLDS)
 
 
 def test_every_pair_within_a_fold_is_tested_once_and_no_other(tiny_run):
@@ -124,13 +127,15 @@ def test_every_pair_within_a_fold_is_tested_once_and_no_other(tiny_run):
         }
     sizes = [N // N_FOLDS + (fold < N % N_FOLDS) for fold in range(N_FOLDS)]
     assert tested[CLEAN].sum() == sum(size * (size - 1) // 2 for size in sizes)
-    assert tested[LEAKED].all()
+    np.testing.assert_array_equal(tested[LEAKED], tested[CLEAN])
     assert not (tested[CLEAN] & tested[ONE_SEEN]).any()
 
 
 def test_clean_splits_share_nothing_and_leaked_ones_say_what_they_share(tiny_run):
     audit = pd.read_csv(tiny_run.folder / RESULTS / "tables/leak_audit.csv")
     assert (audit.query("split == 'clean'")["n_shared"] == 0).all()
+    scalers = audit.query("split == 'clean' and seen_in == 'scaler'")
+    assert set(scalers["check"]) == {"labels", "features"}
     leaked = audit.query("split == 'leaked' and of == 'test' and seen_in == 'training'")
     assert (leaked.query("check == 'pairs'")["n_shared"] == 0).all()
     assert (leaked.query("check == 'items'")["share"] > 0.9).all()
@@ -167,9 +172,15 @@ def test_a_leak_stops_the_run(changed_run):
     )
     table = "results/leak/scenes/tables/pair_scores_subj01_mean.csv"
     printed = changed_run.snakemake(table, "--configfile", str(config), ok=False)
-    told = [line for line in printed.splitlines() if "found a leak" in line]
+    told = [line for line in printed.splitlines() if "images that are copies" in line]
     assert told
-    assert all("scenes, subj01, clean" in line and "with a copy in" in line for line in told)
+    names = [image.stem for image in images[:3]]
+    for line in told:
+        assert "scenes, subj01: found" in line
+        assert f"{names[0]} and {names[1]}; {names[0]} and {names[2]}" in line
+        assert "`splits: {duplicates: together}`" in line
+    # No model was fitted before that was found.
+    assert not list((changed_run.folder / "results/leak/scenes").glob("predictions/*"))
     assert "Traceback" not in printed
     assert not (changed_run.folder / table).exists()
 

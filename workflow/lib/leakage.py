@@ -9,7 +9,7 @@ Kaufman et al. 2012, Leakage in data mining, ACM Trans Knowl Discov Data 6:15; K
 2023, Leakage and the reproducibility crisis in machine-learning-based science, Patterns 4:100804.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,9 @@ from scipy.spatial.distance import cdist
 
 from workflow.lib.errors import InputError
 
-COLUMNS = ("of", "seen_in", "check", "n", "n_shared", "share", "allowed")
+COLUMNS = ("of", "seen_in", "check", "n", "n_shared", "share", "allowed", "reason")
+# What a scaler is called beside the parts of a split.
+SCALER = "scaler"
 # Samples whose distances to all others are held at a time: bounds memory.
 ROWS = 256
 
@@ -55,12 +57,31 @@ class Part:
     contents: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Scaler:
+    """What values were centred and scaled by, before or after they became parts of a split.
+
+    Attributes
+    ----------
+    items : array (n_items,), or None where that is not known
+        Labels of the samples whose mean and standard deviation were taken. What is not known counts
+        as all.
+    reason : str
+        Why samples of test and validation may be among them in a split that claims to be clean,
+        such as what the config says; "" where they may not.
+    """
+
+    items: np.ndarray | None
+    reason: str = ""
+
+
 def audit(
     training: Part,
     validation: Part | None,
     test: Part,
     *,
     claims_clean: bool,
+    scalers: Mapping[str, Scaler] | None = None,
     where: str = "split",
     min_gap: float = 0.0,
     min_distance: float = 0.0,
@@ -74,6 +95,7 @@ def audit(
     claims_clean : bool
         Whether nothing may be shared. Otherwise only pairs may not: a tested pair must not be one
         that was learned from, in any split.
+    scalers : mapping, what is scaled ("features", "labels") -> Scaler, optional
     where : str
         How an error names the split, for example "subj01, clean, fold 2".
     min_gap : float
@@ -85,10 +107,12 @@ def audit(
     Returns
     -------
     DataFrame, a row per pair of parts and check
-        of, seen_in : parts; how many samples of the one have a counterpart in the other
-        check : "items", "pairs", "groups", "times", "near-duplicates" or "copies"
+        of, seen_in : parts, or a part and "scaler"; how many samples of the one the other has, too
+        check : "items", "pairs", "groups", "times", "near-duplicates" or "copies"; of a scaler,
+            what it scaled
         n, n_shared, share : samples (distinct ones of items and groups), those shared, n_shared / n
         allowed : whether sharing is
+        reason : why, where that is so in a split that claims to be clean
 
     Raises
     ------
@@ -105,7 +129,13 @@ def audit(
             if all(getattr(p, field) is not None for p in (part, other) for field in fields):
                 n, n_shared = count(part, other, min_gap, min_distance)
                 allowed = not claims_clean and check != "pairs"
-                rows.append((of, seen_in, check, n, n_shared, n_shared / max(n, 1), allowed))
+                rows.append((of, seen_in, check, n, n_shared, n_shared / max(n, 1), allowed, ""))
+    for check, scaler in (scalers or {}).items():
+        for of, part in (("test", test), ("validation", validation)):
+            if part is not None:
+                n, n_shared = _scaled(part, scaler)
+                share, allowed = n_shared / max(n, 1), not claims_clean or bool(scaler.reason)
+                rows.append((of, SCALER, check, n, n_shared, share, allowed, scaler.reason))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     _refuse(table, where, claims_clean)
     return table
@@ -115,10 +145,7 @@ def _refuse(table: pd.DataFrame, where: str, claims_clean: bool) -> None:
     leaks = table[(table["n_shared"] > 0) & ~table["allowed"]]
     if leaks.empty:
         return
-    found = "; ".join(
-        f"{leak.n_shared} of {leak.n} {NAMES[leak.check].format(of=leak.of, seen_in=leak.seen_in)}"
-        for leak in leaks.itertuples()
-    )
+    found = "; ".join(f"{leak.n_shared} of {leak.n} {_name(leak)}" for leak in leaks.itertuples())
     claim = "expected none in a split that claims to be clean" if claims_clean else "expected none"
     raise InputError(
         f"{where}: found a leak, {found}; {claim}: hold out whole items with all that is near "
@@ -126,6 +153,12 @@ def _refuse(table: pd.DataFrame, where: str, claims_clean: bool) -> None:
     )
 
 
+def _name(leak: tuple) -> str:
+    text = SCALED if leak.seen_in == SCALER else NAMES[leak.check]
+    return text.format(of=leak.of, seen_in=leak.seen_in, check=leak.check)
+
+
+SCALED = "{of} items by which {check} are scaled"
 NAMES = {
     "items": "{of} items that are in {seen_in}, too",
     "pairs": "{of} pairs that are {seen_in} pairs, too",
@@ -134,6 +167,12 @@ NAMES = {
     "near-duplicates": "{of} samples with a near-duplicate in {seen_in}",
     "copies": "{of} samples with a copy in {seen_in}",
 }
+
+
+def _scaled(part: Part, scaler: Scaler) -> tuple[int, int]:
+    items = np.unique(part.items)
+    seen = items if scaler.items is None else items[np.isin(items, scaler.items)]
+    return items.size, seen.size
 
 
 def _distinct(field: str) -> Callable[[Part, Part, float, float], tuple[int, int]]:

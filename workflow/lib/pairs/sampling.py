@@ -148,8 +148,12 @@ class PairSet:
         return self.at(np.arange(len(self)))
 
     def index(self) -> np.ndarray:
-        """Return where every pair stands in the condensed RDM, int64 (len(self),)."""
-        return condensed_index(*self._layout.at(np.arange(len(self))), self.n_images)
+        """Return where every pair stands in the condensed RDM, int32 or int64 (len(self),)."""
+        index = np.empty(len(self), index_dtype(self.n_images))
+        for start in range(0, len(self), BLOCK):
+            pairs = self._layout.at(np.arange(start, min(start + BLOCK, len(self))))
+            index[start : start + BLOCK] = condensed_index(*pairs, self.n_images)
+        return index
 
 
 class _Among:
@@ -184,14 +188,70 @@ class _Listed:
 
     @property
     def images(self) -> np.ndarray:
-        occurs = np.zeros(self.n_images, bool)
-        for start in range(0, self.index.size, BLOCK):
-            for images in self.at(np.arange(start, min(start + BLOCK, self.index.size))):
-                occurs[images] = True
-        return np.flatnonzero(occurs)
+        return images_of(self.index, self.n_images)
 
     def at(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return condensed_pairs(self.index[positions], self.n_images)
+
+
+def images_of(index: np.ndarray, n_images: int) -> np.ndarray:
+    """Return the images that occur in some pairs, int64, sorted.
+
+    Parameters
+    ----------
+    index : int array (n_pairs,)
+        Positions in the condensed RDM.
+    n_images : int
+    """
+    occurs = np.zeros(n_images, bool)
+    for start in range(0, index.size, BLOCK):
+        for images in condensed_pairs(index[start : start + BLOCK], n_images):
+            occurs[images] = True
+    return np.flatnonzero(occurs)
+
+
+def pairs_outside(
+    images: np.ndarray, n_images: int, size: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return random pairs, each at most once, none of which is among some images.
+
+    Parameters
+    ----------
+    images : int array (m,), distinct
+    n_images : int
+    size : int
+        At most n (n - 1) / 2 - m (m - 1) / 2.
+    rng : numpy Generator
+
+    Returns
+    -------
+    int32 or int64 array (size,)
+        Positions in the condensed RDM, in random order.
+
+    Notes
+    -----
+    Every such pair is among the other images, or of one of them and one of `images`: numbers that
+    are drawn without replacement are pairs. Held are up to 16 bytes per pair, 0.8 GB of 9,841
+    images, until all are drawn.
+    """
+    others = np.setdiff1d(np.arange(n_images), images)
+    among, between = _Among(others), _Between(others, np.asarray(images))
+    drawn = rng.choice(among.n_pairs + between.n_pairs, size, replace=False)
+    index = np.empty(size, index_dtype(n_images))
+    for start in range(0, size, BLOCK):
+        block = drawn[start : start + BLOCK]
+        for layout, first, those in (
+            (among, 0, block < among.n_pairs),
+            (between, among.n_pairs, block >= among.n_pairs),
+        ):
+            pairs = layout.at(block[those] - first)
+            index[start : start + BLOCK][those] = condensed_index(*pairs, n_images)
+    return index
+
+
+def index_dtype(n_images: int) -> type[np.signedinteger]:
+    """Return the smallest type of whole numbers that holds a position in a condensed RDM."""
+    return np.int32 if n_images * (n_images - 1) // 2 < 1 << 31 else np.int64
 
 
 def condensed_pairs(index: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,16 +5,18 @@ nearly all others, and a model that learned what is special about an image looks
 predict pairs: the split is leaked. A clean one holds out images.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from workflow.lib.errors import InputError
-from workflow.lib.pairs.sampling import PairSet
+from workflow.lib.pairs.sampling import PairSet, images_of, index_dtype, pairs_outside
 
 CLEAN, ONE_SEEN, LEAKED = "clean", "one_seen", "leaked"
 SPLITS = (CLEAN, ONE_SEEN, LEAKED)
+# How pairs of leaked splits are dealt out, see `make_folds`.
+MATCHED, RANDOM_PAIRS = "matched", "random_pairs"
 # Ten images have 45 pairs; of fewer a correlation says little.
 MIN_TEST_IMAGES = 10
 # Three images have three pairs, the fewest that a correlation can be taken of.
@@ -48,6 +50,198 @@ class Split:
     training_images: np.ndarray
 
 
+@dataclass(frozen=True)
+class LeakedPairs:
+    """The pairs of a leaked split, as positions in the condensed RDM of all images.
+
+    Attributes
+    ----------
+    training, validation : int arrays, in random order
+    test : int array, or None where all pairs among the tested images of the fold are
+    images : int array, sorted
+        Of the training pairs.
+    """
+
+    training: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray | None
+    images: np.ndarray
+
+
+@dataclass(frozen=True)
+class ImageFold:
+    """The part of every image in one fold; no image has two.
+
+    Attributes
+    ----------
+    number : int
+    n_images : int
+    tested, validated : int arrays, sorted
+    trained : int array, in random order
+        The first so many are as good a choice as any other.
+    leaked : LeakedPairs or None
+    """
+
+    number: int
+    n_images: int
+    tested: np.ndarray
+    trained: np.ndarray
+    validated: np.ndarray
+    leaked: LeakedPairs | None = None
+
+    def with_training(self, n: int) -> "ImageFold":
+        """Return the fold with fewer training images, and without a leaked split.
+
+        The training of that one has no images of its own.
+
+        Raises
+        ------
+        InputError
+            There are not so many.
+        """
+        if not 2 <= n <= self.trained.size:
+            raise InputError(
+                f"splits: found {n} training images asked for, expected 2 to {self.trained.size}, "
+                "which are left after the test and validation images; change `n_images`"
+            )
+        return replace(self, trained=self.trained[:n], leaked=None)
+
+    def image_splits(self, values: np.ndarray) -> list[Split]:
+        """Return the clean and the one-seen split.
+
+        Parameters
+        ----------
+        values : float array (n_images (n_images - 1) / 2,)
+            Condensed RDM.
+
+        Notes
+        -----
+        Clean: test pairs among the tested images. One seen: test pairs of a training image and a
+        tested one. Validation: pairs among images of neither.
+        """
+        n, trained = self.n_images, np.sort(self.trained)
+        training = PairSet.among(values, n, trained)
+        validation = PairSet.among(values, n, self.validated) if self.validated.size else None
+        tests = {
+            CLEAN: PairSet.among(values, n, self.tested),
+            ONE_SEEN: PairSet.between(values, n, trained, self.tested),
+        }
+        return [
+            Split(name, self.number, training, validation, test, trained)
+            for name, test in tests.items()
+        ]
+
+    def leaked_splits(self, values: np.ndarray) -> list[Split]:
+        """Return the leaked split, or nothing where no pairs were dealt out for one.
+
+        Parameters
+        ----------
+        values : float array (n_images (n_images - 1) / 2,)
+            Condensed RDM.
+        """
+        if self.leaked is None:
+            return []
+        n, pairs = self.n_images, self.leaked
+        test = (
+            PairSet.among(values, n, self.tested)
+            if pairs.test is None
+            else PairSet.listed(values, n, pairs.test)
+        )
+        validation = PairSet.listed(values, n, pairs.validation) if pairs.validation.size else None
+        training = PairSet.listed(values, n, pairs.training)
+        return [Split(LEAKED, self.number, training, validation, test, pairs.images)]
+
+
+def make_folds(
+    n_images: int,
+    *,
+    n_folds: int,
+    validation_share: float,
+    rng: np.random.Generator,
+    leaked: str | None = MATCHED,
+    groups: np.ndarray | None = None,
+    min_test_images: int = MIN_TEST_IMAGES,
+) -> list[ImageFold]:
+    """Return folds of images, which do not depend on what is measured of the images.
+
+    Parameters
+    ----------
+    n_images : int
+    n_folds : int
+        Every image is tested in one fold.
+    validation_share : float, 0 to less than 1
+        Of the images (`random_pairs`: pairs) that are not tested. 0 for none.
+    rng : numpy Generator
+        Folds of images depend on its state alone, not on `leaked`.
+    leaked : "matched", "random_pairs" or None
+        How the pairs of leaked splits are dealt out; None for no such splits.
+    groups : int array (n_images,), optional
+        Images of one group, such as copies of one, have the same part in every fold: parts end
+        where a group does, and are as large as asked for but for that.
+    min_test_images : int
+        Of a fold.
+
+    Returns
+    -------
+    list of ImageFold
+
+    Raises
+    ------
+    InputError
+        Fewer than two folds, or too few images for them.
+
+    Notes
+    -----
+    matched
+        Tested are the pairs of the clean split of the fold. As many pairs as that learns from, and
+        as many as it stops by, are drawn at random from all others, of any images. The two differ
+        in one thing: whether images of test pairs were seen in training.
+    random_pairs
+        All pairs are dealt out at random to folds, as published. Against the clean split, whose
+        training has fewer pairs, such a model has also more to learn from.
+    """
+    _check(n_images, n_folds, validation_share, min_test_images)
+    order = _together(rng.permutation(n_images), groups)
+    cuts = np.cumsum([part.size for part in np.array_split(order, n_folds)])[:-1]
+    tested = [np.sort(fold) for fold in np.split(order, _between_groups(cuts, order, groups))]
+    # One order for all folds: images then have the same part in nearly all of them, and can be
+    # permuted in all folds alike.
+    order = _together(rng.permutation(n_images), groups)
+    folds = []
+    for number, images in enumerate(tested):
+        others = order[~np.isin(order, images)]
+        n_validation = _n_validation_images(others.size, validation_share)
+        cut = _between_groups([others.size - n_validation], others, groups)
+        trained, validated = np.split(others, cut)
+        folds.append(ImageFold(number, n_images, images, trained, np.sort(validated)))
+    _check_sizes(folds, min_test_images, MIN_VALIDATION_IMAGES if validation_share else 0)
+    if leaked is None:
+        return folds
+    dealt = DEALS[leaked](folds, validation_share, rng)
+    return [replace(fold, leaked=pairs) for fold, pairs in zip(folds, dealt, strict=True)]
+
+
+def learning_curve(
+    folds: Sequence[ImageFold], numbers: Sequence[int]
+) -> dict[int | None, list[ImageFold]]:
+    """Return folds by number of training images; None stands for all that there are.
+
+    Parameters
+    ----------
+    folds : sequence of ImageFold
+    numbers : sequence of int
+        Of training images; the one that is all there are is left out.
+
+    Raises
+    ------
+    InputError
+        More than there are.
+    """
+    n_all = min(fold.trained.size for fold in folds)
+    fewer = [n for n in numbers if n != n_all]
+    return {None: list(folds)} | {n: [fold.with_training(n) for fold in folds] for n in fewer}
+
+
 def make_splits(
     values: np.ndarray,
     n_images: int,
@@ -55,108 +249,99 @@ def make_splits(
     n_folds: int,
     validation_share: float,
     rng: np.random.Generator,
+    leaked: str | None = MATCHED,
+    groups: np.ndarray | None = None,
     n_training_images: int | None = None,
     min_test_images: int = MIN_TEST_IMAGES,
 ) -> list[Split]:
-    """Return all splits: clean and one-seen of every fold, then leaked of every fold.
+    """Return all splits of one RDM: clean and one-seen of every fold, then leaked of every fold.
 
     Parameters
     ----------
     values : float array (n_images (n_images - 1) / 2,)
         Condensed RDM.
-    n_images : int
-    n_folds : int
-        Every image (leaked: every pair) is tested in one fold.
-    validation_share : float, 0 to less than 1
-        Of the images (leaked: pairs) that are not tested. 0 for none.
-    rng : numpy Generator
-        Folds do not depend on `n_training_images`, and fewer training images are some of more: for
-        generators in the same state.
+    n_images, n_folds, validation_share, rng, leaked, groups, min_test_images : as `make_folds`
     n_training_images : int, optional
         For the score against the number of training images: this many random ones of those that
-        there are. Without leaked splits, whose training has no images of its own.
-    min_test_images : int
-        Of a fold.
-
-    Returns
-    -------
-    list of Split
+        there are, of which fewer are some of more. Without leaked splits.
 
     Raises
     ------
     InputError
-        Fewer than two folds, too few images for them or for what is asked of training.
-
-    Notes
-    -----
-    Clean: test pairs among the fold's images. One seen: test pairs of a training image and one of
-    the fold. Leaked: test pairs dealt out at random.
+        What `make_folds` raises, or fewer training images than asked for.
     """
-    _check(n_images, n_folds, validation_share, min_test_images)
-    folds = [np.sort(fold) for fold in np.array_split(rng.permutation(n_images), n_folds)]
-    # One order for all folds: images then have the same part in nearly all of them, and can be
-    # permuted in all folds alike.
-    order = rng.permutation(n_images)
-    splits = []
-    for fold, tested in enumerate(folds):
-        others = order[~np.isin(order, tested)]
-        n_validation = _n_validation_images(others.size, validation_share)
-        trained, validated = np.split(others, [others.size - n_validation])
-        trained = np.sort(_some(trained, n_training_images))
-        training = PairSet.among(values, n_images, trained)
-        validation = PairSet.among(values, n_images, validated) if n_validation else None
-        tests = {
-            CLEAN: PairSet.among(values, n_images, tested),
-            ONE_SEEN: PairSet.between(values, n_images, trained, tested),
-        }
-        splits += [
-            Split(name, fold, training, validation, test, trained) for name, test in tests.items()
-        ]
-    if n_training_images is None:
-        splits += _leaked(values, n_images, n_folds, validation_share, rng)
-    return splits
+    folds = make_folds(
+        n_images,
+        n_folds=n_folds,
+        validation_share=validation_share,
+        rng=rng,
+        leaked=leaked if n_training_images is None else None,
+        groups=groups,
+        min_test_images=min_test_images,
+    )
+    if n_training_images is not None:
+        folds = [fold.with_training(n_training_images) for fold in folds]
+    of_images = [split for fold in folds for split in fold.image_splits(values)]
+    return of_images + [split for fold in folds for split in fold.leaked_splits(values)]
 
 
-def _leaked(
-    values: np.ndarray,
-    n_images: int,
-    n_folds: int,
-    validation_share: float,
-    rng: np.random.Generator,
-) -> list[Split]:
-    n_pairs = values.size
-    order = np.arange(n_pairs, dtype=np.int32 if n_pairs < 1 << 31 else np.int64)
+# How pairs of leaked splits are dealt out
+
+
+def _matched(
+    folds: Sequence[ImageFold], _share: float, rng: np.random.Generator
+) -> Iterator[LeakedPairs]:
+    for fold in folds:
+        n_training, n_validation = (
+            images.size * (images.size - 1) // 2 for images in (fold.trained, fold.validated)
+        )
+        drawn = pairs_outside(fold.tested, fold.n_images, n_training + n_validation, rng)
+        training, validation = np.split(drawn, [n_training])
+        yield LeakedPairs(training, validation, None, images_of(training, fold.n_images))
+
+
+def _random_pairs(
+    folds: Sequence[ImageFold], share: float, rng: np.random.Generator
+) -> Iterator[LeakedPairs]:
+    n_images = folds[0].n_images
+    order = np.arange(n_images * (n_images - 1) // 2, dtype=index_dtype(n_images))
     rng.shuffle(order)
-    folds = np.array_split(order, n_folds)
-    splits = []
-    for fold, tested in enumerate(folds):
-        others = np.concatenate(_all_but(folds, fold))
+    tested = np.array_split(order, len(folds))
+    for number, test in enumerate(tested):
+        others = np.concatenate([*tested[:number], *tested[number + 1 :]])
         # Its own shuffle: pairs stand in the order of their folds.
         rng.shuffle(others)
-        validated, trained = np.split(others, [round(validation_share * others.size)])
-        training, test = (PairSet.listed(values, n_images, part) for part in (trained, tested))
-        validation = PairSet.listed(values, n_images, validated) if validated.size else None
-        splits.append(Split(LEAKED, fold, training, validation, test, training.images))
-    return splits
+        validation, training = np.split(others, [round(share * others.size)])
+        yield LeakedPairs(training, validation, test, images_of(training, n_images))
 
 
-def _all_but(folds: Sequence[np.ndarray], fold: int) -> list[np.ndarray]:
-    return [*folds[:fold], *folds[fold + 1 :]]
+DEALS = {MATCHED: _matched, RANDOM_PAIRS: _random_pairs}
+
+
+# Groups of images that stay together
+
+
+def _together(order: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """Return an order of images with those of a group at the place of the first of them."""
+    if groups is None:
+        return order
+    _, first, group = np.unique(groups[order], return_index=True, return_inverse=True)
+    return order[np.argsort(first[group], kind="stable")]
+
+
+def _between_groups(
+    cuts: Sequence[int], order: np.ndarray, groups: np.ndarray | None
+) -> np.ndarray:
+    """Return the places nearest to some, at which an order can be cut and no group is."""
+    if groups is None:
+        return np.asarray(cuts)
+    ends = np.flatnonzero(np.diff(groups[order])) + 1
+    places = np.concatenate([[0], ends, [order.size]])
+    return places[np.abs(places[:, np.newaxis] - cuts).argmin(axis=0)]
 
 
 def _n_validation_images(n_images: int, share: float) -> int:
     return max(MIN_VALIDATION_IMAGES, round(share * n_images)) if share else 0
-
-
-def _some(images: np.ndarray, n: int | None) -> np.ndarray:
-    if n is None:
-        return images
-    if not 2 <= n <= images.size:
-        raise InputError(
-            f"splits: found {n} training images asked for, expected 2 to {images.size}, which are "
-            "left after the test and validation images; change `n_images`"
-        )
-    return images[:n]
 
 
 def _check(n_images: int, n_folds: int, validation_share: float, min_test_images: int) -> None:
@@ -171,3 +356,16 @@ def _check(n_images: int, n_folds: int, validation_share: float, min_test_images
         raise InputError(
             f"splits: found a validation share of {validation_share:g}, expected 0 to less than 1"
         )
+
+
+def _check_sizes(folds: Sequence[ImageFold], n_test: int, n_validation: int) -> None:
+    """Refuse folds that groups, which are not cut, leave with fewer images than these."""
+    for fold in folds:
+        parts = (("test", fold.tested, n_test), ("validation", fold.validated, n_validation))
+        for part, images, least in (*parts, ("training", fold.trained, 2)):
+            if images.size < least:
+                raise InputError(
+                    f"splits: found {images.size} {part} images in fold {fold.number + 1}, "
+                    f"expected at least {least}; take fewer folds, more images, or leave copies "
+                    "out, which stay together"
+                )

@@ -18,27 +18,33 @@ ROWS = 512
 PRODUCT_CHANNELS = 2048
 # Channels that are worked on in float64 at a time: what they take stays in the processor's cache.
 TILE_CHANNELS = 256
+EVERY_CONDITION = slice(None)
 
 
-def standardise_channels(patterns: np.ndarray) -> np.ndarray:
+def standardise_channels(
+    patterns: np.ndarray, over: np.ndarray | slice = EVERY_CONDITION
+) -> np.ndarray:
     """Give every channel mean 0 and standard deviation 1 over conditions, in place.
 
     Parameters
     ----------
     patterns : float array (n_conditions, n_channels)
         Is written to.
+    over : int array (n,) or slice
+        The conditions that mean and standard deviation are of; all are shifted and scaled by these.
 
     Returns
     -------
     float array (n_conditions, n_kept), a part of `patterns`
-        Channels that do not vary are left out: none may be left.
+        Channels that do not vary over these conditions are left out: none may be left.
     """
     n_kept = 0
     for start in range(0, patterns.shape[1], TILE_CHANNELS):
         tile = patterns[:, start : start + TILE_CHANNELS].astype(np.float64)
-        means = tile.mean(axis=0)
+        means = tile[over].mean(axis=0)
         tile -= means
-        deviations = np.sqrt(np.einsum("ij,ij->j", tile, tile) / len(tile))
+        known = tile[over]
+        deviations = np.sqrt(np.einsum("ij,ij->j", known, known) / len(known))
         varies = deviations > LEAST_VARIATION * np.abs(means)
         width = np.count_nonzero(varies)
         patterns[:, n_kept : n_kept + width] = tile[:, varies] / deviations[varies]
