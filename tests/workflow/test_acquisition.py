@@ -1,6 +1,8 @@
-"""Families of small raw files: one job, that goes on where it stopped."""
+"""Families of small raw files: one job, that goes on where it stopped; files given by hand stay."""
 
 import pytest
+
+from scripts.dissimilarity.algonauts_layout import algonauts_files, images_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
@@ -77,3 +79,68 @@ def test_file_put_in_place_by_hand_is_taken_if_it_is_right(copy):
     copy.write("resources/toy/rdms.npz", "PK by hand")
     fetch(copy, "resources/toy/rdms.npz.sha256")
     assert (copy.folder / "resources/toy/rdms.npz").read_text() == "PK by hand"
+
+
+# What is given to registered users alone.
+
+CLOSED = "resources/closed"
+RAW = algonauts_files(CLOSED, "subj01", ["PPA"])
+CLOSED_REGISTRY = """
+closed:
+  title: Closed
+  licence: Terms of its own
+  citation: Nobody 2024
+  homepage: https://example.org
+  access: registration
+  how_to_get: Register at https://example.org.
+  files:
+"""
+STUDY = """
+studies: [lab]
+calibration: {n_simulations: 0}
+dissimilarity:
+  lab:
+    title: Lab
+    source: path
+    path: resources/closed
+    subjects: [subj01]
+    rois: {PPA: [PPA]}
+    models: {mean: {kind: mean}}
+"""
+
+
+@pytest.fixture
+def closed(fresh):
+    """Return a copy whose registry has a data set under terms, with a study of it."""
+    # Not the size of what the user has.
+    files = "".join(
+        f"    - {{path: {file.removeprefix(CLOSED + '/')}, bytes: 5}}\n" for file in RAW
+    )
+    registry = fresh.folder / "config/datasets.yaml"
+    registry.write_text(registry.read_text() + CLOSED_REGISTRY + files)
+    fresh.write("lab.yaml", STUDY)
+    return fresh
+
+
+def test_files_of_registered_users_survive_a_run_that_fails(closed):
+    for file in RAW:
+        closed.write(file, "by hand")
+    picture = f"{CLOSED}/{images_folder('subj01')}/train-0001_nsd-00013.png"
+    for file in (picture, f"{CLOSED}/subj01/notes.txt"):
+        closed.write(file, "by hand")
+    # Forced: Snakemake removes the outputs of every rule before it makes them again.
+    closed.snakemake("--configfile", "lab.yaml", "--forceall", "--keep-going", ok=False)
+    for file in (*RAW, picture, f"{CLOSED}/subj01/notes.txt"):
+        assert (closed.folder / file).read_text() == "by hand"
+        assert not (closed.folder / f"{file}.sha256").exists()
+
+
+def test_files_of_registered_users_that_are_missing_are_asked_for_before_a_run(closed):
+    for file in RAW[1:]:
+        closed.write(file, "by hand")
+    printed = closed.snakemake("--configfile", "lab.yaml", ok=False)
+    assert f"found no {RAW[0]}" in printed
+    assert "only after registration: Register at https://example.org." in printed
+    assert "Traceback" not in printed
+    for file in RAW[1:]:
+        assert (closed.folder / file).read_text() == "by hand"

@@ -9,7 +9,7 @@
 # job of its own. What is published in an archive is unpacked beside it; what the registry says is
 # made out of another file (NIfTI out of an array) is made by a rule of its study. Simulated files
 # lie under <resources>/simulated/ and are made by rules of their own; the registry cannot have a
-# dataset of that name.
+# dataset of that name. What is given only after registration must be there: no rule writes it.
 
 
 include: "acquire_functions.smk"
@@ -26,7 +26,7 @@ rule acquire_file:
         "<benchmarks>/acquire/{dataset}/{file}.tsv"
     wildcard_constraints:
         # No other folder of <resources> belongs to this rule, <resources>/simulated least of all.
-        dataset="|".join(map(fetched_alone, DATASETS)),
+        dataset="|".join(map(fetched_alone, ACQUIRED)) or "(?!)",
         # Otherwise a checksum could itself be taken for a raw file.
         file=r".+(?<!\.sha256)",
     # The nodes of a cluster often have no way to the internet.
@@ -62,7 +62,7 @@ rule unpack_file:
     benchmark:
         "<benchmarks>/acquire/{dataset}/{file}.tsv"
     wildcard_constraints:
-        dataset="|".join(map(unpacked, DATASETS)),
+        dataset="|".join(map(unpacked, ACQUIRED)) or "(?!)",
         file=r".+(?<!\.sha256)",
     localrule: True
     conda:

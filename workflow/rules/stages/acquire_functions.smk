@@ -2,7 +2,10 @@
 
 from workflow.lib.acquire.datasets import comes_from_origin
 
-SMALL_FAMILIES = small_families(DATASETS)
+# What is given to registered users alone lies where they put it: were it the output of a rule, a
+# job that fails would take it away.
+ACQUIRED = {name: dataset for name, dataset in DATASETS.items() if dataset.access == "open"}
+SMALL_FAMILIES = small_families(ACQUIRED)
 
 
 def unrecorded(value):
@@ -42,3 +45,27 @@ def unpacked(dataset):
 def archive_of(wildcards):
     dataset, raw_file = find_file(DATASETS, wildcards.dataset, wildcards.file)
     return f"{RESOURCES}/{dataset.name}/{raw_file.origin}"
+
+
+def how_to_get(path):
+    """Return how a user comes by a raw file that no rule brings in, or nothing of others."""
+    name = Path(path).relative_to(RESOURCES).parts[0] if path.startswith(f"{RESOURCES}/") else ""
+    if name not in DATASETS or name in ACQUIRED:
+        return ""
+    dataset = DATASETS[name]
+    return f"{dataset.title} is given only after {dataset.access}: {dataset.how_to_get}"
+
+
+def check_files_given_by_hand():
+    """Stop at a selected study that lacks a raw file which no rule brings in."""
+    for study in STUDIES:
+        for path in raw_paths(study):
+            told = how_to_get(path)
+            if told and not Path(path).is_file():
+                raise WorkflowError(
+                    f"{study}: found no {path}, expected it before a run. {told} Put it there, or "
+                    "leave the study out"
+                )
+
+
+check_files_given_by_hand()
