@@ -449,7 +449,8 @@ def check_challenge_folders():
                 raise WorkflowError(
                     f"config, dissimilarity.{study}.path: found no {file}, expected the folder of "
                     "the Algonauts 2023 challenge, with responses of both hemispheres; give its "
-                    "path, or leave the study or the subject out"
+                    "path, or leave the study or the subject out. "
+                    + DATASETS["algonauts2023"].how_to_get
                 )
 
 
