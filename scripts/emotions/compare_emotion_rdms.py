@@ -24,7 +24,7 @@ COLUMNS = (
     *("n_orders", "complete", "mean", "t", "p_subjects", "n_subjects", "reason", "n_images"),
 )
 PLACE_COLUMNS = (
-    *("comparator", "place", "model", "layer", "mean", "t", "p", "p_max", "n_flips"),
+    *("comparator", "name", "model", "layer", "mean", "t", "p", "p_max", "n_flips"),
     *("n_subjects", "reason", "p_orders", "n_orders", "n_images"),
 )
 
@@ -174,7 +174,7 @@ def map_models(
 def _map_rows(flips: SignFlips, names: Sequence[str], n_subjects: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "place": names,
+            "name": names,
             "mean": flips.mean,
             "t": flips.t,
             "p": flips.p,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from scripts.emotions.annotations import read_observers
+from scripts.emotions.annotations import EMOTIONS, read_observers
 from scripts.emotions.emotion_rdms import (
     affect_distances,
     channel_distances,
@@ -100,6 +100,7 @@ if __name__ == "__main__":
         annotations = read_observers(
             dict(zip(params.observers, snakemake.input.annotations, strict=True)),
             duration=params.duration,
+            vocabulary=params.vocabulary or EMOTIONS,
         )
         descriptors = {"study": snakemake.wildcards.study}
         for path, rdms, measure, may_have_gaps in (

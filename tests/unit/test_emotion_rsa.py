@@ -156,7 +156,7 @@ def planted_map(tmp_path):
 def test_map_finds_what_was_planted(planted_map):
     of_network = planted_map[planted_map["model"] == "cnn"]
     # All 2^8 signs, of which only the observed one reaches what all subjects share.
-    found = of_network.loc[of_network["p_max"] < 0.05, "place"]
+    found = of_network.loc[of_network["p_max"] < 0.05, "name"]
     assert {"parcel0", "parcel1", "parcel2"} <= set(found)
     assert len(found) <= 4
 
@@ -187,4 +187,4 @@ def test_places_without_an_rdm_are_left_out(tmp_path):
         rng=rng,
         **OPTIONS,
     )
-    assert table["place"].tolist() == ["a"]
+    assert table["name"].tolist() == ["a"]
