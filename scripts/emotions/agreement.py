@@ -183,6 +183,33 @@ def measure_agreement(
     return table.assign(**same).reindex(columns=list(COLUMNS))
 
 
+def shared_rows(annotations: pd.DataFrame) -> pd.DataFrame:
+    """Return which share of their rows two observers have in common, a row for each pair.
+
+    Rows that name the same character from the same second to the same second are rare where
+    observers write by themselves: they tell of observers who sat together, or of copies.
+
+    Parameters
+    ----------
+    annotations : from `scripts.emotions.annotations.read_observers`
+
+    Returns
+    -------
+    DataFrame with columns `COLUMNS`
+        statistic shared_rows: common rows, as a share of those of the observer with fewer.
+    """
+    rows = {
+        observer: set(own[["start", "end", "character"]].itertuples(index=False, name=None))
+        for observer, own in annotations.groupby("observer", sort=False)
+    }
+    pairs = [
+        {"statistic": "shared_rows", "emotion": ALL, "observer": first, "other": second}
+        | {"value": len(rows[first] & rows[second]) / min(len(rows[first]), len(rows[second]))}
+        for first, second in combinations(rows, 2)
+    ]
+    return pd.DataFrame(pairs, columns=list(COLUMNS)).assign(n_observers=len(rows))
+
+
 def read_agreement(path: str | Path) -> pd.DataFrame:
     """Return a table of `measure_agreement`, with observers such as "01" as they are called."""
     return pd.read_csv(path, dtype={"observer": str, "other": str})

@@ -142,7 +142,9 @@ def check_classes(annotations: pd.DataFrame, classes: Sequence[str]) -> None:
 def _read_cells(path: str | Path) -> pd.DataFrame:
     """Return the cells as text in capitals, one space between words."""
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table = pd.read_csv(
+            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
+        )
     except FileNotFoundError as error:
         raise InputError(
             f"{path}: no such file, expected the annotations of an observer; correct "
@@ -159,7 +161,9 @@ def _read_cells(path: str | Path) -> pd.DataFrame:
         raise InputError(
             f"{path}: found no row, expected those of an observer; leave the observer out"
         )
-    return table[list(COLUMNS)].apply(lambda cells: cells.str.split().str.join(" ").str.upper())
+    # A row that ends early lacks its last cells.
+    cells = table[list(COLUMNS)].fillna("")
+    return cells.apply(lambda column: column.str.split().str.join(" ").str.upper())
 
 
 def _check_columns(table: pd.DataFrame, path: str | Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts.emotions.agreement import ALL, measure_agreement
+from scripts.emotions.agreement import ALL, measure_agreement, shared_rows
 from scripts.emotions.annotations import EMOTIONS, check_classes, read_observers
 from scripts.emotions.label_rules import (
     RULES,
@@ -100,7 +100,8 @@ def label_volumes(
     -------
     Tables
         labels: as `scripts.emotions.labels.Labels` has it. agreement: from
-        `scripts.emotions.agreement.measure_agreement`, over the volumes that are used. counts: for
+        `scripts.emotions.agreement.measure_agreement`, over the volumes that are used, and from
+        `scripts.emotions.agreement.shared_rows`. counts: for
         every rule, timing and emotion ("all" for all), how many volumes and episodes have the
         label, and which rule and timing were chosen. timing: from
         `scripts.emotions.timeline.published_errors`.
@@ -131,6 +132,7 @@ def label_volumes(
         n_bootstrap=n_bootstrap,
         rng=generator(seed, "emotions", "agreement", study),
     )
+    agreement = pd.concat([agreement, shared_rows(annotations)], ignore_index=True)
     counts = count_labels(annotations, found, tr, labels)
     return Tables(table, agreement, counts, published_errors(found, tr=tr))
 

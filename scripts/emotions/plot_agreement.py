@@ -138,7 +138,20 @@ def _caption(
         f"Agreement on whether an emotion is seen in a volume, {who}. Fleiss' kappa (0 is chance, "
         f"1 is perfect) over all emotions: {everything['value']:.2f}; {of_classes}.{lines} Cohen's "
         f"kappa of pairs of observers over all emotions: {pairs['value'].min():.2f} to "
-        f"{pairs['value'].max():.2f}.{left_out}"
+        f"{pairs['value'].max():.2f}.{left_out}{_shared(agreement)}"
+    )
+
+
+def _shared(agreement: pd.DataFrame) -> str:
+    """Return which pair has most rows in common, where there are others to compare it with."""
+    rows = agreement[agreement["statistic"] == "shared_rows"].sort_values("value", ascending=False)
+    if len(rows) < 2:
+        return ""
+    most, next_most = rows.iloc[0], rows.iloc[1]
+    return (
+        f" Observers {most['observer']} and {most['other']} have {100 * most['value']:.0f} % of "
+        "their rows in common, with the same character and seconds; any other pair at most "
+        f"{100 * next_most['value']:.0f} %."
     )
 
 
