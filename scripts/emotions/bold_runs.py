@@ -1,0 +1,144 @@
+"""The BIDS images of one subject's runs: their headers, held to the config, and their volumes.
+
+Volumes are read in blocks: a run of the published size is 0.8 GB in double precision.
+"""
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+from workflow.lib.errors import InputError, one_line
+from workflow.lib.patterns.images import Volume, check_grid
+
+# Seconds in the units that a header may give its times in; most that give none mean seconds.
+SECONDS = {"sec": 1.0, "unknown": 1.0, "msec": 1e-3, "usec": 1e-6}
+# Headers hold times in single precision.
+TR_TOLERANCE = 1e-3
+BLOCK_BYTES = 2**26
+
+
+def open_runs(
+    files: Mapping[str, str | Path], *, tr: float, n_volumes: Mapping[str, int]
+) -> dict[str, Volume]:
+    """Return the headers of a subject's runs; no values are read.
+
+    Parameters
+    ----------
+    files : mapping, run -> path of a 4D NIfTI image
+    tr : float
+        Seconds between volumes.
+    n_volumes : mapping, run -> int
+        As the config has them.
+
+    Raises
+    ------
+    InputError
+        A run that is missing, not readable or not 4D, another TR or number of volumes than in the
+        config, or another grid or affine than the first run.
+    """
+    runs = {run: _header(run, Path(file), tr) for run, file in files.items()}
+    first = next(iter(runs.values()))
+    for run, volume in runs.items():
+        if volume.n_volumes != n_volumes[run]:
+            raise InputError(
+                f"{volume.path}: found {volume.n_volumes} volumes, expected {n_volumes[run]} in "
+                f"run {run}; correct `n_volumes` of the run in the config, or download it again"
+            )
+        check_grid(volume, first)
+    return runs
+
+
+def _header(run: str, path: Path, tr: float) -> Volume:
+    if not path.is_file():
+        raise InputError(
+            f"{path}: found no such file, expected the volumes of run {run}; check the folder and "
+            "`files` in the config, or leave out the run or the subject"
+        )
+    with _readable(path):
+        image = nibabel.load(path)
+    if image.ndim != 4 or min(image.shape) < 1:
+        raise InputError(
+            f"{path}: found an image of shape {image.shape}, expected x, y, z and volumes; give "
+            "the 4D image of the run"
+        )
+    found = _tr_of(image)
+    if abs(found - tr) > TR_TOLERANCE:
+        raise InputError(
+            f"{path}: found a TR of {found:g} s in the header, expected {tr:g} s; correct `tr` in "
+            "the config, or the header"
+        )
+    return Volume(str(path), path, image.shape[:3], image.affine, image.shape[3])
+
+
+def _tr_of(image: nibabel.Nifti1Image) -> float:
+    """Return the seconds between volumes that a header gives."""
+    _, unit = image.header.get_xyzt_units()
+    return float(image.header.get_zooms()[3]) * SECONDS.get(unit, 1.0)
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # nibabel, gzip and zlib raise almost anything on a damaged file
+        raise InputError(
+            f"{path}: found no readable NIfTI image ({one_line(error)}), expected a whole one; "
+            "download it again"
+        ) from error
+
+
+def volume_blocks(volume: Volume) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield which volumes, and their values, float64 (x, y, z, some), in order.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    """
+    step = max(1, BLOCK_BYTES // (8 * math.prod(volume.grid)))
+    with _readable(volume.path):
+        # With the file kept open, a compressed image is unpacked once and not per block.
+        proxy = nibabel.load(volume.path, keep_file_open=True).dataobj
+        for start in range(0, volume.n_volumes, step):
+            some = slice(start, min(start + step, volume.n_volumes))
+            yield some, np.asarray(proxy[..., some], dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """What a mask is made from.
+
+    Attributes
+    ----------
+    mean : float64 array (x, y, z)
+        Over all volumes; zero where some value is not a number.
+    varies : bool array (x, y, z)
+        Voxels that have a number in every volume, and not the same in all of them in every run.
+    """
+
+    mean: np.ndarray
+    varies: np.ndarray
+
+
+def summarise(runs: Mapping[str, Volume]) -> Summary:
+    """Return mean and varying voxels over the runs of a subject, one block at a time."""
+    first = next(iter(runs.values()))
+    total, varies = np.zeros(first.grid), np.zeros(first.grid, dtype=bool)
+    for volume in runs.values():
+        low, high = np.full(volume.grid, np.inf), np.full(volume.grid, -np.inf)
+        for _, values in volume_blocks(volume):
+            total += values.sum(axis=-1)
+            # NaN goes through minimum and maximum.
+            low = np.minimum(low, values.min(axis=-1))
+            high = np.maximum(high, values.max(axis=-1))
+        varies |= high > low
+    finite = np.isfinite(total)
+    mean = np.where(finite, total, 0.0) / sum(volume.n_volumes for volume in runs.values())
+    return Summary(mean, varies & finite)
