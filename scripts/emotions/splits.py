@@ -1,12 +1,12 @@
 """Which volumes a decoder learns from, and which it is tested on: from leaked to clean.
 
-All subjects see the same film, slow responses make neighbouring volumes alike, and one scene holds
+All subjects see the same movie, slow responses make neighbouring volumes alike, and one scene holds
 one emotion for many volumes. Volumes dealt out at random are thus tested with near copies of
-themselves in training: those of other subjects at the same time of the film, and neighbours. Every
+themselves in training: those of other subjects at the same time of the movie, and neighbours. Every
 split of `SPLITS` says what it holds apart; `scripts.emotions.audit_volumes` checks it.
 
 Every used volume is tested in one fold, labelled or not, so that labels can be shifted along the
-film against the predictions. All splits have the same number of folds, as far as there are runs
+movie against the predictions. All splits have the same number of folds, as far as there are runs
 and subjects, so that they learn from about as many volumes.
 """
 
@@ -32,14 +32,14 @@ class Split:
     ----------
     title : str
     apart : tuple of str
-        What tested volumes share with none that are learned from: "film times" (the same moment,
+        What tested volumes share with none that are learned from: "movie times" (the same moment,
         in whatever subject), "neighbours" (volumes of one subject and run that are close in time),
         "episodes", "runs", "subjects".
     validation_apart : tuple of str or None
         The same of validation and training; None if it is `apart`.
     clean : bool
-        Whether predictions owe nothing to the film time or the scene of what they predict, so that
-        labels shifted along the film are a null without fitting again.
+        Whether predictions owe nothing to the movie time or the scene of what they predict, so that
+        labels shifted along the movie are a null without fitting again.
     """
 
     title: str
@@ -48,13 +48,13 @@ class Split:
     validation_apart: tuple[str, ...] | None = None
 
 
-RUNS_APART = ("film times", "neighbours", "episodes", "runs")
+RUNS_APART = ("movie times", "neighbours", "episodes", "runs")
 # From the most leaked to the cleanest.
 SPLITS = {
     "random": Split("random volumes", (), clean=False),
     "subject": Split("subjects", ("neighbours", "subjects"), clean=False),
-    "tr": Split("film times", ("film times",), clean=False),
-    "episode": Split("episodes", ("film times", "episodes"), clean=False),
+    "tr": Split("movie times", ("movie times",), clean=False),
+    "episode": Split("episodes", ("movie times", "episodes"), clean=False),
     "run": Split("runs", RUNS_APART, clean=True),
     "run_and_subject": Split(
         "runs and subjects", (*RUNS_APART, "subjects"), clean=True, validation_apart=RUNS_APART
@@ -89,7 +89,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class _Units:
-    """What a split deals out to folds: single volumes, film times, episodes, runs or subjects.
+    """What a split deals out to folds: single volumes, movie times, episodes, runs or subjects.
 
     Attributes
     ----------
@@ -146,12 +146,12 @@ def make_folds(
     ------
     InputError
         No such split, fewer than two folds, a share out of range, fewer than two subjects, runs or
-        film times, fewer episodes of a class than folds, or a class that only one fold has.
+        movie times, fewer episodes of a class than folds, or a class that only one fold has.
 
     Notes
     -----
     random, tr
-        Volumes, or moments of the film in all subjects, each class spread evenly over folds.
+        Volumes, or moments of the movie in all subjects, each class spread evenly over folds.
     episode
         Whole episodes, each class spread evenly; volumes without label go with the nearest.
     run_and_subject

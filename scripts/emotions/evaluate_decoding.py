@@ -1,0 +1,361 @@
+"""Score the predictions of all models in all splits, with intervals over episodes and a null.
+
+snakemake --cores 1 results/demo/movie/tables/decoding.csv
+
+The null moves the labels along the movie, by one random shift for each run, the same in all
+subjects, in a circle over all used volumes before classes are selected. Labels stay as slow, and
+runs keep their classes. Models are not fitted again: a p value is that of predictions which owe
+nothing to the moment they predict, so it stands for splits that hold out runs alone. Decoders of
+other splits have seen the moment in other subjects, or its neighbours; moved labels are then wrong
+even where a decoder has only remembered what was shown when, and p is left out. Fitting again with
+moved labels (`n_refits`) is a null for these, too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from scripts.emotions.evaluation import (
+    ACCURACY,
+    AUC,
+    BALANCED,
+    MEASURES,
+    RATES,
+    Evaluated,
+    Scores,
+    brier_score,
+    calibration_error,
+    class_weights,
+    draw_shifts,
+    episode_weights,
+    min_volumes,
+    reliability,
+    roc_curves,
+    runs_with,
+    shifted_codes,
+)
+from scripts.emotions.labels import Labels, read_labels
+from scripts.emotions.predictions import Predictions, model_of, read_predictions
+from scripts.emotions.splits import SPLITS
+from workflow.lib.inference.bootstrap import image_counts
+from workflow.lib.inference.variance import interval, one_factor_variance
+from workflow.lib.jobs import script_job
+from workflow.lib.seeds import generator
+from workflow.lib.tables import read_table, write_table
+
+# Scores are sums of whole numbers and halves; what differs by less is a tie.
+TIE = 1e-9
+
+
+class Tables(NamedTuple):
+    """What comes out, all with the columns study, model and split.
+
+    Attributes
+    ----------
+    decoding : measure, value; low and high, its 95 % interval over episodes; subject_low and
+        subject_high, that over subjects; chance, of who guesses; majority, of who always says the
+        most frequent class; p, null_mean and null_high (95 % of shifts lie below), NaN without a
+        valid null, n_shifts; refit_p, refit_mean, n_refits; and how much was tested
+    subjects : subject, measure, value
+    auc : class, value, low, high, p, n_positive (moments), n_runs, n_runs_skipped
+    roc : class, fpr, tpr
+    confusion : label, predicted, n (volumes of all subjects)
+    calibration : low, high, n, confidence, accuracy
+    """
+
+    decoding: pd.DataFrame
+    subjects: pd.DataFrame
+    auc: pd.DataFrame
+    roc: pd.DataFrame
+    confusion: pd.DataFrame
+    calibration: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Weights of volumes that all models and splits are scored under.
+
+    Attributes
+    ----------
+    own, shifted, resampled : float32 arrays (n_classes, K, n_rows)
+        As labelled; labels moved along the movie; episodes resampled within their class.
+    n_episodes, n_classes : int
+    """
+
+    own: np.ndarray
+    shifted: np.ndarray
+    resampled: np.ndarray
+    n_episodes: int
+
+    @property
+    def n_shifts(self) -> int:
+        """Number of shifts."""
+        return self.shifted.shape[1]
+
+    def limits(self, value: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the 95 % interval of values (...) over episodes, of draws (K, ...)."""
+        n_classes = len(self.own)
+        # Episodes are drawn within classes, so that it is there that draws vary too little.
+        per_class = max(2, self.n_episodes // n_classes)
+        dof = max(1, self.n_episodes - n_classes)
+        return interval(value, one_factor_variance(draws, per_class), dof)
+
+
+def make_cases(
+    labels: Labels, *, n_shifts: int, fewest: int, n_bootstrap: int, seed: int, study: str
+) -> Cases:
+    """Return the cases of a study, which are the same for all models and splits.
+
+    Parameters
+    ----------
+    labels : Labels
+    n_shifts : int
+    fewest : int
+        Volumes of a shift, from either end of a run.
+    n_bootstrap : int
+        Resamples of the episodes.
+    seed : int
+    study : str
+
+    Raises
+    ------
+    InputError
+        A run that is too short for shifts.
+    """
+    n_classes = len(labels.classes)
+    rng = generator(seed, "emotions", "shifts", study)
+    shifts = draw_shifts(labels, n_shifts, fewest=fewest, rng=rng)
+    episodes, of_class = labelled_episodes(labels)
+    rng = generator(seed, "emotions", "resample", study)
+    counts = image_counts(of_class.size, n_bootstrap, rng, groups=of_class)
+    return Cases(
+        own=class_weights(labels.codes[None], n_classes),
+        shifted=class_weights(shifted_codes(labels, shifts), n_classes),
+        resampled=episode_weights(labels, counts, episodes),
+        n_episodes=of_class.size,
+    )
+
+
+def labelled_episodes(labels: Labels) -> tuple[np.ndarray, np.ndarray]:
+    """Return each volume's episode, -1 where it is not labelled, and each episode's class."""
+    chosen = labels.labelled
+    _, first, numbers = np.unique(labels.episodes[chosen], return_index=True, return_inverse=True)
+    of_row = np.full(labels.n_rows, -1)
+    of_row[chosen] = numbers
+    return of_row, labels.codes[chosen][first]
+
+
+def evaluate_decoding(
+    labels: Labels,
+    predictions: Mapping[str, Mapping[str, Predictions]],
+    refits: pd.DataFrame,
+    cases: Cases,
+    *,
+    study: str,
+) -> Tables:
+    """Return the scores of all models in all splits.
+
+    Parameters
+    ----------
+    labels : Labels
+    predictions : mapping, model -> split -> Predictions
+    refits : DataFrame
+        Of `scripts.emotions.decode_emotions.refit_shifted`; may be empty.
+    cases : Cases
+    study : str
+
+    Raises
+    ------
+    InputError
+        Predictions of other volumes or classes than the labels'.
+    """
+    parts: list[Tables] = []
+    for model, by_split in predictions.items():
+        for split, found in by_split.items():
+            named = {"study": study, "model": model, "split": split}
+            own = refits[(refits["model"] == model) & (refits["split"] == split)]
+            tables = _evaluate(labels, found, own, cases, clean=SPLITS[split].clean)
+            for table in tables:
+                for place, (column, value) in enumerate(named.items()):
+                    table.insert(place, column, value)
+            parts.append(tables)
+    return Tables(*(pd.concat(same, ignore_index=True) for same in zip(*parts, strict=True)))
+
+
+def _evaluate(
+    labels: Labels, found: Predictions, refits: pd.DataFrame, cases: Cases, *, clean: bool
+) -> Tables:
+    evaluated = Evaluated(found, labels)
+    own, draws = evaluated.scores(cases.own), evaluated.scores(cases.resampled)
+    null = evaluated.scores(cases.shifted) if clean and cases.n_shifts else None
+    subjects = _subjects(found, labels, cases)
+    bins = reliability(found, labels)
+    rows = [
+        _row(measure, own, draws, null, subjects, cases)
+        | _of_refits(measure, own, refits)
+        | {"chance": _chance(measure, labels), "majority": _majority(measure, own)}
+        for measure in MEASURES
+    ]
+    rows += [
+        {"measure": "brier", "value": brier_score(found, labels)},
+        {"measure": "calibration_error", "value": calibration_error(bins)},
+    ]
+    decoding = pd.DataFrame(rows).assign(**_sizes(found, labels, cases))
+    return Tables(
+        decoding,
+        subjects,
+        _auc(own, draws, null, labels, cases),
+        _roc(found, labels),
+        _confusion(own, labels),
+        bins,
+    )
+
+
+def _row(
+    measure: str,
+    own: Scores,
+    draws: Scores,
+    null: Scores | None,
+    subjects: pd.DataFrame,
+    cases: Cases,
+) -> dict[str, float]:
+    value = getattr(own, measure)[0]
+    low, high = cases.limits(value, getattr(draws, measure))
+    row = {"measure": measure, "value": value, "low": low, "high": high}
+    each = subjects.loc[subjects["measure"] == measure, "value"].dropna().to_numpy()
+    if each.size > 1:
+        limits = interval(each.mean(), each.var(ddof=1) / each.size, each.size - 1)
+        row |= dict(zip(("subject_low", "subject_high"), limits, strict=True))
+    return row | _against_null(value, None if null is None else getattr(null, measure))
+
+
+def _against_null(value: float, null: np.ndarray | None) -> dict[str, float]:
+    """Return p, the own order counted among the shifts, and where the null lies."""
+    if null is None or not np.isfinite(value):
+        return {"p": np.nan, "null_mean": np.nan, "null_high": np.nan, "n_shifts": 0}
+    # In a shift in which a class lies in no run beside another, its area is not known.
+    known = null[np.isfinite(null)]
+    return {
+        "p": (1 + np.count_nonzero(known >= value - TIE)) / (1 + known.size),
+        "null_mean": known.mean(),
+        "null_high": np.quantile(known, 0.95),
+        "n_shifts": known.size,
+    }
+
+
+def _of_refits(measure: str, own: Scores, refits: pd.DataFrame) -> dict[str, float]:
+    values = refits.loc[refits["measure"] == measure, "value"].to_numpy(float)
+    if not values.size:
+        return {"refit_p": np.nan, "refit_mean": np.nan, "n_refits": 0}
+    above = np.count_nonzero(values >= getattr(own, measure)[0] - TIE)
+    return {
+        "refit_p": (1 + above) / (1 + values.size),
+        "refit_mean": values.mean(),
+        "n_refits": values.size,
+    }
+
+
+def _chance(measure: str, labels: Labels) -> float:
+    return 0.5 if measure == AUC else 1 / len(labels.classes)
+
+
+def _majority(measure: str, own: Scores) -> float:
+    """Return the score of who says the most frequent of the tested classes, always."""
+    sizes = own.confusion[0].sum(axis=1)
+    of_measure = {
+        ACCURACY: sizes.max() / sizes.sum(),
+        BALANCED: 1 / np.count_nonzero(sizes),
+        AUC: 0.5,
+    }
+    return float(of_measure[measure])
+
+
+def _subjects(found: Predictions, labels: Labels, cases: Cases) -> pd.DataFrame:
+    rows = []
+    for place, subject in enumerate(found.subjects):
+        scores = Evaluated(found, labels, [place]).scores(cases.own)
+        rows += [(subject, measure, getattr(scores, measure)[0]) for measure in MEASURES]
+    return pd.DataFrame(rows, columns=["subject", "measure", "value"])
+
+
+def _sizes(found: Predictions, labels: Labels, cases: Cases) -> dict[str, int]:
+    """Return how much was tested."""
+    tested = found.tested & labels.labelled
+    rows = tested.any(axis=0)
+    return {
+        "n_volumes": int(tested.sum()),
+        "n_times": int(rows.sum()),
+        "n_episodes": cases.n_episodes,
+        "n_runs": labels.table["run"][rows].nunique(),
+        "n_subjects": int(tested.any(axis=1).sum()),
+        "n_folds": np.unique(found.fold[found.tested]).size,
+    }
+
+
+def _auc(
+    own: Scores, draws: Scores, null: Scores | None, labels: Labels, cases: Cases
+) -> pd.DataFrame:
+    with_class = runs_with(labels)
+    rows = []
+    for code, emotion in enumerate(labels.classes):
+        value = own.class_auc[0, code]
+        low, high = cases.limits(value, draws.class_auc[:, code])
+        row = {"class": emotion, "value": value, "low": low, "high": high}
+        row |= _against_null(value, None if null is None else null.class_auc[:, code])
+        n_runs = int(with_class[:, code].sum())
+        row |= {"n_positive": int((labels.codes == code).sum()), "n_runs": n_runs}
+        rows.append(row | {"n_runs_skipped": len(with_class) - n_runs})
+    return pd.DataFrame(rows)
+
+
+def _roc(found: Predictions, labels: Labels) -> pd.DataFrame:
+    curves = roc_curves(found, labels)
+    tables = [
+        pd.DataFrame({"class": emotion, "fpr": RATES, "tpr": curve})
+        for emotion, curve in zip(labels.classes, curves, strict=True)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _confusion(own: Scores, labels: Labels) -> pd.DataFrame:
+    counts = pd.DataFrame(
+        own.confusion[0].astype(int), index=list(labels.classes), columns=list(labels.classes)
+    )
+    return (
+        counts.rename_axis("label")
+        .reset_index()
+        .melt("label", var_name="predicted", value_name="n")
+    )
+
+
+def read_refits(paths: Sequence[str]) -> pd.DataFrame:
+    """Return the tables of refits of all models together."""
+    tables = [read_table(path) for path in paths]
+    columns = ["model", "split", "measure", "value"]
+    return pd.concat([pd.DataFrame(columns=columns), *tables], ignore_index=True)
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        params, inputs = snakemake.params, snakemake.input
+        labels = read_labels(inputs.labels, params.classes)
+        cases = make_cases(
+            labels,
+            n_shifts=params.n_shifts,
+            fewest=min_volumes(params.min_shift, params.tr),
+            n_bootstrap=params.n_bootstrap,
+            seed=params.seed,
+            study=snakemake.wildcards.study,
+        )
+        tables = evaluate_decoding(
+            labels,
+            {model_of(path): read_predictions(path) for path in inputs.predictions},
+            read_refits(inputs.get("refits", [])),
+            cases,
+            study=snakemake.wildcards.study,
+        )
+        for name, table in tables._asdict().items():
+            write_table(table, snakemake.output[name])
