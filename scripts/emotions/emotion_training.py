@@ -22,8 +22,9 @@ from workflow.lib.seeds import generator
 from workflow.lib.training.history import VALIDATION
 from workflow.lib.training.loop import fit
 
-# Voxels that are evaluated at once: 32 volumes of the published size.
-VOXELS_AT_ONCE = 32 * 80 * 80 * 35
+# Voxels that are evaluated at once: eight volumes of the published size, of which the widest layer
+# takes 57 MB each.
+VOXELS_AT_ONCE = 8 * 80 * 80 * 35
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,101 @@
+"""What of a volume a network needs: the fall of a probability when a cube of it is covered.
+
+A voxel is covered by its mean, which is zero in standardised time series. Cubes lie on a grid;
+those without a voxel of the brain are left out, and of the others nothing changes outside the
+brain, which is zero from the start.
+
+References
+----------
+Zeiler & Fergus 2014, doi:10.1007/978-3-319-10590-1_53. Networks of shuffled weights: Adebayo et al.
+2018, arXiv:1810.03292.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import nn
+
+from scripts.emotions.cubes import cube_at
+from scripts.emotions.emotion_cnn import EmotionCNN
+from scripts.emotions.emotion_training import VOXELS_AT_ONCE
+
+
+@torch.inference_mode()
+def occluded_drops(
+    network: EmotionCNN, volume: np.ndarray, code: int, corners: np.ndarray, edge: int
+) -> np.ndarray:
+    """Return by how much the probability of an emotion falls when each cube is covered.
+
+    Parameters
+    ----------
+    network : EmotionCNN
+        In evaluation mode, on its device.
+    volume : float32 array (x, y, z)
+        Zero outside the brain.
+    code : int
+        Class of the emotion.
+    corners : int array (n_cubes, 3), see `cube_corners`
+    edge : int
+
+    Returns
+    -------
+    float32 array (n_cubes,)
+        Positive where the cube speaks for the emotion.
+    """
+    device = next(network.parameters()).device
+    whole = torch.from_numpy(volume).to(device)
+    before = torch.softmax(network(whole[None]), dim=1)[0, code]
+    drops = [
+        before - torch.softmax(network(covered), dim=1)[:, code]
+        for covered in _covered(whole, corners, edge)
+    ]
+    return torch.cat(drops).cpu().numpy()
+
+
+def _covered(volume: torch.Tensor, corners: np.ndarray, edge: int) -> Iterator[torch.Tensor]:
+    """Yield copies (n, x, y, z) of a volume, each with one cube covered."""
+    at_once = max(1, VOXELS_AT_ONCE // volume.numel())
+    for start in range(0, len(corners), at_once):
+        part = corners[start : start + at_once]
+        copies = volume.repeat(len(part), 1, 1, 1)
+        for copy, corner in zip(copies, part, strict=True):
+            copy[cube_at(corner, edge)] = 0
+        yield copies
+
+
+def shuffled_network(
+    network: EmotionCNN, volumes: np.ndarray, rng: np.random.Generator
+) -> EmotionCNN:
+    """Return a network with the weights of another in random order, within each layer.
+
+    What a map of it shows owes nothing to what was learned. Normalisations are estimated anew, on
+    the volumes that it is shown: with those of the other network most units would be silent.
+
+    Parameters
+    ----------
+    network : EmotionCNN
+    volumes : float32 array (n, x, y, z)
+    rng : numpy Generator
+    """
+    state = {name: _shuffled(value.cpu(), rng) for name, value in network.state_dict().items()}
+    widths = [network.stem.convolution.out_channels]
+    widths += [block.project.convolution.out_channels for block in network.blocks]
+    expansion = network.blocks[0].expand.convolution.out_channels // widths[0]
+    other = EmotionCNN(widths, network.head.out_features, expansion=expansion)
+    other.load_state_dict(state)
+    other.eval().to(memory_format=torch.channels_last_3d)
+    for module in other.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            module.reset_running_stats()
+            module.momentum = None
+            module.train()
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        other.to(device)(torch.from_numpy(volumes).to(device))
+    return other.eval()
+
+
+def _shuffled(values: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    order = torch.from_numpy(rng.permutation(values.numel()))
+    return values.flatten()[order].reshape(values.shape)
