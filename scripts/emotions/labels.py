@@ -61,9 +61,9 @@ class Labels:
     @property
     def codes(self) -> np.ndarray:
         """Int array (n_rows,): place of the label among the classes, -1 where not `labelled`."""
-        codes = pd.Categorical(self.table["label"], categories=list(self.classes)).codes
-        taken = self.used & self.table["sampled"].to_numpy(bool)
-        return np.where(taken, codes.astype(int), -1)
+        place = {name: number for number, name in enumerate(self.classes)}
+        codes = np.array([place.get(name, -1) for name in self.table["label"]], dtype=int)
+        return np.where(self.used & self.table["sampled"].to_numpy(bool), codes, -1)
 
     @property
     def episodes(self) -> np.ndarray:
