@@ -1,9 +1,10 @@
 """A subject of the Algonauts 2023 challenge: images and responses, by the published layout."""
 
+import functools
 import logging
+import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,6 @@ class Algonauts2023:
     def __init__(self, folder: str | Path, subject: str) -> None:
         self.folder, self.subject = Path(folder), subject
         self._vertices: dict[tuple[str, bytes], dict[str, Vertices]] = {}
-        self._n_lacking: dict[tuple[str, bytes], np.ndarray] = {}
         self._images = image_files(self.folder, subject)
         if not self._images:
             raise InputError(
@@ -100,7 +100,7 @@ class Algonauts2023:
         kept = [row for row, name in enumerate(self.image_names) if name not in left_out]
         return np.array(kept, dtype=int)
 
-    @cached_property
+    @functools.cached_property
     def rois(self) -> list[str]:
         """Names of the ROIs that have vertices, in the order of the published classes."""
         found = []
@@ -121,9 +121,10 @@ class Algonauts2023:
         InputError
             As `responses`.
         """
-        key = parts if parts == ALL else "+".join(parts), np.unique(rows).tobytes()
+        rows = np.unique(rows).astype(np.int64)
+        key = parts if parts == ALL else "+".join(parts), rows.tobytes()
         if key not in self._vertices:
-            self._vertices[key] = self._choose(parts, np.unique(rows))
+            self._vertices[key] = self._choose(parts, rows)
         return self._vertices[key]
 
     def n_vertices(self, parts: Sequence[str] | str, rows: np.ndarray) -> int:
@@ -174,7 +175,9 @@ class Algonauts2023:
         for hemisphere, columns in columns_of.items():
             last = first + len(columns)
             for block in _blocks(len(rows)):
-                joined[block, first:last] = _rows(arrays[hemisphere], rows[block])[:, columns]
+                joined[block, first:last] = _rows(arrays[hemisphere].filename, rows[block])[
+                    :, columns
+                ]
             first = last
         return joined
 
@@ -189,7 +192,9 @@ class Algonauts2023:
         found = {}
         for name in HEMISPHERES:
             labelled = self._labels(name, parts)
-            found[name] = Vertices(labelled, labelled[self._lacking(name, rows)[labelled] == 0])
+            complete = self._n_lacking(name, rows)[labelled] == 0
+            found[name] = Vertices(labelled, labelled[complete])
+            self._refuse_unmeasured(name, rows)
             if len(labelled) >= TELLING_VERTICES:
                 self._refuse_unmeasured(name, rows, labelled)
         n_labelled = sum(len(each.labelled) for each in found.values())
@@ -226,34 +231,30 @@ class Algonauts2023:
             chosen |= np.isin(labels, wanted)
         return np.flatnonzero(chosen)
 
-    def _lacking(self, hemisphere: str, rows: np.ndarray) -> np.ndarray:
+    def _n_lacking(self, hemisphere: str, rows: np.ndarray) -> np.ndarray:
         """Return of how many images each vertex has no number, int (n_vertices,)."""
-        key = hemisphere, rows.tobytes()
-        if key not in self._n_lacking:
-            array = self._responses[hemisphere]
-            n_lacking = np.zeros(array.shape[1], dtype=int)
-            for block in _blocks(len(rows)):
-                n_lacking += (~np.isfinite(_rows(array, rows[block]))).sum(axis=0)
-            self._n_lacking[key] = n_lacking
-            self._refuse_unmeasured(hemisphere, rows, np.arange(len(n_lacking)))
-        return self._n_lacking[key]
+        return _lacking(*self._version(hemisphere), rows.tobytes())[0]
 
-    def _refuse_unmeasured(self, hemisphere: str, rows: np.ndarray, columns: np.ndarray) -> None:
-        """Raise InputError for an image without numbers for most of some vertices.
+    def _version(self, hemisphere: str) -> tuple[str, int]:
+        """Return the file of a hemisphere's responses, and when it was written."""
+        file = self._responses[hemisphere].filename
+        return str(file), os.stat(file).st_mtime_ns
+
+    def _refuse_unmeasured(
+        self, hemisphere: str, rows: np.ndarray, columns: np.ndarray | None = None
+    ) -> None:
+        """Raise InputError for an image without numbers for most of some vertices, or of all.
 
         Vertices without a number for most images tell nothing of an image, unless all are so.
         """
-        n_lacking = self._lacking(hemisphere, rows)[columns]
-        if not n_lacking.any():
+        n_lacking = self._n_lacking(hemisphere, rows)
+        columns = np.arange(len(n_lacking)) if columns is None else columns
+        if not n_lacking[columns].any():
             return
-        telling = n_lacking <= MOST_LACKING * len(rows)
+        telling = n_lacking[columns] <= MOST_LACKING * len(rows)
         columns = columns[telling] if telling.any() else columns
-        array = self._responses[hemisphere]
-        shares = [
-            (~np.isfinite(_rows(array, rows[block])[:, columns])).mean(axis=1)
-            for block in _blocks(len(rows))
-        ]
-        empty = rows[np.concatenate(shares) > MOST_LACKING]
+        shares = _lacking(*self._version(hemisphere), rows.tobytes(), columns.tobytes())[1]
+        empty = rows[shares > MOST_LACKING]
         if empty.size:
             raise InputError(
                 f"{self.folder / responses_file(self.subject, hemisphere)}: found no numbers for "
@@ -292,12 +293,41 @@ def _read(path: Path) -> np.memmap:
         return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-def _rows(array: np.memmap, rows: np.ndarray | slice | int) -> np.ndarray:
-    """Return rows of a memory map through a map of their own.
+def _rows(file: str | Path, rows: np.ndarray) -> np.ndarray:
+    """Return rows of an .npy file, through a memory map of their own.
 
     Pages that were read count as memory of the process for as long as their map lasts.
     """
-    return np.load(array.filename, mmap_mode="r", allow_pickle=False)[rows]
+    return np.load(file, mmap_mode="r", allow_pickle=False)[rows]
+
+
+@functools.lru_cache(maxsize=64)
+def _lacking(
+    file: str, _written: int, rows: bytes, columns: bytes | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is no number in some rows and columns of a file of responses.
+
+    A job asks for it again for every ROI and fold, and gigabytes would be read each time.
+
+    Parameters
+    ----------
+    file : .npy file
+    _written : when, so that a file that was written anew is read anew
+    rows, columns : bytes of int arrays; all columns if None
+
+    Returns
+    -------
+    n_lacking : int array (n_columns,), rows without a number in each column
+    shares : float array (n_rows,), share of the columns without a number in each row
+    """
+    chosen = np.frombuffer(rows, dtype=np.int64)
+    of = slice(None) if columns is None else np.frombuffer(columns, dtype=np.int64)
+    n_lacking, shares = 0, []
+    for block in _blocks(len(chosen)):
+        lacking = ~np.isfinite(_rows(file, chosen[block])[:, of])
+        n_lacking = n_lacking + lacking.sum(axis=0)
+        shares.append(lacking.mean(axis=1))
+    return n_lacking, np.concatenate(shares)
 
 
 def _blocks(n: int) -> Iterator[slice]:

@@ -17,6 +17,8 @@ from workflow.lib.rdms.store import RDMStore
 
 # The label `fold` of RDMs of responses that are not standardised by a fold's training images.
 ALL_IMAGES = "all"
+# Descriptor of a file: the ROIs, a line each, of which its subject has no vertex.
+WITHOUT_VERTICES = "rois_without_vertices"
 
 
 def rdm_rows(
@@ -28,7 +30,7 @@ def rdm_rows(
     ----------
     store : RDMStore
     rois : collection of str
-        ROIs to keep; all if empty.
+        ROIs to keep; all if empty. Those that the subject has no vertex of are left out.
     fold : str
         Label of the RDMs; those of a study of `rsa` serve every fold.
 
@@ -43,8 +45,9 @@ def rdm_rows(
     else:
         rows = {(roi, store.measure): row for roi, row in store.mean_session_rows().items()}
     known = list(dict.fromkeys(roi for roi, _ in rows))
+    left_out = store.descriptors.get(WITHOUT_VERTICES, "").splitlines()
     for roi in rois:
-        if roi not in known:
+        if roi not in [*known, *left_out]:
             raise InputError(
                 f"{store.path.name}: found the ROIs {', '.join(known)}, expected {roi} among "
                 "them; correct `rois`"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from scripts.dissimilarity.algonauts import Algonauts2023, image_files
 from scripts.dissimilarity.algonauts_layout import SIMULATED_SUBJECTS, classes_of
+from scripts.dissimilarity.compute_fmri_rdms import rois_of_subject
 from scripts.dissimilarity.pair_images import check_excluded, excluded_images
 from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.check.files import find_own_weights
@@ -132,7 +133,8 @@ def _check_subject(name: str, entry: Mapping, folder: Path, subject: str) -> Non
     rows = challenge.rows_without(_readable(entry["images"]["exclude"]))
     n_available = len(rows)
     taken = rows[: entry["n_images"]]
-    counts = {roi: challenge.n_vertices(parts, taken) for roi, parts in entry["rois"].items()}
+    rois, _ = rois_of_subject(challenge, entry["rois"], rois_missing=entry["rois_missing"])
+    counts = {roi: challenge.n_vertices(parts, taken) for roi, parts in rois.items()}
     vertices = ", ".join(f"{n:,} in {roi}" for roi, n in counts.items())
     print(f"  {subject}: {n_available:,} images with responses of vertices: {vertices}")
     _check_size(entry, n_available, f"{folder}, {subject}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts.dissimilarity.algonauts import Algonauts2023
-from scripts.dissimilarity.brain_rdms import ALL_IMAGES
+from scripts.dissimilarity.brain_rdms import ALL_IMAGES, WITHOUT_VERTICES
 from scripts.dissimilarity.pair_folds import label_scalers, subject_folds
 from scripts.dissimilarity.pair_images import read_pair_images
 from workflow.lib.errors import InputError
@@ -24,6 +24,38 @@ from workflow.lib.rdms.wide_patterns import EVERY_CONDITION, standardise_channel
 log = logging.getLogger("workflow")
 
 BY_ALL_IMAGES = {ALL_IMAGES: EVERY_CONDITION}
+SKIP = "skip"
+
+
+def rois_of_subject(
+    challenge: Algonauts2023, rois: Mapping[str, Sequence[str] | str], *, rois_missing: str
+) -> tuple[dict[str, Sequence[str] | str], list[str]]:
+    """Return the ROIs to compute RDMs of, and the names of those that the subject has not.
+
+    Parameters
+    ----------
+    challenge : Algonauts2023
+    rois : mapping, ROI -> the challenge's ROIs that make it up, or "all" vertices
+    rois_missing : "refuse" or "skip"
+        What becomes of ROIs without a vertex; `Algonauts2023` refuses to read their responses.
+
+    Raises
+    ------
+    InputError
+        Every ROI would be skipped.
+    """
+    if rois_missing != SKIP:
+        return dict(rois), []
+    found = {roi: parts for roi, parts in rois.items() if challenge.has(parts)}
+    missing = [roi for roi in rois if roi not in found]
+    if not found:
+        raise InputError(
+            f"{challenge.subject}: found no vertex of {', '.join(missing)}, expected some of one "
+            "of them at least; leave the subject out of `subjects`"
+        )
+    if missing:
+        log.warning("%s: left out, without a vertex: %s", challenge.subject, ", ".join(missing))
+    return found, missing
 
 
 def roi_rdms(
@@ -103,6 +135,9 @@ if __name__ == "__main__":
         params = snakemake.params
         study, subject = snakemake.wildcards.study, snakemake.wildcards.subject
         images = read_pair_images(Path(snakemake.input.images))
+        rois, missing = rois_of_subject(
+            Algonauts2023(params.folder, subject), params.rois, rois_missing=params.rois_missing
+        )
         folds = params.splits and subject_folds(
             images, params.splits, study=study, subject=subject, seed=params.seed
         )
@@ -112,11 +147,12 @@ if __name__ == "__main__":
                 Path(params.folder),
                 subject,
                 images.rows,
-                rois=params.rois,
+                rois=rois,
                 metrics=params.metrics,
                 scalers=label_scalers(params.labels, folds),
             ),
             names=images.names,
             measure=", ".join(params.metrics),
-            descriptors={"study": study, "subject": subject},
+            descriptors={"study": study, "subject": subject}
+            | ({WITHOUT_VERTICES: "\n".join(missing)} if missing else {}),
         )

@@ -93,6 +93,20 @@ def empty_an_roi(folder):
         np.save(path, np.zeros_like(np.load(path)))
 
 
+def test_an_roi_without_vertices_can_be_skipped(folder, capsys):
+    empty_an_roi(folder)
+    rois = {"V1": ["V1v"], "EBA": ["EBA"]}
+    (problem,) = problems_of(entry(folder, rois=rois))
+    assert "subj01, V1v: found no vertex in either hemisphere" in problem
+    assert "rois_missing: skip" in problem
+    assert problems_of(entry(folder, rois=rois, rois_missing="skip")) == []
+    printed = capsys.readouterr().out.splitlines()
+    assert "in V1" not in next(line for line in printed if "subj01: " in line)
+    assert "in V1" in next(line for line in reversed(printed) if "subj02: " in line)
+    (problem,) = problems_of(entry(folder, rois={"V1": ["V1v"]}, rois_missing="skip"))
+    assert "subj01: found no vertex of V1, expected some" in problem
+
+
 def lose_every_number(folder):
     for hemisphere in ("lh", "rh"):
         path = folder / HEMISPHERE.replace("lh", hemisphere)

@@ -12,6 +12,7 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import linregress, spearmanr
 from sklearn.preprocessing import StandardScaler
 
+from scripts.dissimilarity.algonauts import Algonauts2023
 from scripts.dissimilarity.algonauts_layout import (
     images_folder,
     mapping_file,
@@ -19,8 +20,8 @@ from scripts.dissimilarity.algonauts_layout import (
     noiseless_file,
     responses_file,
 )
-from scripts.dissimilarity.brain_rdms import fold_rdms, rdm_rows
-from scripts.dissimilarity.compute_fmri_rdms import roi_rdms
+from scripts.dissimilarity.brain_rdms import WITHOUT_VERTICES, fold_rdms, rdm_rows
+from scripts.dissimilarity.compute_fmri_rdms import roi_rdms, rois_of_subject
 from scripts.dissimilarity.compute_pair_ceilings import (
     NOISELESS,
     SOURCES,
@@ -124,6 +125,38 @@ def test_rdms_are_those_of_standardised_vertices_of_both_hemispheres(world, rows
         if metric == "euclidean":
             theirs = np.sqrt(theirs * patterns.shape[1])
         np.testing.assert_allclose(vector, theirs, rtol=0, atol=2e-6 * expected.max())
+
+
+def test_rois_that_a_subject_has_not_are_left_out_of_what_is_asked_for(folder, rows, tmp_path):
+    challenge = Algonauts2023(folder, SUBJECT)
+    rois = {"V2": ["V2v"], **ROIS}
+    found, missing = rois_of_subject(challenge, rois, rois_missing="skip")
+    assert (list(found), missing) == (list(ROIS), ["V2"])
+    path = tmp_path / "fmri.h5"
+    write_rdms(
+        path,
+        roi_rdms(folder, SUBJECT, rows, rois=found, metrics=METRICS),
+        names=[f"image {row}" for row in rows],
+        measure="correlation",
+        descriptors={WITHOUT_VERTICES: "\n".join(missing)},
+    )
+    store = RDMStore(path)
+    asked = rdm_rows(store, ["V2", "V1"])
+    assert list(asked) == [("V1", metric) for metric in METRICS]
+    assert rdm_rows(store, ["V2"]) == {}
+    assert [rdm.roi for rdm in fold_rdms(path, ["V2", "all"])] == ["all", "all"]
+    with pytest.raises(InputError, match="expected V3 among them"):
+        rdm_rows(store, ["V2", "V3"])
+
+
+def test_rois_that_a_subject_has_not_are_refused_unless_they_may_be_skipped(folder, rows):
+    challenge = Algonauts2023(folder, SUBJECT)
+    rois = {"V2": ["V2v"]}
+    assert rois_of_subject(challenge, rois, rois_missing="refuse") == (rois, [])
+    with pytest.raises(InputError, match=r"V2v: found no vertex in either.*rois_missing: skip"):
+        list(roi_rdms(folder, SUBJECT, rows, rois=rois, metrics=METRICS))
+    with pytest.raises(InputError, match="subj01: found no vertex of V2, expected some of one"):
+        rois_of_subject(challenge, rois, rois_missing="skip")
 
 
 def test_rsatoolbox_opens_the_file(rdm_file, rows):

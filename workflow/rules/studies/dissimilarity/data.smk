@@ -104,6 +104,7 @@ rule compute_fmri_rdms:
     params:
         folder=folder_of_challenge,
         rois=pair_rois,
+        rois_missing=pair_setting("rois_missing"),
         metrics=pair_metrics,
         labels=standardised_by,
         splits=folds_of_labels,
