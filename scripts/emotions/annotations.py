@@ -51,7 +51,7 @@ def read_annotations(
     path : of the file
     observer : name of the observer
     duration : of the movie in seconds
-    vocabulary : words that may stand for emotions, in capitals
+    vocabulary : words that may stand for emotions
 
     Returns
     -------
@@ -67,18 +67,13 @@ def read_annotations(
         in the wrong order or outside the movie, or words that are not known.
     """
     table = _read_cells(path)
-    for name in ("emotion", *AFFECT):
-        if not table[name].isin(["", "0", "0.0"]).all():
-            continue
-        raise InputError(
-            f"{path}: column {name} is empty in all {len(table)} rows, expected words in some of "
-            "them; give the file that the observer wrote"
-        )
+    _check_filled(table, path)
     times = _times(table, path, duration)
-    for name, known in AFFECT.items():
-        _check_words(table[name].str.split(), known, path, name)
+    for name, levels in AFFECT.items():
+        _check_words(table[name].str.split(), levels, path, name)
     emotions = table["emotion"].str.split()
-    _check_words(emotions, vocabulary, path, "emotion")
+    known = [word.upper() for word in vocabulary]
+    _check_words(emotions, known, path, "emotion", "`annotations.vocabulary` can hold other words")
     cells = {name: table[name] for name in ("character", *AFFECT, "direction")}
     cues = {name: table[name].str.split().map(tuple) for name in ("oncue", "offcue")}
     rows = pd.DataFrame({"observer": observer, **times, **cells, "emotions": emotions.map(tuple)})
@@ -97,7 +92,7 @@ def read_observers(
     ----------
     files : observer -> path of the file
     duration : of the movie in seconds
-    vocabulary : words that may stand for emotions, in capitals
+    vocabulary : words that may stand for emotions
 
     Raises
     ------
@@ -181,6 +176,15 @@ def _check_columns(table: pd.DataFrame, path: str | Path) -> None:
     )
 
 
+def _check_filled(table: pd.DataFrame, path: str | Path) -> None:
+    for name in ("emotion", *AFFECT):
+        if table[name].isin(["", "0", "0.0"]).all():
+            raise InputError(
+                f"{path}: column {name} is empty in all {len(table)} rows, expected words in some "
+                "of them; give the file that the observer wrote"
+            )
+
+
 def _times(table: pd.DataFrame, path: str | Path, duration: float) -> dict[str, np.ndarray]:
     start, end = (
         pd.to_numeric(table[name], errors="coerce").to_numpy(float) for name in ("start", "end")
@@ -198,16 +202,18 @@ def _times(table: pd.DataFrame, path: str | Path, duration: float) -> dict[str, 
     return {"start": start, "end": end}
 
 
-def _check_words(cells: pd.Series, known: Collection[str], path: str | Path, column: str) -> None:
+def _check_words(
+    cells: pd.Series, known: Collection[str], path: str | Path, column: str, note: str = ""
+) -> None:
     for row, words in enumerate(cells):
         unknown = next((word for word in words if word not in known), None)
         if unknown is not None:
             raise InputError(
                 f"{path}, line {row + FIRST_LINE}: found {unknown!r} in column {column}, expected "
-                f"{', '.join(sorted(known))}; {_correction(unknown, known)}"
+                f"{', '.join(sorted(known))}; {_correction(unknown, known)}{note and f'; {note}'}"
             )
 
 
 def _correction(word: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
+    near = difflib.get_close_matches(word.upper(), list(known), n=1)
     return f"write {near[0]}" if near else "correct the word"

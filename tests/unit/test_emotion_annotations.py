@@ -104,7 +104,7 @@ def test_the_last_row_may_end_in_the_last_second_that_has_begun(tmp_path):
 
 def test_words_of_other_observers_are_known_where_they_are_given(tmp_path):
     path = written(tmp_path, HEADER, row(emotion="awe"))
-    rows = read_annotations(path, observer="x", duration=DURATION, vocabulary=["AWE"])
+    rows = read_annotations(path, observer="x", duration=DURATION, vocabulary=["Awe", "joy"])
     assert rows["emotions"].tolist() == [("AWE",)]
 
 
@@ -122,6 +122,8 @@ def test_a_class_that_nobody_names_is_refused(tmp_path):
         check_classes(rows, ["FEAR", "ANGER/RAGE"])
     with pytest.raises(InputError, match="no observer named LOVE"):
         check_classes(rows, ["LOVE"])
+    with pytest.raises(InputError, match=r"no observer named fear.*write FEAR"):
+        check_classes(rows, ["fear"])
 
 
 OBSERVERS = [f"{number:02d}" for number in range(1, 10)]
