@@ -1,6 +1,6 @@
-"""Train a 3D network on volumes, fold by fold of every split, and test it on what it has not seen.
+"""Train a 3D network on volumes, fold by fold of a split, and test it on what it has not seen.
 
-snakemake --cores 2 results/demo/movie/models/predictions_cnn.h5
+snakemake --cores 2 results/demo/movie/models/predictions_cnn_run.h5
 
 A job that is cut short goes on where it was: folds that are done are not trained again.
 """
@@ -42,7 +42,7 @@ from workflow.lib.jobs import script_job
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
 
-HISTORY_COLUMNS = ["split", "fold", "epoch", "part", "measure", "value"]
+HISTORY_COLUMNS = ["fold", "epoch", "part", "measure", "value"]
 
 
 @dataclass(frozen=True)
@@ -118,14 +118,14 @@ def train_split(
     -------
     networks : list of EmotionCNN, one per fold, on the CPU
     history : DataFrame
-        split, fold, epoch, part, measure, value.
+        fold, epoch, part, measure, value.
     """
     networks, histories = [], []
     for fold in folds:
         network, history = run.fitted(fold)
         _test(run, fold, network, predictions, features)
         networks.append(network.cpu())
-        histories.append(history.assign(split=fold.name, fold=fold.number))
+        histories.append(history.assign(fold=fold.number))
     return networks, pd.concat(histories, ignore_index=True)[HISTORY_COLUMNS]
 
 
@@ -153,19 +153,19 @@ def train_emotion_cnn(
     *,
     study: str,
     model: str,
+    split: str,
     network: Mapping,
     training: Mapping,
-    splits: Sequence[str],
     n_folds: int,
     validation_share: float,
     seed: int,
     device: torch.device,
     predictions_file: Path,
     history_file: Path,
-    network_files: Sequence[Path],
-    feature_files: Sequence[Path],
+    network_file: Path,
+    features_file: Path,
 ) -> None:
-    """Train and test the networks of all splits of a study, and write what comes out of them.
+    """Train and test the networks of a split, and write what comes out of them.
 
     Parameters
     ----------
@@ -173,17 +173,18 @@ def train_emotion_cnn(
         One per subject, of volumes.
     labels : Labels
     study, model : names
+    split : key of `scripts.emotions.splits.SPLITS`
     network : mapping, see `scripts.emotions.trained_networks.Size`
     training : mapping, see `scripts.emotions.emotion_training.Settings`
-    splits : sequence of str, see `scripts.emotions.splits.SPLITS`
     n_folds, validation_share : see `make_folds`
     seed : int
         Of the run.
     device : torch.device
     predictions_file : path, see `scripts.emotions.predictions`
-    history_file : path of the table of learning curves
-    network_files, feature_files : paths, one per split
-        See `scripts.emotions.trained_networks` and `scripts.emotions.network_features`.
+    history_file : path
+        Of the learning curves: fold, epoch, part, measure, value.
+    network_file : path, see `scripts.emotions.trained_networks`
+    features_file : path, see `scripts.emotions.network_features`
     """
     subjects = [one.subject for one in series]
     run = Run(
@@ -198,25 +199,22 @@ def train_emotion_cnn(
         checkpoints=predictions_file.with_suffix(".checkpoints"),
         digest=_files_digest(series),
     )
+    folds = make_folds(
+        labels,
+        subjects,
+        split,
+        n_folds=n_folds,
+        validation_share=validation_share,
+        rng=fold_generator(seed, study, split),
+    )
     named = {"model": model, "classes": labels.classes, "subjects": subjects}
-    histories = []
+    predictions = empty_predictions(labels.classes, subjects, labels.n_rows)
+    with feature_file(features_file, split=split, **named) as features:
+        networks, history = train_split(run, folds, predictions, features)
     with prediction_file(predictions_file, **named) as writer:
-        for split, weights, of_layers in zip(splits, network_files, feature_files, strict=True):
-            folds = make_folds(
-                labels,
-                subjects,
-                split,
-                n_folds=n_folds,
-                validation_share=validation_share,
-                rng=fold_generator(seed, study, split),
-            )
-            predictions = empty_predictions(labels.classes, subjects, labels.n_rows)
-            with feature_file(of_layers, split=split, **named) as features:
-                networks, history = train_split(run, folds, predictions, features)
-            writer.add(split, predictions.probabilities, predictions.fold)
-            write_networks(weights, networks, run.size, labels.classes)
-            histories.append(history)
-    write_table(pd.concat(histories, ignore_index=True), history_file)
+        writer.add(split, predictions.probabilities, predictions.fold)
+    write_networks(network_file, networks, run.size, labels.classes)
+    write_table(history, history_file)
     shutil.rmtree(run.checkpoints, ignore_errors=True)
 
 
@@ -234,15 +232,15 @@ if __name__ == "__main__":
             read_labels(snakemake.input.labels, params.classes),
             study=snakemake.wildcards.study,
             model=snakemake.wildcards.model,
+            split=snakemake.wildcards.split,
             network=params.network,
             training=params.training,
-            splits=params.splits,
             n_folds=params.n_folds,
             validation_share=params.validation_share,
             seed=params.seed,
             device=choose_device(snakemake.resources.get("gpu", 0)),
             predictions_file=Path(output.predictions),
             history_file=Path(output.history),
-            network_files=[Path(path) for path in output.networks],
-            feature_files=[Path(path) for path in output.features],
+            network_file=Path(output.networks),
+            features_file=Path(output.features),
         )

@@ -32,27 +32,27 @@ NETWORK = {"widths": [4, 8, 8]}
 
 
 def run(folder, series, labels, training=TRAINING, network=NETWORK, seed=1):
-    files = {
-        "predictions_file": folder / "predictions.h5",
-        "history_file": folder / "history.csv",
-        "network_files": [folder / f"{split}.safetensors" for split in SPLITS],
-        "feature_files": [folder / f"{split}.h5" for split in SPLITS],
-    }
-    train_emotion_cnn(
-        series,
-        labels,
-        study="movie",
-        model="cnn",
-        network=network,
-        training=training,
-        splits=SPLITS,
-        n_folds=3,
-        validation_share=0.2,
-        seed=seed,
-        device=torch.device("cpu"),
-        **files,
-    )
-    return files
+    """Return split -> folder of what was written."""
+    for split in SPLITS:
+        own = folder / split
+        train_emotion_cnn(
+            series,
+            labels,
+            study="movie",
+            model="cnn",
+            split=split,
+            network=network,
+            training=training,
+            n_folds=3,
+            validation_share=0.2,
+            seed=seed,
+            device=torch.device("cpu"),
+            predictions_file=own / "predictions.h5",
+            history_file=own / "history.csv",
+            network_file=own / "networks.safetensors",
+            features_file=own / "features.h5",
+        )
+    return {split: folder / split for split in SPLITS}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def folds_of(labels, split):
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_used_volume_is_tested_by_the_fold_that_holds_it_out(trained, labels, split):
-    found = read_predictions(trained[1]["predictions_file"])[split]
+    found = read_predictions(trained[1][split] / "predictions.h5")[split]
     assert found.classes == CLASSES
     assert found.subjects == ("01", "02")
     np.testing.assert_array_equal(found.tested, np.tile(labels.used, (2, 1)))
@@ -84,15 +84,15 @@ def test_every_used_volume_is_tested_by_the_fold_that_holds_it_out(trained, labe
 
 
 def test_what_is_planted_is_found_in_runs_that_were_held_out(trained, labels):
-    found = read_predictions(trained[1]["predictions_file"])["run"]
+    found = read_predictions(trained[1]["run"] / "predictions.h5")["run"]
     right = (found.chosen == labels.codes)[:, labels.labelled].mean()
     assert right > 0.6
 
 
 def test_saved_networks_give_the_predictions_again(trained, labels):
     series, files = trained
-    found = read_predictions(files["predictions_file"])["run"]
-    networks, classes = read_networks(files["network_files"][1])
+    found = read_predictions(files["run"] / "predictions.h5")["run"]
+    networks, classes = read_networks(files["run"] / "networks.safetensors")
     assert tuple(classes) == CLASSES
     assert len(networks) == 3
     volumes = MovieVolumes(series, labels, "a test")
@@ -106,11 +106,11 @@ def test_saved_networks_give_the_predictions_again(trained, labels):
 def test_features_are_of_labelled_test_volumes_by_their_own_network(trained, labels):
     series, files = trained
     folds = folds_of(labels, "run")
-    networks, _ = read_networks(files["network_files"][1])
-    with h5py.File(files["feature_files"][1]) as file:
+    networks, _ = read_networks(files["run"] / "networks.safetensors")
+    with h5py.File(files["run"] / "features.h5") as file:
         assert list(file.attrs["layers"]) == ["block1", "block2", "pooled"]
         assert list(file.attrs["classes"]) == list(CLASSES)
-    features = read_features(files["feature_files"][1], "block2")
+    features = read_features(files["run"] / "features.h5", "block2")
     assert len(features.rows) == 2 * labels.labelled.sum()
     volumes = MovieVolumes(series, labels, "a test")
     for number in range(0, len(features.rows), 37):
@@ -123,15 +123,14 @@ def test_features_are_of_labelled_test_volumes_by_their_own_network(trained, lab
         np.testing.assert_allclose(features.values[number], expected[0], atol=1e-4)
 
 
-def test_history_names_split_and_fold(trained):
-    history = pd.read_csv(trained[1]["history_file"])
-    assert set(history["split"]) == set(SPLITS)
+def test_history_names_the_fold(trained):
+    history = pd.read_csv(trained[1]["run"] / "history.csv")
     assert set(history["fold"]) == {0, 1, 2}
     assert set(history["part"]) == {"training", "validation"}
 
 
 def test_nothing_is_left_of_checkpoints(trained):
-    assert not list(trained[1]["predictions_file"].parent.glob("*checkpoint*"))
+    assert not list(trained[1]["run"].glob("*checkpoint*"))
 
 
 def test_a_job_that_is_cut_short_goes_on_where_it_was(trained, labels, tmp_path, monkeypatch):
@@ -150,7 +149,7 @@ def test_a_job_that_is_cut_short_goes_on_where_it_was(trained, labels, tmp_path,
     dies_at = 80
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, series, labels)
-    assert not (tmp_path / "predictions.h5").exists()
+    assert not list(tmp_path.rglob("predictions.h5"))
     cut, dies_at = list(steps), None
     steps.clear()
     found = run(tmp_path, series, labels)
@@ -159,8 +158,8 @@ def test_a_job_that_is_cut_short_goes_on_where_it_was(trained, labels, tmp_path,
     assert all(purpose != first for purpose, _, _ in steps)
     for split in SPLITS:
         np.testing.assert_array_equal(
-            read_predictions(found["predictions_file"])[split].probabilities,
-            read_predictions(files["predictions_file"])[split].probabilities,
+            read_predictions(found[split] / "predictions.h5")[split].probabilities,
+            read_predictions(files[split] / "predictions.h5")[split].probabilities,
         )
 
 
