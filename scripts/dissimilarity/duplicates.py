@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist
 # Images are looked at in squares of this many pixels, each the mean of some; root mean square
 # differences up to this share of the range of colours are near.
 SIDE, DISTANCE = 8, 0.005
-# Images whose distances to all others are held at a time: bounds memory.
+# Images that are looked at, or compared with all others, at a time: bounds memory.
 ROWS = 256
 
 
@@ -23,6 +23,11 @@ def looks(images: np.ndarray) -> np.ndarray:
     -------
     float32 array (n, 3 `SIDE`^2), in shares of the range of colours
     """
+    blocks = range(0, len(images), ROWS)
+    return np.concatenate([_looks(images[start : start + ROWS]) for start in blocks])
+
+
+def _looks(images: np.ndarray) -> np.ndarray:
     n, side = images.shape[:2]
     edges = np.linspace(0, side, min(side, SIDE) + 1).astype(int)[:-1]
     small = images.astype(np.float32)

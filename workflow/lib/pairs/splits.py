@@ -10,6 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from workflow.lib.config.pair_sizes import (
+    MIN_TEST_IMAGES,
+    MIN_TRAINING_IMAGES,
+    MIN_VALIDATION_IMAGES,
+    n_validation_images,
+)
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.sampling import PairSet, images_of, index_dtype, pairs_outside
 
@@ -17,10 +23,6 @@ CLEAN, ONE_SEEN, LEAKED = "clean", "one_seen", "leaked"
 SPLITS = (CLEAN, ONE_SEEN, LEAKED)
 # How pairs of leaked splits are dealt out, see `make_folds`.
 MATCHED, RANDOM_PAIRS = "matched", "random_pairs"
-# Ten images have 45 pairs; of fewer a correlation says little.
-MIN_TEST_IMAGES = 10
-# Three images have three pairs, the fewest that a correlation can be taken of.
-MIN_VALIDATION_IMAGES = 3
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,11 @@ class ImageFold:
         InputError
             There are not so many.
         """
-        if not 2 <= n <= self.trained.size:
+        if not MIN_TRAINING_IMAGES <= n <= self.trained.size:
             raise InputError(
-                f"splits: found {n} training images asked for, expected 2 to {self.trained.size}, "
-                "which are left after the test and validation images; change `n_images`"
+                f"splits: found {n} training images asked for, expected {MIN_TRAINING_IMAGES} to "
+                f"{self.trained.size}, which are left after the test and validation images; lower "
+                "`n_training_images`"
             )
         return replace(self, trained=self.trained[:n], leaked=None)
 
@@ -210,7 +213,7 @@ def make_folds(
     folds = []
     for number, images in enumerate(tested):
         others = order[~np.isin(order, images)]
-        n_validation = _n_validation_images(others.size, validation_share)
+        n_validation = n_validation_images(others.size, validation_share)
         cut = _between_groups([others.size - n_validation], others, groups)
         trained, validated = np.split(others, cut)
         folds.append(ImageFold(number, n_images, images, trained, np.sort(validated)))
@@ -340,10 +343,6 @@ def _between_groups(
     return places[np.abs(places[:, np.newaxis] - cuts).argmin(axis=0)]
 
 
-def _n_validation_images(n_images: int, share: float) -> int:
-    return max(MIN_VALIDATION_IMAGES, round(share * n_images)) if share else 0
-
-
 def _check(n_images: int, n_folds: int, validation_share: float, min_test_images: int) -> None:
     if n_folds < 2:
         raise InputError(f"splits: found {n_folds} folds, expected at least 2; change `n_folds`")
@@ -362,7 +361,7 @@ def _check_sizes(folds: Sequence[ImageFold], n_test: int, n_validation: int) -> 
     """Refuse folds that groups, which are not cut, leave with fewer images than these."""
     for fold in folds:
         parts = (("test", fold.tested, n_test), ("validation", fold.validated, n_validation))
-        for part, images, least in (*parts, ("training", fold.trained, 2)):
+        for part, images, least in (*parts, ("training", fold.trained, MIN_TRAINING_IMAGES)):
             if images.size < least:
                 raise InputError(
                     f"splits: found {images.size} {part} images in fold {fold.number + 1}, "

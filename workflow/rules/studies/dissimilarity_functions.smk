@@ -357,11 +357,11 @@ def pair_folder(wildcards):
 
 # MB of Python and what it imports: with PyTorch, and without.
 TORCH_MB, NUMPY_MB = 2000, 1000
-# Bytes per pair of images that a fit holds: leaked pairs of every fold, an RDM, what is predicted of
-# pairs in every fold, and the tables that permutations and resamples go through.
+# Bytes per pair of images that a fit holds, 130 measured: leaked pairs of every fold, an RDM, what is
+# predicted of pairs in every fold, and the tables that permutations and resamples go through.
 FIT_BYTES, AUDIT_BYTES = 200, 60
-# Of a subject of the challenge: its images, and the vertices of both hemispheres.
-MOST_IMAGES, MOST_VERTICES = 9841, 40_000
+# Of a subject of the challenge, and of a study of `rsa`; vertices of both hemispheres.
+MOST_IMAGES, MOST_VERTICES = {"path": 9841, "rsa": 1000}, 40_000
 # Kinds of models that see responses, and hold those of all and those of training images.
 OF_RESPONSES, RESPONSES_AT_ONCE = ("encode",), 3
 
@@ -370,7 +370,7 @@ def most_images(entry):
     """Return how many images a subject has at most."""
     if entry["source"] == "simulated":
         return entry["n_images"] or entry["simulation"]["n_images"]
-    return entry["n_images"] or MOST_IMAGES
+    return entry["n_images"] or MOST_IMAGES[entry["source"]]
 
 
 def pairs_mb(entry, of_a_pair):
@@ -381,7 +381,7 @@ def pairs_mb(entry, of_a_pair):
 def audit_mb(wildcards, attempt):
     """Return a memory request for the pairs of all splits of one subject, and its images."""
     entry = config["dissimilarity"][wildcards.study]
-    images_mb = 5 * most_images(entry) * 3 * entry["side"] ** 2 / 1e6
+    images_mb = 2 * most_images(entry) * 3 * entry["side"] ** 2 / 1e6
     return int(NUMPY_MB + images_mb + pairs_mb(entry, AUDIT_BYTES)) * 2 ** (attempt - 1)
 
 
