@@ -1,5 +1,9 @@
 """The training loop: learns, can be interrupted anywhere, and says what it did."""
 
+import io
+import logging
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +11,7 @@ from torch import nn
 
 from workflow.lib.errors import InputError
 from workflow.lib.training.history import TRAINING, VALIDATION
-from workflow.lib.training.loop import fit
+from workflow.lib.training.loop import bar_of_job, fit
 
 N, N_FEATURES, BATCH = 96, 6, 16
 
@@ -123,3 +127,46 @@ def test_finished_training_is_not_repeated(tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
     with pytest.raises(InputError, match=r"found loss (nan|inf) at epoch 1, step 0"):
         train(Classifier(scale=np.inf), tmp_path)
+
+
+class Screen(io.StringIO):
+    """What a terminal is shown."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def fresh_bar():
+    """Let a test have the bar of a job that has trained nothing yet."""
+    bar_of_job.cache_clear()
+    yield
+    bar_of_job.cache_clear()
+
+
+def test_a_terminal_is_shown_one_bar_for_all_that_a_job_trains(tmp_path, monkeypatch, fresh_bar):
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    for i in range(3):
+        train(Classifier(), tmp_path / str(i), n_epochs=2)
+    with pytest.raises(KilledError):
+        train(Classifier(fail_at=(1, 2)), tmp_path / "cut", n_epochs=2, save_every=1e9)
+    train(Classifier(), tmp_path / "cut", n_epochs=2)
+    bar = bar_of_job()
+    # Three whole trainings, eight steps of one that was cut, and the epoch that it had not saved.
+    assert bar.n == bar.total == (3 * 2 + 2) * (N // BATCH) + 2
+    bar.close()
+    shown = screen.getvalue()
+    assert shown.count("\n") == 1
+    assert "test, accuracy" in shown
+
+
+def test_a_log_has_a_line_for_each_training_and_no_bar(tmp_path, monkeypatch, caplog, fresh_bar):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with caplog.at_level(logging.INFO, logger="workflow.lib.training.loop"):
+        for i in range(3):
+            train(Classifier(), tmp_path / str(i), n_epochs=2)
+    assert stream.getvalue() == ""
+    assert len(caplog.messages) == 3
+    assert all(line.startswith("trained test, 2 epochs, accuracy ") for line in caplog.messages)

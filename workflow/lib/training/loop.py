@@ -6,6 +6,7 @@ optimisers; an interrupted run that takes up its checkpoint goes through the sam
 was never interrupted.
 """
 
+import functools
 import json
 import logging
 import time
@@ -128,25 +129,38 @@ def fit(
     )
     progress = _resumed(task, checkpoint, written)
     saved = time.monotonic()
-    total = sum(task.n_steps(epoch) for epoch in range(n_epochs))
-    done = sum(task.n_steps(epoch) for epoch in range(progress.epoch)) + progress.step
-    with tqdm(total=total, initial=done, desc=purpose, unit="step", mininterval=1) as bar:
-        while progress.epoch < n_epochs:
-            epoch = progress.epoch
-            for step in range(progress.step, task.n_steps(epoch)):
-                rng = generator(seed, "training", purpose, str(epoch), str(step))
-                torch.manual_seed(int(rng.integers(2**63)))
-                _add(progress.sums, task.step(epoch, step, rng), f"epoch {epoch + 1}, step {step}")
-                progress.step = step + 1
-                bar.update()
-                if time.monotonic() - saved > save_every:
-                    _save(task, checkpoint, progress, written)
-                    saved = time.monotonic()
-            _end_epoch(task, progress)
-            bar.set_postfix({row["measure"]: row["value"] for row in _last_epoch(progress)})
-            _save(task, checkpoint, progress, written)
-            saved = time.monotonic()
+    bar = bar_of_job()
+    bar.total += sum(task.n_steps(epoch) for epoch in range(progress.epoch, n_epochs))
+    bar.total -= progress.step
+    while progress.epoch < n_epochs:
+        epoch = progress.epoch
+        for step in range(progress.step, task.n_steps(epoch)):
+            rng = generator(seed, "training", purpose, str(epoch), str(step))
+            torch.manual_seed(int(rng.integers(2**63)))
+            _add(progress.sums, task.step(epoch, step, rng), f"epoch {epoch + 1}, step {step}")
+            progress.step = step + 1
+            bar.update()
+            if time.monotonic() - saved > save_every:
+                _save(task, checkpoint, progress, written)
+                saved = time.monotonic()
+        _end_epoch(task, progress)
+        bar.set_postfix_str(f"{purpose}{_last_measures(progress)}", refresh=False)
+        _save(task, checkpoint, progress, written)
+        saved = time.monotonic()
+    # Training that has stopped early takes none of the steps of later epochs.
+    bar.total = bar.n
+    log.info("trained %s, %d epochs%s", purpose, progress.epoch, _last_measures(progress))
     return pd.DataFrame(progress.history, columns=["epoch", "part", "measure", "value"])
+
+
+@functools.cache
+def bar_of_job() -> tqdm:
+    """Return the progress bar of this process, one for all that it trains.
+
+    A job may train hundreds of networks. Without a terminal there is none: logs have a line for
+    each network.
+    """
+    return tqdm(total=0, unit="step", mininterval=1, disable=None)
 
 
 def _add(sums: dict[str, float], measures: Mapping[str, float], where: str) -> None:
@@ -170,13 +184,13 @@ def _end_epoch(task: Task, progress: Progress) -> None:
     progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, {}
 
 
-def _last_epoch(progress: Progress) -> list[dict[str, Any]]:
-    """Return the validation rows of the last epoch."""
-    return [
-        row
+def _last_measures(progress: Progress) -> str:
+    """Return the measures of the validation after the last epoch, if there are any."""
+    return "".join(
+        f", {row['measure']} {row['value']:.3g}"
         for row in progress.history
         if row["epoch"] == progress.epoch and row["part"] == VALIDATION
-    ]
+    )
 
 
 def _save(task: Task, checkpoint: Path, progress: Progress, settings: str) -> None:
