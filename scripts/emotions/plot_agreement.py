@@ -102,10 +102,10 @@ def _draw_pairs(panel: plt.Axes, pairs: pd.DataFrame) -> None:
 def _draw_left_out(panel: plt.Axes, agreement: pd.DataFrame) -> None:
     for (statistic, label), marker, colour in zip(LEFT_OUT.items(), MARKERS, PALETTE, strict=False):
         rows = agreement[agreement["statistic"] == statistic]
-        panel.plot(
-            rows["observer"], rows["value"], ls=":", lw=0.7, ms=4, marker=marker, color=colour
-        )
+        places = range(len(rows))
+        panel.plot(places, rows["value"], ls=":", lw=0.7, ms=4, marker=marker, color=colour)
         panel.plot([], [], ls="", ms=4, marker=marker, color=colour, label=label)
+        panel.set_xticks(places, rows["observer"])
     panel.set_ylim(0, 1)
     panel.set_xlabel("observer left out")
     panel.set_ylabel("share, or kappa")

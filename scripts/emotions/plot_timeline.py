@@ -110,10 +110,12 @@ def _draw_row(
     panel: plt.Axes, times: np.ndarray, heights: np.ndarray, *, base: float, tr: float, colour: str
 ) -> None:
     """Draw what is seen, faint, and what is the label, in full: heights (2, n_volumes)."""
-    edges = np.append(times, times[-1] + tr)
     for height, alpha in zip(heights, (FAINT, 1.0), strict=True):
+        # A step per change: a step per volume makes files of megabytes.
+        first = np.flatnonzero(np.diff(height, prepend=-1))
+        edges = np.append(times[first], times[-1] + tr)
         panel.stairs(
-            base + height, edges, baseline=base, fill=True, color=colour, alpha=alpha, lw=0
+            base + height[first], edges, baseline=base, fill=True, color=colour, alpha=alpha, lw=0
         )
     panel.axhline(base, color=colour, lw=0.5)
 

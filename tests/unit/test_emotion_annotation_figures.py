@@ -66,6 +66,12 @@ def timeline(tables, **changed):
     )
 
 
+def heights(step, times):
+    """Return how high a step is at some times."""
+    values, edges, _ = step.get_data()
+    return values[np.searchsorted(edges, times, side="right") - 1]
+
+
 def test_a_timeline_shows_how_many_observers_give_each_label(label):
     tables = label()
     figure, _ = timeline(tables)
@@ -76,12 +82,11 @@ def test_a_timeline_shows_how_many_observers_give_each_label(label):
         assert rows == ["other", "SADNESS", "LOVE", "FEAR"]
         steps = [patch for patch in panel.patches if isinstance(patch, StepPatch)]
         for place, name in enumerate(rows[1:], 1):
-            seen, in_full = (steps[2 * place + k].get_data() for k in range(2))
+            seen, in_full = (heights(steps[2 * place + k], table["time"]) for k in range(2))
             counts = table[f"n_{name}"].to_numpy()
-            np.testing.assert_allclose((seen.values - place) * 5 / FULL, counts, atol=1e-9)
+            np.testing.assert_allclose((seen - place) * 5 / FULL, counts, atol=1e-9)
             of_label = np.where(table["label"] == name, counts, 0)
-            np.testing.assert_allclose((in_full.values - place) * 5 / FULL, of_label, atol=1e-9)
-            np.testing.assert_allclose(seen.edges[:-1], table["time"])
+            np.testing.assert_allclose((in_full - place) * 5 / FULL, of_label, atol=1e-9)
 
 
 def test_a_timeline_says_what_it_shows(label):
