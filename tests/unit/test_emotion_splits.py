@@ -20,29 +20,8 @@ from scripts.emotions.splits import (
     make_folds,
     nearest_episodes,
 )
+from tests.unit.emotion_labels import CLASSES, SUBJECTS, movie_labels
 from workflow.lib.errors import InputError
-
-CLASSES = ("ANGERRAGE", "FEAR", "LOVE")
-SUBJECTS = ("01", "02", "03", "04")
-
-
-def movie(seed, n_runs=4, n_episodes=9, dropped=2, classes=CLASSES):
-    """Return labels of runs in which episodes of random length follow gaps of random length."""
-    rng = np.random.default_rng(seed)
-    tables, number = [], 0
-    for run in range(n_runs):
-        label, episode = [""] * dropped, [-1] * dropped
-        for k in range(n_episodes):
-            gap, length = rng.integers(0, 5), rng.integers(2, 8)
-            label += [""] * gap + [classes[(k + run) % len(classes)]] * length
-            episode += [-1] * gap + [number] * length
-            number += 1
-        n = len(label)
-        used = np.arange(n) >= dropped
-        columns = {"run": str(run + 1), "volume": np.arange(n), "time": 2.0 * np.arange(n)}
-        columns |= {"used": used, "label": label, "agreement": 5, "episode": episode}
-        tables.append(pd.DataFrame(columns | {"sampled": True}))
-    return Labels(pd.concat(tables, ignore_index=True), classes)
 
 
 def folds_of(labels, name, n_folds=3, share=0.2, subjects=SUBJECTS, seed=0):
@@ -65,7 +44,7 @@ def what_of(labels, unit):
 @pytest.mark.parametrize("name", SPLITS)
 @pytest.mark.parametrize("seed", range(3))
 def test_every_used_volume_is_tested_once_and_parts_do_not_overlap(name, seed):
-    labels = movie(seed)
+    labels = movie_labels(seed)
     folds = folds_of(labels, name)
     tested = sum(fold.test.astype(int) for fold in folds)
     np.testing.assert_array_equal(tested, np.tile(labels.used, (len(SUBJECTS), 1)))
@@ -80,7 +59,7 @@ def test_every_used_volume_is_tested_once_and_parts_do_not_overlap(name, seed):
 
 @pytest.mark.parametrize("name", SPLITS)
 def test_what_a_split_says_it_holds_apart_is_apart(name):
-    labels = movie(4)
+    labels = movie_labels(4)
     for fold in folds_of(labels, name):
         for unit in set(SPLITS[name].apart) - {"neighbours"}:
             of = what_of(labels, unit)
@@ -94,7 +73,7 @@ def test_what_a_split_says_it_holds_apart_is_apart(name):
 
 
 def test_what_leaked_splits_share():
-    labels = movie(5)
+    labels = movie_labels(5)
     times = what_of(labels, "movie times")
     (random, *_), (subject, *_) = (folds_of(labels, name) for name in ("random", "subject"))
     assert np.isin(times[random.test], times[random.training]).mean() > 0.7
@@ -103,7 +82,7 @@ def test_what_leaked_splits_share():
 
 @pytest.mark.parametrize("name", ["random", "tr", "episode"])
 def test_classes_are_spread_evenly_over_folds(name):
-    labels = movie(6, n_episodes=18)
+    labels = movie_labels(6, n_episodes=18)
     folds = folds_of(labels, name)
     n = len(SUBJECTS) if name == "random" else 1
     for code in range(len(CLASSES)):
@@ -114,7 +93,7 @@ def test_classes_are_spread_evenly_over_folds(name):
 
 
 def test_runs_and_subjects_are_left_out_one_by_one_where_folds_allow_it():
-    labels = movie(7)
+    labels = movie_labels(7)
     assert len(folds_of(labels, "run", n_folds=9)) == 4
     for fold in folds_of(labels, "run", n_folds=9):
         assert len(set(labels.table["run"][fold.test[0]])) == 1
@@ -124,7 +103,7 @@ def test_runs_and_subjects_are_left_out_one_by_one_where_folds_allow_it():
 
 
 def test_more_runs_than_folds_are_held_out_together():
-    labels = movie(8, n_runs=7)
+    labels = movie_labels(8, n_runs=7)
     folds = folds_of(labels, "run", n_folds=3)
     runs = [set(labels.table["run"][fold.test[0]]) for fold in folds]
     assert sorted(map(len, runs)) == [2, 2, 3]
@@ -133,7 +112,7 @@ def test_more_runs_than_folds_are_held_out_together():
 
 @pytest.mark.parametrize("name", SPLITS)
 def test_folds_depend_on_the_seed_alone(name):
-    labels = movie(9)
+    labels = movie_labels(9)
     one, same, other = (folds_of(labels, name, seed=seed) for seed in (1, 1, 2))
     for first, second in zip(one, same, strict=True):
         for part in ("training", "validation", "test"):
@@ -144,10 +123,10 @@ def test_folds_depend_on_the_seed_alone(name):
 
 def test_no_validation_share_holds_nothing_out():
     for name in SPLITS:
-        for fold in folds_of(movie(10), name, share=0.0):
+        for fold in folds_of(movie_labels(10), name, share=0.0):
             assert not fold.validation.any()
             outside = ~(fold.test | fold.training)
-            assert name == "run_and_subject" or not outside[:, movie(10).used].any()
+            assert name == "run_and_subject" or not outside[:, movie_labels(10).used].any()
 
 
 def test_volumes_between_episodes_go_with_the_nearest():
@@ -179,7 +158,7 @@ def _in_order(numbers):
 
 
 def test_episodes_counted_anew_in_every_run_are_different_ones():
-    labels = movie(11)
+    labels = movie_labels(11)
     again = labels.table.copy()
     for run in labels.runs:
         rows = labels.of_run(run)
@@ -199,7 +178,7 @@ def test_episodes_counted_anew_in_every_run_are_different_ones():
     shift=st.integers(0, 40),
 )
 def test_any_movie_is_dealt_out_whole(seed, name, n_folds, n_subjects, shift):
-    labels = movie(seed, n_episodes=18)
+    labels = movie_labels(seed, n_episodes=18)
     labels = shifted(labels, dict.fromkeys(labels.runs, shift))
     subjects = [f"{k:02d}" for k in range(n_subjects)]
     folds = folds_of(labels, name, n_folds=n_folds, subjects=subjects, share=0.1)
@@ -211,7 +190,7 @@ def test_any_movie_is_dealt_out_whole(seed, name, n_folds, n_subjects, shift):
 
 
 def test_a_split_that_cannot_be_made_is_refused():
-    labels = movie(12)
+    labels = movie_labels(12)
     with pytest.raises(InputError, match=r"found 'volumes', expected one of random, subject"):
         folds_of(labels, "volumes")
     with pytest.raises(InputError, match=r"n_folds 1 and validation_share 0\.2"):
@@ -225,7 +204,7 @@ def test_a_split_that_cannot_be_made_is_refused():
 
 
 def test_a_class_of_one_run_cannot_be_left_out_with_it():
-    labels = movie(13)
+    labels = movie_labels(13)
     table = labels.table.copy()
     others = (table["label"] == "LOVE") & (table["run"] != "2")
     table.loc[others, "label"] = "FEAR"
