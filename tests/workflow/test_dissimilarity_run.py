@@ -106,6 +106,15 @@ def test_editing_a_kind_of_model_refits_the_models_of_this_kind_alone(changed_ru
     assert jobs["fit_pair_model"] == 1
 
 
+def test_fits_of_a_subject_are_not_done_again_where_others_come_and_go(changed_run):
+    config = changed_run.write_tiny(
+        "config/one.yaml", {"run": "tiny", "dissimilarity": {"scenes": {"subjects": ["subj01"]}}}
+    )
+    table = f"{RESULTS}/tables/pair_scores_subj01_ridge.csv"
+    jobs = changed_run.planned_jobs(table, "--configfile", str(config))
+    assert jobs == {"audit_pairs": 1}
+
+
 def test_rdms_are_the_distances_of_standardised_responses(tiny_run):
     subject = Algonauts2023(tiny_run.folder / SIMULATED, "subj01")
     store = RDMStore(tiny_run.folder / RESULTS / "rdms/fmri_subj01.h5")
