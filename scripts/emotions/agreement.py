@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts.emotions.label_rules import Marks, modal_labels
+from scripts.emotions.label_rules import Marks, episodes_of, modal_labels
 from scripts.emotions.labels import UNLABELLED
 from workflow.lib.errors import InputError
 
 ALL = "all"
 COLUMNS = (
     *("statistic", "emotion", "observer", "other", "value", "low", "high"),
-    *("n_volumes", "n_shown", "n_observers", "n_bootstrap"),
+    *("n_volumes", "n_shown", "n_labelled", "n_episodes", "n_observers", "n_bootstrap"),
 )
 QUANTILES = (0.025, 0.975)
 # Share of resamples that may lack an emotion, beyond which it has no interval.
@@ -149,7 +149,9 @@ def measure_agreement(
     Returns
     -------
     DataFrame with columns `COLUMNS`
-        fleiss_kappa, specific_agreement: of each emotion and over all, with 95 % intervals.
+        fleiss_kappa, specific_agreement: of each emotion and over all, with 95 % intervals, and
+        with the volumes in which anybody sees it (n_shown), those labelled with it, and their
+        episodes.
         cohen_kappa: of each pair of observers. kappa_without: Fleiss' kappa over all emotions of
         the others. labels_kept: share of labelled volumes that have the same label without the
         observer. agrees_with_others: share of the volumes that the others alone label at which
@@ -171,11 +173,9 @@ def measure_agreement(
             "can be said how well they agree; add observers"
         )
     emotions = marks.of_emotions()
-    parts = [
-        _of_emotions(emotions, block_weights(runs, tr=tr, n_bootstrap=n_bootstrap, rng=rng)),
-        _of_pairs(emotions),
-    ]
     labels = modal_labels(marks, rule=rule, min_observers=min_observers)
+    weights = block_weights(runs, tr=tr, n_bootstrap=n_bootstrap, rng=rng)
+    parts = [_of_emotions(emotions, weights, labels, runs), _of_pairs(emotions)]
     if marks.n_observers > max(min_observers, 2):
         parts.append(_of_left_out(marks, labels, rule=rule, min_observers=min_observers))
     table = pd.concat([pd.DataFrame(rows) for rows in parts], ignore_index=True)
@@ -233,21 +233,39 @@ def block_weights(
     return counts[:, block]
 
 
-def _of_emotions(marks: Marks, weights: np.ndarray) -> list[dict]:
+def _of_emotions(
+    marks: Marks, weights: np.ndarray, labels: np.ndarray, runs: np.ndarray
+) -> list[dict]:
     counts, n = marks.counts, marks.n_observers
-    shown = [*(counts > 0).sum(axis=0), (counts > 0).any(axis=1).sum()]
     whole = Sums.of(counts, n, np.ones(len(counts)))
     resampled = Sums.of(counts, n, weights)
+    numbers = _numbers(marks, labels, runs)
     rows = []
     for name, statistic in _STATISTICS.items():
-        limits = _limits(statistic(resampled))
-        for place, emotion in enumerate([*marks.names, ALL]):
+        values, limits = statistic(whole), _limits(statistic(resampled))
+        for place, (emotion, own) in enumerate(numbers.items()):
             low, high = limits[:, place]
             rows.append(
-                {"statistic": name, "emotion": emotion, "value": statistic(whole)[place]}
-                | {"low": low, "high": high, "n_shown": int(shown[place])}
+                {"statistic": name, "emotion": emotion, "value": values[place]}
+                | {"low": low, "high": high, **own}
             )
     return rows
+
+
+def _numbers(marks: Marks, labels: np.ndarray, runs: np.ndarray) -> dict[str, dict[str, int]]:
+    """Return of each emotion, and of all, how many volumes and episodes there are."""
+    seen = marks.counts > 0
+    shown = dict(zip(marks.names, seen.sum(axis=0), strict=True)) | {ALL: seen.any(axis=1).sum()}
+    episodes = episodes_of(labels, runs)
+    named = {name: labels == name for name in marks.names} | {ALL: labels != UNLABELLED}
+    return {
+        name: {
+            "n_shown": int(shown[name]),
+            "n_labelled": int(chosen.sum()),
+            "n_episodes": len(np.unique(episodes[chosen])),
+        }
+        for name, chosen in named.items()
+    }
 
 
 def _limits(draws: np.ndarray) -> np.ndarray:

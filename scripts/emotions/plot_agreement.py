@@ -19,7 +19,6 @@ from workflow.lib.plotting import (
     use_style,
     write_figure,
 )
-from workflow.lib.tables import read_table
 
 # What is left of one observer, and what axes call it.
 LEFT_OUT = {
@@ -32,7 +31,6 @@ MARKERS = "osD"
 
 def plot_agreement(
     agreement: pd.DataFrame,
-    counts: pd.DataFrame,
     *,
     classes: Sequence[str],
     title: str,
@@ -43,7 +41,6 @@ def plot_agreement(
     Parameters
     ----------
     agreement : `agreement.csv`, from `scripts.emotions.agreement.measure_agreement`
-    counts : `emotion_counts.csv`
     classes : emotions that models tell apart
     title : name of the study
     simulated : whether the data is simulated
@@ -54,17 +51,14 @@ def plot_agreement(
     height = max(0.145 * len(kappas) + 1.1, 3.2)
     figure = plt.figure(figsize=(PAGE_WIDTH, height), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(1.15, 1))
-    _draw_kappas(figure.add_subplot(grid[:, 0]), kappas, counts, classes)
+    _draw_kappas(figure.add_subplot(grid[:, 0]), kappas, classes)
     _draw_pairs(figure.add_subplot(grid[0, 1]), pairs)
     _draw_left_out(figure.add_subplot(grid[1, 1]), agreement)
     figure.suptitle(f"{titled(title, simulated=simulated)}: agreement of observers")
     return figure, _caption(agreement, kappas, pairs, classes)
 
 
-def _draw_kappas(
-    panel: plt.Axes, kappas: pd.DataFrame, counts: pd.DataFrame, classes: Sequence[str]
-) -> None:
-    own = counts[counts["of_entry"]].set_index("emotion")["n_episodes"]
+def _draw_kappas(panel: plt.Axes, kappas: pd.DataFrame, classes: Sequence[str]) -> None:
     rows = kappas[kappas["emotion"] != ALL].sort_values("value", kind="stable")
     rows = pd.concat([kappas[kappas["emotion"] == ALL], rows], ignore_index=True)
     colours = {**roi_colours(classes), ALL: INK}
@@ -73,8 +67,8 @@ def _draw_kappas(
         panel.hlines(place, row.low, row.high, color=colour, lw=1.2)
         panel.plot(row.value, place, "o", color=colour, ms=4)
     names = [
-        f"{'all emotions' if name == ALL else name} ({int(own.get(name, 0))})"
-        for name in rows["emotion"]
+        f"{'all emotions' if row.emotion == ALL else row.emotion} ({int(row.n_episodes)})"
+        for row in rows.itertuples()
     ]
     panel.axvline(0, color="black", lw=0.6)
     panel.set_yticks(range(len(rows)), names, fontsize=6.5)
@@ -160,7 +154,6 @@ if __name__ == "__main__":
         params = snakemake.params
         figure, caption = plot_agreement(
             read_agreement(snakemake.input.agreement),
-            read_table(snakemake.input.counts),
             classes=params.classes,
             title=params.title,
             simulated=params.simulated,

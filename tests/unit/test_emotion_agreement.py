@@ -231,3 +231,13 @@ def test_tables_keep_the_names_of_observers(tmp_path):
     read = read_agreement(tmp_path / "agreement.csv")
     assert read["observer"].dropna().tolist() == table["observer"].dropna().tolist()
     np.testing.assert_allclose(read["value"], table["value"], rtol=1e-8)
+
+
+def test_volumes_and_episodes_are_counted_by_emotion():
+    seen = np.zeros((3, 12, 2), bool)
+    # E0 in volumes 0 to 2, 5, and 6 in another run; E1 in 8, and by one observer in 10.
+    seen[:, [0, 1, 2, 5, 6], 0], seen[:2, 8, 1], seen[0, 10, 1] = True, True, True
+    table = measure(marks_of(seen), runs=np.repeat(["a", "b"], 6))
+    rows = table[table["statistic"] == "fleiss_kappa"].set_index("emotion")
+    found = rows[["n_shown", "n_labelled", "n_episodes"]].astype(int)
+    assert found.T.to_dict("list") == {"E0": [5, 5, 3], "E1": [2, 1, 1], "all": [7, 6, 4]}

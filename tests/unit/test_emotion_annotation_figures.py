@@ -109,9 +109,7 @@ def test_a_timeline_says_what_it_shows(label):
 
 
 def agreement(tables):
-    return plot_agreement(
-        tables.agreement, tables.counts, classes=CLASSES, title="A movie", simulated=False
-    )
+    return plot_agreement(tables.agreement, classes=CLASSES, title="A movie", simulated=False)
 
 
 def test_agreement_shows_a_kappa_for_each_emotion(label):
