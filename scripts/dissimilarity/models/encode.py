@@ -4,6 +4,7 @@ Predicts the responses to each image, and from these the dissimilarity of two im
 measured.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -13,11 +14,14 @@ import numpy as np
 from scripts.dissimilarity.least_squares import Line
 from scripts.dissimilarity.pair_features import blocks, image_folds, some_pairs
 from scripts.dissimilarity.pair_models import Items, Training
+from scripts.dissimilarity.shared_noise import without_shared_noise
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.sampling import Pairs
 from workflow.lib.pairs.splits import CLEAN, ONE_SEEN
 from workflow.lib.rdms.distances import FROM_PRODUCTS
 from workflow.lib.rsa.encoding import ALPHAS
+
+log = logging.getLogger(__name__)
 
 # Vertices multiplied at a time: bounds memory.
 BLOCK_VERTICES = 1024
@@ -30,6 +34,9 @@ ROUNDING = 1e-10
 SLOPES = (0.0, 1.0)
 # Of what was measured of a seen image, in place of what is predicted of it.
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+# With as many features as images, all responses are predicted perfectly, noise too, and nothing is
+# left to tell how much of it is noise.
+IMAGES_PER_FEATURE = 2
 
 
 @dataclass
@@ -46,6 +53,8 @@ class Model:
         all vertices; in units of the mean squared length of the images' features.
     max_pairs : int
         Of the training pairs, that penalty and line are fitted to; random ones if there are more.
+    n_patterns : int
+        Patterns of noise that vertices share, which predictions are rid of; 0 for none.
 
     Notes
     -----
@@ -60,16 +69,25 @@ class Model:
     was measured: its responses are in part these, and in part predicted, whatever does best for
     training images and held-out ones.
 
+    Noise that vertices share lies in few patterns, so that taking off its mean leaves much: those
+    patterns are shrunk in what is predicted (`scripts.dissimilarity.shared_noise`). Without it,
+    RDMs of many vertices are predicted a fifth worse than those of few, of 100 images.
+
     One penalty for all vertices: himalaya's RidgeCV gives each its own, to predict it best. That
     shrinks those that matter to the RDM by different factors, and predicts the RDM worse. Weights
     at a given penalty are himalaya's, as a test holds.
+
+    Features are all of variance one, so that a penalty tells none from another: of more than one
+    for two images, those that single regressions say most with are taken, of the same images that
+    weights are learned from, and the log says so.
 
     References
     ----------
     Naselaris et al. 2011, NeuroImage 56:400 (encoding); Dupré la Tour et al. 2022, NeuroImage
     264:119728 (himalaya); Golub, Heath & Wahba 1979, Technometrics 21:215 (degrees of freedom);
     Kriegeskorte & Diedrichsen 2016, Phil Trans R Soc B 371:20160278 (RDMs of encoding models);
-    Walther et al. 2016, NeuroImage 137:188 (distances without the bias that noise gives them).
+    Walther et al. 2016, NeuroImage 137:188 (distances without the bias that noise gives them); Fan
+    & Lv 2008, J R Stat Soc B 70:849 (features chosen one by one).
     """
 
     needs: ClassVar[tuple[str, ...]] = ("features", "responses")
@@ -80,6 +98,7 @@ class Model:
     n_folds: int = 5
     alphas: Sequence[float] = tuple(ALPHAS.tolist())
     max_pairs: int = 200_000
+    n_patterns: int = 10
     metric: str = field(init=False, repr=False)
     alpha: float = field(init=False, repr=False)
     noise: float = field(init=False, repr=False)
@@ -103,7 +122,7 @@ class Model:
         everything = np.arange(images.size)
         pairs = _among(images, some_pairs(training.pairs, self.max_pairs, training))
         folds = [
-            HeldOut.of(fold, features, gram, pairs)
+            HeldOut.of(fold, features, gram, pairs, self.n_patterns)
             for fold in image_folds(everything, self.n_folds, training)
         ]
         found = [_calibrated(folds, features, alpha, self.metric) for alpha in self.alphas]
@@ -117,7 +136,14 @@ class Model:
         errors = [error for error, _ in one_seen]
         self.share = SHARES[int(np.argmin(errors))]
         self.lines = unseen, one_seen[int(np.argmin(errors))][1]
-        self.encoder = Encoder.of(features, gram, images)
+        self.encoder = _encoder(features, gram, images, self.n_patterns)
+        if self.encoder.features.size < features.shape[1]:
+            log.warning(
+                "%s: %d features of %d training images would be fitted to noise, too; only the %d "
+                "that say most of the responses are used, one for %d images: lower n_components",
+                *(training.purpose, features.shape[1], images.size),
+                *(self.encoder.features.size, IMAGES_PER_FEATURE),
+            )
 
     def predict(self, items: Items, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return the dissimilarity of images `first` and `second`, (n,) float64."""
@@ -133,6 +159,11 @@ class Model:
                 f"encode: found {images.size} images with responses for {self.n_folds} folds, "
                 "expected six images or more and two folds or more; correct the model's options "
                 "or take more training images"
+            )
+        if self.n_patterns < 0:
+            raise InputError(
+                f"encode: found n_patterns {self.n_patterns}, expected 0 or more; correct the "
+                "model's options"
             )
 
 
@@ -164,13 +195,16 @@ def response_products(responses: np.ndarray, images: np.ndarray, *, centre: bool
 class Encoder:
     """Ridge regression on some images, for any penalty.
 
-    Predictions are z(x)' A' Y with Y the images' responses, A the mean and the left singular
-    vectors of the features, and z(x) one and the features' coordinates, shrunk by the penalty.
+    Predictions are z(x)' A' Y M with Y the images' responses, A the mean and the left singular
+    vectors of the features, z(x) one and the features' coordinates, shrunk by the penalty, and M
+    what shrinks patterns of noise (`scripts.dissimilarity.shared_noise`).
 
     Attributes
     ----------
     images : int array (n,)
         That it is fitted to.
+    features : int array (n_features,)
+        That it looks at.
     means : float64 array (n_features,)
     values : float64 array (n_components,)
         Singular values of the centred features.
@@ -179,24 +213,36 @@ class Encoder:
     basis : float64 array (n, 1 + n_components)
         A.
     crossed : float64 array (n, 1 + n_components)
-        Y Y' A.
+        Y M Y' A.
     products : float64 array (1 + n_components, 1 + n_components)
-        A' Y Y' A.
+        A' Y M M Y' A.
+    totals : (float, float)
+        Traces of Y M Y' and of Y M M Y'.
     lengths : float64 array (n,)
         Squared lengths of responses.
     """
 
     images: np.ndarray
+    features: np.ndarray
     means: np.ndarray
     values: np.ndarray
     right: np.ndarray
     basis: np.ndarray
     crossed: np.ndarray
     products: np.ndarray
+    totals: tuple[float, float]
     lengths: np.ndarray
 
     @classmethod
-    def of(cls, features: np.ndarray, gram: np.ndarray, images: np.ndarray) -> "Encoder":
+    def of(
+        cls,
+        features: np.ndarray,
+        gram: np.ndarray,
+        images: np.ndarray,
+        *,
+        most_features: int | None = None,
+        n_patterns: int = 0,
+    ) -> "Encoder":
         """Return the encoder of images.
 
         Parameters
@@ -206,15 +252,23 @@ class Encoder:
             Products of responses.
         images : int array (n,)
             What they are called.
+        most_features : int or None
+            Of more, those that say most of the responses are looked at.
+        n_patterns : int
+            Of noise, at most.
         """
+        looked_at = _telling(features, gram, most_features)
+        features = features[:, looked_at]
         means = features.mean(axis=0)
         left, values, right = np.linalg.svd(features - means, full_matrices=False)
         kept = values > ROUNDING * max(values[0], np.finfo(np.float64).tiny)
         basis = np.column_stack([np.full(len(gram), 1 / len(gram)), left[:, kept]])
-        crossed = gram @ basis
+        shrunk = without_shared_noise(gram, left[:, kept], n_patterns)
         return cls(
-            *(images, means, values[kept], right[kept].T),
-            *(basis, crossed, basis.T @ crossed, np.diagonal(gram).copy()),
+            *(images, looked_at, means, values[kept], right[kept].T),
+            *(basis, shrunk.once @ basis, basis.T @ shrunk.twice @ basis),
+            totals=(float(np.trace(shrunk.once)), float(np.trace(shrunk.twice))),
+            lengths=np.diagonal(gram).copy(),
         )
 
     def code(self, features: np.ndarray, alpha: float, share: float = 1.0) -> "Code":
@@ -231,25 +285,52 @@ class Encoder:
         """
         penalty = alpha * (self.values**2).sum() / len(self.basis)
         kept = self.values**2 / (self.values**2 + penalty)
-        coordinates = (features - self.means) @ self.right * (kept / self.values)
+        features = features[:, self.features] - self.means
+        coordinates = features @ self.right * (kept / self.values)
         coordinates = np.column_stack([np.ones(len(features)), coordinates])
-        residual = self._residual(kept)
-        left = coordinates @ (self.products - residual * (self.basis.T @ self.basis))
+        once, twice = self._residuals(kept)
+        left = coordinates @ (self.products - twice * (self.basis.T @ self.basis))
         signal = np.maximum(np.einsum("ij,ij->i", left, coordinates), 0)
         squares, seen = signal.copy(), np.zeros(len(features), bool)
         seen[self.images] = True
-        measured = self.crossed - residual * self.basis
+        measured = self.crossed - once * self.basis
         left[self.images] = share * measured + (1 - share) * left[self.images]
         squares[self.images] = self.lengths
         return Code(left, coordinates, squares, seen)
 
-    def _residual(self, kept: np.ndarray) -> float:
-        """Return the noise of an image's responses, summed over vertices."""
-        n_images, products = len(self.basis), np.diagonal(self.products)
-        beyond = self.lengths.sum() - n_images * products[0] - products[1:].sum()
-        left_over = max(float(beyond), 0.0) + ((1 - kept) ** 2 * products[1:]).sum()
+    def _residuals(self, kept: np.ndarray) -> tuple[float, float]:
+        """Return the noise of an image's responses after M and M M, summed over vertices."""
+        n_images = len(self.basis)
         freedom = n_images - 1 - kept.sum()
-        return float(left_over / freedom) if freedom > ROUNDING * n_images else 0.0
+        if freedom <= ROUNDING * n_images:
+            return 0.0, 0.0
+        once = np.einsum("ij,ij->j", self.basis, self.crossed)
+        left_over = [
+            max(total - n_images * products[0] - products[1:].sum(), 0.0)
+            + ((1 - kept) ** 2 * products[1:]).sum()
+            for total, products in zip(self.totals, (once, np.diagonal(self.products)), strict=True)
+        ]
+        return float(left_over[0] / freedom), float(left_over[1] / freedom)
+
+
+def _encoder(
+    features: np.ndarray, gram: np.ndarray, images: np.ndarray, n_patterns: int
+) -> Encoder:
+    """Return the encoder of images with as many features and patterns as they allow."""
+    most_features = max(1, images.size // IMAGES_PER_FEATURE)
+    return Encoder.of(features, gram, images, most_features=most_features, n_patterns=n_patterns)
+
+
+def _telling(features: np.ndarray, gram: np.ndarray, most: int | None) -> np.ndarray:
+    """Return the features that say most of responses, each by itself, int (n,), in their order."""
+    n_features = features.shape[1]
+    if most is None or n_features <= most:
+        return np.arange(n_features)
+    centred = features - features.mean(axis=0)
+    squares = (centred**2).sum(axis=0)
+    explained = np.einsum("ij,ij->j", centred, gram @ centred)
+    explained /= np.where(squares > 0, squares, np.inf)
+    return np.sort(np.argsort(-explained, kind="stable")[:most])
 
 
 @dataclass(frozen=True)
@@ -312,11 +393,16 @@ class HeldOut:
 
     @classmethod
     def of(
-        cls, images: np.ndarray, features: np.ndarray, gram: np.ndarray, pairs: Pairs
+        cls,
+        images: np.ndarray,
+        features: np.ndarray,
+        gram: np.ndarray,
+        pairs: Pairs,
+        n_patterns: int,
     ) -> "HeldOut":
         """Return a fold of images with their features, products of responses, and pairs."""
         others = np.setdiff1d(np.arange(len(gram)), images)
-        encoder = Encoder.of(features[others], gram[np.ix_(others, others)], others)
+        encoder = _encoder(features[others], gram[np.ix_(others, others)], others, n_patterns)
         n_held_out = np.isin(pairs[0], images).astype(int) + np.isin(pairs[1], images)
         within, crossing = (tuple(part[n_held_out == n] for part in pairs) for n in (2, 1))
         return cls(images, encoder, np.diagonal(gram)[images], within, crossing)
