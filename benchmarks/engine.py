@@ -3,6 +3,7 @@
     make bench                                              everything, 20 minutes on two cores
     python -m benchmarks.engine --quick                     as small as it is still worth a look
     python -m benchmarks.engine --rows pearson_table mantel --n-images 1000
+    python -m benchmarks.engine --rows cortex_rdms --add    in place of what the report has of it
 
 Every side of a row (benchmarks/suite/rows.py) runs in a process of its own, in turns, so that its
 peak of memory is its own: the kernel's count beyond what was held with the inputs loaded. Seconds
@@ -30,6 +31,7 @@ import pandas as pd
 
 from benchmarks.suite.inputs import INPUTS, QUICK, Sizes
 from benchmarks.suite.report import (
+    CSV,
     exceeded_limits,
     machine,
     markdown,
@@ -240,9 +242,21 @@ def parsed_arguments() -> argparse.Namespace:
     parser.add_argument("--n-images", type=int, help=f"default: {Sizes.n_images}")
     parser.add_argument("--quick", action="store_true", help="small inputs, one turn")
     parser.add_argument("--rows", nargs="+", choices=[row.name for row in ROWS])
+    parser.add_argument(
+        "--add", action="store_true", help="write the rows into the report, beside all others"
+    )
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     return parser.parse_args()
+
+
+def with_earlier(table: pd.DataFrame, rows: Sequence[Row]) -> pd.DataFrame:
+    """Return lines just measured among those that the report has of other rows, in their order."""
+    earlier = pd.read_csv(CSV)
+    kept = earlier[~earlier["row"].isin([row.name for row in rows])]
+    order = {row.name: place for place, row in enumerate(ROWS)}
+    together = pd.concat([kept, table], ignore_index=True)
+    return together.sort_values("row", key=lambda names: names.map(order), kind="stable")
 
 
 def main() -> None:
@@ -261,8 +275,8 @@ def main() -> None:
             lines += new
             print(markdown(pd.DataFrame(new)), end="\n\n", flush=True)
     table = pd.DataFrame(lines).assign(n_images=sizes.n_images, **machine(arguments.threads))
-    if sizes == Sizes() and len(rows) == len(ROWS):
-        write_report(table)
+    if sizes == Sizes() and (arguments.add or len(rows) == len(ROWS)):
+        write_report(with_earlier(table, rows) if arguments.add else table)
     print("\n".join(missed_targets(table) + exceeded_limits(table)))
     unequal = table[table["difference"] > table["tolerance"]]
     if len(unequal):

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from benchmarks.suite.inputs import RADIUS, SEED, n_scenes_of
+from benchmarks.suite.inputs import RADIUS, SEED, batches, n_scenes_of
 from workflow.lib.inference.bootstrap import bootstrap_ceilings, bootstrap_similarities
 from workflow.lib.inference.jackknife import image_influence, linearised_draws
 from workflow.lib.inference.permutation import permute_images
+from workflow.lib.pairs.sampling import PairSet
 from workflow.lib.rdms.distances import crossnobis_distances, pattern_distances
 from workflow.lib.rdms.vectors import n_conditions
 from workflow.lib.rdms.wide_patterns import standardise_channels, wide_distances
@@ -34,6 +35,14 @@ def cortex_rdms(arrays: Arrays, units: int) -> Arrays:
     # What is given is overwritten.
     responses = arrays["responses"][: n_scenes_of(units)].copy()
     return wide_distances(standardise_channels(responses), ("correlation", "euclidean"))
+
+
+def pair_sampling(arrays: Arrays, units: int) -> Arrays:
+    n_images = n_scenes_of(arrays["rdm"].size)
+    pairs = PairSet.among(arrays["rdm"], n_images, np.arange(n_images))
+    rng = np.random.default_rng(SEED)
+    sums = [pairs.draw(rng, size)[2].sum(dtype=np.float64) for size in batches(units)]
+    return {"mean": np.array([sum(sums) / units])}
 
 
 def crossnobis(arrays: Arrays, _units: int) -> Arrays:

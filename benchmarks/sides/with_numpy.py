@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.suite.inputs import SEED, n_scenes_of
+from benchmarks.suite.inputs import SEED, batches, n_scenes_of
 
 Arrays = dict[str, np.ndarray]
 
@@ -26,6 +26,19 @@ def cortex_rdms(arrays: Arrays, units: int) -> Arrays:
         "correlation": correlation_rdm(standardised, units)["rdm"],
         "euclidean": np.sqrt(squared_distances(standardised, units)["rdm"]),
     }
+
+
+def pair_sampling(arrays: Arrays, units: int) -> Arrays:
+    # A list of all pairs, from which batches are drawn.
+    first, second = np.triu_indices(n_scenes_of(arrays["rdm"].size), 1)
+    rng, total = np.random.default_rng(SEED), 0.0
+    for size in batches(units):
+        drawn = rng.integers(first.size, size=size)
+        turned = rng.random(size) < 0.5
+        _left = np.where(turned, second[drawn], first[drawn])
+        _right = np.where(turned, first[drawn], second[drawn])
+        total += arrays["rdm"][drawn].sum(dtype=np.float64)
+    return {"mean": np.array([total / units])}
 
 
 def pearson_table(arrays: Arrays, _units: int) -> Arrays:

@@ -1,7 +1,7 @@
 """The arrays that all sides of a row are given: simulated, the same for the same sizes."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,8 @@ from scipy.stats import rankdata
 from workflow.lib.rdms.distances import pattern_distances
 
 SEED = 1
+# Pairs of scenes drawn at a time.
+BATCH = 512
 # Rank of the patterns behind an RDM; the share of what all layers have in common in the patterns of
 # a layer, and of a layer's patterns in a brain's.
 N_FEATURES, COMMON, SIGNAL = 20, 0.5, 0.3
@@ -36,6 +38,8 @@ class Sizes:
         Its conditions, and its models: RDMs of layers, and binary ones of codes.
     n_scenes, n_vertices : int
         Of the responses of all cortex: a subject of Algonauts 2023.
+    n_sampled_pairs : int
+        Random pairs of scenes that a network is shown.
     """
 
     n_images: int = 2985
@@ -55,6 +59,7 @@ class Sizes:
     n_codes: int = 5
     n_scenes: int = 9841
     n_vertices: int = 39_548
+    n_sampled_pairs: int = 10_000_000
 
     @property
     def n_scene_pairs(self) -> int:
@@ -65,7 +70,7 @@ class Sizes:
 QUICK = Sizes(
     **{"n_images": 300, "n_voxels": 100, "n_resamples": 20, "n_permutations": 20},
     **{"n_centres": 500, "n_conditions": 20, "n_brain_centres": 500, "brain_grid": (14, 16, 14)},
-    **{"n_scenes": 700, "n_vertices": 1000},
+    **{"n_scenes": 700, "n_vertices": 1000, "n_sampled_pairs": 100_000},
 )
 # Spheres reach this far from their centre, in voxels: 123 voxels. No voxel is between this and 3.16
 # away, so that sides that do not count the surface in are given a little more.
@@ -74,6 +79,7 @@ TINY = Sizes(
     **{"n_images": 14, "n_voxels": 30, "n_resamples": 6, "n_permutations": 6},
     **{"n_centres": 60, "n_conditions": 8, "n_brain_centres": 60, "brain_grid": (9, 11, 9)},
     **{"n_categories": 8, "n_layers": 3, "n_codes": 2, "n_scenes": 12, "n_vertices": 40},
+    n_sampled_pairs=60,
 )
 
 
@@ -193,6 +199,18 @@ def scene_inputs(sizes: Sizes) -> dict[str, np.ndarray]:
     return {"responses": responses}
 
 
+def pair_inputs(sizes: Sizes) -> dict[str, np.ndarray]:
+    """Return the condensed RDM of all scenes, float32 (n_pairs,)."""
+    rng = np.random.default_rng(SEED)
+    return {"rdm": rng.random(sizes.n_scene_pairs, np.float32)}
+
+
+def batches(n_pairs: int) -> Iterator[int]:
+    """Yield the sizes of batches of so many pairs."""
+    for start in range(0, n_pairs, BATCH):
+        yield min(BATCH, n_pairs - start)
+
+
 def n_scenes_of(n_pairs: int) -> int:
     """Return how many scenes, at most, have no more pairs than these."""
     return (1 + math.isqrt(1 + 8 * n_pairs)) // 2
@@ -207,6 +225,7 @@ INPUTS: dict[str, Callable[[Sizes], dict[str, np.ndarray]]] = {
     "searchlight": searchlight_inputs,
     "brain": brain_inputs,
     "scenes": scene_inputs,
+    "pairs": pair_inputs,
 }
 
 

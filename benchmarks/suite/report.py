@@ -152,6 +152,20 @@ def description(table: pd.DataFrame) -> str:
     )
 
 
+def descriptions(table: pd.DataFrame) -> list[str]:
+    """Return the machine of most lines, and those of rows that were measured by themselves."""
+    lines = table.apply(lambda line: description(line.to_frame().T), axis=1)
+    most = lines.mode()[0]
+    others = {text: table.loc[lines == text, "work"] for text in lines[lines != most].unique()}
+    return [
+        most,
+        *(
+            f"Measured apart: {'; '.join(dict.fromkeys(work))}: {text}"
+            for text, work in others.items()
+        ),
+    ]
+
+
 def report(table: pd.DataFrame) -> str:
     """Return the whole report."""
     first = table.iloc[0]
@@ -160,7 +174,7 @@ def report(table: pd.DataFrame) -> str:
         [
             "# The RSA engine beside other libraries",
             f"{first['n_images']:,} images unless said. {EXPLANATION}",
-            description(table),
+            *descriptions(table),
             markdown(table),
             "Compiling (numba) is done once per machine, kept on disk, and not counted; in this "
             f"run, which started without any, it took {compiling.sum():.0f} s in all.",

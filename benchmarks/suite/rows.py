@@ -160,6 +160,17 @@ ROWS = (
         limits=(120.0, 2440.0),
     ),
     Row(
+        "pair_sampling",
+        "10 million random pairs of 9,841 images and their dissimilarities, 512 at a time",
+        "pairs",
+        (ours(dtype="float32"), peer("numpy", dtype="float32")),
+        unit="sampled_pairs",
+        tolerance=math.inf,
+        # A million pairs a second, with next to no memory beside the RDM.
+        limits=(10.0, 100.0),
+        note="between the means of the dissimilarities that were drawn, at random from 0 to 1",
+    ),
+    Row(
         "crossnobis",
         "crossnobis RDM, 500 voxels, 4 runs",
         "runs",
