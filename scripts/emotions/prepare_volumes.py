@@ -5,6 +5,7 @@ voxels never.
 """
 
 import logging
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +134,7 @@ def _masked(
             own = image.get_fdata(caching="unchanged")[mask]
         values[some] = own.T
     # Neither holds of what is not a number.
-    return values, (high > low) & np.isfinite(high - low)
+    return values, (high > low) & np.isfinite(low) & np.isfinite(high)
 
 
 def _check_varying(volume: Volume, varies: np.ndarray, mask: str | Path | None) -> None:
@@ -149,16 +150,19 @@ def _clean(values: np.ndarray, varies: np.ndarray, steps: Steps, tr: float) -> N
     """Clean a run (n_volumes, n_voxels) in place, some voxels at a time."""
     values[:, ~varies] = 0
     columns = np.flatnonzero(varies)
-    for start in range(0, len(columns), VOXELS_AT_ONCE):
-        some = columns[start : start + VOXELS_AT_ONCE]
-        values[:, some] = clean(
-            values[:, some],
-            detrend=steps.detrend,
-            standardize="zscore_sample" if steps.standardise else None,
-            filter="cosine" if steps.high_pass else False,
-            high_pass=steps.high_pass,
-            t_r=tr,
-        )
+    with warnings.catch_warnings():
+        # nilearn will scale its own cosines otherwise one day, which changes nothing.
+        warnings.filterwarnings("ignore", "From release 0.14.0", DeprecationWarning)
+        for start in range(0, len(columns), VOXELS_AT_ONCE):
+            some = columns[start : start + VOXELS_AT_ONCE]
+            values[:, some] = clean(
+                values[:, some],
+                detrend=steps.detrend,
+                standardize="zscore_sample" if steps.standardise else None,
+                filter="cosine" if steps.high_pass else False,
+                high_pass=steps.high_pass,
+                t_r=tr,
+            )
 
 
 def read_motion(path: str | Path, n_volumes: int) -> pd.DataFrame:
