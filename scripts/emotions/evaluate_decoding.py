@@ -331,6 +331,14 @@ def _confusion(own: Scores, labels: Labels) -> pd.DataFrame:
     )
 
 
+def read_models(paths: Sequence[str]) -> dict[str, dict[str, Predictions]]:
+    """Return model -> split -> predictions of files that may hold some splits of a model each."""
+    models: dict[str, dict[str, Predictions]] = {}
+    for path in paths:
+        models.setdefault(model_of(path), {}).update(read_predictions(path))
+    return models
+
+
 def read_refits(paths: Sequence[str]) -> pd.DataFrame:
     """Return the tables of refits of all models together."""
     tables = [read_table(path) for path in paths]
@@ -352,7 +360,7 @@ if __name__ == "__main__":
         )
         tables = evaluate_decoding(
             labels,
-            {model_of(path): read_predictions(path) for path in inputs.predictions},
+            read_models(inputs.predictions),
             read_refits(inputs.get("refits", [])),
             cases,
             study=snakemake.wildcards.study,
