@@ -46,6 +46,7 @@ include: "workflow/rules/studies/objects.smk"
 include: "workflow/rules/studies/digits.smk"
 include: "workflow/rules/studies/stand_ins.smk"
 include: "workflow/rules/studies/dissimilarity.smk"
+include: "workflow/rules/studies/emotions.smk"
 
 
 rule all:

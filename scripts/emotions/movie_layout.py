@@ -55,6 +55,7 @@ def movie_files(entry: Mapping) -> list[str]:
     return _once(
         [
             *annotation_files(entry).values(),
+            *([entry["stimulus"]] if entry["stimulus"] else []),
             *(file for subject in entry["subjects"] for file in subject_files(entry, subject)),
             *(file for file in regions if file),
         ]

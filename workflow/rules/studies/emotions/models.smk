@@ -1,0 +1,84 @@
+# Models of the emotions studies: decoders of volumes and of confounds, and networks.
+#
+# In: labels and time series. Out: <results>/<study>/models/predictions_<model>.h5 (what each model
+# says of every used volume, in every split), refits_<model>.csv (scores of models of shifted
+# labels); of networks, by split, predictions_<model>_<split>.h5, <model>_<split>.safetensors,
+# <model>_<split>_history.csv and features/<model>_<split>.h5.
+
+
+rule decode_emotions:
+    """Fit a linear decoder in every split, and predict every used volume once in each."""
+    input:
+        labels="<results>/{study}/tables/labels.csv",
+        timeseries=all_timeseries,
+        stimulus=stimulus_table,
+    output:
+        predictions="<results>/{study}/models/predictions_{model}.h5",
+        refits="<results>/{study}/models/refits_{model}.csv",
+    log:
+        "<logs>/{study}/models/{model}.log",
+    benchmark:
+        "<benchmarks>/{study}/models/{model}.tsv"
+    wildcard_constraints:
+        study=EMOTION_STUDIES,
+        model=emotion_models("logistic", "linear"),
+    conda:
+        "../../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(6, at_least=2000),
+        runtime=240,
+    params:
+        classes=movie_setting("labels", "classes"),
+        kind=emotion_model("kind"),
+        sees=emotion_model("sees"),
+        options=emotion_model("options"),
+        splits=splits_of_model,
+        n_folds=movie_setting("splits", "n_folds"),
+        validation_share=movie_setting("splits", "validation_share"),
+        n_refits=movie_setting("inference", "n_refits"),
+        min_shift=movie_setting("inference", "min_shift"),
+        tr=movie_setting("tr"),
+        seed=config["seed"],
+        code=script_digest("emotions/decode_emotions.py"),
+    script:
+        "../../../../scripts/emotions/decode_emotions.py"
+
+
+rule train_emotion_cnn:
+    """Train a network in every fold of a split, and test it on what it has not seen."""
+    input:
+        labels="<results>/{study}/tables/labels.csv",
+        series=all_timeseries,
+        weights=weights_of_network,
+    output:
+        predictions="<results>/{study}/models/predictions_{model}_{split}.h5",
+        history="<results>/{study}/models/{model}_{split}_history.csv",
+        networks="<results>/{study}/models/{model}_{split}.safetensors",
+        features="<results>/{study}/features/{model}_{split}.h5",
+    log:
+        "<logs>/{study}/models/{model}_{split}.log",
+    benchmark:
+        "<benchmarks>/{study}/models/{model}_{split}.tsv"
+    wildcard_constraints:
+        study=studies_of_data("volumes"),
+        model=emotion_models("cnn"),
+        split=MOVIE_SPLITS,
+    conda:
+        "../../../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=24 * 60,
+        gpu=1,
+    params:
+        classes=movie_setting("labels", "classes"),
+        network=emotion_model("network"),
+        training=emotion_model("training"),
+        splits=lambda wildcards: [wildcards.split],
+        n_folds=movie_setting("splits", "n_folds"),
+        validation_share=movie_setting("splits", "validation_share"),
+        seed=config["seed"],
+        code=script_digest("emotions/train_emotion_cnn.py"),
+    script:
+        "../../../../scripts/emotions/train_emotion_cnn.py"

@@ -1,0 +1,230 @@
+# Functions of section `emotions`: its entries, their settings, and where their data lies.
+
+from scripts.emotions.movie_layout import (
+    annotation_files,
+    confound_files,
+    mask_file,
+    region_file,
+    run_files,
+    subject_files as files_of_movie_subject,
+)
+from workflow.lib.config.emotions import covered_model, networks_of, shown_model, splits_of
+
+EMOTION_STUDIES = one_of(config["emotions"])
+EMOTIONS = [study for study in STUDIES if study in config["emotions"]]
+EMOTION_SUBJECTS = one_of(
+    subject for entry in config["emotions"].values() for subject in entry["subjects"]
+)
+OCCLUDED_STUDIES = one_of(
+    name for name, entry in config["emotions"].items() if covered_model(entry)
+)
+# Without a second run nothing is cross-validated.
+EMOTION_RSA_STUDIES = one_of(
+    name for name, entry in config["emotions"].items() if len(entry["runs"]) > 1
+)
+
+
+MOVIE_SPLITS = one_of(
+    split for entry in config["emotions"].values() for split in entry["splits"]["names"]
+)
+
+
+def studies_of_data(data):
+    """Return a regular expression for the entries of volumes, or of parcels."""
+    return one_of(name for name, entry in config["emotions"].items() if entry["data"] == data)
+
+
+def emotion_models(*kinds):
+    """Return a regular expression for the models of these kinds."""
+    return one_of(
+        model
+        for entry in config["emotions"].values()
+        for model, block in entry["models"].items()
+        if block["kind"] in kinds
+    )
+
+
+def movie_setting(*keys):
+    """Return a params function that gives a key of the wildcards' entry of `emotions`."""
+
+    def value(wildcards):
+        found = config["emotions"][wildcards.study]
+        for key in keys:
+            found = found[key]
+        return found
+
+    return value
+
+
+def movie_folder(entry):
+    """Return the folder of the raw files of an entry."""
+    return raw_folder(entry, config["run"])
+
+
+def in_movie_folder(function):
+    """Return an input function for the raw files that a function of an entry lists.
+
+    Of the wildcards' subject, where there is one.
+    """
+
+    def files(wildcards):
+        entry = config["emotions"][wildcards.study]
+        arguments = [wildcards.subject] if "subject" in wildcards.keys() else []
+        found = function(entry, *arguments)
+        found = list(found.values()) if isinstance(found, dict) else found
+        found = [found] if isinstance(found, str) else found or []
+        return [f"{movie_folder(entry)}/{file}" for file in found]
+
+    return files
+
+
+def all_regions(wildcards):
+    """Return the image with the regions of every subject, none where there are none."""
+    entry = config["emotions"][wildcards.study]
+    files = [region_file(entry, subject) for subject in entry["subjects"]]
+    return [f"{movie_folder(entry)}/{file}" for file in files if file]
+
+
+def all_timeseries(wildcards):
+    """Return the time series of all subjects of an entry, in order."""
+    return [
+        f"<results>/{wildcards.study}/timeseries/{subject}.h5"
+        for subject in config["emotions"][wildcards.study]["subjects"]
+    ]
+
+
+def movie_simulations():
+    """Return folder -> entry of the simulated movies."""
+    return {
+        entry["simulation"]["folder"]: entry
+        for entry in config["emotions"].values()
+        if entry["source"] == "simulated"
+    }
+
+
+def all_runs(wildcards):
+    """Return the runs of all subjects of an entry, subject by subject."""
+    entry = config["emotions"][wildcards.study]
+    return [
+        f"{movie_folder(entry)}/{file}"
+        for subject in entry["subjects"]
+        for file in run_files(entry, subject).values()
+    ]
+
+
+def run_lengths(wildcards):
+    """Return run -> number of its volumes."""
+    runs = config["emotions"][wildcards.study]["runs"]
+    return {run: block["n_volumes"] for run, block in runs.items()}
+
+
+def mask_of_subject(wildcards):
+    """Return the mask of a subject: the given one, or that of all subjects."""
+    given = in_movie_folder(mask_file)(wildcards)
+    return given or f"<results>/{wildcards.study}/timeseries/mask.nii.gz"
+
+
+def steps_of_volumes(wildcards):
+    """Return what is done to volumes."""
+    volumes = config["emotions"][wildcards.study]["volumes"]
+    return {key: volumes[key] for key in ("detrend", "high_pass", "standardise", "smoothing")}
+
+
+def stimulus_table(wildcards):
+    """Return the table of what is shown, if there is one."""
+    entry = config["emotions"][wildcards.study]
+    return f"{movie_folder(entry)}/{entry['stimulus']}" if entry["stimulus"] else []
+
+
+def emotion_model(key):
+    """Return a params function that gives a key of the wildcards' model."""
+
+    def value(wildcards):
+        return config["emotions"][wildcards.study]["models"][wildcards.model][key]
+
+    return value
+
+
+def splits_of_model(wildcards):
+    return splits_of(config["emotions"][wildcards.study], wildcards.model)
+
+
+def weights_of_network(wildcards):
+    """Return the file with the published weights, if a network takes them from one."""
+    weights = emotion_model("network")(wildcards).get("weights", "untrained")
+    return weights if is_weight_file(weights) else []
+
+
+def simulation_setting(*keys):
+    """Return a params function that gives a key of the entry that the wildcards' folder is of."""
+
+    def value(wildcards):
+        found = movie_simulations()[wildcards.folder]
+        for key in keys:
+            found = found[key]
+        return found
+
+    return value
+
+
+def movie_duration(wildcards):
+    """Return how long the movie is, in seconds."""
+    return max(run["end"] for run in config["emotions"][wildcards.study]["runs"].values())
+
+
+def all_predictions(wildcards):
+    """Return the predictions of all models of an entry; those of networks by split."""
+    entry, files = config["emotions"][wildcards.study], []
+    for model, block in entry["models"].items():
+        splits = [f"_{split}" for split in splits_of(entry, model)]
+        files += [
+            f"<results>/{wildcards.study}/models/predictions_{model}{split}.h5"
+            for split in (splits if block["kind"] == "cnn" else [""])
+        ]
+    return files
+
+
+def all_refits(wildcards):
+    """Return the scores of decoders of shifted labels, of all decoders of an entry."""
+    models = config["emotions"][wildcards.study]["models"]
+    return [
+        f"<results>/{wildcards.study}/models/refits_{model}.csv"
+        for model, block in models.items()
+        if block["kind"] != "cnn"
+    ]
+
+
+def of_covered(path):
+    """Return an input function for a file of the network and split that are covered, or nothing."""
+
+    def file(wildcards):
+        covered = covered_model(config["emotions"][wildcards.study])
+        if not covered:
+            return []
+        model, split = covered
+        return f"<results>/{wildcards.study}/{path.format(model=model, split=split)}"
+
+    return file
+
+
+def covered_features(wildcards):
+    """Return the file with the features of the network that is covered, in a list, or none."""
+    file = of_covered("features/{model}_{split}.h5")(wildcards)
+    return [file] if file else []
+
+
+def emotion_targets():
+    """Return the figures and tables of the selected studies."""
+    wanted = []
+    for study in EMOTIONS:
+        entry, folder = config["emotions"][study], f"<results>/{study}"
+        figures, tables = [], ["labels", "agreement", "leak_audit", "decoding"]
+        if len(entry["runs"]) > 1:
+            figures += ["emotion_rdms", "emotion_rsa", "parcel_rsa"]
+            tables += ["emotion_rsa", "parcel_rsa"]
+        wanted += [f"{folder}/tables/{table}.csv" for table in tables]
+        wanted += [f"{folder}/figures/{figure}.png" for figure in figures]
+    return wanted
+
+
+STUDY_TARGETS.append(emotion_targets)
