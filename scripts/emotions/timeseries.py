@@ -19,6 +19,8 @@ from workflow.lib.patterns.images import AFFINE_TOLERANCE
 VOLUMES, PARCELS = "volumes", "parcels"
 # A chunk holds as many volumes as fit into this, but always one.
 CHUNK_BYTES = 2**18
+# Time series of a subject that are no larger are read once and held: of small brains, and parcels.
+HELD_BYTES = 2**25
 
 
 @contextlib.contextmanager
@@ -141,6 +143,9 @@ class TimeSeries:
             self.names = None if volumes else [name.decode() for name in file["names"][()]]
             tables = list(file.get("confounds", {}).values())
             self.confound_names = [str(name) for name in tables[0].attrs["names"]] if tables else []
+        n_bytes = 4 * self.n_features * sum(self._n_volumes.values())
+        self._is_held = n_bytes <= HELD_BYTES
+        self._held: dict[str, np.ndarray] = {}
 
     def n_volumes(self, run: str) -> int:
         """Return how many volumes a run has.
@@ -177,7 +182,16 @@ class TimeSeries:
         """
         volumes = np.asarray(volumes, dtype=np.intp)
         self._check_volumes(run, volumes)
+        if self._is_held:
+            if run not in self._held:
+                self._held[run] = self._read(run, np.arange(self.n_volumes(run)))
+            return self._held[run][volumes]
         wanted, places = np.unique(volumes, return_inverse=True)
+        values = self._read(run, wanted)
+        return values if np.array_equal(wanted, volumes) else values[places]
+
+    def _read(self, run: str, wanted: np.ndarray) -> np.ndarray:
+        """Return volumes (k,), ascending and each once, float32 (k, n_features)."""
         values = np.empty((len(wanted), self.n_features), dtype=np.float32)
         with h5py.File(self.path, "r") as file:
             dataset = file[f"runs/{run}"]
@@ -188,7 +202,7 @@ class TimeSeries:
                     target = np.s_[start : start + len(some)]
                     dataset.read_direct(values, np.s_[some[0] : some[-1] + 1], target)
                 start += len(some)
-        return values if np.array_equal(wanted, volumes) else values[places]
+        return values
 
     def all(self, table: pd.DataFrame) -> np.ndarray:
         """Return the volumes of the rows of a table.
