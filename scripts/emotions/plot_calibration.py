@@ -99,9 +99,9 @@ def _caption(decoding: pd.DataFrame, splits: list[str]) -> str:
     return (
         f"{size_note(decoding)}. How often the emotion that a decoder chooses is right, by the "
         "probability that it gives to it, in bins of 0.1; the area of a mark is the share of "
-        "volumes, and bins with less than "
-        f"{FEWEST:.1%} are not drawn. Dotted: calibrated. Least squares give scores, not probabilities: theirs are a "
-        "softmax. Expected calibration error and Brier score (0 to 2), by what is held out. "
+        f"volumes, and bins with less than {FEWEST:.1%} are not drawn. Dotted: calibrated. Least "
+        "squares give scores, not probabilities: theirs are a softmax. Expected calibration error "
+        "and Brier score (0 to 2), by what is held out. "
         f"{spread}"
     )
 
