@@ -223,6 +223,7 @@ if __name__ == "__main__":
             n_volumes=params.n_volumes,
             steps=Steps(**params.steps),
             aligned=params.aligned,
-            mask=given.get("mask"),
-            confounds=dict(zip(runs, given.get("confounds", ()), strict=False)),
+            mask=str(given.mask),
+            # A study without them gives none.
+            confounds=dict(zip(runs, given.confounds, strict=bool(given.confounds))),
         )

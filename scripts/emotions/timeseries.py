@@ -14,9 +14,10 @@ import pandas as pd
 
 from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
-from workflow.lib.patterns.images import AFFINE_TOLERANCE
 
 VOLUMES, PARCELS = "volumes", "parcels"
+# In mm, as in workflow.lib.patterns.images, whose nibabel jobs that read time series do without.
+AFFINE_TOLERANCE = 1e-3
 # A chunk holds as many volumes as fit into this, but always one.
 CHUNK_BYTES = 2**18
 # Time series of a subject that are no larger are read once and held: of small brains, and parcels.
