@@ -1,24 +1,28 @@
 """Compute how well the dissimilarities of pairs can be predicted at most, where that can be known.
 
-Of a simulation, by the RDM of the responses without noise; of other data, by the mean RDM of the
-other subjects over images that all of them saw.
+Of a simulation, by the RDM of the responses without noise, fold by fold on the pairs that models
+are tested on; of other data, by the mean RDM of the other subjects over images that all of them
+saw.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from scripts.dissimilarity.algonauts import Algonauts2023
-from scripts.dissimilarity.brain_rdms import rdm_rows
+from scripts.dissimilarity.brain_rdms import ALL_IMAGES, fold_rdms, rdm_rows
+from scripts.dissimilarity.pair_folds import label_scalers, subject_folds
 from scripts.dissimilarity.pair_images import read_pair_images
 from workflow.lib.jobs import script_job
+from workflow.lib.pairs.splits import ImageFold
+from workflow.lib.rdms.distances import FROM_PRODUCTS
 from workflow.lib.rdms.store import RDMStore
 from workflow.lib.rdms.vectors import take_conditions
-from workflow.lib.rdms.wide_patterns import wide_distances
 from workflow.lib.rsa.comparators import compare
 from workflow.lib.rsa.noise_ceiling import noise_ceiling
 from workflow.lib.tables import write_table
@@ -36,9 +40,9 @@ class Ceiling:
 
     Attributes
     ----------
-    pearson, spearman : (value, upper)
-        Correlations with the RDM that stands for the truth; `upper` where that holds the subject's
-        own too, else NaN.
+    pearson, spearman, r2 : (value, upper)
+        Of the RDM that stands for the truth; `upper`, of other subjects, where that holds the
+        subject's own too; of a simulation, where the strength of the noise is known as well.
     n_images, n_subjects : int
         Behind it.
     note : str
@@ -47,21 +51,22 @@ class Ceiling:
 
     pearson: tuple[float, float]
     spearman: tuple[float, float]
+    r2: tuple[float, float]
     n_images: int
     n_subjects: int
     note: str = ""
 
-    def values(self) -> dict[str, tuple[float, float]]:
-        """Return measure -> (value, upper).
-
-        R2 is that of the best line through the pairs, which is the square of Pearson's r; of
-        one that falls, where a flat one serves better, 0.
-        """
-        squares = tuple(np.maximum(r, 0) ** 2 for r in self.pearson)
-        return {"pearson": self.pearson, "spearman": self.spearman, "r2": squares}
-
 
 UNKNOWN = (np.nan, np.nan)
+MEASURES = (*CORRELATIONS, "r2")
+
+
+def of_best_line(r: float) -> float:
+    """Return R2 of the best line through pairs, given Pearson's r.
+
+    Of a line that falls a flat one serves better, 0.
+    """
+    return float(np.maximum(r, 0) ** 2)
 
 
 def table_of(
@@ -84,7 +89,8 @@ def table_of(
                 "note": ceiling.note,
             }
             for store, roi, metric, ceiling in ceilings
-            for measure, (value, upper) in ceiling.values().items()
+            for measure in MEASURES
+            for value, upper in [getattr(ceiling, measure)]
         ]
     )
 
@@ -94,6 +100,8 @@ def noiseless_ceilings(
     folder: Path,
     rows: np.ndarray,
     rois: Mapping[str, Sequence[str] | str],
+    folds: Sequence[ImageFold],
+    standardise: str,
 ) -> Iterator[tuple[RDMStore, str, str, Ceiling]]:
     """Yield how well the responses without noise tell a subject's measured RDMs.
 
@@ -103,45 +111,113 @@ def noiseless_ceilings(
     folder : of the simulation
     rows : int array (n_images,), of the images in the files of responses
     rois : mapping, ROI -> the challenge's ROIs that make it up, or "all"
+    folds : of the images
+    standardise : "training", "all" or "none"
+        By which images the measured responses are standardised.
 
     Notes
     -----
-    Responses without noise are put into the units of the measured ones, each vertex divided by the
-    standard deviation of what was measured, as the measured RDM has it: vertices with little
-    signal count little. A prediction that also knew how strong the noise is in every image could
-    be better still.
+    Of pairs of two tested images, as clean splits have them: correlations are means over folds, R2
+    is that of the best line through the pairs of all folds, as those of models are. Responses
+    without noise are put into the units of the measured ones, each vertex divided by the standard
+    deviation of what was measured, as the measured RDM has it: vertices with little signal count
+    little.
+
+    The correlation of two responses is lower the more noise there is beside what images do. `upper`
+    is the ceiling for who knows its strength, too: the squared length of noise, its mean over the
+    tested images, is added to that of the responses without noise. Nobody can know how strong it
+    was in each image.
     """
     reader = Algonauts2023(folder, store.descriptors["subject"])
-    measured_rows = rdm_rows(store, rois)
-    for roi, parts in rois.items():
-        truth = in_units_of(reader.noiseless(parts, rows), reader.responses(parts, rows))
-        metrics = [metric for found, metric in measured_rows if found == roi]
-        for metric, vector in wide_distances(truth, metrics).items():
-            measured = store.vector(measured_rows[roi, metric])
-            found = (_similarity(vector, measured, name) for name in CORRELATIONS)
-            yield store, roi, metric, Ceiling(*found, n_images=len(rows), n_subjects=1)
+    scalers = label_scalers(standardise, folds)
+    n_images = sum(fold.tested.size for fold in folds)
+    for roi, of_roi in groupby(fold_rdms(store.path, rois), key=lambda rdm: rdm.roi):
+        truth, measured = (read(rois[roi], rows) for read in (reader.noiseless, reader.responses))
+        scaled = [
+            in_units_of(truth, measured, scalers.get(str(fold.number), scalers[ALL_IMAGES]))
+            for fold in folds
+        ]
+        for rdm in of_roi:
+            found = [
+                np.stack(
+                    [
+                        take_conditions(rdm.of(fold.number), fold.tested),
+                        *expected_distances(*(part[fold.tested] for part in units), rdm.metric),
+                    ]
+                )
+                for fold, units in zip(folds, scaled, strict=True)
+            ]
+            yield store, roi, rdm.metric, _ceiling_of_folds(found, n_images)
 
 
-def in_units_of(truth: np.ndarray, measured: np.ndarray) -> np.ndarray:
-    """Return true responses, each vertex of mean 0 and in standard deviations of the measured one.
+def in_units_of(
+    truth: np.ndarray, measured: np.ndarray, over: np.ndarray | slice | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return true and measured responses in standard deviations of the measured ones.
 
     Parameters
     ----------
     truth, measured : float arrays (n_images, n_vertices)
+    over : int array (n,) or slice or None
+        Images by which vertices get mean 0, and those measured standard deviation 1; None for
+        responses as they are.
 
     Returns
     -------
-    float64 array (n_images, n_varying)
+    float64 arrays (n_images, n_varying)
         Without vertices of which all measured responses are equal.
     """
-    deviations = measured.std(axis=0, dtype=np.float64)
+    if over is None:
+        return truth.astype(np.float64), measured.astype(np.float64)
+    deviations = measured[over].std(axis=0, dtype=np.float64)
     varies = deviations > 0
-    kept = truth[:, varies].astype(np.float64)
-    return (kept - kept.mean(axis=0)) / deviations[varies]
+    return tuple(
+        (kept - kept[over].mean(axis=0)) / deviations[varies]
+        for kept in (values[:, varies].astype(np.float64) for values in (truth, measured))
+    )
 
 
-def _similarity(truth: np.ndarray, measured: np.ndarray, name: str) -> tuple[float, float]:
-    return compare(truth[np.newaxis], measured[np.newaxis], name).item(), np.nan
+def expected_distances(
+    truth: np.ndarray, measured: np.ndarray, metric: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distances of responses without noise, and with as much as there is on average.
+
+    Parameters
+    ----------
+    truth, measured : float arrays (n_images, n_vertices)
+        In the same units.
+    metric : key of `workflow.lib.rdms.distances.FROM_PRODUCTS`
+
+    Returns
+    -------
+    float64 arrays (n_pairs,), condensed
+    """
+    if metric == "correlation":
+        truth, measured = (
+            values - values.mean(axis=1, keepdims=True) for values in (truth, measured)
+        )
+    first, second = np.triu_indices(len(truth), k=1)
+    products = (truth @ truth.T)[first, second]
+    squares = np.einsum("ij,ij->i", truth, truth)
+    noise = max(np.einsum("ij,ij->", measured, measured) / len(truth) - squares.mean(), 0.0)
+    return tuple(
+        FROM_PRODUCTS[metric](products, lengths[first], lengths[second])
+        for lengths in (squares, squares + noise)
+    )
+
+
+def _ceiling_of_folds(folds: Sequence[np.ndarray], n_images: int) -> Ceiling:
+    """Return the ceiling of folds, each measured, noiseless and expected distances (3, n_pairs)."""
+    values = {
+        name: tuple(
+            np.mean([compare(fold[1:], fold[:1], name).ravel() for fold in folds], axis=0).tolist()
+        )
+        for name in CORRELATIONS
+    }
+    together = np.concatenate(folds, axis=1)
+    of_all = compare(together[1:], together[:1], "pearson").ravel().tolist()
+    r2 = tuple(map(of_best_line, of_all))
+    return Ceiling(**values, r2=r2, n_images=n_images, n_subjects=1)
 
 
 def ceilings_of_others(
@@ -185,10 +261,11 @@ def ceilings_of_others(
             }
         for i, store in enumerate(stores):
             found = {name: shares[name][i] for name in CORRELATIONS}
+            r2 = tuple(map(of_best_line, found["pearson"]))
             yield (
                 store,
                 *label,
-                Ceiling(**found, n_images=n_shared, n_subjects=n_subjects, note=note),
+                Ceiling(**found, r2=r2, n_images=n_shared, n_subjects=n_subjects, note=note),
             )
 
 
@@ -229,9 +306,16 @@ def nsd_image(name: str) -> str:
 
 def _of_simulation(job, stores: Sequence[RDMStore]) -> tuple[str, Iterator]:
     def of_subjects() -> Iterator[tuple[RDMStore, str, str, Ceiling]]:
-        for store, images in zip(stores, job.input.images, strict=True):
-            rows = read_pair_images(Path(images)).rows
-            yield from noiseless_ceilings(store, Path(job.params.folder), rows, job.params.rois)
+        params, study = job.params, job.wildcards.study
+        for store, path in zip(stores, job.input.images, strict=True):
+            images = read_pair_images(Path(path))
+            subject = store.descriptors["subject"]
+            folds = subject_folds(
+                images, params.splits, study=study, subject=subject, seed=params.seed
+            )
+            yield from noiseless_ceilings(
+                store, Path(params.folder), images.rows, params.rois, folds, params.labels
+            )
 
     return NOISELESS, of_subjects()
 

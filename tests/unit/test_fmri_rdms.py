@@ -9,7 +9,7 @@ from rsatoolbox.data import Dataset
 from rsatoolbox.inference import boot_noise_ceiling
 from rsatoolbox.rdm import RDMs, calc_rdm, load_rdm
 from scipy.spatial.distance import pdist, squareform
-from scipy.stats import linregress, spearmanr
+from scipy.stats import linregress, pearsonr, spearmanr
 from sklearn.preprocessing import StandardScaler
 
 from scripts.dissimilarity.algonauts import Algonauts2023
@@ -26,13 +26,14 @@ from scripts.dissimilarity.compute_pair_ceilings import (
     NOISELESS,
     SOURCES,
     ceilings_of_others,
+    expected_distances,
     noiseless_ceilings,
     nsd_image,
     table_of,
 )
 from scripts.dissimilarity.find_extreme_pairs import find_extreme_pairs
 from scripts.dissimilarity.pair_folds import label_scalers, subject_folds
-from scripts.dissimilarity.pair_images import PairImages, write_pair_images
+from scripts.dissimilarity.pair_images import PairImages, read_pair_images, write_pair_images
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.store import RDMStore, write_rdms
 
@@ -322,28 +323,56 @@ def test_extreme_pairs_of_an_rdm_by_hand(tmp_path):
     assert pairs == {"smallest": "bc", "closest to 1": "cd", "largest": "ad"}
 
 
-def test_ceiling_is_how_well_responses_without_noise_tell_the_measured_rdm(
-    world, folder, rows, rdm_file
+def ceilings(store, folder, rows, standardise="all"):
+    found = noiseless_ceilings(store, folder, rows, ROIS, folds_of(rows), standardise)
+    return table_of(found, study="scenes", kind=NOISELESS)
+
+
+@pytest.mark.parametrize("standardise", ["training", "all", "none"])
+def test_ceiling_is_how_well_responses_without_noise_tell_measured_pairs_of_each_fold(
+    world, folder, rows, tmp_path, standardise
 ):
-    ceilings = noiseless_ceilings(RDMStore(rdm_file), folder, rows, ROIS)
-    table = table_of(ceilings, study="scenes", kind=NOISELESS)
+    """In units of the images that labels are standardised by, pairs of tested images alone."""
+    folds = folds_of(rows)
+    path = tmp_path / "rdms.h5"
+    write_labels(path, folder, rows, standardise)
+    table = ceilings(RDMStore(path), folder, rows, standardise)
     assert len(table) == len(ROIS) * len(METRICS) * 3
     for (roi, metric), group in table.groupby(["roi", "metric"]):
         truth, measured = (vertices(kind, roi)[rows] for kind in world)
-        scaled = (truth - truth.mean(axis=0)) / measured.std(axis=0)
-        x, y = pdist(scaled, metric), pdist(StandardScaler().fit_transform(measured), metric)
-        line = linregress(x, y)
-        residual = ((y - line.intercept - line.slope * x) ** 2).sum()
+        pairs = []
+        for fold in folds:
+            over = {"training": fold.trained, "all": np.arange(len(rows)), "none": []}[standardise]
+            x, y = truth, measured
+            if len(over):
+                x = (truth - truth[over].mean(axis=0)) / measured[over].std(axis=0)
+                y = (measured - measured[over].mean(axis=0)) / measured[over].std(axis=0)
+            pairs.append([pdist(values[fold.tested], metric) for values in (x, y)])
+        line = linregress(*np.concatenate(pairs, axis=1))
         expected = {
-            "pearson": line.rvalue,
-            "spearman": spearmanr(x, y).statistic,
-            "r2": 1 - residual / ((y - y.mean()) ** 2).sum(),
+            "pearson": np.mean([pearsonr(*fold).statistic for fold in pairs]),
+            "spearman": np.mean([spearmanr(*fold).statistic for fold in pairs]),
+            "r2": line.rvalue**2,
         }
         found = group.set_index("measure")["value"].to_dict()
         assert found == pytest.approx(expected, abs=1e-5)
         # Neither without noise, nor without signal.
         assert 0.3 < expected["spearman"] < 0.98
     assert set(table["n_images"]) == {len(rows)}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_no_prediction_does_better_than_responses_without_noise_and_its_strength(metric):
+    """The mean distance over many noises, which is the best prediction of one of them."""
+    rng = np.random.default_rng(2)
+    truth = rng.standard_normal((30, 400)) * rng.uniform(0.3, 2, (30, 1))
+    measured = [truth + 2 * rng.standard_normal(truth.shape) for _ in range(200)]
+    best = np.mean([pdist(values, metric) for values in measured], axis=0)
+    noiseless, expected = expected_distances(truth, measured[0], metric)
+    np.testing.assert_allclose(noiseless, pdist(truth, metric), rtol=1e-6)
+    np.testing.assert_allclose(expected, best, rtol=0.02)
+    # Distances of responses that differ in strength are none of those without noise.
+    assert np.abs(noiseless / best - 1).max() > 0.1
 
 
 def test_without_noise_the_ceiling_is_one_and_of_an_unrelated_truth_zero(world, rows, tmp_path):
@@ -358,8 +387,9 @@ def test_without_noise_the_ceiling_is_one_and_of_an_unrelated_truth_zero(world, 
     ):
         folder = write_folder(tmp_path / name, truth, world[1])
         store = RDMStore(write_fmri_rdms(tmp_path / f"{name}.h5", folder, rows))
-        table = table_of(noiseless_ceilings(store, folder, rows, ROIS), study="s", kind=NOISELESS)
+        table = ceilings(store, folder, rows)
         np.testing.assert_allclose(table["value"], expected, atol=tolerance)
+        np.testing.assert_allclose(table["upper"], expected, atol=tolerance)
 
 
 def subject_files(folder, names, seed=3):
@@ -396,17 +426,17 @@ def test_ceiling_of_other_subjects_is_that_of_rsatoolbox_over_the_images_of_all(
         for own in names
     ]
     stores, squares = subject_files(tmp_path, names)
-    ceilings = list(ceilings_of_others(stores, [], identity=nsd_image, min_shared=20))
+    of_others = list(ceilings_of_others(stores, [], identity=nsd_image, min_shared=20))
     of_nsd = [square.rename(nsd_image, axis=0).rename(nsd_image, axis=1) for square in squares]
     common = [f"{i:05d}" for i in range(20)]
     vectors = np.stack([squareform(square.loc[common, common]) for square in of_nsd])
     for name, method in (("pearson", "corr"), ("spearman", "spearman")):
         lower, upper = boot_noise_ceiling(RDMs(vectors), method=method)
-        found = np.array([getattr(ceiling, name) for *_, ceiling in ceilings])
+        found = np.array([getattr(ceiling, name) for *_, ceiling in of_others])
         np.testing.assert_allclose(found.mean(axis=0), [lower, upper], atol=1e-6)
-    subjects = [store.descriptors["subject"] for store, *_ in ceilings]
+    subjects = [store.descriptors["subject"] for store, *_ in of_others]
     assert subjects == ["subj00", "subj01", "subj02"]
-    table = table_of(iter(ceilings), study="s", kind="other subjects")
+    table = table_of(iter(of_others), study="s", kind="other subjects")
     wide = table.pivot_table(index="subject", columns="measure", values="value")
     np.testing.assert_allclose(wide["r2"], wide["pearson"] ** 2)
     assert (wide["pearson"] > 0.5).all()
@@ -416,8 +446,8 @@ def test_without_others_or_common_images_there_is_no_ceiling_and_a_reason(tmp_pa
     names = [[f"train-{i:04d}_nsd-{i + 10 * s:05d}" for i in range(20)] for s in range(2)]
     stores, _ = subject_files(tmp_path, names)
     for chosen, reason in ((stores, "10 images"), (stores[:1], "one subject")):
-        ceilings = ceilings_of_others(chosen, [], identity=nsd_image, min_shared=50)
-        table = table_of(ceilings, study="s", kind="other subjects")
+        of_others = ceilings_of_others(chosen, [], identity=nsd_image, min_shared=50)
+        table = table_of(of_others, study="s", kind="other subjects")
         assert table["value"].isna().all()
         assert table["note"].str.contains(reason).all()
         assert len(table) == 3 * len(chosen)
@@ -427,16 +457,22 @@ def test_what_is_known_depends_on_the_source(folder, rows, rdm_file, tmp_path):
     images = tmp_path / "subj01.npz"
     pictures = np.zeros((len(rows), 2, 2, 3), np.uint8)
     write_pair_images(images, PairImages([f"image {row}" for row in rows], pictures, rows))
+    splits = {"n_folds": 2, "validation_share": 0.15, "duplicates": "refuse"}
     job = SimpleNamespace(
-        input=SimpleNamespace(images=[images]), params=SimpleNamespace(rois=ROIS, folder=folder)
+        input=SimpleNamespace(images=[images]),
+        params=SimpleNamespace(rois=ROIS, folder=folder, splits=splits, labels="all", seed=3),
+        wildcards=SimpleNamespace(study="s"),
     )
     stores = [RDMStore(rdm_file)]
     tables = {}
     for source, of_source in SOURCES.items():
-        kind, ceilings = of_source(job, stores)
-        tables[source] = table_of(ceilings, study="s", kind=kind)
+        kind, found = of_source(job, stores)
+        tables[source] = table_of(found, study="s", kind=kind)
+    folds = subject_folds(read_pair_images(images), splits, study="s", subject=SUBJECT, seed=3)
     expected = table_of(
-        noiseless_ceilings(stores[0], folder, rows, ROIS), study="s", kind="noiseless responses"
+        noiseless_ceilings(stores[0], folder, rows, ROIS, folds, "all"),
+        study="s",
+        kind="noiseless responses",
     )
     pd.testing.assert_frame_equal(tables["simulated"], expected)
     for source in ("path", "rsa"):
@@ -457,8 +493,8 @@ def test_ceiling_of_subjects_of_rsa_is_over_the_mean_of_sessions(tmp_path):
         for i, mean in enumerate(means)
     ]
     job = SimpleNamespace(params=SimpleNamespace(rois={"IT": ["IT"]}))
-    kind, ceilings = SOURCES["rsa"](job, stores)
-    table = table_of(ceilings, study="images92", kind=kind)
+    kind, found = SOURCES["rsa"](job, stores)
+    table = table_of(found, study="images92", kind=kind)
     lower, upper = boot_noise_ceiling(RDMs(means.astype(np.float32)), method="spearman")
     of_spearman = table[table["measure"] == "spearman"]
     assert of_spearman["value"].mean() == pytest.approx(lower, abs=1e-6)

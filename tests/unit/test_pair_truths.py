@@ -35,7 +35,7 @@ from workflow.lib.rdms.store import RDMStore, write_rdms
 SEEDS = range(201, 206)
 CONFIG = Path(__file__).parents[2] / "config/config.yaml"
 METRIC = "correlation"
-ROIS = ("V1", "PPA")
+ROIS = ("V1", "PPA", "all")
 # Of the default's models the one to beat, and its embedding.
 BEST, EMBEDDING = "encode", "gabor_pixel"
 # Networks take the longest; they stand in for all seeds.
@@ -107,17 +107,22 @@ class Study:
         return Subject("scenes", name, images, embeddings(images), challenge, self.rois)
 
     def ceilings(self):
-        """Return the mean over subjects of Spearman's ceiling, by ROI."""
+        """Return the mean over subjects of Spearman's ceilings, by metric and ROI."""
         found = (
             ceiling
             for name, subject in self.subjects.items()
             for ceiling in noiseless_ceilings(
-                RDMStore(self.rdms(name)), self.data, subject.images.rows, self.rois
+                RDMStore(self.rdms(name)),
+                self.data,
+                subject.images.rows,
+                self.rois,
+                self.folds(name),
+                default()["labels"]["standardise"],
             )
         )
         table = table_of(found, study="scenes", kind=NOISELESS)
-        table = table[(table["measure"] == "spearman") & (table["metric"] == METRIC)]
-        return table.groupby("roi")["value"].mean()
+        table = table[table["measure"] == "spearman"]
+        return table.groupby(["metric", "roi"])[["value", "upper"]].mean()
 
     def scores(self, model, rois, *, subjects=SIMULATED_SUBJECTS, metrics=(METRIC,), **changed):
         """Return the score table of a model of the default, with some settings changed."""
@@ -196,11 +201,16 @@ def clean(table, measure="spearman"):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_best_model_comes_within_a_tenth_of_what_can_be_reached(studies, seed):
+    """Of every ROI, all vertices together among them, and by either metric."""
     study = studies[False, seed]
-    found = clean(study.scores(BEST, ROIS, n_bootstrap=100))
-    shares = found.groupby("roi")["value"].mean() / study.ceilings()
-    # Nor does it know more than the responses without noise.
-    assert ((shares >= 0.9) & (shares < 1)).all(), shares
+    found = clean(study.scores(BEST, ROIS, metrics=default()["metrics"], n_bootstrap=100))
+    scores = found.groupby(["metric", "roi"])["value"].mean()
+    ceilings = study.ceilings()
+    shares = scores / ceilings["value"]
+    assert (shares >= 0.9).all(), shares
+    # Nor does it know more than the responses without noise, and the strength of the noise; by
+    # chance a score may lie a little above.
+    assert (scores < 1.01 * ceilings["upper"]).all(), scores / ceilings["upper"]
     assert (found["p"] <= 0.01).all()
 
 
