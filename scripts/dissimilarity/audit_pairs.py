@@ -116,7 +116,7 @@ def refuse_duplicates(images: PairImages, folds: Sequence[ImageFold], *, where: 
     if not apart.any():
         return
     names = [f"{images.names[i]} and {images.names[j]}" for i, j in alike[apart]]
-    log.warning("%s, images that look alike: %s", where, "; ".join(names))
+    log.info("%s, images that look alike: %s", where, "; ".join(names))
     more = "; and so on, all in the log" if len(names) > NAMED_PAIRS else ""
     raise InputError(
         f"{where}: found {len(names)} pairs of images that are copies, or nearly, with different "

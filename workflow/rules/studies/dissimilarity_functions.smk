@@ -117,6 +117,15 @@ def file_of_excluded(wildcards):
     return exclude if isinstance(exclude, str) else []
 
 
+def subjects_of_excluded(wildcards):
+    """Return the subjects among whose images those to leave out are, if there are any.
+
+    Else a new subject would change what the images of all others are made with.
+    """
+    exclude = pair_setting("images", "exclude")(wildcards)
+    return pair_subjects(wildcards.study) if exclude else []
+
+
 def folder_of_challenge(wildcards):
     """Return the folder of the wildcards' entry, None where there are RDMs only."""
     entry = config["dissimilarity"][wildcards.study]

@@ -71,7 +71,7 @@ rule prepare_pair_images:
         layout=lambda wildcards: (
             "rsa" if pair_setting("source")(wildcards) == "rsa" else "algonauts2023"
         ),
-        subjects=lambda wildcards: pair_subjects(wildcards.study),
+        subjects=subjects_of_excluded,
         exclude=pair_setting("images", "exclude"),
         n_images=pair_setting("n_images"),
         side=pair_setting("side"),
