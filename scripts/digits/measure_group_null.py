@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from scripts.digits.corrections import Correction, corrections_table
 from scripts.digits.published_clusters import CLUSTER_VOXELS, published_clusters
+from workflow.lib.corrections import Correction, corrections_table
 from workflow.lib.inference.sign_flip import MIN_SUBJECTS
 from workflow.lib.jobs import script_job
 from workflow.lib.searchlight.assignment import WHOLE_MASK

@@ -11,9 +11,9 @@ import pandas as pd
 import torch
 
 from scripts.digits.augmentation import colour_components
-from scripts.digits.corrections import Correction, corrections_table
 from scripts.digits.labelled_images import ImageSet, read_images
 from scripts.digits.trained import Trained, as_tensor, read_trained
+from workflow.lib.corrections import Correction, corrections_table
 from workflow.lib.jobs import script_job
 from workflow.lib.seeds import generator
 from workflow.lib.tables import read_table, write_table

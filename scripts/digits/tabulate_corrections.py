@@ -10,8 +10,8 @@ import pandas as pd
 
 from scripts.digits.choices import ALL_RUNS, CIRCULAR, HELD_OUT_RUNS
 from scripts.digits.code_contrasts import contrast_rdms
-from scripts.digits.corrections import Correction, corrections_table
 from scripts.digits.published_clusters import CLUSTER_VOXELS
+from workflow.lib.corrections import DIGITS_SHOWN, Correction, corrections_table, shown
 from workflow.lib.inference.sign_flip import MIN_SUBJECTS
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images
@@ -22,7 +22,6 @@ from workflow.lib.tables import read_table, write_html, write_table
 PUBLISHED_SUBJECTS = 15
 # Published files that hold pickled or TensorFlow's objects.
 UNREAD = ("vgg16_weights.txt", "net-55.ckpt")
-DIGITS_SHOWN = 3
 
 
 def image_corrections(compared: RDMStore, validation: RDMStore, part: str) -> list[Correction]:
@@ -186,19 +185,6 @@ def gaps() -> list[Correction]:
             "weights, or training, stand in their place",
         )
     ]
-
-
-def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with numbers as a reader wants them; what there is not is a dash."""
-
-    def number(value: float) -> str:
-        if np.isnan(value):
-            return "-"
-        if abs(value) < 1e-9:
-            return "0"
-        return f"{value:.{DIGITS_SHOWN}g}"
-
-    return table.assign(**{name: table[name].map(number) for name in ("original", "ours")})
 
 
 def corrections(input: Mapping, params: Mapping) -> Iterator[pd.DataFrame]:

@@ -10,7 +10,6 @@ import torch
 from scripts.digits.augmentation import colour_components
 from scripts.digits.choices import ALL_RUNS, CIRCULAR, HELD_OUT_RUNS
 from scripts.digits.codes import code_rdms
-from scripts.digits.corrections import COLUMNS
 from scripts.digits.labelled_images import ImageSet
 from scripts.digits.measure_group_null import (
     assignment_corrections,
@@ -41,13 +40,13 @@ from scripts.digits.tabulate_corrections import (
     fit_corrections,
     image_corrections,
     region_corrections,
-    shown,
     smallest_singular_value,
     subject_corrections,
 )
 from scripts.digits.trained import Trained, as_tensor, scaling_of
 from scripts.digits.vgg import build_vgg
 from tests.digit_study import CATEGORIES, CODES, CONTRASTS, GROUPS, KINDS
+from workflow.lib.corrections import COLUMNS, shown
 from workflow.lib.inference.sign_flip import sign_flip_test
 from workflow.lib.rdms.store import RDMStore, write_rdms
 from workflow.lib.searchlight.maps import BrainMaps

@@ -9,6 +9,7 @@ LIB = Path(__file__).parents[2] / "workflow" / "lib"
 # Packages and single modules, from those that need no other to those that nothing needs.
 ORDER = (
     *("errors", "files", "seeds", "threads", "captions", "digest", "jobs", "tables", "sources"),
+    "corrections",
     *("acquire", "layout", "config"),
     *("arrays", "rdms", "patterns", "features", "image_groups", "image_sets"),
     *("rsa", "inference", "pairs", "leakage", "searchlight", "embedding"),

@@ -36,6 +36,9 @@ def check_emotions(config: Mapping) -> None:
         _check_occlusion(f"{where}.occlusion", entry)
         if entry["shown_model"]:
             _check_name(f"{where}.shown_model", entry["shown_model"], entry["models"])
+        others = [other for other in config["emotions"] if other != name]
+        for other in entry["beside"]:
+            _check_name(f"{where}.beside", other, others)
         _check_rois(f"{where}.rsa.rois", entry)
 
 

@@ -194,6 +194,36 @@ def all_refits(wildcards):
     ]
 
 
+# What figures call how a movie is labelled.
+RULES_OF_LABELS = {"any_character": "labels of any character", "original": "labels as published"}
+
+
+def labelling(study):
+    """Return what figures call the labels and times of an entry."""
+    labels = config["emotions"][study]["labels"]
+    timing = (
+        "times as published"
+        if labels["timing"] == "cumulative"
+        else f"true times, lag of {labels['lag']} volumes"
+    )
+    return f"{RULES_OF_LABELS[labels['rule']]}, {timing}"
+
+
+def shown_beside(study):
+    """Return the entries whose scores stand in the figure of leakage, its own first."""
+    return [study, *config["emotions"][study]["beside"]]
+
+
+def tables_beside(wildcards):
+    return [f"<results>/{study}/tables/decoding.csv" for study in shown_beside(wildcards.study)]
+
+
+def labels_beside(wildcards):
+    """Return what rows of the figure of leakage are called; nothing where there is one."""
+    studies = shown_beside(wildcards.study)
+    return [labelling(study) for study in studies] if len(studies) > 1 else [""]
+
+
 def of_covered(path):
     """Return an input function for a file of the network and split that are covered, or nothing."""
 
@@ -213,16 +243,61 @@ def covered_features(wildcards):
     return [file] if file else []
 
 
+def model_shown(wildcards):
+    return shown_model(config["emotions"][wildcards.study])
+
+
+def model_of_confounds(wildcards):
+    """Return the model of an entry that sees confounds, None if there is none."""
+    models = config["emotions"][wildcards.study]["models"]
+    return next((name for name, block in models.items() if block["sees"] == "confounds"), None)
+
+
+def predictions_of_shown(wildcards):
+    """Return the predictions of the shown model; of a network those of its last split."""
+    entry, model = config["emotions"][wildcards.study], model_shown(wildcards)
+    network = entry["models"][model]["kind"] == "cnn"
+    split = f"_{splits_of(entry, model)[-1]}" if network else ""
+    return f"<results>/{wildcards.study}/models/predictions_{model}{split}.h5"
+
+
+def decoding_as_published(wildcards):
+    """Return the scores of the entry beside this one whose labels are as published, or none."""
+    entries = config["emotions"]
+    return [
+        f"<results>/{other}/tables/decoding.csv"
+        for other in entries[wildcards.study]["beside"]
+        if entries[other]["labels"]["rule"] == "original"
+    ][:1]
+
+
+def first_timeseries(wildcards):
+    return all_timeseries(wildcards)[0]
+
+
+def table_of_rsa(wildcards):
+    """Return the table of RDMs, if there are runs to cross-validate over."""
+    several = len(config["emotions"][wildcards.study]["runs"]) > 1
+    return f"<results>/{wildcards.study}/tables/emotion_rsa.csv" if several else []
+
+
+def lag_in_seconds(wildcards):
+    entry = config["emotions"][wildcards.study]
+    return entry["labels"]["lag"] * entry["tr"]
+
+
 def emotion_targets():
     """Return the figures and tables of the selected studies."""
     wanted = []
     for study in EMOTIONS:
         entry, folder = config["emotions"][study], f"<results>/{study}"
-        figures, tables = [], ["labels", "agreement", "leak_audit", "decoding"]
+        figures = ["leakage", "roc", "confusion", "calibration", "timeline", "agreement"]
+        tables = ["agreement", "emotion_counts", "leak_audit", "decoding", "auc"]
         if len(entry["runs"]) > 1:
             figures += ["emotion_rdms", "emotion_rsa", "parcel_rsa"]
             tables += ["emotion_rsa", "parcel_rsa"]
         wanted += [f"{folder}/tables/{table}.csv" for table in tables]
+        wanted.append(f"{folder}/tables/corrections.html")
         wanted += [f"{folder}/figures/{figure}.png" for figure in figures]
     return wanted
 

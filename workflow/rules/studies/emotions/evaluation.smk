@@ -92,3 +92,50 @@ rule evaluate_decoding:
         code=script_digest("emotions/evaluate_decoding.py"),
     script:
         "../../../../scripts/emotions/evaluate_decoding.py"
+
+
+rule tabulate_emotion_corrections:
+    """Set what the original gets wrong beside what stands here, in numbers of this study."""
+    input:
+        labels="<results>/{study}/tables/labels.csv",
+        counts="<results>/{study}/tables/emotion_counts.csv",
+        timing="<results>/{study}/tables/label_timing.csv",
+        decoding="<results>/{study}/tables/decoding.csv",
+        audit="<results>/{study}/tables/leak_audit.csv",
+        as_published=decoding_as_published,
+        predictions=predictions_of_shown,
+        series=first_timeseries,
+        rsa=table_of_rsa,
+    output:
+        table="<results>/{study}/tables/corrections.csv",
+        html=report(
+            "<results>/{study}/tables/corrections.html",
+            caption="../../../report/emotion_corrections_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "original against ours"},
+        ),
+    log:
+        "<logs>/{study}/tables/corrections.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/corrections.tsv"
+    wildcard_constraints:
+        study=EMOTION_STUDIES,
+    conda:
+        "../../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        classes=movie_setting("labels", "classes"),
+        subjects=movie_setting("subjects"),
+        model=model_shown,
+        confounds=model_of_confounds,
+        lag=lag_in_seconds,
+        n_shifts=movie_setting("inference", "n_shifts"),
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("emotions/tabulate_emotion_corrections.py"),
+    script:
+        "../../../../scripts/emotions/tabulate_emotion_corrections.py"

@@ -1,1 +1,168 @@
-# Evaluation of the emotions studies.
+# Figures of the emotions studies, from tables alone.
+
+
+rule plot_timeline:
+    """Draw what observers see over the movie, run by run."""
+    input:
+        labels="<results>/{study}/tables/labels.csv",
+        counts="<results>/{study}/tables/emotion_counts.csv",
+        timing="<results>/{study}/tables/label_timing.csv",
+    output:
+        **figure_files("timeline", "Annotations", figure="timeline"),
+    log:
+        "<logs>/{study}/figures/timeline.log",
+    wildcard_constraints:
+        study=EMOTION_STUDIES,
+    conda:
+        "../../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        caption=caption_of,
+        classes=movie_setting("labels", "classes"),
+        tr=movie_setting("tr"),
+        n_observers=lambda wildcards: len(movie_setting("annotations", "observers")(wildcards)),
+        min_observers=movie_setting("labels", "min_observers"),
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("emotions/plot_timeline.py"),
+    script:
+        "../../../../scripts/emotions/plot_timeline.py"
+
+
+rule plot_agreement:
+    """Draw how well observers agree, by emotion, by pairs, and without each of them."""
+    input:
+        agreement="<results>/{study}/tables/agreement.csv",
+        counts="<results>/{study}/tables/emotion_counts.csv",
+    output:
+        **figure_files("agreement", "Annotations", figure="agreement of observers"),
+    log:
+        "<logs>/{study}/figures/agreement.log",
+    wildcard_constraints:
+        study=EMOTION_STUDIES,
+    conda:
+        "../../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        caption=caption_of,
+        classes=movie_setting("labels", "classes"),
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("emotions/plot_agreement.py"),
+    script:
+        "../../../../scripts/emotions/plot_agreement.py"
+
+
+rule plot_leakage:
+    """Draw how well emotions are told in every split, from leaked to clean."""
+    input:
+        tables=tables_beside,
+    output:
+        **figure_files("leakage", "Decoding", figure="how much is leakage"),
+    log:
+        "<logs>/{study}/figures/leakage.log",
+    wildcard_constraints:
+        study=EMOTION_STUDIES,
+    conda:
+        "../../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        caption=caption_of,
+        labels=labels_beside,
+        measures=["accuracy", "auc"],
+        shown=model_shown,
+        published=movie_setting("published", "accuracy"),
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("emotions/plot_leakage.py"),
+    script:
+        "../../../../scripts/emotions/plot_leakage.py"
+
+
+rule plot_roc:
+    """Draw ROC curves of every emotion, in the most leaked and in the cleanest split."""
+    input:
+        roc="<results>/{study}/tables/roc.csv",
+        auc="<results>/{study}/tables/auc.csv",
+        decoding="<results>/{study}/tables/decoding.csv",
+    output:
+        **figure_files("roc", "Decoding", figure="ROC curves"),
+    log:
+        "<logs>/{study}/figures/roc.log",
+    wildcard_constraints:
+        study=EMOTION_STUDIES,
+    conda:
+        "../../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        caption=caption_of,
+        published=movie_setting("published", "auc"),
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("emotions/plot_roc.py"),
+    script:
+        "../../../../scripts/emotions/plot_roc.py"
+
+
+rule plot_emotion_confusion:
+    """Draw which emotion every decoder takes for which."""
+    input:
+        confusion="<results>/{study}/tables/confusion.csv",
+        decoding="<results>/{study}/tables/decoding.csv",
+    output:
+        **figure_files("confusion", "Decoding", figure="confusion"),
+    log:
+        "<logs>/{study}/figures/confusion.log",
+    wildcard_constraints:
+        study=EMOTION_STUDIES,
+    conda:
+        "../../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        caption=caption_of,
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("emotions/plot_emotion_confusion.py"),
+    script:
+        "../../../../scripts/emotions/plot_emotion_confusion.py"
+
+
+rule plot_emotion_calibration:
+    """Draw whether decoders are right as often as they say."""
+    input:
+        calibration="<results>/{study}/tables/calibration.csv",
+        decoding="<results>/{study}/tables/decoding.csv",
+    output:
+        **figure_files("calibration", "Decoding", figure="calibration"),
+    log:
+        "<logs>/{study}/figures/calibration.log",
+    wildcard_constraints:
+        study=EMOTION_STUDIES,
+    conda:
+        "../../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        caption=caption_of,
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("emotions/plot_calibration.py"),
+    script:
+        "../../../../scripts/emotions/plot_calibration.py"

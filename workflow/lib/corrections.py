@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import pandas as pd
+
+DIGITS_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -34,3 +37,16 @@ COLUMNS = list(Correction.__dataclass_fields__)
 def corrections_table(rows: Sequence[Correction]) -> pd.DataFrame:
     """Return a row per correction."""
     return pd.DataFrame([asdict(row) for row in rows], columns=COLUMNS)
+
+
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with numbers as a reader wants them; what there is not is a dash."""
+
+    def number(value: float) -> str:
+        if np.isnan(value):
+            return "-"
+        if abs(value) < 1e-9:
+            return "0"
+        return f"{value:.{DIGITS_SHOWN}g}"
+
+    return table.assign(**{name: table[name].map(number) for name in ("original", "ours")})
