@@ -4,8 +4,9 @@
 
 A convolution, then blocks that halve the volume: each widens its channels by products within a
 voxel, filters every channel by itself in space, and mixes them into the channels of the next. What
-is left of space is averaged; a linear layer gives a logit per emotion. The mean makes the network
-indifferent to the size of volumes.
+is left of space is averaged; a linear layer gives a logit per emotion. A mean over places keeps
+what is there and not where, but for what the border tells; in a large volume, whose places see far,
+that is enough. In a small one the linear layer can be given all places in place of their mean.
 
 References
 ----------
@@ -13,6 +14,7 @@ The published network is that of kamiljkon/neuro120fp (2025). Separable blocks: 
 arXiv:1704.04861; widened between, linear at their end: Sandler et al. 2018, arXiv:1801.04381.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -90,7 +92,10 @@ class EmotionCNN(nn.Module):
     expansion : int
         How many times wider a block is inside.
     dropout : float
-        Probability with which an averaged channel is silent in training.
+        Probability with which an input of the linear layer is silent in training.
+    shape : sequence of three int, optional
+        Voxels of volumes, for a linear layer over all places that are left; over the means over
+        places, as published, if not given.
     """
 
     def __init__(
@@ -100,14 +105,18 @@ class EmotionCNN(nn.Module):
         *,
         expansion: int = 2,
         dropout: float = 0.3,
+        shape: Sequence[int] | None = None,
     ):
         super().__init__()
+        self.averages = shape is None
+        # Each block halves, rounding up.
+        places = [-(-side // 2 ** (len(widths) - 1)) for side in shape or ()]
         self.stem = _convolution(1, widths[0], 3)
         self.blocks = nn.ModuleList(
             SeparableBlock(inputs, outputs, expansion) for inputs, outputs in pairwise(widths)
         )
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(widths[-1], n_classes)
+        self.head = nn.Linear(widths[-1] * math.prod(places), n_classes)
 
     def layer_outputs(self, volumes: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return what every layer gives, from early to late.
@@ -126,7 +135,8 @@ class EmotionCNN(nn.Module):
         for number, block in enumerate(self.blocks, 1):
             x = outputs[f"block{number}"] = block(x)  # (n, widths[i], x / 2^i, y / 2^i, z / 2^i)
         outputs[POOLED] = x.mean(dim=(2, 3, 4))  # (n, widths[-1])
-        outputs[LOGITS] = self.head(self.dropout(outputs[POOLED]))  # (n, n_classes)
+        seen = outputs[POOLED] if self.averages else x.flatten(1)  # (n, widths[-1] * places)
+        outputs[LOGITS] = self.head(self.dropout(seen))  # (n, n_classes)
         return outputs
 
     def forward(self, volumes: torch.Tensor) -> torch.Tensor:
@@ -135,13 +145,19 @@ class EmotionCNN(nn.Module):
 
 
 def build_network(
-    widths: Sequence[int], n_classes: int, *, seed: int, expansion: int = 2, dropout: float = 0.3
+    widths: Sequence[int],
+    n_classes: int,
+    *,
+    seed: int,
+    expansion: int = 2,
+    dropout: float = 0.3,
+    shape: Sequence[int] | None = None,
 ) -> EmotionCNN:
     """Return an untrained network; the global random state neither matters nor changes.
 
     Parameters
     ----------
-    widths, n_classes, expansion, dropout : see `EmotionCNN`
+    widths, n_classes, expansion, dropout, shape : see `EmotionCNN`
     seed : int
         Of the initial weights.
 
@@ -157,7 +173,7 @@ def build_network(
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return EmotionCNN(widths, n_classes, expansion=expansion, dropout=dropout)
+        return EmotionCNN(widths, n_classes, expansion=expansion, dropout=dropout, shape=shape)
 
 
 def read_published_weights(path: str | Path) -> dict[str, torch.Tensor]:

@@ -43,6 +43,10 @@ class Settings:
     patience : int or None
         Epochs without a lower loss on validation volumes before training stops; None for never.
         Wherever there are validation volumes, the weights of the best epoch are kept.
+    noise : float
+        Standard deviation of white noise that is added to voxels of the brain in training, anew in
+        every step: with few moments of the movie to learn from, a network learns them by heart
+        otherwise (Bishop 1995, doi:10.1162/neco.1995.7.1.108). None as published.
     balanced : bool
         Whether all classes weigh the same in the loss, however many volumes they have.
     precision : "float32", "bfloat16" or "float16"
@@ -54,6 +58,7 @@ class Settings:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     patience: int | None = 10
+    noise: float = 0.0
     balanced: bool = False
     precision: str = "float32"
 
@@ -201,7 +206,7 @@ class EmotionTask:
         codes = torch.from_numpy(batch.codes).to(self.device)
         self.network.train()
         with autocast(self.device, self.settings.precision):
-            logits = self.network(self._read(batch)).float()
+            logits = self.network(self._noisy(self._read(batch))).float()
         loss = nn.functional.cross_entropy(logits, codes, self.class_weights)
         optimiser, scaler = self.parts["optimiser"], self.parts["scaler"]
         optimiser.zero_grad()
@@ -209,6 +214,12 @@ class EmotionTask:
         scaler.step(optimiser)
         scaler.update()
         return {"loss": loss.item(), "accuracy": (logits.argmax(1) == codes).float().mean().item()}
+
+    def _noisy(self, values: torch.Tensor) -> torch.Tensor:
+        """Return volumes with noise; what is outside the brain, zero, stays as it is."""
+        if not self.settings.noise:
+            return values
+        return values + self.settings.noise * torch.randn_like(values) * (values != 0)
 
     def _read(self, examples: Examples) -> torch.Tensor:
         return torch.from_numpy(self.volumes.read(examples.subjects, examples.rows)).to(self.device)

@@ -10,6 +10,7 @@ Zeiler & Fergus 2014, doi:10.1007/978-3-319-10590-1_53. Networks of shuffled wei
 2018, arXiv:1810.03292.
 """
 
+import copy
 from collections.abc import Iterator
 
 import numpy as np
@@ -59,8 +60,8 @@ def _covered(volume: torch.Tensor, corners: np.ndarray, edge: int) -> Iterator[t
     for start in range(0, len(corners), at_once):
         part = corners[start : start + at_once]
         copies = volume.repeat(len(part), 1, 1, 1)
-        for copy, corner in zip(copies, part, strict=True):
-            copy[cube_at(corner, edge)] = 0
+        for one, corner in zip(copies, part, strict=True):
+            one[cube_at(corner, edge)] = 0
         yield copies
 
 
@@ -78,13 +79,10 @@ def shuffled_network(
     volumes : float32 array (n, x, y, z)
     rng : numpy Generator
     """
-    state = {name: _shuffled(value.cpu(), rng) for name, value in network.state_dict().items()}
-    widths = [network.stem.convolution.out_channels]
-    widths += [block.project.convolution.out_channels for block in network.blocks]
-    expansion = network.blocks[0].expand.convolution.out_channels // widths[0]
-    other = EmotionCNN(widths, network.head.out_features, expansion=expansion)
-    other.load_state_dict(state)
-    other.eval().to(memory_format=torch.channels_last_3d)
+    other = copy.deepcopy(network)
+    other.load_state_dict(
+        {name: _shuffled(value.cpu(), rng) for name, value in network.state_dict().items()}
+    )
     for module in other.modules():
         if isinstance(module, nn.BatchNorm3d):
             module.reset_running_stats()
@@ -92,7 +90,7 @@ def shuffled_network(
             module.train()
     device = next(network.parameters()).device
     with torch.inference_mode():
-        other.to(device)(torch.from_numpy(volumes).to(device))
+        other(torch.from_numpy(volumes).to(device))
     return other.eval()
 
 

@@ -82,7 +82,9 @@ class Run:
         """
         purpose = f"{self.name}/{fold.name}/{fold.number}"
         start = generator(self.seed, "initial weights", purpose).integers(2**63)
-        network = network_of(self.size, len(self.labels.classes), seed=int(start)).to(self.device)
+        network = network_of(
+            self.size, len(self.labels.classes), self.volumes.shape, seed=int(start)
+        ).to(self.device)
         if not self.size.trains:
             return network, pd.DataFrame(columns=["epoch", "part", "measure", "value"])
         labelled = self.labels.labelled
@@ -213,7 +215,7 @@ def train_emotion_cnn(
         networks, history = train_split(run, folds, predictions, features)
     with prediction_file(predictions_file, **named) as writer:
         writer.add(split, predictions.probabilities, predictions.fold)
-    write_networks(network_file, networks, run.size, labels.classes)
+    write_networks(network_file, networks, run.size, labels.classes, run.volumes.shape)
     write_table(history, history_file)
     shutil.rmtree(run.checkpoints, ignore_errors=True)
 

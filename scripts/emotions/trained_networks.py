@@ -1,7 +1,7 @@
 """Networks of all folds of a split in one file, and what the config may say of a network."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -32,6 +32,8 @@ class Size:
     expansion : int
         How many times wider a block is inside.
     dropout : float
+    average : bool
+        Whether the linear layer is given means over places, as published, or all places.
     weights : "untrained", or the path of the published network's file
         With weights nothing is trained: they have seen what they have seen.
     """
@@ -39,6 +41,7 @@ class Size:
     widths: Sequence[int] = PUBLISHED_WIDTHS
     expansion: int = 2
     dropout: float = 0.3
+    average: bool = True
     weights: str = UNTRAINED
 
     @property
@@ -67,8 +70,16 @@ def _of(kind: type, options: Mapping, block: str):
     return kind(**options)
 
 
-def network_of(size: Size, n_classes: int, *, seed: int) -> EmotionCNN:
+def network_of(size: Size, n_classes: int, shape: Sequence[int], *, seed: int) -> EmotionCNN:
     """Return a network before training, or the published one as it was trained.
+
+    Parameters
+    ----------
+    size : Size
+    n_classes : int
+    shape : voxels of volumes along x, y and z
+    seed : int
+        Of the initial weights.
 
     Raises
     ------
@@ -76,26 +87,39 @@ def network_of(size: Size, n_classes: int, *, seed: int) -> EmotionCNN:
         Published weights for another network.
     """
     network = build_network(
-        size.widths, n_classes, seed=seed, expansion=size.expansion, dropout=size.dropout
+        size.widths,
+        n_classes,
+        seed=seed,
+        expansion=size.expansion,
+        dropout=size.dropout,
+        shape=None if size.average else shape,
     )
     if size.trains:
         return network
-    published = (tuple(PUBLISHED_WIDTHS), PUBLISHED_CLASSES, 2)
-    if (tuple(size.widths), n_classes, size.expansion) != published:
+    published = Size()
+    if (
+        n_classes != PUBLISHED_CLASSES
+        or replace(size, widths=tuple(size.widths), dropout=published.dropout, weights=UNTRAINED)
+        != published
+    ):
         raise InputError(
-            f"models, network: found weights for the widths {list(size.widths)}, {n_classes} "
-            f"classes and expansion {size.expansion}, expected {list(published[0])}, "
-            f"{published[1]} and {published[2]}, those of the published network; set these, or "
-            "leave `weights` out"
+            f"models, network: found weights for {size} and {n_classes} classes, expected the "
+            f"widths {list(published.widths)}, expansion {published.expansion}, averages and "
+            f"{PUBLISHED_CLASSES} classes of the published network; set these, or leave `weights` "
+            "out"
         )
     network.load_state_dict(read_published_weights(size.weights))
     return network.eval()
 
 
 def write_networks(
-    path: str | Path, networks: Sequence[EmotionCNN], size: Size, classes: Sequence[str]
+    path: str | Path,
+    networks: Sequence[EmotionCNN],
+    size: Size,
+    classes: Sequence[str],
+    shape: Sequence[int],
 ) -> None:
-    """Write the networks of a split's folds, in their order."""
+    """Write the networks of a split's folds, in their order; arguments as of `network_of`."""
     state = {
         f"fold{number}.{name}": tensor
         for number, network in enumerate(networks)
@@ -105,6 +129,7 @@ def write_networks(
         "widths": list(size.widths),
         "expansion": size.expansion,
         "classes": list(classes),
+        "shape": None if size.average else list(shape),
         "n_folds": len(networks),
     }
     write_weights(path, state, description)
@@ -117,7 +142,10 @@ def read_networks(path: str | Path) -> tuple[list[EmotionCNN], list[str]]:
     networks = []
     for number in range(description["n_folds"]):
         network = EmotionCNN(
-            description["widths"], len(classes), expansion=description["expansion"]
+            description["widths"],
+            len(classes),
+            expansion=description["expansion"],
+            shape=description["shape"],
         )
         own = f"fold{number}."
         network.load_state_dict(

@@ -68,6 +68,19 @@ def test_blocks_halve_the_volume_and_the_mean_is_over_what_is_left():
     torch.testing.assert_close(outputs["pooled"], outputs["block2"].flatten(2).mean(2))
 
 
+def test_the_linear_layer_may_see_all_places():
+    """Where a pattern lies makes no difference to means, but for the border, and does to places."""
+    volumes = torch.zeros(2, 32, 32, 32)
+    volumes[0, 8:12, 8:12, 8:12] = volumes[1, 16:20, 16:20, 16:20] = 1
+    averaging = EmotionCNN((4, 6), 3).eval()
+    placed = EmotionCNN((4, 6), 3, shape=(32, 32, 32)).eval()
+    with torch.inference_mode():
+        same, other = averaging(volumes), placed(volumes)
+    torch.testing.assert_close(same[0], same[1], atol=1e-6, rtol=1e-5)
+    assert (other[0] - other[1]).abs().max() > 1e-4
+    assert EmotionCNN((4, 6, 8), 3, shape=(9, 8, 5)).head.in_features == 8 * 3 * 2 * 2
+
+
 def test_a_channel_is_filtered_in_space_by_itself():
     """Of the filter of one channel alone its own channel depends."""
     block = EmotionCNN((4, 6), 2).blocks[0].eval()
@@ -290,6 +303,21 @@ def test_balanced_classes_weigh_the_same():
     assert counts[0] < counts[1]
     expected = counts.sum() / (3 * counts)
     np.testing.assert_allclose(task.class_weights.numpy(), expected, rtol=1e-6)
+
+
+def test_noise_is_added_within_the_brain_in_training():
+    class Empty(Planted):
+        def read(self, subjects, rows):
+            values = super().read(subjects, rows)
+            values[:, 0] = 0
+            return values
+
+    task = task_of(Empty(CODES), Settings(n_epochs=1, batch=8, noise=2.0))
+    volumes = task._read(task.training)
+    torch.manual_seed(0)
+    added = task._noisy(volumes) - volumes
+    assert (added[:, 0] == 0).all()
+    assert added[:, 1:].std().item() == pytest.approx(2, rel=0.02)
 
 
 def test_the_learning_rate_falls_as_a_cosine():

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from scripts.emotions import emotion_training
-from scripts.emotions.emotion_cnn import EmotionCNN
 from scripts.emotions.emotion_training import Settings
 from scripts.emotions.movie_volumes import MovieVolumes
 from scripts.emotions.network_features import feature_file, read_features, units_of
@@ -28,7 +27,7 @@ from workflow.lib.errors import InputError
 
 SPLITS = ("random", "run")
 TRAINING = {"n_epochs": 8, "batch": 16, "learning_rate": 0.01, "patience": None}
-NETWORK = {"widths": [4, 8, 8]}
+NETWORK = {"widths": [4, 8, 8], "average": False}
 
 
 def run(folder, series, labels, training=TRAINING, network=NETWORK, seed=1):
@@ -202,19 +201,21 @@ def test_a_fold_without_labelled_volumes_has_no_features(tmp_path):
 # Published weights.
 
 
-def test_published_weights_test_without_training(trained, labels, tmp_path):
-    """What is in the file says it all: no step is taken, every fold predicts the same."""
+def test_published_weights_fit_the_published_network_alone():
     size = Size(weights="x")
-    with pytest.raises(InputError, match=r"found weights for the widths .* 3 classes"):
-        network_of(size, 3, seed=1)
-    with pytest.raises(InputError, match="found weights for the widths"):
-        network_of(Size(widths=(4, 8), weights="x"), 5, seed=1)
+    with pytest.raises(InputError, match=r"found weights for Size\(.* 3 classes"):
+        network_of(size, 3, GRID, seed=1)
+    for other in (Size(widths=(4, 8), weights="x"), Size(average=False, weights="x")):
+        with pytest.raises(InputError, match="expected the widths"):
+            network_of(other, 5, GRID, seed=1)
 
 
-def test_networks_are_written_and_read(tmp_path):
-    networks = [EmotionCNN((4, 6), 3).eval() for _ in range(2)]
+@pytest.mark.parametrize("average", [True, False])
+def test_networks_are_written_and_read(tmp_path, average):
+    size = Size(widths=(4, 6), average=average)
+    networks = [network_of(size, 3, (6, 6, 6), seed=seed).eval() for seed in range(2)]
     path = tmp_path / "networks.safetensors"
-    write_networks(path, networks, Size(widths=(4, 6)), CLASSES)
+    write_networks(path, networks, size, CLASSES, (6, 6, 6))
     found, classes = read_networks(path)
     assert classes == list(CLASSES)
     volume = torch.rand(1, 6, 6, 6)
@@ -238,8 +239,8 @@ def test_unknown_options(call, message):
 
 
 def test_options_have_the_published_values():
-    assert settings_of({}) == Settings(50, 16, 1e-3, 1e-4, 10)
-    assert size_of({}) == Size((32, 64, 128, 256, 256), 2, 0.3)
+    assert settings_of({}) == Settings(50, 16, 1e-3, 1e-4, 10, noise=0)
+    assert size_of({}) == Size((32, 64, 128, 256, 256), 2, 0.3, average=True)
 
 
 def test_subjects_in_their_own_spaces_are_refused(tmp_path, labels):

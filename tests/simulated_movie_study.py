@@ -1,0 +1,76 @@
+"""The default study of the movie, from the config, simulated and prepared without Snakemake."""
+
+from pathlib import Path
+
+import yaml
+
+from scripts.emotions.label_volumes import Choices, label_volumes
+from scripts.emotions.labels import Labels
+from scripts.emotions.mask_volumes import mask_volumes, write_mask
+from scripts.emotions.prepare_volumes import Steps, prepare_volumes
+from scripts.emotions.simulate_movie import simulate_movie
+from scripts.emotions.timeseries import TimeSeries
+from workflow.lib.config.complete import complete_config
+
+ROOT = Path(__file__).parents[1]
+STEPS = ("detrend", "high_pass", "standardise", "smoothing")
+
+
+def movie_entry() -> dict:
+    """Return the entry `movie` of the default config, complete."""
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    return complete_config(config)["emotions"]["movie"]
+
+
+def simulated_study(
+    folder: Path, entry: dict, *, seed: int, null_effect: bool = False
+) -> tuple[list[TimeSeries], Labels]:
+    """Return the time series of all subjects and the labels."""
+    raw, emotions = folder / "raw", entry["labels"]["classes"]
+    simulate_movie(
+        raw,
+        subjects=entry["subjects"],
+        runs=entry["runs"],
+        tr=entry["tr"],
+        files=entry["files"],
+        confounds=None,
+        annotations=entry["annotations"]["files"],
+        observers=entry["annotations"]["observers"],
+        emotions=emotions,
+        null_effect=null_effect,
+        seed=seed,
+        name="movie",
+    )
+    tables = label_volumes(
+        {
+            observer: raw / entry["annotations"]["files"].format(observer=observer)
+            for observer in entry["annotations"]["observers"]
+        },
+        runs=entry["runs"],
+        tr=entry["tr"],
+        labels=Choices(**entry["labels"]),
+        n_bootstrap=2,
+        seed=seed,
+        study="movie",
+        vocabulary=entry["annotations"]["vocabulary"],
+    )
+    runs = [
+        {run: raw / entry["files"].format(subject=subject, run=run) for run in entry["runs"]}
+        for subject in entry["subjects"]
+    ]
+    n_volumes = {run: block["n_volumes"] for run, block in entry["runs"].items()}
+    write_mask(folder / "mask.nii.gz", *mask_volumes(runs, tr=entry["tr"], n_volumes=n_volumes))
+    series = []
+    for subject, files in zip(entry["subjects"], runs, strict=True):
+        prepare_volumes(
+            folder / f"{subject}.h5",
+            files,
+            subject=subject,
+            tr=entry["tr"],
+            n_volumes=n_volumes,
+            steps=Steps(**{step: entry["volumes"][step] for step in STEPS}),
+            aligned=True,
+            mask=folder / "mask.nii.gz",
+        )
+        series.append(TimeSeries(folder / f"{subject}.h5"))
+    return series, Labels(tables.labels, tuple(emotions))
