@@ -7,7 +7,6 @@ import nibabel
 import numpy as np
 
 from scripts.emotions.timeseries import PARCELS, TimeSeries
-from workflow.lib.config.schema import listed, near
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.images import AFFINE_TOLERANCE
 from workflow.lib.searchlight.maps import read_maps
@@ -55,8 +54,9 @@ def regions_of(
 def _place(series: TimeSeries, parcel: str, region: str) -> int:
     if parcel not in series.names:
         raise InputError(
-            f"config, rsa.rois.{region}: found the parcel {parcel!r}, expected one of "
-            f"{listed(series.names[:5])}, ... ({len(series.names)}){near(parcel, series.names)}"
+            f"config, rsa.rois.{region}: found the parcel {parcel!r}, expected one of the "
+            f"{len(series.names)} that all subjects have ({', '.join(series.names[:5])}, ...); "
+            "correct it"
         )
     return series.names.index(parcel)
 

@@ -23,7 +23,7 @@ rule decode_emotions:
         study=EMOTION_STUDIES,
         model=emotion_models("logistic", "linear"),
     conda:
-        "../../../../envs/rsa.yaml"
+        "../../../../envs/neuro.yaml"
     threads: 1
     resources:
         mem_mb=size_mb(6, at_least=2000),
