@@ -179,7 +179,7 @@ def test_folds_of_images_do_not_depend_on_how_leaked_pairs_are_dealt(case):
 
 
 grouped = st.tuples(
-    st.integers(40, 60),
+    st.integers(50, 60),
     st.integers(2, 4),
     st.sampled_from([0.0, 0.2]),
     st.integers(0, 10**6),
@@ -210,8 +210,17 @@ def test_groups_of_images_have_one_part_in_every_fold(case):
         assert not parts[0] & parts[1]
         assert not parts[0] & parts[2]
         assert not parts[1] & parts[2]
-        # No part is further from its size than half the largest group at either of its ends.
-        assert abs(fold.tested.size - n_images / n_folds) <= 1 + 4
+        # Images alone, of which there are more, make up for what groups leave.
+        assert abs(fold.tested.size - n_images / n_folds) < 1
+
+
+def test_groups_do_not_have_the_same_part_whatever_the_seed():
+    groups = np.arange(60) // 2
+    tested = {
+        tuple(make_folds(60, n_folds=3, validation_share=0.2, rng=rng, groups=groups)[0].tested)
+        for rng in map(np.random.default_rng, range(10))
+    }
+    assert len(tested) == 10
 
 
 @given(cases)

@@ -179,8 +179,8 @@ def make_folds(
     leaked : "matched", "random_pairs" or None
         How the pairs of leaked splits are dealt out; None for no such splits.
     groups : int array (n_images,), optional
-        Images of one group, such as copies of one, have the same part in every fold: parts end
-        where a group does, and are as large as asked for but for that.
+        Images of one group, such as copies of one, have the same part in every fold; parts are as
+        large as asked for but for that.
     min_test_images : int
         Of a fold.
 
@@ -204,18 +204,17 @@ def make_folds(
         training has fewer pairs, such a model has also more to learn from.
     """
     _check(n_images, n_folds, validation_share, min_test_images)
-    order = _together(rng.permutation(n_images), groups)
-    cuts = np.cumsum([part.size for part in np.array_split(order, n_folds)])[:-1]
-    tested = [np.sort(fold) for fold in np.split(order, _between_groups(cuts, order, groups))]
+    sizes = [part.size for part in np.array_split(np.arange(n_images), n_folds)]
+    tested = [np.sort(fold) for fold in _parts(rng.permutation(n_images), sizes, groups)]
     # One order for all folds: images then have the same part in nearly all of them, and can be
     # permuted in all folds alike.
-    order = _together(rng.permutation(n_images), groups)
+    order = rng.permutation(n_images)
     folds = []
     for number, images in enumerate(tested):
         others = order[~np.isin(order, images)]
         n_validation = n_validation_images(others.size, validation_share)
-        cut = _between_groups([others.size - n_validation], others, groups)
-        trained, validated = np.split(others, cut)
+        sizes = [others.size - n_validation, n_validation]
+        trained, validated = _parts(others, sizes, groups)
         folds.append(ImageFold(number, n_images, images, trained, np.sort(validated)))
     _check_sizes(folds, min_test_images, MIN_VALIDATION_IMAGES if validation_share else 0)
     if leaked is None:
@@ -321,26 +320,27 @@ def _random_pairs(
 DEALS = {MATCHED: _matched, RANDOM_PAIRS: _random_pairs}
 
 
-# Groups of images that stay together
+def _parts(order: np.ndarray, sizes: Sequence[int], groups: np.ndarray | None) -> list[np.ndarray]:
+    """Return some images in parts of these sizes, or about these where groups stay together.
 
-
-def _together(order: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    """Return an order of images with those of a group at the place of the first of them."""
+    Groups come first, the largest before others, each where most room is; then images alone fill
+    what is left, in their order.
+    """
     if groups is None:
-        return order
-    _, first, group = np.unique(groups[order], return_index=True, return_inverse=True)
-    return order[np.argsort(first[group], kind="stable")]
-
-
-def _between_groups(
-    cuts: Sequence[int], order: np.ndarray, groups: np.ndarray | None
-) -> np.ndarray:
-    """Return the places nearest to some, at which an order can be cut and no group is."""
-    if groups is None:
-        return np.asarray(cuts)
-    ends = np.flatnonzero(np.diff(groups[order])) + 1
-    places = np.concatenate([[0], ends, [order.size]])
-    return places[np.abs(places[:, np.newaxis] - cuts).argmin(axis=0)]
+        return np.split(order, np.cumsum(sizes)[:-1])
+    _, first, group, n_members = np.unique(
+        groups[order], return_index=True, return_inverse=True, return_counts=True
+    )
+    room, part = np.array(sizes), np.zeros(order.size, int)
+    for number in np.lexsort((first, -n_members)):
+        if n_members[number] > 1:
+            part[group == number] = room.argmax()
+            room[room.argmax()] -= n_members[number]
+    alone = n_members[group] == 1
+    while room.clip(0).sum() > alone.sum():
+        room[room.argmax()] -= 1
+    part[alone] = np.repeat(np.arange(room.size), room.clip(0))
+    return [order[part == number] for number in range(room.size)]
 
 
 def _check(n_images: int, n_folds: int, validation_share: float, min_test_images: int) -> None:
