@@ -41,8 +41,10 @@ class Settings:
     learning_rate, weight_decay : float
         Of AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101).
     patience : int or None
-        Epochs without a lower loss on validation volumes before training stops; None for never.
-        Wherever there are validation volumes, the weights of the best epoch are kept.
+        Epochs without a higher accuracy on validation volumes (at the same accuracy, a lower loss)
+        before training stops; None for never. Wherever there are validation volumes, the weights
+        of the best epoch are kept. It is not the loss alone: in runs that a network has not seen
+        it soon rises with the confidence in what is wrong, while more is told right.
     noise : float
         Standard deviation of white noise that is added to voxels of the brain in training, anew in
         every step: with few moments of the movie to learn from, a network learns them by heart
@@ -110,25 +112,25 @@ def examples_of(chosen: np.ndarray, codes: np.ndarray) -> Examples:
 
 
 class Best:
-    """The weights of the epoch with the lowest loss on validation volumes."""
+    """The weights of the epoch that was best on validation volumes."""
 
     def __init__(self) -> None:
-        self.loss, self.epoch = np.inf, -1
+        self.accuracy, self.loss, self.epoch = -1.0, np.inf, -1
         self.weights: dict[str, torch.Tensor] = {}
 
-    def offer(self, loss: float, epoch: int, network: nn.Module) -> None:
+    def offer(self, accuracy: float, loss: float, epoch: int, network: nn.Module) -> None:
         """Keep the weights of a network if they are better than those before; NaN is not."""
-        if loss < self.loss:
-            self.loss, self.epoch = loss, epoch
+        if (accuracy, -loss) > (self.accuracy, -self.loss):
+            self.accuracy, self.loss, self.epoch = accuracy, loss, epoch
             self.weights = {name: value.clone() for name, value in network.state_dict().items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Return all of it."""
-        return {"loss": self.loss, "epoch": self.epoch, "weights": self.weights}
+        return dict(vars(self))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up what `state_dict` returned."""
-        self.loss, self.epoch, self.weights = state["loss"], state["epoch"], state["weights"]
+        vars(self).update(state)
 
 
 class EmotionTask:
@@ -239,8 +241,8 @@ class EmotionTask:
         )
         codes = torch.from_numpy(self.validation.codes)
         loss = nn.functional.cross_entropy(logits, codes, self.class_weights.cpu()).item()
-        self.best.offer(loss, epoch, self.network)
         accuracy = (logits.argmax(1) == codes).float().mean().item()
+        self.best.offer(accuracy, loss, epoch, self.network)
         return {VALIDATION: {"loss": loss, "accuracy": accuracy}}
 
 
