@@ -33,7 +33,7 @@ PLAIN = {
     "pearson": "Pearson's r",
     "row_pearson": "mean Pearson's r within an image's row",
 }
-# Over what each is taken; correlations of leaked pairs are not taken within folds.
+# Over what each is taken; correlations of pairs dealt out at random are not taken within folds.
 HOW = {
     "r2": "over the test pairs of all folds at once",
     "spearman": "mean over folds",
@@ -97,7 +97,8 @@ def span(values: Iterable[float]) -> str:
 def measured(measure: str, rows: pd.DataFrame) -> str:
     """Return a measure and over what it is taken, in the splits of some rows."""
     how, splits = HOW[measure], set(rows["split"])
-    if how == HOW["spearman"] and "leaked" in splits:
+    at_random = "random_pairs" in set(rows.get("deal", ()))
+    if how == HOW["spearman"] and "leaked" in splits and at_random:
         how = POOLED if splits == {"leaked"} else f"{how}; of the leaked split {POOLED}"
     return f"{PLAIN[measure]} ({how})"
 
@@ -108,6 +109,24 @@ def subjects_note(table: pd.DataFrame) -> str:
     if len(subjects) == 1:
         return f"{subjects[0]}, a single case"
     return f"n = {len(subjects)} subjects"
+
+
+def subject_counts(rows: pd.DataFrame) -> pd.Series:
+    """Return of how many subjects each fit has a score, by its names."""
+    known = rows[rows["value"].notna()]
+    counts = known.groupby(list(NAMING), sort=False)["subject"].nunique()
+    return counts if len(counts) else pd.Series([0])
+
+
+def with_count(name: str, rows: pd.DataFrame, most: int) -> str:
+    """Return the name of a fit, with its number of subjects where others have more.
+
+    >>> table = pd.DataFrame({"subject": ["a"], "value": [0.1]} | {name: [""] for name in NAMING})
+    >>> with_count("ridge", table, 3)
+    'ridge (n = 1)'
+    """
+    n = subject_counts(rows).max()
+    return name if n in (0, most) else f"{name} (n = {n})"
 
 
 def size_note(table: pd.DataFrame) -> str:

@@ -17,7 +17,9 @@ from scripts.dissimilarity.pair_figures import (
     in_order,
     measured,
     size_note,
+    subject_counts,
     subjects_note,
+    with_count,
 )
 from scripts.dissimilarity.score_tables import (
     NAMING,
@@ -85,8 +87,11 @@ def plot_model_ranking(
             _draw_ceiling(axis, chosen(tops, metric=metric))
         axis.set_title(METRICS.get(metric, metric))
         axis.set_xlabel(MEASURES[measure])
-    axes[0, 0].set_yticks(np.arange(len(fits)), [called(fit) for fit in fits], fontsize=6.8)
-    axes[0, 0].set_ylim(len(fits) - 0.4, -0.6)
+    most = subject_counts(rows).max()
+    names = [with_count(called(fit), chosen(rows, **fit), most) for fit in fits]
+    axes[0, 0].set_yticks(np.arange(len(fits)), names, fontsize=6.8)
+    axes[0, 0].set_ylim(len(fits) - 0.4, -1.6)
+    _write_symmetry(axes[0, -1], rows, fits)
     figure.suptitle(
         f"{titled(title, simulated=simulated)}: models of pairs, {roi}, "
         f"{SPLITS.get(split, split)}, {subjects_note(rows)}"
@@ -127,6 +132,21 @@ def _draw_fit(axis: plt.Axes, row: int, means: pd.DataFrame, subjects: pd.DataFr
     if len(subjects) > 1:
         x = floored(subjects["value"])
         axis.plot(x, np.full(len(x), row), "|", color="0.2", ms=5, mew=0.7)
+
+
+def _write_symmetry(axis: plt.Axes, rows: pd.DataFrame, fits: list[dict[str, str]]) -> None:
+    """Write beside each fit the largest |f(a, b) - f(b, a)| of all its metrics and subjects."""
+    errors = [chosen(rows, **fit)["symmetry_error"].max() for fit in fits]
+    texts = ["n/a" if np.isnan(error) else f"{error:.2g}" for error in errors]
+    for place, text in [(-1, "asymmetry"), *enumerate(texts)]:
+        axis.annotate(
+            text,
+            (1.03, place),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=6.3,
+            annotation_clip=False,
+        )
 
 
 def _draw_ceiling(axis: plt.Axes, tops: pd.DataFrame) -> None:
@@ -172,7 +192,8 @@ def _caption(
         "pairs), of these subjects. Grey: the interval is not above zero. White: not told from the "
         "best, by the interval of the difference on the same images; with a dot: of other subjects "
         "than the best, and not compared. Rows in the order of the mean over panels. "
-        f"{' '.join(found)}{_ceiling_note(tops, place['split'])}{absent}"
+        "Asymmetry: largest |f(a, b) - f(b, a)| over test pairs and subjects, in units of the "
+        f"dissimilarity. {' '.join(found)}{_ceiling_note(tops, place['split'])}{absent}"
         f"{floor_note(rows['value'])}{reported}"
     )
 
@@ -203,7 +224,7 @@ def _ceiling_note(tops: pd.DataFrame, split: str) -> str:
         reasons = [note for note in tops.get("note", ()) if note]
         return f" No ceiling{': ' + reasons[0] if reasons else ' is known'}."
     kinds = ", ".join(known["kind"].unique())
-    return f" Orange: ceilings in the mean over subjects, of all pairs ({kinds})."
+    return f" Orange: ceilings in the mean over all subjects ({kinds})."
 
 
 if __name__ == "__main__":

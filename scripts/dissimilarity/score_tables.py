@@ -7,7 +7,7 @@ import pandas as pd
 # What names a fit beside its subject, ROI and metric; empty where a model has none.
 NAMING = ("model", "embedding", "variant")
 OF_FIT = ("subject", "roi", "metric", *NAMING, "split", "measure")
-TEXTS = (*OF_FIT, "study", "kind", "status", "reason", "note")
+TEXTS = (*OF_FIT, "study", "kind", "deal", "labels", "status", "reason", "note")
 
 
 def read_scores(path: str) -> pd.DataFrame:

@@ -16,27 +16,21 @@ from scripts.dissimilarity.score_tables import NAMING, fully_trained, read_score
 from workflow.lib.inference.variance import interval, one_factor_variance
 from workflow.lib.jobs import script_job
 from workflow.lib.pairs.evaluation import MEASURES
-from workflow.lib.pairs.splits import CLEAN, LEAKED
+from workflow.lib.pairs.splits import CLEAN, LEAKED, ONE_SEEN
 from workflow.lib.tables import read_table, write_table
 
 # What names a fit in these tables, and which kind of model it is.
 NAMING_AND_KIND = (*NAMING, "kind")
 # The names of draws, see `scripts.dissimilarity.pair_predictions.read_draws`.
 OF_DRAWS = ("subject", "model", "roi", "metric", "embedding", "variant", "split")
+# Splits whose test images were seen in training, and what is compared with the clean one.
+SEEN = (LEAKED, ONE_SEEN)
+# What is said of a split: how leaked pairs were dealt out, and what labels were standardised by.
+OF_SPLIT = ("deal", "labels")
 INFLATION = (
-    *(
-        "study",
-        "subject",
-        "roi",
-        "metric",
-        *NAMING_AND_KIND,
-        "measure",
-        "leaked",
-        "clean",
-        "value",
-        "low",
-    ),
-    *("high", "n_images", "mean", "mean_low", "mean_high", "n_subjects"),
+    *("study", "subject", "roi", "metric", *NAMING_AND_KIND, "measure", "split", *OF_SPLIT),
+    *("seen", "clean", "value", "low", "high", "n_images"),
+    *("mean", "mean_low", "mean_high", "n_subjects"),
 )
 RANKING = (
     *(
@@ -149,7 +143,7 @@ class Fits:
 
 
 def inflation_table(scores: pd.DataFrame, fits: Fits) -> pd.DataFrame:
-    """Return leaked less clean of every subject, ROI, metric, fit and measure.
+    """Return what scores gain by images that were seen, of every fit, subject and measure.
 
     Parameters
     ----------
@@ -159,42 +153,50 @@ def inflation_table(scores: pd.DataFrame, fits: Fits) -> pd.DataFrame:
     Returns
     -------
     DataFrame with the columns `INFLATION`
-        value with its interval over images (low, high), which both splits resample alike; NaN where
-        a split was not applicable. The mean over subjects with its interval over subjects
-        (mean_low, mean_high) stands in each of their rows.
+        A row for each split of `SEEN`: its score (seen), that of the clean split, and the
+        difference (value) with its interval over images (low, high), which both splits resample
+        alike; NaN where a split was not applicable. The mean over subjects with its interval over
+        subjects (mean_low, mean_high) stands in each of their rows.
     """
     rows = []
     by_fit = ["study", "roi", "metric", *NAMING_AND_KIND, "measure"]
-    for names, of_fit in scores.groupby(by_fit, sort=False):
-        labels = dict(zip(by_fit, names, strict=True))
-        subjects = list(dict.fromkeys(of_fit["subject"]))
-        pairs = {subject: _leaked_and_clean(fits, subject, labels) for subject in subjects}
-        known = [leaked.less(clean) for leaked, clean in pairs.values() if _both(leaked, clean)]
-        values = np.array([difference.mean for difference in known])
-        mean = Fit(values, [], np.zeros(len(known), int))
-        low, high = mean.over_subjects()
-        for subject, (leaked, clean) in pairs.items():
-            row = {**labels, "subject": subject, "leaked": leaked.mean, "clean": clean.mean}
-            row |= {"mean": mean.mean, "mean_low": low, "mean_high": high}
-            row |= {"n_subjects": len(known)}
-            if _both(leaked, clean):
-                difference = leaked.less(clean)
-                row |= {"value": difference.mean, "n_images": int(clean.n_images[0])}
-                row |= dict(zip(("low", "high"), difference.over_images(), strict=True))
-            rows.append(row)
+    seen = scores[scores["split"].isin(SEEN)]
+    for names, of_fit in seen.groupby([*by_fit, "split"], sort=False):
+        labels = dict(zip([*by_fit, "split"], names, strict=True))
+        labels |= of_fit.iloc[0][list(OF_SPLIT)].to_dict()
+        rows += _inflations(fits, list(dict.fromkeys(of_fit["subject"])), labels)
     return pd.DataFrame(rows, columns=list(INFLATION))
 
 
-def _leaked_and_clean(fits: Fits, subject: str, labels: Mapping[str, str]) -> tuple[Fit, Fit]:
-    leaked, clean = (
-        fits.find([subject], {**labels, "split": split}, labels["measure"])
-        for split in (LEAKED, CLEAN)
-    )
-    return leaked, clean
-
-
-def _both(leaked: Fit, clean: Fit) -> bool:
-    return bool(leaked.values.size and clean.values.size)
+def _inflations(
+    fits: Fits, subjects: Sequence[str], labels: Mapping[str, str]
+) -> list[dict[str, float | str]]:
+    """Return the rows of one fit on one split, a subject each."""
+    pairs = {
+        subject: [
+            fits.find([subject], {**labels, "split": split}, labels["measure"])
+            for split in (labels["split"], CLEAN)
+        ]
+        for subject in subjects
+    }
+    differences = {
+        subject: seen.less(clean)
+        for subject, (seen, clean) in pairs.items()
+        if seen.values.size and clean.values.size
+    }
+    values = np.array([difference.mean for difference in differences.values()])
+    mean = Fit(values, [], np.zeros(values.size, int))
+    low, high = mean.over_subjects()
+    rows = []
+    for subject, (seen, clean) in pairs.items():
+        row = {**labels, "subject": subject, "seen": seen.mean, "clean": clean.mean}
+        row |= {"mean": mean.mean, "mean_low": low, "mean_high": high, "n_subjects": values.size}
+        if subject in differences:
+            difference = differences[subject]
+            row |= {"value": difference.mean, "n_images": int(difference.n_images[0])}
+            row |= dict(zip(("low", "high"), difference.over_images(), strict=True))
+        rows.append(row)
+    return rows
 
 
 def ranking_table(scores: pd.DataFrame, fits: Fits, ceilings: pd.DataFrame) -> pd.DataFrame:

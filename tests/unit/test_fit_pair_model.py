@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import binom
+from scipy.stats import t as student
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
 
@@ -29,6 +30,7 @@ from scripts.dissimilarity.tabulate_pair_scores import (
     ranking_table,
 )
 from workflow.lib.errors import InputError
+from workflow.lib.pairs.evaluation import MEASURES
 from workflow.lib.pairs.splits import CLEAN, LEAKED, MATCHED, ONE_SEEN, RANDOM_PAIRS, SPLITS
 from workflow.lib.tables import write_table
 
@@ -429,21 +431,44 @@ def study(tmp_path_factory):
     return scores, Fits(scores, dict(ChainMap(*draws)))
 
 
-def test_inflation_is_leaked_less_clean(study):
+def test_inflation_is_what_seen_images_add_to_a_clean_score(study):
     scores, fits = study
-    table = inflation_table(scores, fits).set_index(["model", "subject", "measure"])
-    wide = scores.pivot_table(
-        index=["model", "subject", "measure"], columns="split", values="value"
-    )
-    for key, row in wide.dropna().iterrows():
-        assert table.loc[key, "value"] == pytest.approx(row[LEAKED] - row[CLEAN])
+    by_fit = ["model", "subject", "measure", "split"]
+    table = inflation_table(scores, fits).set_index(by_fit)
+    values = scores.set_index(by_fit)["value"]
+    assert set(table.index.get_level_values("split")) == {LEAKED, ONE_SEEN}
+    for key, row in table.iterrows():
+        clean = values[(*key[:-1], CLEAN)]
+        assert row["value"] == pytest.approx(values[key] - clean, nan_ok=True)
     # Effects of images are all that leaks to the additive model, and nothing to the others.
-    leaks = table.xs("spearman", level="measure")
+    leaks = table.xs("spearman", level="measure").xs(LEAKED, level="split")
     assert (leaks.loc["additive", "low"] > 0.3).all()
     assert (leaks.loc["raw_distance", "low"] < 0.1).all()
-    assert leaks.loc["encode", "value"].isna().all()
     of_subjects = leaks.loc["additive", "value"]
     assert leaks.loc["additive", "mean"].unique() == pytest.approx([of_subjects.mean()])
+
+
+def test_models_without_a_leaked_split_have_what_one_image_seen_adds():
+    """Encoding has no leaked split, and what it gains by one image is a number all the same."""
+    rng = np.random.default_rng(1)
+    labels = {"study": "s", "roi": "V1", "metric": "correlation", "model": "encode"}
+    labels |= {"embedding": "gabor", "variant": "", "kind": "encode", "measure": "spearman"}
+    labels |= {"deal": "matched", "labels": "training", "n_images": 30, "n_training_images": 20}
+    rows, draws = [], {}
+    for subject, (one_seen, clean) in {"a": (0.6, 0.4), "b": (0.5, 0.2)}.items():
+        for split, value in ((LEAKED, np.nan), (ONE_SEEN, one_seen), (CLEAN, clean)):
+            rows.append(labels | {"subject": subject, "split": split, "value": value})
+            key = (subject, "encode", "V1", "correlation", "gabor", "", split)
+            draws[key] = rng.standard_normal((50, len(MEASURES)))
+    scores = pd.DataFrame(rows)
+    table = inflation_table(scores, Fits(scores, draws)).set_index(["split", "subject"])
+    assert table.loc[LEAKED, "value"].isna().all()
+    assert table.loc[ONE_SEEN, "value"].tolist() == pytest.approx([0.2, 0.3])
+    of_mean = table.loc[ONE_SEEN].iloc[0]
+    half = student.ppf(0.975, 1) * np.std([0.2, 0.3], ddof=1) / np.sqrt(2)
+    expected = [0.25, 0.25 - half, 0.25 + half, 2]
+    columns = ["mean", "mean_low", "mean_high", "n_subjects"]
+    assert of_mean[columns].astype(float).tolist() == pytest.approx(expected)
 
 
 def test_variants_that_look_like_numbers_are_names(tmp_path):
@@ -458,6 +483,7 @@ def test_variants_that_look_like_numbers_are_names(tmp_path):
     scores = pd.concat([read_scores(tmp_path / f"{i}.csv") for i in range(2)], ignore_index=True)
     assert set(scores["variant"]) == {"0", "1", ""}
     table = inflation_table(scores, Fits(scores, draws))
+    assert set(table["variant"]) == {"0", "1", ""}
     assert table["value"].notna().all()
 
 

@@ -104,15 +104,20 @@ def ranking_of(scores, ceiling=0.82):
 def inflation_of(scores):
     by_fit = ["subject", "roi", "metric", "measure", "model", "embedding", "variant"]
     values = scores.set_index([*by_fit, "split"])["value"].unstack("split")
-    table = values[["leaked", "clean"]].reset_index()
-    table["value"] = table["leaked"] - table["clean"]
-    mean = table.groupby(by_fit[1:])["value"].transform("mean")
+    tables = []
+    for split in ("leaked", "one_seen"):
+        table = values[[split, "clean"]].set_axis(["seen", "clean"], axis=1).reset_index()
+        tables.append(table.assign(split=split, value=table["seen"] - table["clean"]))
+    table = pd.concat(tables, ignore_index=True)
+    mean = table.groupby([*by_fit[1:], "split"])["value"].transform("mean")
     return table.assign(
         low=table["value"] - 0.03,
         high=table["value"] + 0.03,
         mean=mean,
         mean_low=mean - 0.07,
         mean_high=mean + 0.07,
+        deal="matched",
+        labels="training",
     )
 
 
@@ -292,21 +297,86 @@ def test_models_of_other_subjects_are_not_compared():
     assert [line.get_marker() for line in figure.axes[0].lines].count(".") == 1
 
 
+def inflation_figure(scores, **changed):
+    table = inflation_of(scores).assign(**changed)
+    return plot_inflation(scores, table, roi="V1", measure="spearman", **SIMULATED)
+
+
+def drawn_lines(axis, style):
+    """Return where horizontal lines of a style begin and end, a row each."""
+    found = [
+        path.vertices[:, 0]
+        for lines in axis.collections
+        for path in lines.get_paths()
+        # Lines without gaps have no pattern of dashes.
+        if (style == ":") == (lines.get_linestyle()[0][1] is not None)
+    ]
+    return np.sort(np.array(found).reshape(-1, 2), axis=0)
+
+
 @pytest.mark.parametrize(
-    ("subjects", "interval"), [(SUBJECTS, "0.13, +0.27"), (("subj01",), "0.17, +0.23")]
+    ("subjects", "style", "half"), [(SUBJECTS, "-", 0.07), (("subj01",), ":", 0.03)]
 )
-def test_inflation_is_a_number_beside_each_model(subjects, interval):
-    scores = score_table(subjects)
-    figure, caption = plot_inflation(
-        scores, inflation_of(scores), roi="V1", measure="spearman", **SIMULATED
+def test_inflation_is_a_number_with_its_interval_beside_each_model(subjects, style, half):
+    """Over subjects where there are several, solid; of one over images, dotted."""
+    figure, caption = inflation_figure(score_table(subjects))
+    scores, differences = figure.axes[:2]
+    labels = [label.get_text() for label in scores.get_yticklabels()]
+    assert labels == ["encode, clip", "ridge, clip", "mlp, clip, 1", "mlp, clip, 0", "mean"]
+    texts = [text.get_text() for text in differences.texts]
+    # Leaked and one seen; encoding has no leaked split.
+    assert texts[:4] == ["none", "+0.00", "+0.20", "+0.00"]
+    assert texts[8:10] == ["+0.00", "+0.00"]
+    lines = drawn_lines(differences, style)
+    assert not len(drawn_lines(differences, {"-": ":", ":": "-"}[style]))
+    # Three fits that gain by leakage, and six differences of zero.
+    expected = np.sort([[0.2 - half, 0.2 + half]] * 3 + [[-half, half]] * 6, axis=0)
+    np.testing.assert_allclose(lines, expected, atol=1e-12)
+    assert "Largest gain on leaked pairs: +0.200" in caption
+    assert "No leaked split: of models of responses" in caption
+
+
+def test_the_headline_of_inflation_is_the_median_over_fits_and_subjects():
+    scores = score_table()
+    raised = (scores["model"] == "ridge") & (scores["split"] == "leaked")
+    scores.loc[raised, "value"] += 0.3
+    figure, caption = inflation_figure(scores)
+    # Four fits with a leaked split, of three subjects by two metrics: 0, 0.2, 0.2 and 0.5.
+    assert (
+        "leaked less clean Spearman's rho: median +0.20 (+0.00 to +0.50)" in figure.get_suptitle()
+    )
+    assert "one seen less clean Spearman's rho: median +0.00 (+0.00 to +0.00)" in (
+        figure.get_suptitle()
+    )
+    assert "median and range over 10 fits with their metrics and subjects" in caption
+
+
+def test_inflation_says_how_leaked_pairs_differ_from_clean_ones():
+    scores = score_table()
+    _, caption = inflation_figure(scores)
+    assert "tested on the same pairs as clean ones, and trained on as many" in caption
+    assert "standardised over all images" not in caption
+    _, caption = inflation_figure(scores, deal="random_pairs", labels="all")
+    assert "these fits also see all images and more pairs" in caption
+    assert "standardised over all images" in caption
+
+
+def test_rows_of_fewer_subjects_say_so():
+    """A title says n = 3 subjects; a network that was fitted to one of them is a single case."""
+    scores = score_table()
+    one = (scores["model"] == "mlp") & (scores["subject"] != "subj01")
+    scores = scores[~one]
+    figure, caption = inflation_figure(scores)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels[:3] == ["encode, clip", "ridge, clip", "mlp, clip, 1 (n = 1)"]
+    assert len(drawn_lines(figure.axes[1], ":")) == 4
+    assert "of fits to one subject (n = 1, white, dotted) over images" in caption
+    place = {"roi": "V1", "split": "clean", "measure": "spearman"}
+    figure, _ = plot_model_ranking(
+        ranking_of(scores), scores, ceilings_of(0.82), **place, **SIMULATED
     )
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    numbers = dict(zip(labels, texts_of(figure), strict=False))
-    assert numbers["ridge, clip"] == f"+0.20 [+{interval}]"
-    assert numbers["encode, clip"] == "no leaked split"
-    assert numbers["mean"].startswith("+0.00")
-    assert "Over fits: median +0.200, largest +0.200" in caption
-    assert "No leaked split: of models of responses" in caption
+    assert labels[:3] == ["encode, clip", "ridge, clip", "mlp, clip, 1 (n = 1)"]
 
 
 def test_subjects_and_rois_show_every_score_and_grey_what_is_not_significant():
