@@ -37,7 +37,7 @@ class Responses:
     def of(self, subject: int, rows: np.ndarray) -> np.ndarray:
         """Return volumes of a subject, float32 (k, n_features); rows are int, or bool (n_rows,)."""
         if not self._keeps:
-            return self.series[subject].all(self.labels.table[rows])
+            return self.series[subject].all(self.labels.table.loc[rows])
         if self._kept[subject] is None:
             self._kept[subject] = self.series[subject].all(self.labels.table)
         return self._kept[subject][rows]

@@ -147,8 +147,8 @@ def _caption(
     n_shifts = int(first["n_shifts"].max())
     null = (
         f" Black line: 95 % of {n_shifts:,} circular shifts of the labels within runs, the same in "
-        "all subjects, lie below; without fitting again this is a null for splits that hold out "
-        "runs alone."
+        "all subjects, lie below (widened by the square root of 2, for folds that learn from one "
+        "another); without fitting again this is a null only where runs are held out."
         if n_shifts
         else ""
     )
