@@ -14,6 +14,7 @@ import yaml
 
 from scripts.digits.check_entry import check_digits_entry
 from scripts.dissimilarity.check_entry import check_pairs_entry
+from scripts.emotions.check_entry import check_emotions_entry
 from workflow.lib.acquire.datasets import Dataset, load_datasets
 from workflow.lib.check.rsa import check_rsa_study
 from workflow.lib.config.complete import complete_config, entries_of
@@ -29,6 +30,7 @@ CHECKS = {
     "rsa": check_rsa_study,
     "digits": check_digits_entry,
     "dissimilarity": check_pairs_entry,
+    "emotions": check_emotions_entry,
 }
 
 

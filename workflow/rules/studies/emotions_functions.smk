@@ -15,9 +15,8 @@ EMOTIONS = [study for study in STUDIES if study in config["emotions"]]
 EMOTION_SUBJECTS = one_of(
     subject for entry in config["emotions"].values() for subject in entry["subjects"]
 )
-OCCLUDED_STUDIES = one_of(
-    name for name, entry in config["emotions"].items() if covered_model(entry)
-)
+OCCLUDED_NAMES = [name for name, entry in config["emotions"].items() if covered_model(entry)]
+OCCLUDED_STUDIES = one_of(OCCLUDED_NAMES)
 # Without a second run nothing is cross-validated.
 EMOTION_RSA_STUDIES = one_of(
     name for name, entry in config["emotions"].items() if len(entry["runs"]) > 1
@@ -243,6 +242,26 @@ def covered_features(wildcards):
     return [file] if file else []
 
 
+def maps_of_emotions(study, kind):
+    """Return the files with a map of each emotion of an entry."""
+    emotions = config["emotions"][study]["labels"]["classes"]
+    return [f"<results>/{{study}}/maps/{kind}_{emotion}.nii.gz" for emotion in emotions]
+
+
+def recovery_of_occlusion(study):
+    """Return the table that holds maps to the planted truth, as an output, if there is one."""
+    if config["emotions"][study]["source"] != "simulated":
+        return {}
+    table = report(
+        "<results>/{study}/tables/occlusion_recovery.csv",
+        caption=str(REPOSITORY / "workflow/report/occlusion_recovery_table.rst"),
+        category="{study}",
+        subcategory="Tables",
+        labels={"item": "planted regions found"},
+    )
+    return {"recovery": table}
+
+
 def model_shown(wildcards):
     return shown_model(config["emotions"][wildcards.study])
 
@@ -296,6 +315,8 @@ def emotion_targets():
         if len(entry["runs"]) > 1:
             figures += ["emotion_rdms", "emotion_rsa", "parcel_rsa"]
             tables += ["emotion_rsa", "parcel_rsa"]
+        if covered_model(entry):
+            tables += ["occlusion_checks", "top_voxels"]
         wanted += [f"{folder}/tables/{table}.csv" for table in tables]
         wanted.append(f"{folder}/tables/corrections.html")
         wanted += [f"{folder}/figures/{figure}.png" for figure in figures]

@@ -1,0 +1,184 @@
+"""What an entry of section `emotions` would do, and what it would stop at: part of `make check`."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from scripts.emotions.bold_runs import open_runs
+from scripts.emotions.decoders import check_options
+from scripts.emotions.emotion_cnn import PUBLISHED_SHAPE
+from scripts.emotions.emotion_rdms import MIN_RUNS
+from scripts.emotions.label_volumes import Choices, label_volumes
+from scripts.emotions.labels import UNLABELLED, Labels
+from scripts.emotions.movie_layout import annotation_files, movie_files, run_files
+from scripts.emotions.prepare_parcels import common_parcels
+from scripts.emotions.splits import fold_generator, make_folds
+from scripts.emotions.trained_networks import network_of, settings_of, size_of
+from workflow.lib.acquire.datasets import Dataset
+from workflow.lib.check.files import (
+    NeededFile,
+    are_readable,
+    find_own_weights,
+    folder_now,
+    missing_sentence,
+    needed_file,
+    print_files,
+)
+from workflow.lib.errors import InputError
+from workflow.lib.layout import raw_folder
+
+Checks = Iterator[Callable[[], object]]
+
+
+def check_emotions_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> list[str]:
+    """Print what an entry would do, and return what it would stop at, a sentence each.
+
+    Parameters
+    ----------
+    name : of the entry
+    config : completed
+    datasets : the registry
+    """
+    entry = config["emotions"][name]
+    print(f"  {_models_text(entry)}")
+    problems = list(_problems(_model_checks(name, entry, datasets, config["mirror"])))
+    if entry["source"] == "simulated":
+        print(f"  raw files are simulated: {_runs_text(entry)}")
+        return problems
+    files = [needed_file(entry, file, datasets, config) for file in movie_files(entry)]
+    missing = print_files(files, entry["source"])
+    if missing:
+        lacking = (
+            [] if entry["source"] == "download" else [missing_sentence(missing, entry, "files")]
+        )
+        return problems + lacking
+    if not are_readable(files):
+        return problems
+    return problems + list(_problems(_data_checks(name, entry, config, files)))
+
+
+def _problems(checks: Iterable[Callable[[], object]]) -> Iterator[str]:
+    """Run every check, whatever the others find, and yield what they stop at."""
+    for check in checks:
+        try:
+            check()
+        except InputError as error:
+            yield str(error)
+
+
+def _models_text(entry: Mapping) -> str:
+    models, splits = entry["models"], entry["splits"]
+    return (
+        f"{len(entry['subjects'])} subjects, {len(entry['runs'])} runs of {entry['data']}, "
+        f"{len(entry['annotations']['observers'])} observers; models {', '.join(models)} in up to "
+        f"{len(splits['names'])} splits ({', '.join(splits['names'])}) of {splits['n_folds']} folds"
+    )
+
+
+def _runs_text(entry: Mapping) -> str:
+    n_volumes = sum(run["n_volumes"] for run in entry["runs"].values())
+    return f"{n_volumes:,} volumes of {entry['tr']:g} s of each subject"
+
+
+def _model_checks(
+    name: str, entry: Mapping, datasets: Mapping[str, Dataset], mirror: str | None
+) -> Checks:
+    """Yield a check of the options of every model, and of a network's weights."""
+    for model, block in entry["models"].items():
+        where = f"config, emotions.{name}.models.{model}"
+        if block["kind"] == "cnn":
+            yield partial(_check_network, model, block, len(entry["labels"]["classes"]))
+            weights = block["network"].get("weights", "untrained")
+            yield partial(find_own_weights, model, weights, model, datasets, mirror)
+        else:
+            yield partial(check_options, block["kind"], block["options"], where)
+
+
+def _check_network(model: str, block: Mapping, n_classes: int) -> None:
+    """Build a network, and say how large it is; one without averages depends on the mask."""
+    options = {key: value for key, value in block["network"].items() if key != "weights"}
+    size, n_epochs = size_of(options), settings_of(block["training"]).n_epochs
+    large = ""
+    if size.average:
+        network = network_of(size, n_classes, PUBLISHED_SHAPE, seed=0)
+        large = f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters, "
+    print(f"  {model}: {large}up to {n_epochs} epochs in every fold")
+
+
+def _data_checks(name: str, entry: Mapping, config: Mapping, files: list[NeededFile]) -> Checks:
+    """Yield checks of annotations, splits and time series, which are all here."""
+    with folder_now(raw_folder(entry, config["run"]), files) as folder:
+        yield partial(_check_labels, name, entry, folder, config["seed"])
+        if entry["data"] == "parcels":
+            yield partial(_check_parcels, entry, folder)
+        else:
+            for subject in entry["subjects"]:
+                yield partial(_check_volumes, entry, folder, subject)
+
+
+def _check_labels(name: str, entry: Mapping, folder: Path, seed: int) -> None:
+    """Label the volumes as a run does, and deal them out in every split."""
+    tables = label_volumes(
+        {observer: folder / file for observer, file in annotation_files(entry).items()},
+        runs=entry["runs"],
+        tr=entry["tr"],
+        labels=Choices(**entry["labels"]),
+        n_bootstrap=0,
+        seed=seed,
+        study=name,
+        vocabulary=entry["annotations"]["vocabulary"],
+    )
+    labels = Labels(tables.labels, tuple(entry["labels"]["classes"]))
+    print(f"  {_labels_text(labels)}")
+    for split in entry["splits"]["names"]:
+        make_folds(
+            labels,
+            entry["subjects"],
+            split,
+            n_folds=entry["splits"]["n_folds"],
+            validation_share=entry["splits"]["validation_share"],
+            rng=fold_generator(seed, name, split),
+        )
+    _check_runs_of_classes(labels)
+
+
+def _labels_text(labels: Labels) -> str:
+    """Return how many volumes and episodes there are of each class."""
+    rows = labels.table[labels.labelled & (labels.table["label"] != UNLABELLED)]
+    counts = rows.groupby("label")["episode"].agg(["size", "nunique"])
+    spread = ", ".join(
+        f"{name} {counts.loc[name, 'size']} in {counts.loc[name, 'nunique']} episodes"
+        for name in labels.classes
+    )
+    return f"{labels.labelled.sum():,} of {labels.n_rows:,} volumes labelled: {spread}"
+
+
+def _check_runs_of_classes(labels: Labels) -> None:
+    """Refuse classes whose distances cannot be cross-validated over runs."""
+    shown = labels.table[labels.labelled].groupby("label")["run"].nunique()
+    for name in labels.classes:
+        if len(labels.runs) >= MIN_RUNS and shown[name] < MIN_RUNS:
+            raise InputError(
+                f"labels.classes: found {name} in {shown[name]} run, expected at least {MIN_RUNS} "
+                "for RDMs that are cross-validated over runs; leave it out"
+            )
+
+
+def _check_parcels(entry: Mapping, folder: Path) -> None:
+    files = [
+        folder / file
+        for subject in entry["subjects"]
+        for file in run_files(entry, subject).values()
+    ]
+    print(f"  {len(common_parcels(files))} parcels that all subjects have")
+
+
+def _check_volumes(entry: Mapping, folder: Path, subject: str) -> None:
+    """Read the headers of a subject's runs, which have to agree with the config."""
+    runs = open_runs(
+        {run: folder / file for run, file in run_files(entry, subject).items()},
+        tr=entry["tr"],
+        n_volumes={run: block["n_volumes"] for run, block in entry["runs"].items()},
+    )
+    first = next(iter(runs.values()))
+    print(f"  sub-{subject}: grid of {' x '.join(map(str, first.grid))} voxels")
