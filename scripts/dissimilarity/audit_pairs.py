@@ -5,7 +5,7 @@ snakemake --cores 1 results/demo/scenes/tables/leak_audit.csv
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +60,6 @@ def audit_pairs(
     InputError
         A split that claims to be clean and is not.
     """
-    refuse_duplicates(images, folds, where=f"{study}, {subject}")
     digests = np.array([hashlib.sha256(image.tobytes()).hexdigest() for image in images.images])
     seen = looks(images.images)
     tables = []
@@ -91,21 +90,41 @@ SCALERS: dict[str, Callable[[ImageFold], Scaler]] = {
 }
 
 
-def refuse_duplicates(images: PairImages, folds: Sequence[ImageFold], *, where: str) -> None:
-    """Stop at images that look alike and have different parts in a clean split.
+def refuse_duplicates(
+    subjects: Iterable[tuple[str, PairImages, Sequence[ImageFold]]], *, study: str
+) -> None:
+    """Stop at images that look alike and have different parts in a clean split of any subject.
 
     Parameters
     ----------
-    images : PairImages
-    folds : sequence of ImageFold
-    where : str
-        How an error names the data.
+    subjects : iterable of name, images and folds
+        Images of one subject are held at a time.
+    study : str
 
     Raises
     ------
     InputError
-        Names some of them, and the keys of the config that help.
+        Names some of them, and the keys of the config that help; the log names all.
     """
+    found = [
+        f"{subject}: {images.names[i]} and {images.names[j]}"
+        for subject, images, folds in subjects
+        for i, j in _duplicates_apart(images, folds)
+    ]
+    if not found:
+        return
+    log.info("images that look alike:\n%s", "\n".join(found))
+    more = "; and so on, all in the log" if len(found) > NAMED_PAIRS else ""
+    raise InputError(
+        f"{study}: found {len(found)} pairs of images that are copies, or nearly, with different "
+        f"parts in a clean split ({'; '.join(found[:NAMED_PAIRS])}{more}), expected none: leave "
+        "one of each out by `images: {exclude: ...}`, or keep them together by "
+        "`splits: {duplicates: together}`"
+    )
+
+
+def _duplicates_apart(images: PairImages, folds: Sequence[ImageFold]) -> np.ndarray:
+    """Return the pairs of duplicates that have different parts in any fold, int (n_pairs, 2)."""
     alike = duplicate_pairs(images.images)
     apart = np.zeros(len(alike), bool)
     for fold in folds:
@@ -113,17 +132,7 @@ def refuse_duplicates(images: PairImages, folds: Sequence[ImageFold], *, where: 
         for number, part in enumerate((fold.tested, fold.trained, fold.validated)):
             parts[part] = number
         apart |= parts[alike[:, 0]] != parts[alike[:, 1]]
-    if not apart.any():
-        return
-    names = [f"{images.names[i]} and {images.names[j]}" for i, j in alike[apart]]
-    log.info("%s, images that look alike: %s", where, "; ".join(names))
-    more = "; and so on, all in the log" if len(names) > NAMED_PAIRS else ""
-    raise InputError(
-        f"{where}: found {len(names)} pairs of images that are copies, or nearly, with different "
-        f"parts in a clean split ({'; '.join(names[:NAMED_PAIRS])}{more}), expected none: leave "
-        "one of each out by `images: {exclude: ...}`, or keep them together by "
-        "`splits: {duplicates: together}`"
-    )
+    return alike[apart]
 
 
 def _all_splits(
@@ -144,25 +153,24 @@ def _part(pairs: PairSet, images: np.ndarray, digests: np.ndarray, seen: np.ndar
 if __name__ == "__main__":
     with script_job(snakemake):
         params, study = snakemake.params, snakemake.wildcards.study
-        tables = []
-        for subject, path in zip(params.subjects, snakemake.input.images, strict=True):
-            images = read_pair_images(Path(path))
-            folds = subject_folds(
+
+        def all_subjects(*, leaked: bool) -> Iterator[tuple[str, PairImages, list[ImageFold]]]:
+            """Yield name, images and folds of every subject; only one is held."""
+            for subject, path in zip(params.subjects, snakemake.input.images, strict=True):
+                images, of = read_pair_images(Path(path)), {"study": study, "subject": subject}
+                folds = subject_folds(images, params.splits, seed=params.seed, leaked=leaked, **of)
+                yield subject, images, folds
+
+        refuse_duplicates(all_subjects(leaked=False), study=study)
+        tables = [
+            audit_pairs(
                 images,
-                params.splits,
+                folds,
                 study=study,
                 subject=subject,
-                seed=params.seed,
-                leaked=True,
+                labels=params.labels,
+                n_training_images=params.n_training_images,
             )
-            tables.append(
-                audit_pairs(
-                    images,
-                    folds,
-                    study=study,
-                    subject=subject,
-                    labels=params.labels,
-                    n_training_images=params.n_training_images,
-                )
-            )
+            for subject, images, folds in all_subjects(leaked=True)
+        ]
         write_table(pd.concat(tables, ignore_index=True), snakemake.output.table)

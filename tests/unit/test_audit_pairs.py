@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import BallTree
 
-from scripts.dissimilarity.audit_pairs import audit_pairs
+from scripts.dissimilarity.audit_pairs import audit_pairs, refuse_duplicates
 from scripts.dissimilarity.duplicates import DISTANCE, duplicate_groups, duplicate_pairs, looks
 from scripts.dissimilarity.pair_folds import subject_folds
 from scripts.dissimilarity.pair_images import PairImages
@@ -27,13 +27,23 @@ def images_of(copies=(), nearly=(), seed=0):
     return PairImages([f"image {i:02d}" for i in range(N)], pixels, np.arange(N))
 
 
-def audited(images, *, labels="training", n_training_images=(), seed=1, **changed):
-    splits = {"n_folds": N_FOLDS, "validation_share": 0.15, "duplicates": "refuse"}
-    named = {"study": "scenes", "subject": "subj01"}
-    folds = subject_folds(
-        images, {**splits, "leaked": MATCHED, **changed}, seed=seed, leaked=True, **named
-    )
-    return audit_pairs(images, folds, labels=labels, n_training_images=n_training_images, **named)
+NAMED = {"study": "scenes", "subject": "subj01"}
+SPLITS_BLOCK = {
+    "n_folds": N_FOLDS,
+    "validation_share": 0.15,
+    "duplicates": "refuse",
+    "leaked": MATCHED,
+}
+
+
+def folds_of(images, seed=1, **changed):
+    return subject_folds(images, {**SPLITS_BLOCK, **changed}, seed=seed, leaked=True, **NAMED)
+
+
+def audited(images, *, labels="training", n_training_images=(), **changed):
+    folds = folds_of(images, **changed)
+    refuse_duplicates([("subj01", images, folds)], study="scenes")
+    return audit_pairs(images, folds, labels=labels, n_training_images=n_training_images, **NAMED)
 
 
 def of_test(table, split, seen_in, check):
@@ -94,16 +104,26 @@ def test_duplicates_are_those_of_a_search_by_another_library():
 @pytest.mark.parametrize("kind", ["copies", "nearly"])
 def test_duplicates_across_parts_are_named_with_the_keys_that_help(kind):
     pairs = [(place, place + 30) for place in range(30)]
+    images = images_of(**{kind: pairs})
+    clean = images_of(seed=2)
+    subjects = [(name, of, folds_of(of)) for name, of in (("subj01", clean), ("subj02", images))]
     with pytest.raises(InputError) as caught:
-        audited(images_of(**{kind: pairs}))
+        refuse_duplicates(subjects, study="scenes")
     told = str(caught.value)
-    assert told.startswith("scenes, subj01: found ")
-    n_apart = int(re.search(r"found (\d+) pairs of images", told).group(1))
+    n_apart = int(re.match(r"scenes: found (\d+) pairs of images", told).group(1))
     assert 20 < n_apart <= 30
-    assert told.count(" and image ") == 3
+    named = re.findall(r"(subj\d+): image (\d+) and image (\d+)", told)
+    assert len(named) == 3
+    assert all((name, int(b) - int(a)) == ("subj02", 30) for name, a, b in named)
     assert "and so on" in told
     assert "`images: {exclude: ...}`" in told
     assert "`splits: {duplicates: together}`" in told
+
+
+def test_duplicates_that_nothing_refused_stop_the_audit():
+    images = images_of(copies=[(place, place + 30) for place in range(30)])
+    with pytest.raises(InputError, match=r"found a leak, .* test samples with a copy in training"):
+        audit_pairs(images, folds_of(images), labels="training", **NAMED)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -116,9 +136,7 @@ def test_duplicates_that_stay_together_leave_a_split_clean(seed):
 
 
 def test_duplicates_with_the_same_part_in_every_fold_are_refused_by_none():
-    splits = {"n_folds": 2, "validation_share": 0.1}
-    named = {"study": "scenes", "subject": "subj01"}
-    folds = subject_folds(images_of(), {**splits, "duplicates": "refuse"}, seed=1, **named)
+    folds = folds_of(images_of(), n_folds=2)
     first, second = np.intersect1d(folds[0].tested, folds[1].trained)[:2]
-    table = audited(images_of(copies=[(first, second)]), **splits)
+    table = audited(images_of(copies=[(first, second)]), n_folds=2)
     assert (table[table["split"] == CLEAN]["n_shared"] == 0).all()

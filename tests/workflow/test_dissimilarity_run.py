@@ -183,10 +183,11 @@ def test_a_leak_stops_the_run(changed_run):
     printed = changed_run.snakemake(table, "--configfile", str(config), ok=False)
     told = [line for line in printed.splitlines() if "images that are copies" in line]
     assert told
-    names = [image.stem for image in images[:3]]
+    names = [image.stem for image in images]
     for line in told:
-        assert "scenes, subj01: found" in line
-        assert f"{names[0]} and {names[1]}; {names[0]} and {names[2]}" in line
+        assert "scenes: found" in line
+        # Which of them have different parts follows from the seed.
+        assert any(f"(subj01: {names[0]} and {name}" in line for name in names[1:])
         assert "`splits: {duplicates: together}`" in line
     # No model was fitted before that was found.
     assert not list((changed_run.folder / "results/leak/scenes").glob("predictions/*"))
