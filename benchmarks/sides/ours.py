@@ -1,8 +1,13 @@
 """This project's engine."""
 
 import numpy as np
+import pandas as pd
 
-from benchmarks.suite.inputs import RADIUS, SEED, batches, n_scenes_of
+from benchmarks.suite.inputs import RADIUS, SEED, VOLUMES_AT_ONCE, batches, n_scenes_of
+from scripts.emotions.batches import batches as volume_batches
+from scripts.emotions.labels import Labels
+from scripts.emotions.movie_volumes import MovieVolumes
+from scripts.emotions.timeseries import TimeSeries
 from workflow.lib.inference.bootstrap import bootstrap_ceilings, bootstrap_similarities
 from workflow.lib.inference.jackknife import image_influence, linearised_draws
 from workflow.lib.inference.permutation import permute_images
@@ -43,6 +48,23 @@ def pair_sampling(arrays: Arrays, units: int) -> Arrays:
     rng = np.random.default_rng(SEED)
     sums = [pairs.draw(rng, size)[2].sum(dtype=np.float64) for size in batches(units)]
     return {"mean": np.array([sum(sums) / units])}
+
+
+def movie_batches(arrays: Arrays, units: int) -> Arrays:
+    series = [TimeSeries(str(file)) for file in arrays["files"]]
+    n_volumes = series[0].n_volumes("1")
+    table = pd.DataFrame({"run": "1", "volume": np.arange(n_volumes)})
+    volumes = MovieVolumes(series, Labels(table, ()), "a benchmark")
+    middle = [
+        n // 2 - side.start for n, side in zip(arrays["mask"].shape, volumes.box, strict=True)
+    ]
+    order = arrays["order"][:units]
+    found = volume_batches(volumes, order // n_volumes, order % n_volumes, size=VOLUMES_AT_ONCE)
+    seen = [
+        (batch.sum(axis=(1, 2, 3), dtype=np.float64), batch[:, *middle].copy()) for batch in found
+    ]
+    sums, middles = map(np.concatenate, zip(*seen, strict=True))
+    return {"sums": sums, "middles": middles}
 
 
 def crossnobis(arrays: Arrays, _units: int) -> Arrays:

@@ -1,15 +1,17 @@
 """nilearn: connectivity between conditions is the correlation of an RDM; any score per sphere."""
 
+import h5py
 import nibabel as nib
 import numpy as np
 from nilearn.connectome import ConnectivityMeasure
 from nilearn.decoding import SearchLight
+from nilearn.masking import unmask
 from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.covariance import EmpiricalCovariance
 
-from benchmarks.suite.inputs import RADIUS_OPEN
+from benchmarks.suite.inputs import RADIUS_OPEN, VOLUMES_AT_ONCE
 
 Arrays = dict[str, np.ndarray]
 
@@ -58,3 +60,23 @@ def searchlight(arrays: Arrays, units: int) -> Arrays:
         images = nib.Nifti1Image(np.moveaxis(arrays["patterns"], 0, -1), np.eye(4))
         maps.append(spheres.fit(images, everything).scores_[chosen])
     return {"map": np.stack(maps, axis=1)}
+
+
+def movie_batches(arrays: Arrays, units: int) -> Arrays:
+    """h5py picks the rows of a batch, nilearn puts them into volumes."""
+    mask = nib.Nifti1Image(arrays["mask"].astype(np.uint8), np.eye(4))
+    middle = tuple(n // 2 for n in arrays["mask"].shape)
+    order, sums, middles = arrays["order"][:units], [], []
+    files = [h5py.File(str(file)) for file in arrays["files"]]
+    datasets = [file["runs/1"] for file in files]
+    for start in range(0, units, VOLUMES_AT_ONCE):
+        subjects, rows = np.divmod(order[start : start + VOLUMES_AT_ONCE], len(datasets[0]))
+        values = np.empty((len(rows), datasets[0].shape[1]), np.float32)
+        for subject, dataset in enumerate(datasets):
+            (own,) = np.nonzero(subjects == subject)
+            sorted_rows = own[np.argsort(rows[own])]
+            values[sorted_rows] = dataset[rows[sorted_rows]]
+        volumes = unmask(values, mask).get_fdata()
+        sums.append(volumes.sum(axis=(0, 1, 2)))
+        middles.append(volumes[middle].copy())
+    return {"sums": np.concatenate(sums), "middles": np.concatenate(middles)}

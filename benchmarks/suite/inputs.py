@@ -1,6 +1,7 @@
 """The arrays that all sides of a row are given: simulated, the same for the same sizes."""
 
 import math
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -10,8 +11,11 @@ from scipy.stats import rankdata
 from workflow.lib.rdms.distances import pattern_distances
 
 SEED = 1
-# Pairs of scenes drawn at a time.
+# Pairs of scenes drawn at a time, and volumes of a movie.
 BATCH = 512
+VOLUMES_AT_ONCE = 16
+# Folders of inputs that are files.
+FOLDERS: list[tempfile.TemporaryDirectory] = []
 # Rank of the patterns behind an RDM; the share of what all layers have in common in the patterns of
 # a layer, and of a layer's patterns in a brain's.
 N_FEATURES, COMMON, SIGNAL = 20, 0.5, 0.3
@@ -40,6 +44,8 @@ class Sizes:
         Of the responses of all cortex: a subject of Algonauts 2023.
     n_sampled_pairs : int
         Random pairs of scenes that a network is shown.
+    n_movie_volumes, n_movie_voxels, movie_grid : int, int, tuple of three ints
+        Of subjects who watch a movie: volumes, even in number, and voxels of their mask.
     """
 
     n_images: int = 2985
@@ -60,6 +66,9 @@ class Sizes:
     n_scenes: int = 9841
     n_vertices: int = 39_548
     n_sampled_pairs: int = 10_000_000
+    n_movie_volumes: int = 1600
+    n_movie_voxels: int = 60_000
+    movie_grid: tuple[int, int, int] = (80, 80, 35)
 
     @property
     def n_scene_pairs(self) -> int:
@@ -71,6 +80,7 @@ QUICK = Sizes(
     **{"n_images": 300, "n_voxels": 100, "n_resamples": 20, "n_permutations": 20},
     **{"n_centres": 500, "n_conditions": 20, "n_brain_centres": 500, "brain_grid": (14, 16, 14)},
     **{"n_scenes": 700, "n_vertices": 1000, "n_sampled_pairs": 100_000},
+    **{"n_movie_volumes": 160},
 )
 # Spheres reach this far from their centre, in voxels: 123 voxels. No voxel is between this and 3.16
 # away, so that sides that do not count the surface in are given a little more.
@@ -80,6 +90,7 @@ TINY = Sizes(
     **{"n_centres": 60, "n_conditions": 8, "n_brain_centres": 60, "brain_grid": (9, 11, 9)},
     **{"n_categories": 8, "n_layers": 3, "n_codes": 2, "n_scenes": 12, "n_vertices": 40},
     n_sampled_pairs=60,
+    **{"n_movie_volumes": 40, "n_movie_voxels": 60, "movie_grid": (9, 11, 9)},
 )
 
 
@@ -178,17 +189,22 @@ def _searchlight_arrays(
     patterns : float32 (n_conditions, x, y, z)
     models : float32 (n_models, n_pairs)
     """
-    axes = (np.arange(size) - size // 2 for size in grid)
-    away = np.stack(np.meshgrid(*axes, indexing="ij")) * max(grid) / np.reshape(grid, (3, 1, 1, 1))
-    nearest = np.argsort((away**2).sum(axis=0), axis=None, kind="stable")[:n_centres]
-    mask = np.zeros(np.prod(grid), bool)
-    mask[nearest] = True
     n_conditions = round((1 + np.sqrt(1 + 8 * models.shape[1])) / 2)
     return {
-        "mask": mask.reshape(grid),
+        "mask": _ball(grid, n_centres),
         "patterns": rng.standard_normal((n_conditions, *grid), np.float32),
         "models": models,
     }
+
+
+def _ball(grid: tuple[int, int, int], n_voxels: int) -> np.ndarray:
+    """Return the voxels nearest to the middle, relative to the grid's size, bool (x, y, z)."""
+    axes = (np.arange(size) - size // 2 for size in grid)
+    away = np.stack(np.meshgrid(*axes, indexing="ij")) * max(grid) / np.reshape(grid, (3, 1, 1, 1))
+    nearest = np.argsort((away**2).sum(axis=0), axis=None, kind="stable")[:n_voxels]
+    mask = np.zeros(np.prod(grid), bool)
+    mask[nearest] = True
+    return mask.reshape(grid)
 
 
 def scene_inputs(sizes: Sizes) -> dict[str, np.ndarray]:
@@ -203,6 +219,29 @@ def pair_inputs(sizes: Sizes) -> dict[str, np.ndarray]:
     """Return the condensed RDM of all scenes, float32 (n_pairs,)."""
     rng = np.random.default_rng(SEED)
     return {"rdm": rng.random(sizes.n_scene_pairs, np.float32)}
+
+
+def movie_inputs(sizes: Sizes) -> dict[str, np.ndarray]:
+    """Return the files of two subjects' volumes, and a shuffled order of all volumes.
+
+    The files lie in a folder that goes with the process.
+    """
+    # What reads and writes HDF5 is not in mne-rsa's environment, which imports this module.
+    from scripts.emotions.timeseries import write_timeseries
+
+    rng = np.random.default_rng(SEED)
+    folder = tempfile.TemporaryDirectory(prefix="movie_")
+    FOLDERS.append(folder)
+    mask = _ball(sizes.movie_grid, sizes.n_movie_voxels)
+    files = []
+    for subject in ("01", "02"):
+        shape = sizes.n_movie_volumes // 2, sizes.n_movie_voxels
+        files.append(f"{folder.name}/{subject}.h5")
+        description = {"subject": subject, "tr": 2.0, "mask": mask, "affine": np.eye(4)}
+        runs = {"1": rng.standard_normal(shape, np.float32)}
+        write_timeseries(files[-1], runs, aligned=True, **description)
+    order = rng.permutation(sizes.n_movie_volumes)
+    return {"files": np.array(files), "order": order, "mask": mask}
 
 
 def batches(n_pairs: int) -> Iterator[int]:
@@ -226,6 +265,7 @@ INPUTS: dict[str, Callable[[Sizes], dict[str, np.ndarray]]] = {
     "brain": brain_inputs,
     "scenes": scene_inputs,
     "pairs": pair_inputs,
+    "movie": movie_inputs,
 }
 
 

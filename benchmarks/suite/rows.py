@@ -171,6 +171,16 @@ ROWS = (
         note="between the means of the dissimilarities that were drawn, at random from 0 to 1",
     ),
     Row(
+        "movie_batches",
+        "1,600 volumes of 80 x 80 x 35 voxels, 60,000 of them in the mask, from HDF5 in shuffled "
+        "batches of 16",
+        "movie",
+        (ours(dtype="float32"), peer("nilearn", dtype="float32")),
+        unit="movie_volumes",
+        # A hundred volumes a second; all volumes of the mask are 384 MB.
+        limits=(16.0, 200.0),
+    ),
+    Row(
         "crossnobis",
         "crossnobis RDM, 500 voxels, 4 runs",
         "runs",
