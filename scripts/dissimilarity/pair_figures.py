@@ -19,6 +19,7 @@ SPLITS = {
 # Darker is cleaner, so that they differ in grey print too.
 SPLIT_COLOURS = {"leaked": "#de8f05", "one_seen": "#56b4e9", "clean": "#0173b2"}
 SPLIT_MARKERS = {"leaked": "^", "one_seen": "s", "clean": "o"}
+CEILING_COLOUR = "#d55e00"
 METRICS = {"correlation": "1 - Pearson $r$", "euclidean": "Euclidean distance"}
 MEASURES = {
     "r2": "$R^2$",

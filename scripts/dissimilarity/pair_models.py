@@ -77,12 +77,11 @@ class PairModel(Protocol):
     Attributes
     ----------
     needs : tuple of str
-        Fields of `Items` that it learns from.
+        Fields of `Items` that it learns from; a literal, which is read without importing the kind.
     splits : tuple of str
         Splits that it can be tested on; an encoding of responses has no leaked one.
     stepwise : bool
-        Whether it trains step by step, and so has a learning curve; a literal, which is read
-        without importing the kind.
+        Whether it trains step by step, and so has a learning curve; a literal, too.
     symmetric : bool
         Whether f(a, b) = f(b, a) by construction.
     """

@@ -1,7 +1,7 @@
 """Draw the networks of pairs from the modules themselves: layers, shapes and parameters."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any
 
@@ -11,6 +11,8 @@ from matplotlib.patches import FancyBboxPatch
 from torch import fx, nn
 
 from scripts.dissimilarity.pair_networks import example_networks, n_parameters
+from scripts.dissimilarity.pair_training import Options
+from workflow.lib.config.pair_kinds import is_stepwise
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import PAGE_WIDTH, use_style, write_figure
 
@@ -192,13 +194,17 @@ def shared_targets(layers: list[Layer]) -> set[str]:
 
 
 def plot_architectures(
-    networks: Mapping[str, tuple[nn.Module, tuple[torch.Tensor, torch.Tensor]]], *, title: str
+    networks: Mapping[str, tuple[nn.Module, tuple[torch.Tensor, torch.Tensor]]],
+    *,
+    used: str,
+    title: str,
 ) -> tuple[plt.Figure, str]:
     """Draw a diagram per network, from its input at the top, and return figure and caption.
 
     Parameters
     ----------
     networks : name -> network and an example pair
+    used : what `sizes_used` says
     title : name of the study
     """
     diagrams = {name: layers_of(*network) for name, network in networks.items()}
@@ -216,7 +222,7 @@ def plot_architectures(
     axis.text(
         PAGE_WIDTH / 2,
         height - 0.05,
-        f"{title}: networks at published sizes",
+        f"{title}: networks at published sizes (sizes used here: caption)",
         ha="center",
         va="top",
         size=9.5,
@@ -233,7 +239,7 @@ def plot_architectures(
             axis.text(left + width / 2, top, heading, ha="center", va="top", fontsize=6.4)
             left += width
         top -= line_height
-    return figure, _caption(diagrams)
+    return figure, f"{_caption(diagrams)} {used}"
 
 
 def _units(layers: list[Layer]) -> int:
@@ -321,14 +327,52 @@ def _caption(diagrams: Mapping[str, list[Layer]]) -> str:
     )
     explained = f" {'; '.join(notes)}." if notes else ""
     return (
-        "Networks of pairs, drawn from the modules as they run on one pair. Boxes: layer, the "
+        f"Networks of pairs at published sizes (n = {len(diagrams)} networks), not those of this "
+        "study, drawn from the modules as they run on one pair. Boxes: layer, the "
         "shape of what comes out, and after the semicolon its number of parameters; left and right "
         "columns: the two images, a and b, before they meet. Blue: convolutions; yellow: dense; "
         f"green: modules of this repository; grey: PyTorch's others.{said}{explained}"
     )
 
 
+def sizes_used(models: Mapping[str, Mapping[str, Any]], n_components: int | None) -> str:
+    """Return what a study changes of its networks, as its config says it.
+
+    Parameters
+    ----------
+    models : name -> block of the config: kind, options, variants
+    n_components : of each embedding that networks see; None for all
+    """
+    of_training = {field.name for field in fields(Options)}
+    said = []
+    for name, block in models.items():
+        if not is_stepwise(block["kind"]):
+            continue
+        variants = [
+            {**block["options"], **options} for options in (block["variants"] or {"": {}}).values()
+        ]
+        values: dict[str, dict[str, None]] = {}
+        for option, value in (pair for options in variants for pair in options.items()):
+            if option not in of_training:
+                text = " and ".join(map(str, value)) if isinstance(value, list) else str(value)
+                values.setdefault(option, {})[text] = None
+        changed = ", ".join(f"{option} {' / '.join(texts)}" for option, texts in values.items())
+        said.append(f"{name} ({block['kind']}): {changed or 'as drawn'}")
+    if not said:
+        return "This study has none of them."
+    features = f"{n_components} components at most" if n_components else "all components"
+    return (
+        f"Sizes used here, of options that are not those of the figure: {'; '.join(said)}; an "
+        f"embedding has {features}."
+    )
+
+
 if __name__ == "__main__":
     with script_job(snakemake):
-        figure, caption = plot_architectures(example_networks(), title=snakemake.params.title)
+        params = snakemake.params
+        figure, caption = plot_architectures(
+            example_networks(),
+            used=sizes_used(params.models, params.n_components),
+            title=params.title,
+        )
         write_figure(snakemake, figure, caption)

@@ -17,6 +17,7 @@ from scripts.dissimilarity.pair_figures import (
     subjects_note,
 )
 from scripts.dissimilarity.score_tables import chosen, fully_trained, read_scores
+from workflow.lib.config.pair_kinds import needs
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
 
@@ -25,6 +26,8 @@ LINE = 0.118
 PADDING = 0.07
 GAP = 0.16
 TITLE_HEIGHT = 0.36
+# Of arrows that go round a box, with what is written along them.
+DETOUR = 0.26
 MARGIN = 0.05
 ICON = 0.62
 WIDTHS = (1.2, 1.26, 1.42, 1.52, 1.06)
@@ -35,6 +38,8 @@ CHARACTER = 0.58
 N_IMAGES, N_HELD_OUT = 12, 4
 TRAINED, UNUSED = "0.62", "0.94"
 METRIC_LINES = {"correlation": "1 - Pearson r", "euclidean": "Euclidean"}
+# How leaked pairs are dealt out, where they are not matched to the clean split.
+RANDOM_PAIRS = "random_pairs"
 SPLIT_LINES = {
     "leaked": "leaked: pairs held out, their images seen",
     "one_seen": "one image of a test pair seen",
@@ -111,8 +116,8 @@ def plot_flow_chart(
         TITLE_HEIGHT
         + MARGIN
         + max(
-            boxes["images"].height + boxes["responses"].height + 2 * GAP,
-            boxes["embeddings"].height + boxes["rdms"].height + 2 * GAP,
+            boxes["images"].height + boxes["responses"].height + 2 * GAP + 2 * DETOUR,
+            boxes["embeddings"].height + boxes["rdms"].height + 2 * GAP + 2 * DETOUR,
             boxes["models"].height,
             icons_height,
         )
@@ -130,6 +135,7 @@ def plot_flow_chart(
     left = boxes["models"].left + WIDTHS[2] + GAP
     _draw_splits(axis, splits, rows, left, middle + icons_height / 2, icons_height)
     _draw_arrows(axis, boxes, left, upper=upper, middle=middle, lower=lower)
+    _draw_detours(axis, boxes, study, upper=upper, middle=middle, lower=lower)
     axis.text(
         PAGE_WIDTH / 2,
         height - 0.12,
@@ -159,6 +165,47 @@ def _draw_arrows(
         _arrow(axis, _right(boxes[second], y), end)
     _arrow(axis, _right(models, middle), (left, middle))
     _arrow(axis, (left + WIDTHS[3], middle), (boxes["scores"].left, middle))
+
+
+def _draw_detours(
+    axis: plt.Axes,
+    boxes: Mapping[str, Box],
+    study: Study,
+    *,
+    upper: float,
+    middle: float,
+    lower: float,
+) -> None:
+    """Lead images above, and responses below, to the models that learn from these themselves."""
+    models = boxes["models"]
+    top = upper + max(boxes[name].height for name in ("images", "embeddings")) / 2
+    bottom = lower - max(boxes[name].height for name in ("responses", "rdms")) / 2
+    for need, y, own, side in (
+        ("images", top + DETOUR * 0.55, upper + boxes["images"].height / 2, 1),
+        ("responses", bottom - DETOUR * 0.55, lower - boxes["responses"].height / 2, -1),
+    ):
+        names = [name for name, kind in study.models.items() if need in needs(kind)]
+        if not names:
+            continue
+        start = boxes[need].left + boxes[need].width / 2
+        end = models.left + models.width / 4
+        reach = middle + side * models.height / 2
+        # A box as tall as the chart is met at its side.
+        tall = side * (reach - y) > 0
+        corner = models.left if tall else end
+        axis.plot([start, start, corner], [own, y, y], color="0.25", lw=1.0, solid_capstyle="butt")
+        if tall:
+            _arrow(axis, (models.left - GAP / 2, y), (models.left, y))
+        else:
+            _arrow(axis, (end, y), (end, reach))
+        axis.text(
+            boxes["rdms"].left,
+            y + side * 0.02,
+            f"{need} to {', '.join(names)}",
+            ha="left",
+            va="bottom" if side > 0 else "top",
+            fontsize=5.8,
+        )
 
 
 def _boxes(rows: pd.DataFrame, study: Study) -> dict[str, Box]:
@@ -293,9 +340,11 @@ def _draw_splits(
         **text,
         fontweight="bold",
     )
+    at_random = "random_pairs" in set(rows.get("deal", ()))
     for number, split in enumerate(splits):
         y = top - PADDING - LINE * 1.6 - number * (ICON + GAP)
-        _draw_icon(axis, split, left + PADDING, y - ICON)
+        cells = icon_cells(RANDOM_PAIRS if split == "leaked" and at_random else split)
+        _draw_icon(axis, cells, SPLIT_COLOURS[split], left + PADDING, y - ICON)
         beside = left + PADDING + ICON + 0.06
         of_split = rows[rows["split"] == split]
         lines = [
@@ -320,7 +369,8 @@ def icon_cells(split: str) -> np.ndarray:
 
     Parameters
     ----------
-    split : "leaked", "one_seen" or "clean"
+    split : "leaked", "one_seen", "clean" or `RANDOM_PAIRS`, leaked pairs that are dealt out at
+        random
 
     Returns
     -------
@@ -328,21 +378,25 @@ def icon_cells(split: str) -> np.ndarray:
     """
     first, second = np.tril_indices(N_IMAGES, -1)
     seen = (first < N_IMAGES - N_HELD_OUT).astype(int) + (second < N_IMAGES - N_HELD_OUT)
+    clean = np.array([2, 0, 1])[seen]
+    # As random ones, they lie everywhere; as many as clean ones, of the pairs that are not tested.
+    order = np.where(clean == 2, np.inf, (first * 7 + second * 17) % 31)
+    dealt = np.argsort(np.argsort(order, kind="stable")) < np.count_nonzero(clean == 1)
     purposes = {
-        "clean": np.array([2, 0, 1])[seen],
+        "clean": clean,
         "one_seen": np.array([0, 2, 1])[seen],
-        # Every fifth pair along the matrix: as random ones, they lie everywhere.
-        "leaked": np.where((first * 7 + second * 3) % 5 == 0, 2, 1),
+        "leaked": np.where(clean == 2, 2, dealt.astype(int)),
+        RANDOM_PAIRS: np.where((first * 7 + second * 3) % 5 == 0, 2, 1),
     }
     cells = np.full((N_IMAGES, N_IMAGES), -1)
     cells[first, second] = purposes[split]
     return cells
 
 
-def _draw_icon(axis: plt.Axes, split: str, left: float, bottom: float) -> None:
+def _draw_icon(axis: plt.Axes, cells: np.ndarray, colour: str, left: float, bottom: float) -> None:
     side = ICON / N_IMAGES
-    colours = {0: UNUSED, 1: TRAINED, 2: SPLIT_COLOURS[split]}
-    for (i, j), purpose in np.ndenumerate(icon_cells(split)):
+    colours = {0: UNUSED, 1: TRAINED, 2: colour}
+    for (i, j), purpose in np.ndenumerate(cells):
         if purpose in colours:
             place = (left + j * side, bottom + ICON - (i + 1) * side)
             axis.add_patch(Rectangle(place, side, side, fc=colours[purpose], ec="white", lw=0.25))
@@ -357,6 +411,8 @@ def _caption(rows: pd.DataFrame, study: Study, splits: Sequence[str]) -> str:
     trained = ", ".join(
         f"{split} {span(rows.loc[rows['split'] == split, 'n_training_images'])}" for split in splits
     )
+    at_random = RANDOM_PAIRS in set(rows.get("deal", ()))
+    pooled = ", but for leaked pairs" if at_random else ""
     return (
         f"Two images in, the dissimilarity of the fMRI responses to them out: {subjects_note(rows)}"
         f", {span(rows.groupby('subject')['n_images'].max())} images each, {len(study.rois)} ROI(s)"
@@ -366,7 +422,8 @@ def _caption(rows: pd.DataFrame, study: Study, splits: Sequence[str]) -> str:
         f"{study.validation_share:.0%} are for validation. Small matrices: what pairs of "
         f"{N_IMAGES} images are for in one fold; light: pairs that it does not use. "
         f"{PLAIN['r2']} is taken over the test pairs of all folds at once, correlations within "
-        "folds, but for leaked pairs."
+        f"folds{pooled}. Lines round the boxes: models that learn from images, or responses, "
+        "themselves."
     )
 
 

@@ -163,13 +163,30 @@ def _caption(rows: pd.DataFrame, fit: Mapping[str, str], measure: str, n_network
         if n_shown < n_networks
         else ""
     )
+    improving = _improving_note(rows, best, measure)
     return (
         f"Learning curves of {who}: {measure} over up to {int(rows['epoch'].max())} epochs; thin "
         f"lines: n = {rows['fold'].nunique()} folds, thick ones their means, which "
         "late epochs take over the folds that have not stopped. Dashed: mean over the training "
         "steps of an epoch, taken while the network changes; solid: on validation pairs after it, "
         "whose images are in no training pair, but for the leaked split. Test pairs have no part "
-        f"in this.{lowest}{part}"
+        f"in this.{lowest}{improving}{part}"
+    )
+
+
+def _improving_note(rows: pd.DataFrame, best: pd.DataFrame, measure: str) -> str:
+    """Return in how many runs the last epoch was the best, so that more might have been better."""
+    of_run = ["network", "split", "fold"]
+    validation = rows[(rows["part"] == VALIDATION) & rows["value"].notna()]
+    last = validation.groupby(of_run)["epoch"].max()
+    if last.empty:
+        return ""
+    n = int((best.set_index(of_run)["epoch"] == last).sum())
+    if not n:
+        return ""
+    return (
+        f" In {n} of {len(last)} runs (a network and fold each) {VALIDATION} {measure} was still "
+        "improving at the last epoch: more epochs might do better."
     )
 
 

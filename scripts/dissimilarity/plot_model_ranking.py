@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 
 from scripts.dissimilarity.pair_figures import (
+    CEILING_COLOUR,
     FLOOR,
     MEASURES,
     METRICS,
@@ -33,7 +34,6 @@ from workflow.lib.plotting import MUTED, PAGE_WIDTH, titled, use_style, write_fi
 
 ROW = 0.17
 FEWEST = 3
-CEILING_COLOUR = "#d55e00"
 ABOVE_ZERO = "#0173b2"
 
 

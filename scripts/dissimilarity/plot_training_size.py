@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from scripts.dissimilarity.pair_figures import (
+    CEILING_COLOUR,
     METRICS,
     SPLITS,
     draw_off_scale,
@@ -32,7 +33,13 @@ HELD_OUT = ("one_seen", "clean")
 
 
 def plot_training_size(
-    table: pd.DataFrame, *, roi: str | None, measure: str, title: str, simulated: bool
+    table: pd.DataFrame,
+    ceilings: pd.DataFrame,
+    *,
+    roi: str | None,
+    measure: str,
+    title: str,
+    simulated: bool,
 ) -> tuple[plt.Figure, str]:
     """Draw a row of panels per metric and a column per split, a line per fit.
 
@@ -40,6 +47,7 @@ def plot_training_size(
     ----------
     table : DataFrame, `pair_scores.csv`
         Fits with several `n_training_images` are drawn.
+    ceilings : DataFrame, `ceilings.csv`; may have no rows
     roi : region of the responses; None for the first
     measure : key of `MEASURES`
     title : name of the study
@@ -52,21 +60,25 @@ def plot_training_size(
     sizes = rows.groupby("fit")["n_training_images"].transform("nunique")
     rows = rows[sizes > 1]
     metrics, splits = in_order(rows["metric"], METRICS), in_order(rows["split"], SPLITS)
+    tops = chosen(ceilings, roi=roi, measure=measure)
+    tops = tops[tops["subject"].isin(rows["subject"]) & tops["value"].notna()]
     styles = looks(list(dict.fromkeys(rows["fit"])))
     figure, axes = split_panels(metrics, splits, measure)
     for row, metric in zip(axes, metrics, strict=False):
         for axis, split in zip(row, splits, strict=False):
             _draw(axis, chosen(rows, metric=metric, split=split), styles)
+            if split == "clean":
+                _draw_ceiling(axis, chosen(tops, metric=metric))
     for axis in axes[-1]:
         axis.set_xlabel("training images")
     if rows.empty:
         say_not_applicable(axes[0, 0], "no model was fitted to several numbers of images")
     else:
-        set_floor(axes[0, 0], drawn_values(rows))
+        set_floor(axes[0, 0], drawn_values(rows), top=_ceilings(tops).max())
         legend_below(figure, axes[0, 0], 3)
     who = subjects_note(rows) if len(rows) else "no fit"
     figure.suptitle(f"{titled(title, simulated=simulated)}: training images, {roi}, {who}")
-    return figure, _caption(rows, roi, measure)
+    return figure, _caption(rows, tops, roi, measure)
 
 
 def _draw(axis: plt.Axes, rows: pd.DataFrame, styles: Mapping[str, dict]) -> None:
@@ -84,7 +96,36 @@ def _draw(axis: plt.Axes, rows: pd.DataFrame, styles: Mapping[str, dict]) -> Non
             axis.vlines(x, *limits, color=style["color"], lw=0.9)
 
 
-def _caption(rows: pd.DataFrame, roi: str, measure: str) -> str:
+def _ceilings(tops: pd.DataFrame) -> pd.Series:
+    """Return the mean ceiling over subjects, by metric and kind."""
+    return tops.groupby(["metric", "kind"], sort=False)["value"].mean()
+
+
+def _draw_ceiling(axis: plt.Axes, tops: pd.DataFrame) -> None:
+    for (_, kind), value in _ceilings(tops).items():
+        axis.axhline(value, color=CEILING_COLOUR, lw=1.2, ls="--")
+        axis.annotate(
+            f"ceiling, {kind}",
+            (0.98, value),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, -2),
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            fontsize=6,
+            color=CEILING_COLOUR,
+        )
+
+
+def _ceiling_note(tops: pd.DataFrame) -> str:
+    if tops.empty:
+        return " No ceiling is known."
+    said = ", ".join(f"{metric} {value:.3f}" for (metric, _), value in _ceilings(tops).items())
+    kinds = ", ".join(tops["kind"].unique())
+    return f" Orange: ceiling of clean pairs in the mean over subjects ({kinds}): {said}."
+
+
+def _caption(rows: pd.DataFrame, tops: pd.DataFrame, roi: str, measure: str) -> str:
     if rows.empty:
         return "No model was fitted to several numbers of training images: not applicable."
     sizes = ", ".join(f"{int(n):,}" for n in sorted(rows["n_training_images"].dropna().unique()))
@@ -98,7 +139,8 @@ def _caption(rows: pd.DataFrame, roi: str, measure: str) -> str:
         f"{measured(measure, rows)} on pairs of images held out, against the number of training "
         f"images of a fold ({sizes}), for dissimilarities of {roi}; {size_note(rows)}. Test images "
         "are the same at every number, and fewer training images are some of more; n images train "
-        f"n(n-1)/2 pairs. {spread_note(rows)}{floor_note(rows['value'])}{said}"
+        f"n(n-1)/2 pairs. {spread_note(rows)}{_ceiling_note(tops)}{floor_note(rows['value'])}"
+        f"{said}"
     )
 
 
@@ -107,6 +149,7 @@ if __name__ == "__main__":
         params = snakemake.params
         figure, caption = plot_training_size(
             read_scores(snakemake.input.table),
+            read_scores(snakemake.input.ceilings),
             roi=params.roi,
             measure=params.measure,
             title=params.title,

@@ -213,8 +213,10 @@ def _draw_pairs(axis: plt.Axes, prediction: Prediction, label: str) -> None:
     drawn = tested[:: _step(tested.size)]
     predicted, true = prediction.predicted[drawn], prediction.true[drawn]
     bins = axis.hexbin(predicted, true, gridsize=36, bins="log", mincnt=1, cmap=SEQUENTIAL, lw=0)
-    low, high = np.percentile(predicted, [0.1, 99.9])
-    axis.plot([low, high], [low, high], color="black", lw=1, ls="--")
+    # One scale for both, so that the line of equal values lies at 45 degrees.
+    ends = min(predicted.min(), true.min()), max(predicted.max(), true.max())
+    axis.plot(ends, ends, color="black", lw=1, ls="--")
+    axis.set(xlim=ends, ylim=ends, aspect="equal")
     axis.set_xlabel(f"predicted: {label}")
     axis.set_ylabel(f"true: {label}")
     ticks = LogLocator(subs=(1, 2, 5))
@@ -263,8 +265,8 @@ def _caption(
         f"{called(fit)}, {SPLITS.get(fit['split'], fit['split'])}: n = {n_tested:,} test pairs of "
         f"{n_images:,} images. {said}. Images stand by fold, then by the "
         "first principal coordinate of the true RDM; each RDM has its own scale (1st to 99th "
-        f"percentile).{gaps}{part} Right: {binned} in bins, dashed where predicted and true are "
-        "equal; pairs share images and are not independent."
+        f"percentile).{gaps}{part} Right: {binned} in bins, both axes of one scale; dashed: "
+        "predicted and true are equal; pairs share images and are not independent."
     )
 
 

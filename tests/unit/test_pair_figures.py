@@ -1,6 +1,7 @@
 """Figures of the dissimilarity study show all that they say, and say what they show."""
 
 import itertools
+from dataclasses import replace
 
 import h5py
 import matplotlib.pyplot as plt
@@ -21,6 +22,7 @@ from scripts.dissimilarity.plot_architectures import (
     layers_of,
     plot_architectures,
     shared_targets,
+    sizes_used,
 )
 from scripts.dissimilarity.plot_flow_chart import Study, icon_cells, plot_flow_chart
 from scripts.dissimilarity.plot_inflation import plot_inflation
@@ -408,17 +410,26 @@ def test_learning_curves_over_training_images():
     fewer = scores[scores["model"] == "ridge"].assign(n_training_images=6)
     fewer["value"] -= 0.1
     both = pd.concat([scores, fewer])
-    figure, caption = plot_training_size(both, roi=None, measure="spearman", **SIMULATED)
+    figure, caption = plot_training_size(
+        both, ceilings_of(0.82), roi=None, measure="spearman", **SIMULATED
+    )
     lines = [line for line in figure.axes[1].lines if line.get_label() == "ridge, clip"]
     np.testing.assert_array_equal(lines[0].get_xdata(), [6, 12])
     np.testing.assert_allclose(lines[0].get_ydata(), [0.21, 0.31])
     assert "(6, 12)" in caption
     assert "ridge, clip, correlation: 0.210 to 0.310" in caption
     assert "leaked" not in [axis.get_title() for axis in figure.axes]
+    # The ceiling is one of clean pairs alone.
+    tops = [[x for x in axis.lines if list(x.get_ydata()) == [0.82] * 2] for axis in figure.axes]
+    clean = [not axis.get_title().startswith("one") for axis in figure.axes[:2]]
+    assert [bool(found) for found in tops[:2]] == clean
+    assert "noiseless responses): correlation 0.820, euclidean 0.820." in caption
 
 
 def test_no_learning_curve_is_said_to_be_none():
-    _, caption = plot_training_size(score_table(), roi="V1", measure="spearman", **SIMULATED)
+    _, caption = plot_training_size(
+        score_table(), ceilings_of(0.82), roi="V1", measure="spearman", **SIMULATED
+    )
     assert "not applicable" in caption
 
 
@@ -500,6 +511,12 @@ def test_figure_of_a_prediction_states_its_scores_and_sizes():
     assert "0.410 (95 % interval over images 0.360 to 0.460)" in caption
     assert "subj02, a single case" in caption
     assert "scores are optimistic" in caption
+    scatter = figure.axes[2]
+    assert scatter.get_xlim() == scatter.get_ylim()
+    assert scatter.get_aspect() == 1
+    identity = scatter.lines[0]
+    np.testing.assert_array_equal(identity.get_xdata(), identity.get_ydata())
+    np.testing.assert_array_equal(identity.get_xdata(), scatter.get_xlim())
     # Drawn where it was tested: three folds of eight images, without the diagonal.
     shown = figure.axes[1].images[0].get_array()
     assert np.ma.count(np.ma.masked_invalid(shown)) == 2 * n_tested
@@ -543,6 +560,10 @@ def test_learning_curves_mark_the_lowest_validation_loss_of_every_fold():
     np.testing.assert_allclose(mean.get_ydata(), [3, 1.75, 2])
     assert "n = 2 folds" in caption
     assert "mlp, clip, 1, clean: 2.5" in caption
+    # Of the second fold, whose loss falls to the end.
+    assert "In 1 of 2 runs (a network and fold each) validation loss was still improving" in caption
+    done = history.assign(value=history["value"].where(history["epoch"] != 3, 9.0))
+    assert "improving" not in plot_loss_curves(done, fit=fit, measure="loss", **SIMULATED)[1]
     empty = plot_loss_curves(history[:0], fit=fit, measure="loss", **SIMULATED)
     assert "not trained by epochs, or was not applicable" in empty[1]
 
@@ -593,11 +614,24 @@ def test_icons_show_what_splits_are():
         for purpose, expected in ((2, n), (1, 0)):
             drawn = {pair for pair in pairs if cells[pair] == purpose}
             assert drawn == {pair for pair in pairs if held_out[pair] == expected}
-    leaked = icon_cells("leaked")
-    assert not {pair for pair in pairs if leaked[pair] == 0}
-    tested = {image for pair in pairs if leaked[pair] == 2 for image in pair}
-    trained = {image for pair in pairs if leaked[pair] == 1 for image in pair}
-    assert tested <= trained
+    # Leaked pairs are tested as clean ones, and as many are trained on, with the same images.
+    clean, leaked, at_random = map(icon_cells, ("clean", "leaked", "random_pairs"))
+    np.testing.assert_array_equal(leaked == 2, clean == 2)
+    assert np.count_nonzero(leaked == 1) == np.count_nonzero(clean == 1)
+    assert not {pair for pair in pairs if at_random[pair] == 0}
+    for cells in (leaked, at_random):
+        tested = {image for pair in pairs if cells[pair] == 2 for image in pair}
+        trained = {image for pair in pairs if cells[pair] == 1 for image in pair}
+        assert tested <= trained
+
+
+def test_models_that_learn_from_responses_or_images_are_led_there():
+    models = {"ridge": "ridge", "encode": "encode", "siamese": "siamese"}
+    figure, _ = plot_flow_chart(score_table(), replace(STUDY, models=models), **SIMULATED)
+    assert {"responses to encode", "images to siamese"} <= set(texts_of(figure))
+    figure, _ = plot_flow_chart(score_table(), STUDY, **SIMULATED)
+    assert not any(" to " in text for text in texts_of(figure))
+    assert_inside(figure)
 
 
 # Architectures
@@ -659,8 +693,27 @@ def test_any_network_of_pairs_can_be_drawn():
     assert [layer.n_parameters for layer in layers] == [15, 15, 0, 0]
 
 
+def test_sizes_used_are_those_of_the_config():
+    models = {
+        "ridge": {"kind": "ridge", "options": {}, "variants": {}},
+        "net": {"kind": "siamese", "options": {"side": 32, "widths": [8, 16]}, "variants": {}},
+        "mlp": {
+            "kind": "pair_mlp",
+            "options": {"n_epochs": 5},
+            "variants": {"0": {"n_hidden": 0}, "1": {"n_hidden": 1}},
+        },
+        "plain": {"kind": "pair_mlp", "options": {"batch": 8}, "variants": {}},
+    }
+    said = sizes_used(models, 16)
+    assert "net (siamese): side 32, widths 8 and 16; mlp (pair_mlp): n_hidden 0 / 1" in said
+    assert "plain (pair_mlp): as drawn" in said
+    assert "16 components at most" in said
+    assert not any(word in said for word in ("ridge", "n_epochs", "batch"))
+    assert sizes_used({"ridge": models["ridge"]}, None) == "This study has none of them."
+
+
 def test_architectures_lie_on_the_page_and_text_in_its_box(networks):
-    figure, caption = plot_architectures(networks, title="Scenes")
+    figure, caption = plot_architectures(networks, used="Used.", title="Scenes")
     assert_inside(figure)
     renderer = figure.canvas.get_renderer()
     axis = figure.axes[0]

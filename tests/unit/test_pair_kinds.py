@@ -9,7 +9,7 @@ import yaml
 from scripts.dissimilarity import models
 from scripts.dissimilarity.pair_training import Options
 from workflow.lib.config import pair_kinds
-from workflow.lib.config.pair_kinds import EMBEDDERS, JOINED, is_stepwise, model_kinds
+from workflow.lib.config.pair_kinds import EMBEDDERS, JOINED, is_stepwise, model_kinds, needs
 from workflow.lib.errors import InputError
 
 SCHEMA = Path(__file__).parents[2] / "workflow/schemas/studies/dissimilarity.schema.yaml"
@@ -22,6 +22,7 @@ def model_of(kind):
 @pytest.mark.parametrize("kind", model_kinds())
 def test_what_is_read_of_a_kind_is_what_its_class_says(kind):
     assert is_stepwise(kind) is model_of(kind).stepwise
+    assert needs(kind) == model_of(kind).needs
 
 
 def test_networks_train_step_by_step_and_nothing_else_does():

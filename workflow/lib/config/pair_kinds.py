@@ -7,6 +7,7 @@ import ast
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from workflow.lib.errors import InputError
 
@@ -50,11 +51,19 @@ def model_kinds() -> list[str]:
     return sorted(path.stem for path in MODELS.glob("*.py"))
 
 
-@functools.cache
 def is_stepwise(kind: str) -> bool:
-    """Return whether a kind of model trains step by step, and so has a learning curve.
+    """Return whether a kind of model trains step by step, and so has a learning curve."""
+    return declared(kind, "stepwise")
 
-    Its class `Model` says so in `stepwise`, which is read without importing it.
+
+def needs(kind: str) -> tuple[str, ...]:
+    """Return what a kind of model learns from: features, distances, images or responses."""
+    return declared(kind, "needs")
+
+
+@functools.cache
+def declared(kind: str, name: str) -> Any:
+    """Return what the class `Model` of a kind says of it, without importing it.
 
     Raises
     ------
@@ -63,9 +72,9 @@ def is_stepwise(kind: str) -> bool:
     """
     file = MODELS / f"{kind}.py"
     for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "stepwise":
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == name:
             return ast.literal_eval(node.value)
     raise InputError(
-        f"{file}: found no `stepwise`, expected `stepwise: ClassVar[bool] = True` or False in the "
-        "class Model; add it"
+        f"{file}: found no `{name}`, expected `{name}: ClassVar[...]` with a literal in the class "
+        "Model; add it"
     )

@@ -49,6 +49,8 @@ rule plot_architectures:
         runtime=10,
     params:
         caption=caption_of,
+        models=pair_setting("models"),
+        n_components=pair_setting("n_components"),
         title=setting("title"),
         # Networks are what they are, simulated data or not.
         simulated=False,
@@ -345,6 +347,7 @@ rule plot_training_size:
     """Draw scores against the number of training images."""
     input:
         table="<results>/{study}/tables/pair_scores.csv",
+        ceilings="<results>/{study}/tables/ceilings.csv",
     output:
         **figure_files("training_size", "Pairs", figure="training images"),
     log:
