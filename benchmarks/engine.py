@@ -31,11 +31,11 @@ import pandas as pd
 
 from benchmarks.suite.inputs import INPUTS, QUICK, Sizes
 from benchmarks.suite.report import (
-    CSV,
     exceeded_limits,
     machine,
     markdown,
     missed_targets,
+    read_lines,
     write_report,
 )
 from benchmarks.suite.rows import ROWS, Row, Side
@@ -184,7 +184,12 @@ def largest_difference(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray
 
 
 def table_rows(
-    row: Row, measured: dict[str, Measured], sizes: Sizes, known: Sequence[dict]
+    row: Row,
+    measured: dict[str, Measured],
+    sizes: Sizes,
+    known: Sequence[dict],
+    *,
+    by_processor: bool = False,
 ) -> Iterator[dict]:
     """Yield a line of the table for every side of a row, ours first.
 
@@ -194,22 +199,25 @@ def table_rows(
     measured : mapping, side -> Measured
     sizes : Sizes
     known : lines of rows before, to which a row may refer
+    by_processor : whether times are those of all processors together, not by the clock
     """
+    which = int(by_processor)
     total = row.n_units(sizes)
     our_label, ours = next(iter(measured.items()))
-    our_seconds, _ = ours.seconds(total)
+    our_seconds = ours.seconds(total)[which]
     none = (np.nan, np.nan)
     for label, side in measured.items():
         most_seconds, most_mb = (row.limits or none) if label == our_label else none
-        (seconds, processor), units = side.seconds(total), max(side.first)
+        both, units = side.seconds(total), max(side.first)
         yield {
             "row": row.name,
             "work": row.title,
             "side": label,
-            "seconds": seconds,
-            "processor_seconds": processor,
-            "first_call": np.median(side.first[units], axis=0)[0] if units == total else np.nan,
-            "ratio": seconds / our_seconds,
+            "seconds": both[which],
+            "processor_seconds": both[1],
+            "by_processor": by_processor,
+            "first_call": np.median(side.first[units], axis=0)[which] if units == total else np.nan,
+            "ratio": both[which] / our_seconds,
             "target": row.targets.get(label, np.nan),
             "most_seconds": most_seconds,
             "most_mb": most_mb,
@@ -245,6 +253,11 @@ def parsed_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--add", action="store_true", help="write the rows into the report, beside all others"
     )
+    parser.add_argument(
+        "--processor",
+        action="store_true",
+        help="times of all processors together, which hardly depend on other work of the machine",
+    )
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     return parser.parse_args()
@@ -252,7 +265,7 @@ def parsed_arguments() -> argparse.Namespace:
 
 def with_earlier(table: pd.DataFrame, rows: Sequence[Row]) -> pd.DataFrame:
     """Return lines just measured among those that the report has of other rows, in their order."""
-    earlier = pd.read_csv(CSV)
+    earlier = read_lines()
     kept = earlier[~earlier["row"].isin([row.name for row in rows])]
     order = {row.name: place for place, row in enumerate(ROWS)}
     together = pd.concat([kept, table], ignore_index=True)
@@ -271,7 +284,8 @@ def main() -> None:
         turns = 1 if arguments.quick else arguments.turns
         bench = Bench(Path(folder), sizes, threads=arguments.threads, turns=turns)
         for row in rows:
-            new = list(table_rows(row, bench.measure(row), sizes, lines))
+            found = bench.measure(row)
+            new = list(table_rows(row, found, sizes, lines, by_processor=arguments.processor))
             lines += new
             print(markdown(pd.DataFrame(new)), end="\n\n", flush=True)
     table = pd.DataFrame(lines).assign(n_images=sizes.n_images, **machine(arguments.threads))

@@ -25,6 +25,7 @@ README = ROOT / "README.md"
 BEGIN, END = "<!-- benchmarks: written by `make bench` -->", "<!-- end of benchmarks -->"
 
 N_ROIS = 10
+BUSY = '; "*": of all processors together, measured beside other work'
 PACKAGES = ("numpy", "scipy", "numba", "rsatoolbox", "nilearn", "scikit-learn")
 REQUIREMENTS = ROOT / "benchmarks" / "requirements.txt"
 EXPLANATION = """\
@@ -35,7 +36,8 @@ more is called once a turn. The ratio is a side's time over ours. Peak memory is
 beyond what was held with the inputs loaded. "ours" holds RDMs of more than 1,500 images in float32,
 as the workflow does, and sums in float64; all others are given float64 arrays of the same numbers.
 The difference is the largest absolute one between a side's results and ours. Times with "~" are
-extrapolated from the measured part of the work."""
+extrapolated from the measured part of the work; times with "*" are those of all processors
+together, for the machine did other work as well: two threads count twice."""
 
 
 def machine(threads: int) -> dict[str, str | int]:
@@ -79,12 +81,23 @@ def _two_digits(number: float) -> str:
     return f"{number:,.{min(decimals, 4)}f}"
 
 
+def read_lines() -> pd.DataFrame:
+    """Return the lines of the last report, those of a time before some columns, too."""
+    return pd.read_csv(CSV).pipe(
+        lambda table: table.assign(by_processor=table.get("by_processor", False))
+    )
+
+
 def _extrapolated(line: pd.Series) -> bool:
     return line["measured"] < line["total"]
 
 
 def _seconds(line: pd.Series) -> str:
-    return ("~ " if _extrapolated(line) else "") + duration(line["seconds"])
+    return (
+        ("~ " if _extrapolated(line) else "")
+        + duration(line["seconds"])
+        + (" *" if line["by_processor"] else "")
+    )
 
 
 def _how(line: pd.Series) -> str:
@@ -220,6 +233,7 @@ def headline_sentences(table: pd.DataFrame, headline: pd.DataFrame) -> str:
 def readme_section(table: pd.DataFrame, headline: pd.DataFrame | None) -> str:
     """Return the README's table: ours, the reference, and the fastest other library."""
     first = table.iloc[0]
+    busy = BUSY if table["by_processor"].any() else ""
     lines = [
         f"| work, {first['n_images']:,} images | ours | rsatoolbox | ratio | fastest other "
         "| largest difference |",
@@ -246,9 +260,9 @@ def readme_section(table: pd.DataFrame, headline: pd.DataFrame | None) -> str:
             *lines,
             "",
             f'{first["processor"]}, {first["threads"]} threads, {first["date"]}; "~": extrapolated '
-            "from a measured part. Peak memory, versions and what was measured of each are in "
-            "[benchmarks/results/engine.md](benchmarks/results/engine.md); `make bench` measures "
-            "all of it again.",
+            f"from a measured part{busy}. Peak memory, versions and what was measured of each are "
+            "in [benchmarks/results/engine.md](benchmarks/results/engine.md); `make bench` "
+            "measures all of it again.",
             *(["", headline_sentences(table, headline)] if headline is not None else []),
         ]
     )
@@ -269,7 +283,7 @@ def with_section(document: str, section: str) -> str:
 
 def documents() -> tuple[str, str]:
     """Return the report and the README as the measurements have them."""
-    table = pd.read_csv(CSV)
+    table = read_lines()
     headline = pd.read_csv(HEADLINE) if HEADLINE.is_file() else None
     readme = with_section(README.read_text(), readme_section(table, headline))
     return report(table) + "\n", readme

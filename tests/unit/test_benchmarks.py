@@ -10,16 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.engine import Measured, largest_difference, table_rows
+from benchmarks.engine import Measured, largest_difference, table_rows, with_earlier
 from benchmarks.suite.inputs import INPUTS, TINY, as_type
 from benchmarks.suite.report import (
     CSV,
     MARKDOWN,
     README,
     REQUIREMENTS,
+    descriptions,
     documents,
     duration,
     exceeded_limits,
+    read_lines,
 )
 from benchmarks.suite.rows import ROWS, Row, Side
 from tests.unit.test_docs import pins
@@ -97,6 +99,36 @@ def test_ratio_is_of_the_whole_work():
     sizes = type(TINY)()
     lines = list(table_rows(row, {"ours": ours, "rsatoolbox": theirs}, sizes, []))
     assert lines[1]["ratio"] == pytest.approx(8000 / 4)
+
+
+def test_beside_other_work_times_are_those_of_all_processors():
+    row, sizes = ROWS[0], type(TINY)()
+    sides = {}
+    for name, seconds in (("ours", [9.0, 4.0]), ("rsatoolbox", [5.0, 20.0])):
+        sides[name] = Measured(results={"a": np.zeros(1)})
+        sides[name].add({"seconds": {1: [seconds]}, "peak_mb": 1.0, "compile_seconds": 0.0})
+    ours, theirs = table_rows(row, sides, sizes, [], by_processor=True)
+    assert (ours["seconds"], theirs["ratio"]) == (4.0, 5.0)
+
+
+def test_rows_measured_by_themselves_take_the_place_of_earlier_ones():
+    if not CSV.is_file():
+        pytest.skip("make bench has not been run")
+    earlier = read_lines()
+    row = next(row for row in ROWS if row.name == "correlation_rdm")
+    new = earlier[earlier["row"] == row.name].assign(seconds=-1.0, commit="new").iloc[:2]
+    together = with_earlier(new, [row])
+    assert (together[together["row"] == row.name]["seconds"] == -1).tolist() == [True, True]
+    others = earlier[earlier["row"] != row.name]
+    pd.testing.assert_frame_equal(
+        together[together["row"] != row.name].reset_index(drop=True),
+        others.reset_index(drop=True),
+    )
+    assert together["row"].iloc[0] == row.name
+    first, apart = descriptions(together)
+    assert apart.startswith(f"Measured apart: {row.title}: ")
+    assert "commit new" in apart
+    assert "commit new" not in first
 
 
 def test_limits_hold_for_ours_and_are_named_where_they_are_exceeded():
