@@ -2,8 +2,8 @@
 
 Known of all fifteen subjects (logistic regression, C = 0.001, five classes, chance 0.2), in
 brackets with true times and a lag of two volumes: random volumes .311 (.396), subjects .306 (.387),
-movie times .282 (.372), runs .106 (.216), runs with balanced weights .302, area within runs .62. The
-numbers with published times are those of 70 volumes per class, as published.
+movie times .282 (.372), runs .106 (.216), runs with balanced weights .302, area within runs .62.
+The numbers with published times are those of 70 volumes per class, as published.
 """
 
 from dataclasses import replace

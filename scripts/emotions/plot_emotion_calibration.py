@@ -27,7 +27,7 @@ LARGEST = 160.0
 FEWEST = 0.005
 
 
-def plot_calibration(
+def plot_emotion_calibration(
     calibration: pd.DataFrame, decoding: pd.DataFrame, *, title: str, simulated: bool
 ) -> tuple[plt.Figure, str]:
     """Draw a panel per split, and return the figure and its caption.
@@ -109,7 +109,7 @@ def _caption(decoding: pd.DataFrame, splits: list[str]) -> str:
 if __name__ == "__main__":
     with script_job(snakemake):
         params, inputs = snakemake.params, snakemake.input
-        figure, caption = plot_calibration(
+        figure, caption = plot_emotion_calibration(
             read_table(inputs.calibration),
             read_table(inputs.decoding),
             title=params.title,
