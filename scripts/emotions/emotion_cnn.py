@@ -128,15 +128,16 @@ class EmotionCNN(nn.Module):
         Returns
         -------
         dict
-            block1 and so on (n, width, x, y, z), "pooled" (n, width), "logits" (n, n_classes).
+            block1 and so on (n, width, x, y, z), "pooled" (n, width) of a network that averages,
+            "logits" (n, n_classes).
         """
         outputs = {}
         x = self.stem(volumes.unsqueeze(1))  # (n, widths[0], x, y, z)
         for number, block in enumerate(self.blocks, 1):
             x = outputs[f"block{number}"] = block(x)  # (n, widths[i], x / 2^i, y / 2^i, z / 2^i)
-        outputs[POOLED] = x.mean(dim=(2, 3, 4))  # (n, widths[-1])
-        seen = outputs[POOLED] if self.averages else x.flatten(1)  # (n, widths[-1] * places)
-        outputs[LOGITS] = self.head(self.dropout(seen))  # (n, n_classes)
+        if self.averages:
+            x = outputs[POOLED] = x.mean(dim=(2, 3, 4))  # (n, widths[-1])
+        outputs[LOGITS] = self.head(self.dropout(x.flatten(1)))  # (n, n_classes)
         return outputs
 
     def forward(self, volumes: torch.Tensor) -> torch.Tensor:

@@ -24,9 +24,9 @@ from scripts.emotions.emotion_training import (
     outputs_of,
     train,
 )
+from scripts.emotions.feature_writer import FeatureWriter, feature_file
 from scripts.emotions.labels import Labels, read_labels
 from scripts.emotions.movie_volumes import MovieVolumes
-from scripts.emotions.network_features import FeatureWriter, feature_file
 from scripts.emotions.predictions import Predictions, empty_predictions, prediction_file
 from scripts.emotions.splits import Fold, fold_generator, make_folds
 from scripts.emotions.timeseries import TimeSeries
