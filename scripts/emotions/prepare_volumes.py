@@ -106,18 +106,29 @@ def prepare_volumes(
         path, subject=subject, tr=tr, mask=inside, affine=first.affine, aligned=aligned
     ) as write:
         for run, volume in runs.items():
-            values, varies = _masked(volume, inside, steps.smoothing)
-            n_constant = int((~varies).sum())
-            _check_varying(volume, varies, mask)
-            _clean(values, varies, steps, tr)
+            values, n_constant = _prepared(volume, inside, steps, tr)
             write(run, values, tables.get(run), n_constant)
-            logger.info("run %s: %d voxels, %d constant", run, len(varies), n_constant)
+            logger.info("run %s: %d voxels, %d constant", run, values.shape[1], n_constant)
+            del values  # before the next run is read
 
 
 def _given_mask(path: str | Path, reference: Volume) -> np.ndarray:
     mask, affine = read_mask(path)
     check_grid(Volume(str(path), Path(path), mask.shape, affine, 1), reference)
     return mask
+
+
+def _prepared(volume: Volume, mask: np.ndarray, steps: Steps, tr: float) -> tuple[np.ndarray, int]:
+    """Return a run's voxels of the mask, cleaned, and how many of them are constant."""
+    values, varies = _masked(volume, mask, steps.smoothing)
+    if varies.mean() < LEAST_VARYING:
+        raise InputError(
+            f"{volume.what}: found {varies.sum()} of {len(varies)} voxels of the mask with other "
+            "than one constant value, expected most; give the mask of this brain in "
+            "`volumes.mask` of the config"
+        )
+    _clean(values, varies, steps, tr)
+    return values, int((~varies).sum())
 
 
 def _masked(
@@ -135,15 +146,6 @@ def _masked(
         values[some] = own.T
     # Neither holds of what is not a number.
     return values, (high > low) & np.isfinite(low) & np.isfinite(high)
-
-
-def _check_varying(volume: Volume, varies: np.ndarray, mask: str | Path | None) -> None:
-    if varies.mean() < LEAST_VARYING:
-        raise InputError(
-            f"{volume.what}: found {varies.sum()} of {len(varies)} voxels of the mask with other "
-            f"than one constant value, expected most; give a mask of this brain in place of "
-            f"{mask or 'one made of the volumes'}"
-        )
 
 
 def _clean(values: np.ndarray, varies: np.ndarray, steps: Steps, tr: float) -> None:
