@@ -36,8 +36,12 @@ from workflow.lib.plotting import PAGE_WIDTH, legend_below, titled, use_style, w
 
 ROW = 0.19
 FEWEST = 3
+# Right ends of the two columns of numbers, in widths of a panel.
+COLUMNS = (1.16, 1.37)
 # Where in a row the difference of each split is drawn.
 OFFSETS = {"leaked": -0.17, "one_seen": 0.17}
+# As dark as text has to be.
+SPLIT_TEXTS = {"leaked": "#9a5b00", "one_seen": "#00649a"}
 # How leaked pairs differ from clean ones, by how they were dealt out.
 DEALS = {
     "matched": (
@@ -116,7 +120,7 @@ def headline(differences: pd.DataFrame, measure: str) -> str:
                 f"{split.replace('_', ' ')} less clean {PLAIN[measure]}: median "
                 f"{values.median():+.2f} ({values.min():+.2f} to {values.max():+.2f})"
             )
-    return "; ".join(said) or "no split to compare with the clean one"
+    return "\n".join(said) or "no split to compare with the clean one"
 
 
 def _panels(n_rows: Sequence[int]) -> tuple[plt.Figure, np.ndarray]:
@@ -202,7 +206,7 @@ def _draw_differences(
 
 def _write_numbers(axis: plt.Axes, place: float, numbers: Sequence[str]) -> None:
     """Write a number for each split of `OFFSETS` beside a row."""
-    for number, x, split in zip(numbers, (1.15, 1.33), OFFSETS, strict=True):
+    for number, x, split in zip(numbers, COLUMNS, OFFSETS, strict=True):
         axis.annotate(
             number or "none",
             (x, place),
@@ -213,10 +217,6 @@ def _write_numbers(axis: plt.Axes, place: float, numbers: Sequence[str]) -> None
             color="0.5" if not number else SPLIT_TEXTS[split],
             annotation_clip=False,
         )
-
-
-# As dark as text has to be.
-SPLIT_TEXTS = {"leaked": "#9a5b00", "one_seen": "#00649a"}
 
 
 def _caption(rows: pd.DataFrame, differences: pd.DataFrame, roi: str, measure: str) -> str:

@@ -85,13 +85,13 @@ def plot_model_ranking(
             _draw_fit(axis, row, *(chosen(part, metric=metric, **fit) for part in (means, rows)))
         if split == "clean":
             _draw_ceiling(axis, chosen(tops, metric=metric))
+        _write_symmetry(axis, chosen(rows, metric=metric), fits)
         axis.set_title(METRICS.get(metric, metric))
         axis.set_xlabel(MEASURES[measure])
     most = subject_counts(rows).max()
     names = [with_count(called(fit), chosen(rows, **fit), most) for fit in fits]
     axes[0, 0].set_yticks(np.arange(len(fits)), names, fontsize=6.8)
     axes[0, 0].set_ylim(len(fits) - 0.4, -1.6)
-    _write_symmetry(axes[0, -1], rows, fits)
     figure.suptitle(
         f"{titled(title, simulated=simulated)}: models of pairs, {roi}, "
         f"{SPLITS.get(split, split)}, {subjects_note(rows)}"
@@ -135,16 +135,16 @@ def _draw_fit(axis: plt.Axes, row: int, means: pd.DataFrame, subjects: pd.DataFr
 
 
 def _write_symmetry(axis: plt.Axes, rows: pd.DataFrame, fits: list[dict[str, str]]) -> None:
-    """Write beside each fit the largest |f(a, b) - f(b, a)| of all its metrics and subjects."""
+    """Write beside each fit the largest |f(a, b) - f(b, a)| of its subjects."""
     errors = [chosen(rows, **fit)["symmetry_error"].max() for fit in fits]
-    texts = ["n/a" if np.isnan(error) else f"{error:.2g}" for error in errors]
+    texts = ["" if np.isnan(error) else f"{error:.2g}" for error in errors]
     for place, text in [(-1, "asymmetry"), *enumerate(texts)]:
         axis.annotate(
             text,
-            (1.03, place),
+            (1.02, place),
             xycoords=("axes fraction", "data"),
             va="center",
-            fontsize=6.3,
+            fontsize=6,
             annotation_clip=False,
         )
 

@@ -106,12 +106,12 @@ def _draw_ceiling(axis: plt.Axes, tops: pd.DataFrame) -> None:
         axis.axhline(value, color=CEILING_COLOUR, lw=1.2, ls="--")
         axis.annotate(
             f"ceiling, {kind}",
-            (0.98, value),
+            (0.02, value),
             xycoords=("axes fraction", "data"),
-            xytext=(0, -2),
+            xytext=(0, 1.5),
             textcoords="offset points",
-            ha="right",
-            va="top",
+            ha="left",
+            va="bottom",
             fontsize=6,
             color=CEILING_COLOUR,
         )

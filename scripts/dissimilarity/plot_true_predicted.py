@@ -163,7 +163,7 @@ def plot_true_predicted(
     simulated : whether the data is simulated
     """
     use_style()
-    figure, axes = plt.subplots(1, 3, figsize=(PAGE_WIDTH, 2.75), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(PAGE_WIDTH, 3.05), layout="constrained")
     model = called(fit)
     figure.suptitle(
         f"{titled(title, simulated=simulated)}: {fit['subject']}, {fit['roi']}, {model}\n"

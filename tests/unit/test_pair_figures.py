@@ -245,6 +245,22 @@ def test_models_stand_from_best_to_worst_beside_the_ceiling():
     assert "Reported" not in caption
 
 
+def test_the_ranking_shows_how_far_models_are_from_symmetric():
+    scores = score_table()
+    asymmetric = (scores["variant"] == "1") & (scores["metric"] == "euclidean")
+    scores.loc[asymmetric & (scores["subject"] == "subj02"), "symmetry_error"] = 4.54
+    place = {"roi": "V1", "split": "clean", "measure": "spearman"}
+    figure, caption = plot_model_ranking(
+        ranking_of(scores), scores, ceilings_of(0.82), **place, **SIMULATED
+    )
+    written = [
+        [text.get_text() for text in axis.texts if text.xyann[0] == 1.02] for axis in figure.axes
+    ]
+    # encode, ridge, the network with one hidden layer and without, and the mean.
+    assert written == [["asymmetry", *"00000"], ["asymmetry", "0", "0", "4.5", "0", "0"]]
+    assert "Asymmetry: largest |f(a, b) - f(b, a)|" in caption
+
+
 def test_models_not_told_from_the_best_are_white():
     scores = score_table()
     figure, _ = plot_model_ranking(
