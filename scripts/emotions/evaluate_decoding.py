@@ -184,7 +184,8 @@ def evaluate_decoding(
     """
     parts: list[Tables] = []
     for model, by_split in predictions.items():
-        for split, found in by_split.items():
+        for split in (split for split in SPLITS if split in by_split):
+            found = by_split[split]
             named = {"study": study, "model": model, "split": split}
             own = refits[(refits["model"] == model) & (refits["split"] == split)]
             tables = _evaluate(labels, found, own, cases, clean=SPLITS[split].clean)
