@@ -16,6 +16,10 @@ And p is that of predictions which owe nothing to the moment they predict: it st
 hold out runs. Decoders of other splits have seen the moment in other subjects, or its neighbours;
 labels that were moved are then wrong even where a decoder has only remembered what was shown when,
 and p is left out. Fitting again with moved labels (`n_refits`) is a null for these, too.
+
+Intervals resample episodes within their class, under the decoders as they were fitted. Of 200 data
+sets with an effect they held the mean score over data sets in 91 to 98 %; without effect, where
+folds vary together most, in 84 to 92 % of clean splits.
 """
 
 import math
