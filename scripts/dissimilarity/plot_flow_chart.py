@@ -413,13 +413,14 @@ def _caption(rows: pd.DataFrame, study: Study, splits: Sequence[str]) -> str:
     )
     at_random = RANDOM_PAIRS in set(rows.get("deal", ()))
     pooled = ", but for leaked pairs" if at_random else ""
+    validated = "that share of the pairs" if at_random else "as many pairs as clean has then"
     return (
         f"Two images in, the dissimilarity of the fMRI responses to them out: {subjects_note(rows)}"
         f", {span(rows.groupby('subject')['n_images'].max())} images each, {len(study.rois)} ROI(s)"
         f", {len(study.metrics)} metric(s), {len(study.embeddings)} embedding(s), "
         f"{len(study.models)} models, {study.n_folds} folds. Images of a fold that are trained on: "
-        f"{trained}; of the images (leaked: pairs) that are not tested, "
-        f"{study.validation_share:.0%} are for validation. Small matrices: what pairs of "
+        f"{trained}; of the images that are not tested, {study.validation_share:.0%} are for "
+        f"validation (leaked: {validated}). Small matrices: what pairs of "
         f"{N_IMAGES} images are for in one fold; light: pairs that it does not use. "
         f"{PLAIN['r2']} is taken over the test pairs of all folds at once, correlations within "
         f"folds{pooled}. Lines round the boxes: models that learn from images, or responses, "

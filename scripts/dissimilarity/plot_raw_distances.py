@@ -119,9 +119,9 @@ def _caption(table: pd.DataFrame) -> str:
         f"{span(table['n_pairs'])} pairs). Panels: ROI and distance of responses; colours: "
         f"distance of embeddings. {spread_note(table)} Filled: above zero, one-sided "
         f"Mantel test, {int(first['n_permutations']):,} permutations of the images, "
-        f"Benjamini-Hochberg q < {ALPHA:g} over a subject's {_n_cells(table)} tests. Largest "
-        f"{'mean ' if table['subject'].nunique() > 1 else ''}value: {best.max():.3f} ({embedding}, "
-        f"{distance} distance, with {metric} of {roi})."
+        f"Benjamini-Hochberg q < {ALPHA:g} over a subject's {_n_cells(table)} tests. Largest of "
+        f"{best.size}, and so optimistic{', mean' * (table['subject'].nunique() > 1)}: "
+        f"{best.max():.3f} ({embedding}, {distance} distance, with {metric} of {roi})."
     )
 
 

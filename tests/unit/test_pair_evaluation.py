@@ -111,7 +111,7 @@ def test_leaked_folds_are_scored_together():
     found = values([joined(tests)])
     whole = by_hand([among(np.arange(n), true, predicted)])
     assert found.to_dict() == pytest.approx(whole)
-    with pytest.raises(InputError, match="test leaked folds together"):
+    with pytest.raises(InputError, match="test folds of pairs dealt out at random together"):
         score(tests)
 
 

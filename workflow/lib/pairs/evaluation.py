@@ -29,7 +29,8 @@ class Predictions:
     """Test pairs of a fold with what was predicted of them.
 
     All pairs among some images, or all pairs of one image of the left and one of the right: what
-    permutations of images can be applied to. Leaked folds are such only together.
+    permutations of images can be applied to. Folds of pairs dealt out at random are such only
+    together.
 
     Attributes
     ----------
@@ -219,7 +220,7 @@ class _Fold:
         if not np.array_equal(times, expected):
             raise InputError(
                 f"found {test.first.size} test pairs of {rows.size} and {columns.size} images, "
-                "expected every pair of them once; test leaked folds together"
+                "expected every pair of them once; test folds of pairs dealt out at random together"
             )
         tables = []
         for what, values in (("true", test.true), ("predicted", test.predicted)):
