@@ -317,6 +317,13 @@ def emotion_targets():
             tables += ["emotion_rsa", "parcel_rsa"]
         if covered_model(entry):
             tables += ["occlusion_checks", "top_voxels"]
+            # Networks with published weights are not trained.
+            figures += [
+                f"training_{model}_{split}"
+                for model in networks_of(entry)
+                for split in splits_of(entry, model)
+                if not is_weight_file(entry["models"][model]["network"].get("weights", "untrained"))
+            ]
         wanted += [f"{folder}/tables/{table}.csv" for table in tables]
         wanted.append(f"{folder}/tables/corrections.html")
         wanted += [f"{folder}/figures/{figure}.png" for figure in figures]
