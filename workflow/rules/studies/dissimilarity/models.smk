@@ -128,6 +128,7 @@ rule tabulate_pair_scores:
         mem_mb=size_mb(8),
         runtime=30,
     params:
+        subjects=lambda wildcards: pair_subjects(wildcards.study),
         code=script_digest("dissimilarity/tabulate_pair_scores.py"),
     script:
         "../../../../scripts/dissimilarity/tabulate_pair_scores.py"
