@@ -11,6 +11,7 @@ import yaml
 
 from scripts.check.check_config import DATASETS_FILE, DEFAULT_CONFIG, check_study
 from scripts.dissimilarity.simulate_scenes import simulate
+from tests.unit.pair_splits import make_splits
 from workflow.lib.acquire.datasets import load_datasets
 from workflow.lib.config.complete import complete_config
 from workflow.lib.config.merging import laid_over
@@ -18,7 +19,7 @@ from workflow.lib.config.pair_kinds import model_kinds
 from workflow.lib.config.pair_options import check_options, model_options
 from workflow.lib.config.pair_sizes import n_training_images
 from workflow.lib.errors import InputError
-from workflow.lib.pairs.splits import CLEAN, make_splits
+from workflow.lib.pairs.splits import CLEAN
 
 REGISTRY = load_datasets(DATASETS_FILE)
 DEFAULT = yaml.safe_load(DEFAULT_CONFIG.read_text())

@@ -18,9 +18,10 @@ from scripts.dissimilarity import least_squares, pair_features
 from scripts.dissimilarity.models.encode import Code, Encoder, response_products
 from scripts.dissimilarity.models.mahalanobis import LowRank
 from scripts.dissimilarity.pair_models import Items, Training, build
+from tests.unit.pair_splits import make_splits
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.sampling import PairSet
-from workflow.lib.pairs.splits import CLEAN, make_splits
+from workflow.lib.pairs.splits import CLEAN
 from workflow.lib.seeds import generator
 
 METRICS = ("correlation", "euclidean")

@@ -11,9 +11,10 @@ from scipy.stats import spearmanr
 from scripts.dissimilarity import pair_training
 from scripts.dissimilarity.pair_models import Items, Training, build
 from scripts.dissimilarity.pair_training import PairTask, scale_of
+from tests.unit.pair_splits import make_splits
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.sampling import PairSet
-from workflow.lib.pairs.splits import CLEAN, LEAKED, make_splits
+from workflow.lib.pairs.splits import CLEAN, LEAKED
 from workflow.lib.training.history import TRAINING, VALIDATION
 
 N, N_FEATURES = 100, 8

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.pair_splits import make_splits
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.sampling import PairSet
 from workflow.lib.pairs.splits import (
@@ -17,7 +18,6 @@ from workflow.lib.pairs.splits import (
     RANDOM_PAIRS,
     SPLITS,
     make_folds,
-    make_splits,
 )
 
 

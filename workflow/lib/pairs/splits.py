@@ -244,49 +244,6 @@ def learning_curve(
     return {None: list(folds)} | {n: [fold.with_training(n) for fold in folds] for n in fewer}
 
 
-def make_splits(
-    values: np.ndarray,
-    n_images: int,
-    *,
-    n_folds: int,
-    validation_share: float,
-    rng: np.random.Generator,
-    leaked: str | None = MATCHED,
-    groups: np.ndarray | None = None,
-    n_training_images: int | None = None,
-    min_test_images: int = MIN_TEST_IMAGES,
-) -> list[Split]:
-    """Return all splits of one RDM: clean and one-seen of every fold, then leaked of every fold.
-
-    Parameters
-    ----------
-    values : float array (n_images (n_images - 1) / 2,)
-        Condensed RDM.
-    n_images, n_folds, validation_share, rng, leaked, groups, min_test_images : as `make_folds`
-    n_training_images : int, optional
-        For the score against the number of training images: this many random ones of those that
-        there are, of which fewer are some of more. Without leaked splits.
-
-    Raises
-    ------
-    InputError
-        What `make_folds` raises, or fewer training images than asked for.
-    """
-    folds = make_folds(
-        n_images,
-        n_folds=n_folds,
-        validation_share=validation_share,
-        rng=rng,
-        leaked=leaked if n_training_images is None else None,
-        groups=groups,
-        min_test_images=min_test_images,
-    )
-    if n_training_images is not None:
-        folds = [fold.with_training(n_training_images) for fold in folds]
-    of_images = [split for fold in folds for split in fold.image_splits(values)]
-    return of_images + [split for fold in folds for split in fold.leaked_splits(values)]
-
-
 # How pairs of leaked splits are dealt out
 
 
