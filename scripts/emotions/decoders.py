@@ -20,6 +20,10 @@ Decoder = Callable[[np.ndarray], np.ndarray]
 MAX_ITERATIONS = 1000
 # Of the gradient; scores of tested volumes do not change below it.
 TOLERANCE = 1e-4
+# A variance below this share of the mean square is rounding of a constant.
+CONSTANT = 1e-12
+# Equations that are solved exactly; more, of voxels in many volumes, by iterations.
+MOST_EQUATIONS = 5000
 
 
 def fit_logistic(
@@ -88,7 +92,8 @@ def fit_linear(
     if class_weight == "balanced":
         counts = np.bincount(codes, minlength=n_classes)
         weights = len(codes) / (np.count_nonzero(counts) * counts[codes])
-    model = Ridge(alpha=alpha, solver="cholesky")
+    exact = min(features.shape) <= MOST_EQUATIONS
+    model = Ridge(alpha=alpha, solver="cholesky" if exact else "lsqr")
     model.fit(features, np.eye(n_classes, dtype=features.dtype)[codes], sample_weight=weights)
     return lambda others: softmax(model.predict(others).astype(np.float64), axis=1)
 
@@ -184,12 +189,18 @@ def _standardised(
     options: Mapping[str, Any],
 ) -> Decoder:
     """Fit to features with mean 0 and variance 1 over the volumes learned from."""
-    mean, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    mean = features.mean(axis=0, dtype=np.float64)
+    # Without a copy of the features in double precision, for which voxels are too many.
+    squares = np.einsum("ij,ij->j", features, features, dtype=np.float64) / len(features)
+    variance = squares - mean**2
     # A feature without variance tells nothing: it is centred, and stays as small as it is.
-    scale = np.where(scale > 0, scale, 1)
+    scale = np.sqrt(np.where(variance > CONSTANT * squares, variance, 1))
+    shift, factor = mean.astype(np.float32), (1 / scale).astype(np.float32)
 
     def standardise(values: np.ndarray) -> np.ndarray:
-        return ((values - mean) / scale).astype(np.float32)
+        scaled = values - shift
+        scaled *= factor
+        return scaled
 
     decoder = fit(standardise(features), codes, n_classes, **options)
     return lambda others: decoder(standardise(others))
