@@ -9,6 +9,7 @@ import numpy as np
 from nilearn.masking import compute_epi_mask, intersect_masks
 
 from scripts.emotions.bold_runs import Summary, open_runs, summarise
+from scripts.emotions.timeseries import ALIGN
 from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
 from workflow.lib.jobs import script_job
@@ -43,14 +44,23 @@ def mask_volumes(
     opened = [open_runs(files, tr=tr, n_volumes=n_volumes) for files in subjects]
     references = [next(iter(runs.values())) for runs in opened]
     for reference in references:
-        check_grid(reference, references[0])
+        _check_space(reference, references[0])
     masks = [brain_mask(summarise(runs), next(iter(runs.values()))) for runs in opened]
     affine = references[0].affine
     images = [nibabel.Nifti1Image(mask.astype(np.uint8), affine) for mask in masks]
     # A voxel that only some subjects have has no place in what is compared across subjects.
     common = intersect_masks(images, threshold=1, connected=True).get_fdata() > 0
-    _check_any(common, "the masks of all subjects", "check that the subjects are aligned")
+    _check_any(common, "the masks of all subjects", ALIGN)
     return common, affine
+
+
+def _check_space(volume: Volume, reference: Volume) -> None:
+    try:
+        check_grid(volume, reference)
+    except InputError as error:
+        # Resampling, which is what makes masks fit, does not make subjects fit.
+        found = str(error).split(";", maxsplit=1)[0]
+        raise InputError(f"{found}; {ALIGN}") from None
 
 
 def brain_mask(summary: Summary, reference: Volume) -> np.ndarray:

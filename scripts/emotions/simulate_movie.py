@@ -25,6 +25,7 @@ from scripts.emotions.planted import AFFINE, GRID, REGIONS, brain_mask, region_m
 from scripts.emotions.prepare_volumes import MOTION
 from scripts.emotions.simulate_annotations import simulate_annotations
 from scripts.emotions.timeline import Run, duration, runs_of
+from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
 from workflow.lib.jobs import script_job
 from workflow.lib.seeds import generator
@@ -277,7 +278,13 @@ def simulate_movie(
     Returns
     -------
     DataFrame, as of `truth_table`
+
+    Raises
+    ------
+    InputError
+        Runs that cannot be, or an emotion that no region responds to.
     """
+    _check_planted(emotions)
     folder = Path(folder)
     found = runs_of(runs, tr=tr)
     episodes = simulate_annotations(
@@ -304,6 +311,16 @@ def simulate_movie(
     numbers = sum(number * mask for number, mask in enumerate(region_masks().values(), 1))
     _write_image(folder / "regions.nii.gz", nibabel.Nifti1Image(numbers.astype(np.uint8), AFFINE))
     return truth_table(emotions, null_effect=null_effect)
+
+
+def _check_planted(emotions: Sequence[str]) -> None:
+    planted = sorted({emotion for region in REGIONS.values() for emotion in region.emotions})
+    for emotion in emotions:
+        if emotion not in planted:
+            raise InputError(
+                f"config, labels.classes: found {emotion}, expected some of {', '.join(planted)}, "
+                "which regions of the simulated brain respond to; choose among them"
+            )
 
 
 def write_bold(path: Path, volumes: np.ndarray, *, tr: float) -> None:

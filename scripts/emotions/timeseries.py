@@ -18,6 +18,11 @@ from workflow.lib.files import written_whole
 VOLUMES, PARCELS = "volumes", "parcels"
 # In mm, as in workflow.lib.patterns.images, whose nibabel jobs that read time series do without.
 AFFINE_TOLERANCE = 1e-3
+# What to do about subjects who lie in spaces of their own.
+ALIGN = (
+    "give studyforrest-data-aligned with the transforms of studyforrest-data-templatetransforms, "
+    "or parcels, for resampling to a common grid is not registration"
+)
 # A chunk holds as many volumes as fit into this, but always one.
 CHUNK_BYTES = 2**18
 # Time series of a subject that are no larger are read once and held: of small brains, and parcels.
@@ -294,9 +299,7 @@ def require_aligned(series: Sequence[TimeSeries], what: str) -> None:
         if not one.aligned:
             raise InputError(
                 f"{one.path.name}: found volumes in the subject's own space (`aligned: false`), "
-                f"expected aligned ones for {what} across subjects; give studyforrest-data-aligned "
-                "with the transforms of studyforrest-data-templatetransforms, or parcels, for "
-                "resampling to a common grid is not registration"
+                f"expected aligned ones for {what} across subjects; {ALIGN}"
             )
     for other in others:
         difference = _difference(other, first)

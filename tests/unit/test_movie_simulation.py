@@ -23,6 +23,7 @@ from scripts.emotions.simulate_movie import (
     simulate_run,
 )
 from scripts.emotions.timeline import runs_of
+from workflow.lib.errors import InputError
 
 EMOTIONS = ("ANGERRAGE", "FEAR", "HAPPINESS", "LOVE", "SADNESS")
 TR, N_VOLUMES = 2.0, 120
@@ -119,6 +120,11 @@ def test_files_are_those_of_bids(folder):
     for observer in OBSERVERS:
         path = folder / f"annotation/data/raw/av1o{observer}.csv"
         assert len(read_annotations(path, observer=observer, duration=912.0))
+
+
+def test_an_emotion_that_nothing_responds_to_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"found PRIDE, expected some of ANGERRAGE, FEAR"):
+        write(tmp_path, emotions=("FEAR", "PRIDE"))
 
 
 def test_the_image_of_regions_has_their_numbers(folder):

@@ -1,5 +1,6 @@
 """Files of time series give back what was written, in any order, and boxes put it into place."""
 
+import tracemalloc
 from unittest import mock
 
 import h5py
@@ -123,12 +124,19 @@ def test_a_file_appears_when_all_runs_are_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_chunk_holds_whole_volumes_and_few_of_them(tmp_path):
-    write_timeseries(
-        tmp_path / "1.h5", {"1": np.zeros((50, 60_000))}, subject="1", tr=2.0, names=["v"] * 60_000
-    )
-    with h5py.File(tmp_path / "1.h5") as file:
-        assert file["runs/1"].chunks == (1, 60_000)
+def test_of_large_files_no_more_is_read_than_asked_for(tmp_path):
+    path, n_features = tmp_path / "1.h5", 60_000
+    values = np.zeros((HELD_BYTES // (4 * n_features) + 1, n_features), dtype=np.float32)
+    write_timeseries(path, {"1": values}, subject="1", tr=2.0, names=["v"] * n_features)
+    with h5py.File(path) as file:
+        assert file["runs/1"].chunks == (1, n_features)
+    series = TimeSeries(path)
+    tracemalloc.start()
+    series.rows("1", [5, 100, 30])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # Three volumes, once to read them and once in their order.
+    assert peak < 2 * 3 * 4 * n_features + 100_000
 
 
 def test_boxes_put_every_voxel_into_its_place():

@@ -63,6 +63,7 @@ def prepared(files, *, steps=None, **options):
     return TimeSeries(path)
 
 
+@pytest.mark.filterwarnings("ignore:From release 0.14.0:DeprecationWarning")
 @pytest.mark.parametrize(
     "steps",
     [
@@ -238,8 +239,11 @@ def test_a_mask_without_signal_is_refused(files, mask):
 def test_subjects_on_other_grids_have_no_common_mask(files, tmp_path):
     write_run(tmp_path / "other.nii.gz", brain_like(40, 5), affine=AFFINE + 0.01 * np.eye(4))
     subjects = [{"1": files["1"]}, {"1": tmp_path / "other.nii.gz"}]
-    with pytest.raises(InputError, match=r"other.nii.gz: found the affine .* as in .*run-1"):
+    with pytest.raises(
+        InputError, match=r"other.nii.gz: found the affine .* as in .*run-1"
+    ) as told:
         mask_volumes(subjects, tr=TR, n_volumes=N_VOLUMES)
+    assert "resampling to a common grid is not registration" in str(told.value)
 
 
 def motion_table(n_volumes=33):
