@@ -16,16 +16,31 @@ ROUNDING = 1e-10
 
 @dataclass(frozen=True)
 class Shrunk:
-    """Products of responses Y, of which patterns M Y' of vertices are shrunk.
+    """Products of responses Y after M, which shrinks patterns of vertices; M M shrinks them twice.
 
     Attributes
     ----------
-    once, twice : float64 arrays (n_images, n_images)
-        Y M Y' and Y M M Y'.
+    gram : float64 array (n_images, n_images)
+        Y Y'.
+    along : float64 array (n_images, n_patterns)
+        Y v_k, the responses along orthonormal patterns v_k.
+    kept : float64 array (n_patterns,)
+        Share of each pattern that M keeps, 0 to 1.
     """
 
-    once: np.ndarray
-    twice: np.ndarray
+    gram: np.ndarray
+    along: np.ndarray
+    kept: np.ndarray
+
+    def times(self, values: np.ndarray, power: int) -> np.ndarray:
+        """Return Y M^power Y' values, for values (n_images, n)."""
+        gone = self.along * (1 - self.kept**power)
+        return self.gram @ values - gone @ (self.along.T @ values)
+
+    def trace(self, power: int) -> float:
+        """Return the trace of Y M^power Y'."""
+        gone = (self.along**2).sum(axis=0) @ (1 - self.kept**power)
+        return float(np.trace(self.gram) - gone)
 
 
 def without_shared_noise(gram: np.ndarray, left: np.ndarray, n_patterns: int) -> Shrunk:
@@ -63,12 +78,11 @@ def without_shared_noise(gram: np.ndarray, left: np.ndarray, n_patterns: int) ->
     freedom = n_images - 1 - n_components
     n_patterns = min(n_patterns, freedom)
     if n_patterns < 1 or not n_components:
-        return Shrunk(gram, gram)
+        return Shrunk(gram, np.empty((n_images, 0)), np.empty(0))
     along, variances = _patterns(gram, left, n_patterns)
     variances /= freedom
     found = ((left.T @ along) ** 2).mean(axis=0)
-    kept = np.maximum(1 - variances / np.maximum(found, variances), 0)
-    return Shrunk(*(gram - (along * (1 - factor)) @ along.T for factor in (kept, kept**2)))
+    return Shrunk(gram, along, 1 - variances / np.maximum(found, variances))
 
 
 def _patterns(gram: np.ndarray, left: np.ndarray, n_patterns: int) -> tuple[np.ndarray, np.ndarray]:

@@ -266,8 +266,8 @@ class Encoder:
         shrunk = without_shared_noise(gram, left[:, kept], n_patterns)
         return cls(
             *(images, looked_at, means, values[kept], right[kept].T),
-            *(basis, shrunk.once @ basis, basis.T @ shrunk.twice @ basis),
-            totals=(float(np.trace(shrunk.once)), float(np.trace(shrunk.twice))),
+            *(basis, shrunk.times(basis, 1), basis.T @ shrunk.times(basis, 2)),
+            totals=(shrunk.trace(1), shrunk.trace(2)),
             lengths=np.diagonal(gram).copy(),
         )
 
