@@ -12,7 +12,7 @@ from workflow.lib.plotting import PAGE_WIDTH, PALETTE, use_style
 
 # From the one that leaks most to the one that does not.
 SPLITS = {
-    "leaked": "leaked: pairs dealt out",
+    "leaked": "leaked: both images seen",
     "one_seen": "one image seen",
     "clean": "clean: no image seen",
 }

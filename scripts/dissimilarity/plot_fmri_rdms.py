@@ -17,10 +17,20 @@ MAX_IMAGES = 300
 N_COLUMNS = 5
 # Percentiles between which colours run.
 LIMITS = (1, 99)
+# By which images responses are standardised -> what the caption says of it.
+STANDARDISED = {
+    "training": (
+        ", both hemispheres together, each vertex standardised over all images (models learn and "
+        "are tested on those standardised over the training images of each fold)"
+    ),
+    "all": ", both hemispheres together, each vertex standardised over all images",
+    "none": ", both hemispheres together, vertices as they were measured",
+    "as published": "",
+}
 
 
 def plot_fmri_rdms(
-    store: RDMStore, rois: Sequence[str], *, title: str, simulated: bool
+    store: RDMStore, rois: Sequence[str], *, labels: str, title: str, simulated: bool
 ) -> tuple[plt.Figure, str]:
     """Draw the RDMs, and return the figure and its caption.
 
@@ -28,6 +38,7 @@ def plot_fmri_rdms(
     ----------
     store : RDMs of one subject
     rois : ROIs to show; all if empty
+    labels : key of `STANDARDISED`, by which images responses were standardised
     title : name of the study
     simulated : whether the data is simulated
     """
@@ -52,7 +63,7 @@ def plot_fmri_rdms(
         f"{titled(title, simulated=simulated)}: dissimilarity of responses, {subject}, "
         f"n = {store.n_images:,} images"
     )
-    return figure, _caption(store, rows, len(shown), sorting)
+    return figure, _caption(store, rows, len(shown), sorting, labels)
 
 
 def roi_panels(
@@ -121,16 +132,18 @@ def image_order(store: RDMStore, row: int, shown: np.ndarray) -> tuple[np.ndarra
     )
 
 
-def _caption(store: RDMStore, rows: dict[tuple[str, str], int], n_shown: int, sorting: str) -> str:
-    rois, metrics = (list(dict.fromkeys(labels)) for labels in zip(*rows, strict=True))
+def _caption(
+    store: RDMStore,
+    rows: dict[tuple[str, str], int],
+    n_shown: int,
+    sorting: str,
+    labels: str,
+) -> str:
+    rois, metrics = (list(dict.fromkeys(names)) for names in zip(*rows, strict=True))
     part = f"; {n_shown} of them, evenly spread, are shown" if n_shown < store.n_images else ""
     named = {"correlation": "1 - Pearson's r", "euclidean": "Euclidean distance"}
     measured = " and ".join(named.get(metric, f"dissimilarity, {metric},") for metric in metrics)
-    how = (
-        "of responses, both hemispheres together, each vertex standardised over the images"
-        if set(metrics) & set(named)
-        else "of responses"
-    )
+    how = f"of responses{STANDARDISED[labels]}"
     return (
         f"RDMs of {', '.join(rois)}, {store.descriptors['subject']}, a single case: {measured} "
         f"{how}, of n = {store.n_images:,} images ({store.n_pairs:,} pairs{part}). Each panel has "
@@ -144,6 +157,7 @@ if __name__ == "__main__":
         figure, caption = plot_fmri_rdms(
             RDMStore(snakemake.input.rdms),
             list(params.rois),
+            labels=params.labels,
             title=params.title,
             simulated=params.simulated,
         )

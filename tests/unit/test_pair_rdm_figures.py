@@ -59,7 +59,9 @@ def files(tmp_path_factory):
 
 
 def test_every_rdm_has_a_panel_with_its_values_in_one_order(stores):
-    figure, caption = plot_fmri_rdms(stores[0], [], title="Scenes", simulated=True)
+    figure, caption = plot_fmri_rdms(
+        stores[0], [], labels="training", title="Scenes", simulated=True
+    )
     shown = [axis.images[0].get_array() for axis in figure.axes if axis.images]
     order, _ = image_order(stores[0], 0, np.arange(N))
     assert sorted(order) == list(range(N))
@@ -89,7 +91,7 @@ def test_images_are_sorted_along_the_axis_on_which_they_differ_most(tmp_path):
     assert sorted(order) == list(shown)
     assert abs(np.corrcoef(np.arange(len(order)), place[order])[0, 1]) > 0.99
     assert "without any signal too" in sentence
-    figure, caption = plot_fmri_rdms(store, [], title="s", simulated=False)
+    figure, caption = plot_fmri_rdms(store, [], labels="all", title="s", simulated=False)
     assert "300 of them, evenly spread, are shown" in caption
     assert figure.axes[0].images[0].get_array().shape == (300, 300)
 
@@ -109,7 +111,9 @@ def test_images_with_groups_are_sorted_by_them(tmp_path):
     order, sentence = image_order(store, 0, np.arange(12))
     assert [groups[i] for i in order] == ["body"] * 6 + ["face"] * 6
     assert sentence == "Images are sorted by their group (body, face)."
-    _, caption = plot_fmri_rdms(store, [], title="92 images", simulated=False)
+    _, caption = plot_fmri_rdms(
+        store, [], labels="as published", title="92 images", simulated=False
+    )
     assert "dissimilarity, as published, of responses, of n = 12 images" in caption
     # Of which the studies of the challenge know nothing.
     assert "vertex" not in caption

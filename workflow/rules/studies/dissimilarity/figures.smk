@@ -79,6 +79,7 @@ rule plot_fmri_rdms:
     params:
         caption=caption_of,
         rois=pair_rois,
+        labels=standardised_by,
         title=setting("title"),
         simulated=is_simulated,
         code=script_digest("dissimilarity/plot_fmri_rdms.py"),
