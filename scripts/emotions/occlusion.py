@@ -11,15 +11,16 @@ Zeiler & Fergus 2014, doi:10.1007/978-3-319-10590-1_53. Networks of shuffled wei
 """
 
 import copy
-from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import nn
 
-from scripts.emotions.cubes import cube_at
 from scripts.emotions.emotion_cnn import EmotionCNN
-from scripts.emotions.emotion_training import VOXELS_AT_ONCE
+from scripts.emotions.local_network import LocalNetwork
+
+# Of patches, in the widest layer: 64 MB of float32.
+NUMBERS_AT_ONCE = 1 << 24
 
 
 @torch.inference_mode()
@@ -45,24 +46,13 @@ def occluded_drops(
         Positive where the cube speaks for the emotion.
     """
     device = next(network.parameters()).device
-    whole = torch.from_numpy(volume).to(device)
-    before = torch.softmax(network(whole[None]), dim=1)[0, code]
-    drops = [
-        before - torch.softmax(network(covered), dim=1)[:, code]
-        for covered in _covered(whole, corners, edge)
-    ]
-    return torch.cat(drops).cpu().numpy()
-
-
-def _covered(volume: torch.Tensor, corners: np.ndarray, edge: int) -> Iterator[torch.Tensor]:
-    """Yield copies (n, x, y, z) of a volume, each with one cube covered."""
-    at_once = max(1, VOXELS_AT_ONCE // volume.numel())
-    for start in range(0, len(corners), at_once):
-        part = corners[start : start + at_once]
-        copies = volume.repeat(len(part), 1, 1, 1)
-        for one, corner in zip(copies, part, strict=True):
-            one[cube_at(corner, edge)] = 0
-        yield copies
+    local = LocalNetwork(network, torch.from_numpy(volume).to(device))
+    before = torch.softmax(local.logits, dim=0)[code]
+    # The patch of a cube, with a margin of two on each side, in the widest layer.
+    at_once = max(1, NUMBERS_AT_ONCE // (local.widest * (edge + 5) ** 3))
+    parts = torch.from_numpy(corners).to(device).split(at_once)
+    after = [torch.softmax(local.covered_logits(part, edge), dim=1)[:, code] for part in parts]
+    return (before - torch.cat(after)).cpu().numpy()
 
 
 def shuffled_network(

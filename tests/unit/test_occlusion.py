@@ -27,9 +27,13 @@ def volume_of(seed=0):
     return np.where(MASK, volume, 0).astype(np.float32)
 
 
-def network_of(seed=0):
+def network_of(seed=0, widths=(4, 6, 6), average=True):
     """Return an untrained network whose normalisations have seen something."""
-    network = build_network((4, 6, 6), 3, seed=seed)
+    network = build_network(widths, 3, seed=seed, shape=None if average else SHAPE)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm3d):
+            module.momentum = 1.0
+    torch.manual_seed(seed)
     with torch.no_grad():
         network(torch.randn(8, *SHAPE))
     return network.eval()
@@ -83,17 +87,22 @@ def test_cubes_sum_up_a_map():
     assert sums[0, 3] == pytest.approx(whole[x : x + 2, y : y + 2, z : z + 2].sum())
 
 
-@pytest.mark.parametrize("at_once", [1, 7, 1000])
-def test_drops_are_those_of_a_loop(monkeypatch, at_once):
-    monkeypatch.setattr("scripts.emotions.occlusion.VOXELS_AT_ONCE", at_once * MASK.size)
-    network, volume = network_of(), volume_of()
-    corners = cube_corners(MASK, 2, 2)
-    found = occluded_drops(network, volume, 1, corners, 2)
-    for (x, y, z), drop in zip(corners, found, strict=True):
-        covered = volume.copy()
-        covered[x : x + 2, y : y + 2, z : z + 2] = 0
-        expected = probability(network, volume, 1) - probability(network, covered, 1)
-        assert drop == pytest.approx(expected, abs=1e-6)
+@pytest.mark.parametrize("average", [True, False])
+@pytest.mark.parametrize("widths", [(4, 6), (4, 6, 6, 8), (3, 4, 4, 4, 6)])
+@pytest.mark.parametrize(("edge", "stride"), [(1, 3), (2, 2), (3, 2)])
+def test_drops_are_those_of_whole_volumes(monkeypatch, average, widths, edge, stride):
+    """Only what changes is computed, some cubes at a time; borders and odd places included."""
+    monkeypatch.setattr("scripts.emotions.occlusion.NUMBERS_AT_ONCE", 7 * 16 * 8**3)
+    network, volume = network_of(widths=widths, average=average), volume_of()
+    corners = cube_corners(np.ones(SHAPE, bool), edge, stride)
+    volumes = np.stack([volume] * (len(corners) + 1))
+    for one, (x, y, z) in zip(volumes, corners, strict=False):
+        one[x : x + edge, y : y + edge, z : z + edge] = 0
+    with torch.inference_mode():
+        probabilities = torch.softmax(network(torch.from_numpy(volumes)), dim=1)[:, 1].numpy()
+    found = occluded_drops(network, volume, 1, corners, edge)
+    assert np.abs(found).max() > 1e-4
+    np.testing.assert_allclose(found, probabilities[-1] - probabilities[:-1], atol=1e-6)
 
 
 def test_covering_everything_leaves_the_probability_of_nothing():
