@@ -36,8 +36,8 @@ from workflow.lib.plotting import PAGE_WIDTH, legend_below, titled, use_style, w
 
 ROW = 0.19
 FEWEST = 3
-# Right ends of the two columns of numbers, in widths of a panel.
-COLUMNS = (1.16, 1.37)
+# Right ends of the two columns of numbers, in points from a panel.
+COLUMNS = (28, 64)
 # Where in a row the difference of each split is drawn.
 OFFSETS = {"leaked": -0.17, "one_seen": 0.17}
 # As dark as text has to be.
@@ -209,8 +209,10 @@ def _write_numbers(axis: plt.Axes, place: float, numbers: Sequence[str]) -> None
     for number, x, split in zip(numbers, COLUMNS, OFFSETS, strict=True):
         axis.annotate(
             number or "none",
-            (x, place),
+            (1, place),
             xycoords=("axes fraction", "data"),
+            xytext=(x, 0),
+            textcoords="offset points",
             ha="right",
             va="center",
             fontsize=6.3,
