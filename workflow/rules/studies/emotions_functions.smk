@@ -262,6 +262,12 @@ def recovery_of_occlusion(study):
     return {"recovery": table}
 
 
+def recovery_table(wildcards):
+    """Return the table that holds maps to the planted truth, if there is one."""
+    simulated = is_simulated(wildcards)
+    return f"<results>/{wildcards.study}/tables/occlusion_recovery.csv" if simulated else []
+
+
 def model_shown(wildcards):
     return shown_model(config["emotions"][wildcards.study])
 
@@ -316,7 +322,8 @@ def emotion_targets():
             figures += ["emotion_rdms", "emotion_rsa", "parcel_rsa"]
             tables += ["emotion_rsa", "parcel_rsa"]
         if covered_model(entry):
-            tables += ["occlusion_checks", "top_voxels"]
+            tables += ["occlusion_checks", "top_voxels", "embedding_quality"]
+            figures += ["occlusion", "top_voxels", "embedding"]
             # Networks with published weights are not trained.
             figures += [
                 f"training_{model}_{split}"

@@ -163,9 +163,9 @@ rule plot_emotion_calibration:
         caption=caption_of,
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("emotions/plot_calibration.py"),
+        code=script_digest("emotions/plot_emotion_calibration.py"),
     script:
-        "../../../../scripts/emotions/plot_calibration.py"
+        "../../../../scripts/emotions/plot_emotion_calibration.py"
 
 
 rule plot_emotion_training:

@@ -85,3 +85,122 @@ for movie in OCCLUDED_NAMES:
             code=script_digest("emotions/compare_occlusion.py"),
         script:
             "../../../../scripts/emotions/compare_occlusion.py"
+
+
+rule embed_emotions:
+    """Map occluded volumes, voxels and features of a network in a plane."""
+    input:
+        occlusions="<results>/{study}/features/occlusion_vectors.h5",
+        labels="<results>/{study}/tables/labels.csv",
+        features=of_covered("features/{model}_{split}.h5"),
+        top_voxels="<results>/{study}/tables/top_voxels.csv",
+    output:
+        places="<results>/{study}/tables/embedding.csv",
+        quality=report(
+            "<results>/{study}/tables/embedding_quality.csv",
+            caption="../../../report/emotion_embedding_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "maps in a plane"},
+        ),
+    log:
+        "<logs>/{study}/tables/embedding.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/embedding.tsv"
+    wildcard_constraints:
+        study=OCCLUDED_STUDIES,
+    conda:
+        "../../../../envs/neuro.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        options=movie_setting("embed"),
+        n_per_class=movie_setting("occlusion", "n_per_class"),
+        simulated=is_simulated,
+        seed=config["seed"],
+        code=script_digest("emotions/embed_emotions.py"),
+    script:
+        "../../../../scripts/emotions/embed_emotions.py"
+
+
+rule plot_occlusion:
+    """Draw what a network needs to tell each emotion, in slices and looking through the brain."""
+    input:
+        maps=lambda wildcards: maps_of_emotions(wildcards.study, "occlusion"),
+        checks="<results>/{study}/tables/occlusion_checks.csv",
+        recovery=recovery_table,
+    output:
+        **figure_files("occlusion", "Occlusion", figure="maps of occlusion"),
+    log:
+        "<logs>/{study}/figures/occlusion.log",
+    wildcard_constraints:
+        study=OCCLUDED_STUDIES,
+    conda:
+        "../../../../envs/neuro.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(8, at_least=2000),
+        runtime=10,
+    params:
+        caption=caption_of,
+        cube=movie_setting("occlusion", "cube"),
+        stride=movie_setting("occlusion", "stride"),
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("emotions/plot_occlusion.py"),
+    script:
+        "../../../../scripts/emotions/plot_occlusion.py"
+
+
+rule plot_top_voxels:
+    """Draw where the voxels lie whose covering costs most, emotion by emotion."""
+    input:
+        top_voxels="<results>/{study}/tables/top_voxels.csv",
+        checks="<results>/{study}/tables/occlusion_checks.csv",
+    output:
+        **figure_files("top_voxels", "Occlusion", figure="voxels with the largest drops"),
+    log:
+        "<logs>/{study}/figures/top_voxels.log",
+    wildcard_constraints:
+        study=OCCLUDED_STUDIES,
+    conda:
+        "../../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        caption=caption_of,
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("emotions/plot_top_voxels.py"),
+    script:
+        "../../../../scripts/emotions/plot_top_voxels.py"
+
+
+rule plot_emotion_embedding:
+    """Draw maps of occluded volumes, voxels and features of a network, by method."""
+    input:
+        places="<results>/{study}/tables/embedding.csv",
+        quality="<results>/{study}/tables/embedding_quality.csv",
+    output:
+        **figure_files("embedding", "Occlusion", figure="maps in a plane"),
+    log:
+        "<logs>/{study}/figures/embedding.log",
+    wildcard_constraints:
+        study=OCCLUDED_STUDIES,
+    conda:
+        "../../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        caption=caption_of,
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("emotions/plot_emotion_embedding.py"),
+    script:
+        "../../../../scripts/emotions/plot_emotion_embedding.py"
