@@ -1,0 +1,191 @@
+"""What the config of study emotions refuses, and the files that it stands for."""
+
+import copy
+
+import pytest
+import yaml
+
+from scripts.check.check_config import DEFAULT_CONFIG
+from scripts.emotions.movie_layout import (
+    annotation_files,
+    confound_files,
+    mask_file,
+    movie_files,
+    region_file,
+    run_files,
+)
+from workflow.lib.config.complete import complete_config
+from workflow.lib.config.emotions import covered_model, shown_model, splits_of
+from workflow.lib.errors import InputError
+
+ENTRY = {
+    "title": "Lab",
+    "source": "path",
+    "path": "lab",
+    "data": "volumes",
+    "files": "sub-{subject}_run-{run}_bold.nii.gz",
+    "subjects": ["01", "02"],
+    "tr": 2.0,
+    "runs": {
+        "1": {"start": 0, "end": 60, "n_volumes": 30},
+        "2": {"start": 44, "end": 104, "n_volumes": 30},
+    },
+    "annotations": {"files": "o{observer}.csv", "observers": ["01", "02", "03", "04", "05"]},
+    "labels": {"classes": ["FEAR", "LOVE"]},
+    "volumes": {"aligned": True},
+    "models": {"logistic": {"kind": "logistic"}, "net": {"kind": "cnn"}},
+}
+
+
+def completed(**changes):
+    """Return the entry with some keys given anew, as a run sees it."""
+    entry = copy.deepcopy(ENTRY) | changes
+    config = yaml.safe_load(DEFAULT_CONFIG.read_text())
+    config["emotions"]["lab"] = entry
+    return complete_config(config)["emotions"]["lab"]
+
+
+def runs(**block):
+    return {"runs": {**ENTRY["runs"], "2": {**ENTRY["runs"]["2"], **block}}}
+
+
+def test_the_entry_by_itself_is_complete():
+    entry = completed()
+    assert entry["labels"]["lag"] == 2
+    assert entry["splits"]["names"][0] == "random"
+
+
+REFUSED = {
+    "source without its key": ({"path": None}, "found 'path' without `path`"),
+    "simulated parcels": (
+        {
+            "source": "simulated",
+            "simulation": {"folder": "x"},
+            "data": "parcels",
+            "models": {"logistic": {"kind": "logistic"}},
+        },
+        "expected volumes, which are what is simulated",
+    ),
+    "folder of another": (
+        {"source": "simulated", "simulation": {"folder": "movie"}},
+        "where movie simulates",
+    ),
+    "files without run": ({"files": "sub-{subject}.nii.gz"}, r"expected \{run\} in it"),
+    "files without subject": ({"files": "run-{run}.nii.gz"}, r"expected \{subject\} in it"),
+    "observers in one file": (
+        {"annotations": {"files": "o.csv", "observers": ["01", "02", "03", "04", "05"]}},
+        r"expected \{observer\} in it",
+    ),
+    "other TR": ({"tr": 2.5}, "30 volumes of 2.5 s, which take 75 s, for 60 s of the movie"),
+    "run of another length": (runs(n_volumes=40), "runs.2: found 40 volumes"),
+    "runs in another order": (runs(start=0, end=60), "expected runs in the order of the movie"),
+    "nothing left of a run": (
+        {"labels": {"classes": ["FEAR", "LOVE"], "drop_overlap": 15}},
+        "leaves none of the 30 volumes",
+    ),
+    "more observers than there are": (
+        {"labels": {"classes": ["FEAR", "LOVE"], "min_observers": 6}},
+        "found 6 of 5 observers",
+    ),
+    "subjects that are not aligned": ({"volumes": {}}, "a common grid is no registration"),
+    "one subject to leave out": (
+        {"subjects": ["01"]},
+        "found 'subject' with 1 subject, expected at least 2",
+    ),
+    "one run to leave out": (
+        {"runs": {"1": ENTRY["runs"]["1"]}},
+        "found 'run' with 1 run, expected at least 2",
+    ),
+    "a network of parcels": ({"data": "parcels"}, "found cnn for parcels"),
+    "a network of confounds": (
+        {"models": {"net": {"kind": "cnn", "sees": "confounds"}}},
+        "found confounds for a cnn",
+    ),
+    "a network's options without one": (
+        {"models": {"logistic": {"kind": "logistic", "training": {"n_epochs": 2}}}},
+        "found it for the kind logistic",
+    ),
+    "unknown split": ({"splits": {"names": ["runs"]}}, "did you mean 'run'"),
+    "split of a model that is not made": (
+        {
+            "splits": {"names": ["run"]},
+            "models": {"logistic": {"kind": "logistic", "splits": ["tr"]}},
+        },
+        "models.logistic.splits: found 'tr', expected one of run",
+    ),
+    "unknown kind": ({"models": {"svm": {"kind": "svm"}}}, "found 'svm', expected one of"),
+    "unknown network": (
+        {"occlusion": {"model": "logistic"}},
+        "found 'logistic', expected one of net",
+    ),
+    "split that a network is not fitted to": (
+        {"models": {"net": {"kind": "cnn", "splits": ["run"]}}, "occlusion": {"split": "random"}},
+        "occlusion.split: found 'random', expected one of run",
+    ),
+    "unknown shown model": ({"shown_model": "logistics"}, "did you mean 'logistic'"),
+    "unknown entry beside": ({"beside": ["lab"]}, "beside: found 'lab'"),
+    "regions of parcels in volumes": (
+        {"rsa": {"rois": {"PFC": ["1", "2"]}}},
+        "found PFC for volumes",
+    ),
+    "unknown rule": ({"labels": {"classes": ["FEAR", "LOVE"], "rule": "any"}}, "found 'any'"),
+    "unknown key": ({"lag": 2}, "found the unknown key 'lag'"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_contradicts_itself_is_refused(case):
+    changes, words = REFUSED[case]
+    with pytest.raises(InputError, match=words) as refused:
+        completed(**changes)
+    assert "lab" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_name_of_a_study_of_another_section_is_refused():
+    config = yaml.safe_load(DEFAULT_CONFIG.read_text())
+    config["emotions"]["digits"] = copy.deepcopy(ENTRY)
+    with pytest.raises(InputError, match=r"emotions\.digits: found a study of that name in `rsa`"):
+        complete_config(config)
+
+
+def test_files_are_those_that_patterns_stand_for():
+    entry = completed(
+        volumes={"aligned": True, "mask": "mask.nii.gz", "confounds": "{subject}_{run}.tsv"},
+        rsa={"rois": {"file": "{subject}_regions.nii.gz", "names": {"V1": 1}}},
+        stimulus="luminance.csv",
+    )
+    assert run_files(entry, "02") == {
+        "1": "sub-02_run-1_bold.nii.gz",
+        "2": "sub-02_run-2_bold.nii.gz",
+    }
+    assert confound_files(entry, "01") == {"1": "01_1.tsv", "2": "01_2.tsv"}
+    assert mask_file(entry, "01") == "mask.nii.gz"
+    assert region_file(entry, "02") == "02_regions.nii.gz"
+    assert annotation_files(entry)["03"] == "o03.csv"
+    files = movie_files(entry)
+    # 5 observers, 2 x 2 runs and tables, a mask, two images of regions, the stimulus.
+    assert len(files) == len(set(files)) == 5 + 4 + 4 + 1 + 2 + 1
+
+
+def test_parcels_have_neither_mask_nor_confounds():
+    entry = completed(
+        data="parcels",
+        models={"logistic": {"kind": "logistic"}},
+        volumes={"mask": "mask.nii.gz", "confounds": "{subject}_{run}.tsv"},
+    )
+    assert mask_file(entry, "01") is None
+    assert confound_files(entry, "01") == {}
+    assert len(movie_files(entry)) == 5 + 4
+
+
+def test_network_that_is_covered_and_model_that_is_shown():
+    entry = completed(
+        models={**ENTRY["models"], "net": {"kind": "cnn", "splits": ["random", "run"]}}
+    )
+    assert covered_model(entry) == ("net", "run")
+    assert shown_model(entry) == "logistic"
+    assert splits_of(entry, "logistic") == entry["splits"]["names"]
+    assert covered_model(completed(models={"logistic": {"kind": "logistic"}})) is None
+    confounds = {"kind": "logistic", "sees": "confounds"}
+    assert shown_model(completed(models={"run": confounds, "all": {"kind": "logistic"}})) == "all"
