@@ -1,0 +1,132 @@
+"""`make check` of study emotions: what a run would stop at, found before it."""
+
+import shutil
+
+import pandas as pd
+import pytest
+import yaml
+
+from scripts.check.check_config import DATASETS_FILE, DEFAULT_CONFIG, check_study
+from scripts.emotions.simulate_movie import simulate_movie
+from workflow.lib.acquire.datasets import load_datasets
+from workflow.lib.config.complete import complete_config
+from workflow.lib.config.merging import laid_over
+
+REGISTRY = load_datasets(DATASETS_FILE)
+DEFAULT = yaml.safe_load(DEFAULT_CONFIG.read_text())
+TINY = yaml.safe_load(DEFAULT_CONFIG.with_name("tiny.yaml").read_text())["emotions"]["movie"]
+BOLD = "sub-{}/ses-movie/func/sub-{}_ses-movie_task-movie_run-{}_bold.nii.gz"
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """Simulate the files of the tiny entry, as if they were somebody's."""
+    folder = tmp_path_factory.mktemp("movie")
+    simulate_movie(
+        folder,
+        subjects=TINY["subjects"],
+        runs=TINY["runs"],
+        tr=TINY["tr"],
+        files=TINY["files"],
+        confounds=TINY["volumes"]["confounds"],
+        annotations=TINY["annotations"]["files"],
+        observers=TINY["annotations"]["observers"],
+        emotions=TINY["labels"]["classes"],
+        null_effect=False,
+        seed=1,
+        name="lab",
+    )
+    return folder
+
+
+@pytest.fixture
+def folder(simulated, tmp_path):
+    return shutil.copytree(simulated, tmp_path / "lab")
+
+
+def problems_of(folder, **keys):
+    block = {**TINY, "source": "path", "path": str(folder), **keys}
+    over = {"studies": ["lab"], "emotions": {"lab": block}}
+    return check_study("lab", complete_config(laid_over(DEFAULT, over)), REGISTRY)
+
+
+def test_nothing_stands_in_the_way_of_a_whole_folder(folder, capsys):
+    assert problems_of(folder) == []
+    printed = capsys.readouterr().out
+    assert "240 volumes labelled" in printed
+    assert "sub-02: grid of 16 x 18 x 14 voxels" in printed
+    assert "cnn: " in printed
+
+
+@pytest.mark.parametrize("path", [DEFAULT_CONFIG, DEFAULT_CONFIG.with_name("tiny.yaml")])
+def test_simulated_entries_of_the_repository_pass(path, capsys):
+    config = complete_config(laid_over(DEFAULT, yaml.safe_load(path.read_text())))
+    assert check_study("movie", config, REGISTRY) == []
+    assert "raw files are simulated" in capsys.readouterr().out
+
+
+def lose_a_run(folder):
+    (folder / BOLD.format("02", "02", "3")).unlink()
+
+
+def cut_a_run(folder):
+    shutil.copy(folder / BOLD.format("01", "01", "1"), folder / "whole.nii.gz")
+    path = folder / BOLD.format("01", "01", "1")
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def lose_a_column(folder):
+    path = folder / "annotation/data/raw/av1o02.csv"
+    pd.read_csv(path).drop(columns="emotion").to_csv(path, index=False)
+
+
+def write_beyond_the_movie(folder):
+    path = folder / "annotation/data/raw/av1o03.csv"
+    table = pd.read_csv(path)
+    table.loc[0, "end"] = 4000
+    table.to_csv(path, index=False)
+
+
+def say_nothing(folder):
+    for path in (folder / "annotation/data/raw").glob("*.csv"):
+        table = pd.read_csv(path)
+        table[table["emotion"] != "FEAR"].to_csv(path, index=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lose_a_run, "run-3_bold.nii.gz"),
+        (cut_a_run, "found no readable NIfTI image"),
+        (lose_a_column, "found no column emotion"),
+        (write_beyond_the_movie, "4000"),
+        (say_nothing, "FEAR"),
+    ],
+)
+def test_files_that_cannot_be_used_are_found(folder, change, words):
+    change(folder)
+    problems = problems_of(folder)
+    assert problems
+    assert any(words in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"labels": {**TINY["labels"], "classes": ["FEAR", "JOY"]}}, "JOY"),
+        ({"labels": {**TINY["labels"], "classes": ["FEAR", "GLOATING"]}}, "GLOATING"),
+        (
+            {
+                "splits": {"names": ["episode"], "n_folds": 20},
+                "models": {"l": {"kind": "logistic"}},
+            },
+            "episodes",
+        ),
+        ({"models": {"net": {"kind": "cnn", "network": {"depth": 3}}}}, "found 'depth'"),
+        ({"models": {"net": {"kind": "cnn", "training": {"epochs": 3}}}}, "found 'epochs'"),
+        ({"models": {"l": {"kind": "logistic", "options": {"alpha": 3}}}}, "found alpha"),
+    ],
+)
+def test_choices_that_cannot_be_run_are_found(folder, keys, words):
+    problems = problems_of(folder, **keys)
+    assert any(words in problem for problem in problems), problems
