@@ -41,7 +41,8 @@ def plot_emotion_rsa(table: pd.DataFrame, *, title: str, simulated: bool) -> tup
     label = similarity_label(table["comparator"].iloc[0])
     of_brain = together[together["subject"] != ""]
     use_style()
-    height = max(2.6, 0.2 * len(of_brain) + 1.2)
+    n_names = len({*together["first"], *together["second"]})
+    height = max(2.6, 0.2 * len(of_brain) + 1.2, 0.27 * n_names + 1.5)
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(PAGE_WIDTH, height), width_ratios=(1, 1.05), layout="constrained"
     )
@@ -56,12 +57,14 @@ def _draw_matrix(panel: plt.Axes, table: pd.DataFrame, label: str) -> None:
     # The first has none to its left, the last none below it.
     columns, lines = names[:-1], names[1:]
     matrix = np.full((len(lines), len(columns)), np.nan)
-    size = 6.5 if len(names) < 9 else 5
+    size = 6.5 if len(names) < 6 else 5
     for row in table.itertuples():
         first, second = sorted((row.first, row.second), key=names.index)
         column, line = columns.index(first), lines.index(second)
         matrix[line, column] = row.similarity
-        text = f"{row.similarity:.2f}{'*' if row.p < ALPHA else ''}"
+        # Without the zero, numbers stand clear of one another.
+        number = f"{row.similarity:.2f}".replace("0.", ".")
+        text = f"{number}{'*' if row.p < ALPHA else ''}"
         colour = "white" if abs(row.similarity) > 0.7 else INK
         panel.text(column, line, text, ha="center", va="center", fontsize=size, color=colour)
     image = panel.imshow(matrix, cmap=DIVERGING, vmin=-1, vmax=1)
