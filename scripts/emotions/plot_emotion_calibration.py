@@ -46,7 +46,7 @@ def plot_emotion_calibration(
     figure, axes = plt.subplots(
         1,
         len(splits),
-        figsize=(PAGE_WIDTH * 0.42 * len(splits), 3.6),
+        figsize=(PAGE_WIDTH * 0.42 * len(splits), 3.75),
         squeeze=False,
         sharex=True,
         sharey=True,
@@ -59,7 +59,7 @@ def plot_emotion_calibration(
     axes[0, 0].set_ylabel("share of right answers")
     for model, style in styles.items():
         axes[0, 0].plot([], [], lw=1.0, ms=4, label=model_label(model), **style)
-    legend_below(figure, axes[0, 0], 4)
+    legend_below(figure, axes[0, 0], 3)
     figure.suptitle(f"{titled(title, simulated=simulated)}: calibration")
     return figure, _caption(decoding, splits)
 

@@ -35,6 +35,8 @@ from workflow.lib.tables import read_table
 # Of the places of splits, which are one apart.
 GROUP_WIDTH = 0.72
 LEAKED = "random"
+# Lines that are nearer to one another are one.
+VISIBLE = 0.005
 
 
 def plot_leakage(
@@ -110,6 +112,9 @@ def _draw(
             axis.axvspan(place - 0.5, place + 0.5, color="0.94", lw=0, zorder=0)
     guess = table["chance"].iloc[0]
     axis.axhline(guess, color="black", lw=0.8, ls=":", label="chance")
+    most = table["majority"].max()
+    if most - guess > VISIBLE:
+        axis.axhline(most, color=MUTED, lw=0.8, ls="--", label="most frequent emotion")
     offsets = np.linspace(-0.5, 0.5, len(styles) + 2)[1:-1] * GROUP_WIDTH
     for offset, (model, style) in zip(offsets, styles.items(), strict=True):
         rows = table[table["model"] == model].set_index("split").reindex(splits)
@@ -169,8 +174,16 @@ def _caption(
         f"{' '.join(notes)} Lines: 95 % intervals over episodes, all subjects' volumes of an "
         "episode resampled together. Shaded: splits in which tested volumes share moments of the "
         "movie, their neighbours or scenes with volumes that were learned from. Dotted: chance."
-        f"{null}{again}{star}"
+        f"{_majority_note(first, measure)}{null}{again}{star}"
     )
+
+
+def _majority_note(table: pd.DataFrame, measure: str) -> str:
+    rows = table[table["measure"] == measure]
+    most, guess = rows["majority"].max(), rows["chance"].iloc[0]
+    if most - guess <= VISIBLE:
+        return ""
+    return f" Dashed: who always says the most frequent emotion, {most:.3f}."
 
 
 def _numbers(name: str, table: pd.DataFrame, measure: str, shown: str | None) -> str:

@@ -95,6 +95,18 @@ def test_what_is_lost_is_the_share_of_what_lies_above_chance(tables):
     assert f"{1 - clean / leaked:.0%} is gone" in caption
 
 
+def test_the_most_frequent_emotion_is_drawn_where_it_is_more_than_a_guess(tables):
+    figure, caption = leakage(tables, measures=["accuracy", "balanced_accuracy"])
+    most = value(tables, "cnn", "random", "accuracy")["majority"]
+    dashed = [
+        [line.get_ydata()[0] for line in axis.lines if line.get_linestyle() == "--"]
+        for axis in figure.axes
+    ]
+    assert dashed == [[most], []]
+    assert f"most frequent emotion, {most:.3f}" in caption
+    assert "frequent" not in leakage(tables)[1]
+
+
 def test_marks_stand_at_their_values(tables):
     figure, _ = leakage(tables)
     drawn = np.concatenate(
@@ -130,7 +142,7 @@ def test_a_study_without_null_or_published_number_says_nothing_of_them(tables):
     )
     for word in ("shifts", "fits to labels", "Star", "is gone", "p ="):
         assert word not in caption
-    assert len(figure.legends[0].get_texts()) == 2
+    assert len(figure.legends[0].get_texts()) == 3
 
 
 def test_areas_stand_in_the_panels_of_the_extreme_splits(tables):
