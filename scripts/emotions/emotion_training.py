@@ -1,11 +1,13 @@
 """The task of telling emotions apart in volumes: batches, loss, steps, and the best epoch.
 
 What `workflow.lib.training.loop` trains. A volume is named by its subject and its row in the table
-of labels; volumes are read batch by batch, so that never all are held.
+of labels; volumes are read batch by batch, so that never all are held, and the next batch is read
+while the network works on one.
 """
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +17,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from scripts.emotions.batches import batches
 from scripts.emotions.emotion_cnn import LOGITS, EmotionCNN
 from workflow.lib.errors import InputError
 from workflow.lib.features.devices import autocast
@@ -174,6 +177,10 @@ class EmotionTask:
         self.settings, self.device, self.seed, self.purpose = settings, device, seed, purpose
         weights = counts.sum() / (n_classes * counts) if settings.balanced else np.ones(n_classes)
         self.class_weights = torch.tensor(weights, dtype=torch.float32, device=device)
+        # One thread: HDF5 serves one at a time.
+        self._reader = ThreadPoolExecutor(1)
+        self._waiting: dict[tuple[int, int], Future[np.ndarray]] = {}
+        self._order = -1, np.zeros(0, dtype=int)
         self.best = Best()
         optimiser = torch.optim.AdamW(
             network.parameters(),
@@ -202,13 +209,11 @@ class EmotionTask:
 
     def step(self, epoch: int, step: int, rng: np.random.Generator) -> dict[str, float]:
         """Train on one batch; return loss and accuracy, with dropout on."""
-        order = generator(self.seed, "batches", self.purpose, str(epoch))
-        chosen = order.permutation(len(self.training))[step * self.settings.batch :]
-        batch = self.training[chosen[: self.settings.batch]]
+        batch, values = self._batch(epoch, step), self._values(epoch, step)
         codes = torch.from_numpy(batch.codes).to(self.device)
         self.network.train()
         with autocast(self.device, self.settings.precision):
-            logits = self.network(self._noisy(self._read(batch))).float()
+            logits = self.network(self._noisy(values)).float()
         loss = nn.functional.cross_entropy(logits, codes, self.class_weights)
         optimiser, scaler = self.parts["optimiser"], self.parts["scaler"]
         optimiser.zero_grad()
@@ -223,8 +228,24 @@ class EmotionTask:
             return values
         return values + self.settings.noise * torch.randn_like(values) * (values != 0)
 
-    def _read(self, examples: Examples) -> torch.Tensor:
-        return torch.from_numpy(self.volumes.read(examples.subjects, examples.rows)).to(self.device)
+    def _batch(self, epoch: int, step: int) -> Examples:
+        """Return the examples of a step: all in random order, over the steps of an epoch."""
+        if self._order[0] != epoch:
+            rng = generator(self.seed, "batches", self.purpose, str(epoch))
+            self._order = epoch, rng.permutation(len(self.training))
+        start = step * self.settings.batch
+        return self.training[self._order[1][start : start + self.settings.batch]]
+
+    def _values(self, epoch: int, step: int) -> torch.Tensor:
+        """Return the volumes of a step, and have those of the next one read meanwhile."""
+        waiting = self._waiting.pop((epoch, step), None) or self._reading(epoch, step)
+        if step + 1 < self.n_steps(epoch):
+            self._waiting = {(epoch, step + 1): self._reading(epoch, step + 1)}
+        return torch.from_numpy(waiting.result()).to(self.device)
+
+    def _reading(self, epoch: int, step: int) -> Future[np.ndarray]:
+        batch = self._batch(epoch, step)
+        return self._reader.submit(self.volumes.read, batch.subjects, batch.rows)
 
     def evaluate(self, epoch: int) -> dict[str, dict[str, float]]:
         """Return loss and accuracy on validation volumes, and remember the best weights."""
@@ -292,10 +313,8 @@ def outputs_of(
     network.eval()
     device = next(network.parameters()).device
     at_once = max(1, VOXELS_AT_ONCE // int(np.prod(volumes.shape)))
-    for start in range(0, len(examples), at_once):
-        part = examples[start : start + at_once]
-        values = torch.from_numpy(volumes.read(part.subjects, part.rows))
-        yield network.layer_outputs(values.to(device))
+    for values in batches(volumes, examples.subjects, examples.rows, size=at_once):
+        yield network.layer_outputs(torch.from_numpy(values).to(device))
 
 
 def probabilities_of(network: EmotionCNN, volumes: Volumes, examples: Examples) -> np.ndarray:

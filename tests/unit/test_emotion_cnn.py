@@ -315,7 +315,7 @@ def test_noise_is_added_within_the_brain_in_training():
             return values
 
     task = task_of(Empty(CODES), Settings(n_epochs=1, batch=8, noise=2.0))
-    volumes = task._read(task.training)
+    volumes = torch.from_numpy(task.volumes.read(task.training.subjects, task.training.rows))
     torch.manual_seed(0)
     added = task._noisy(volumes) - volumes
     assert (added[:, 0] == 0).all()
