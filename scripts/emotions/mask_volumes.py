@@ -40,12 +40,18 @@ def mask_volumes(
     ------
     InputError
         A run that cannot be used, subjects on different grids, or a mask without voxels.
+
+    Notes
+    -----
+    The brain of a subject is that of nilearn's `compute_epi_mask`: the threshold lies where the
+    histogram of mean intensities has its gap, and the largest connected part is kept. Voxels that
+    do not vary in any run, or are not a number in some volume, are left out.
     """
     opened = [open_runs(files, tr=tr, n_volumes=n_volumes) for files in subjects]
     references = [next(iter(runs.values())) for runs in opened]
     for reference in references:
         _check_space(reference, references[0])
-    masks = [brain_mask(summarise(runs), next(iter(runs.values()))) for runs in opened]
+    masks = [_brain_mask(summarise(runs), next(iter(runs.values()))) for runs in opened]
     affine = references[0].affine
     images = [nibabel.Nifti1Image(mask.astype(np.uint8), affine) for mask in masks]
     # A voxel that only some subjects have has no place in what is compared across subjects.
@@ -63,18 +69,8 @@ def _check_space(volume: Volume, reference: Volume) -> None:
         raise InputError(f"{found}; {ALIGN}") from None
 
 
-def brain_mask(summary: Summary, reference: Volume) -> np.ndarray:
-    """Return the brain of one subject by the mean over all runs, bool (x, y, z).
-
-    The method is nilearn's `compute_epi_mask`: the threshold lies where the histogram of
-    intensities has its gap, and the largest connected part is kept. Voxels that do not vary in any
-    run, or are not a number, are left out.
-
-    Raises
-    ------
-    InputError
-        No voxel is left.
-    """
+def _brain_mask(summary: Summary, reference: Volume) -> np.ndarray:
+    """Return the brain of one subject by the mean over all runs, bool (x, y, z)."""
     mean = nibabel.Nifti1Image(summary.mean.astype(np.float32), reference.affine)
     brain = compute_epi_mask(mean).get_fdata() > 0
     mask = brain & summary.varies

@@ -16,8 +16,7 @@ import pandas as pd
 from nilearn.image import smooth_img
 from nilearn.signal import clean
 
-from scripts.emotions.bold_runs import open_runs, summarise, volume_blocks
-from scripts.emotions.mask_volumes import brain_mask
+from scripts.emotions.bold_runs import open_runs, volume_blocks
 from scripts.emotions.timeseries import timeseries_writer
 from workflow.lib.errors import InputError, one_line
 from workflow.lib.jobs import script_job
@@ -65,7 +64,7 @@ def prepare_volumes(
     n_volumes: Mapping[str, int],
     steps: Steps,
     aligned: bool,
-    mask: str | Path | None = None,
+    mask: str | Path,
     confounds: Mapping[str, str | Path] | None = None,
 ) -> None:
     """Write the time series of a subject's voxels.
@@ -83,8 +82,8 @@ def prepare_volumes(
     steps : Steps
     aligned : bool
         Whether a voxel is the same place of the brain in all subjects.
-    mask : str or Path, optional
-        Image on the grid of the volumes; made from the subject's own volumes if not given.
+    mask : str or Path
+        Image on the grid of the volumes.
     confounds : mapping, run -> path of a BIDS table, optional
 
     Raises
@@ -94,13 +93,13 @@ def prepare_volumes(
 
     Notes
     -----
-    Voxels of a given mask that have the same value in all volumes of a run, or one that is not a
+    Voxels of the mask that have the same value in all volumes of a run, or one that is not a
     number, are zero in this run, and counted. Signals are cleaned by `nilearn.signal.clean`, with
     cosines as drift terms (Friston et al. 1994, Human Brain Mapping 2:189).
     """
     runs = open_runs(files, tr=tr, n_volumes=n_volumes)
     first = next(iter(runs.values()))
-    inside = _given_mask(mask, first) if mask else brain_mask(summarise(runs), first)
+    inside = _read_mask(mask, first)
     tables = {run: read_motion(table, n_volumes[run]) for run, table in (confounds or {}).items()}
     with timeseries_writer(
         path, subject=subject, tr=tr, mask=inside, affine=first.affine, aligned=aligned
@@ -112,7 +111,7 @@ def prepare_volumes(
             del values  # before the next run is read
 
 
-def _given_mask(path: str | Path, reference: Volume) -> np.ndarray:
+def _read_mask(path: str | Path, reference: Volume) -> np.ndarray:
     mask, affine = read_mask(path)
     check_grid(Volume(str(path), Path(path), mask.shape, affine, 1), reference)
     return mask

@@ -116,10 +116,18 @@ def test_every_voxel_has_mean_zero_and_variance_one_in_every_run(files, mask):
         np.testing.assert_allclose(values.std(axis=0, ddof=1), 1, atol=1e-6)
 
 
+def made_mask(files):
+    """Return the path of a mask made of one subject's runs."""
+    path = files["1"].parent / "made.nii.gz"
+    write_mask(path, *mask_volumes([files], tr=TR, n_volumes=N_VOLUMES))
+    return path
+
+
 def test_a_mask_is_made_of_the_bright_part(files):
-    series = prepared(files)
-    assert not (series.mask & ~ball()).any()
-    assert series.mask.sum() > 0.8 * ball().sum()
+    mask, affine = mask_volumes([files], tr=TR, n_volumes=N_VOLUMES)
+    np.testing.assert_allclose(affine, AFFINE)
+    assert not (mask & ~ball()).any()
+    assert mask.sum() > 0.8 * ball().sum()
 
 
 def test_voxels_without_values_are_left_out_of_a_mask_that_is_made(files):
@@ -129,7 +137,7 @@ def test_voxels_without_values_are_left_out_of_a_mask_that_is_made(files):
         if number == 0:
             values[5, 6, 5] = 900.0
         write_run(path, values)
-    series = prepared(files)
+    series = prepared(files, mask=made_mask(files))
     assert not series.mask[6, 6, 5], "constant in all runs"
     assert series.mask[5, 6, 5], "constant in one run"
     assert [series.n_constant(run) for run in series.runs] == [1, 0]
@@ -139,6 +147,13 @@ def test_voxels_without_values_are_left_out_of_a_mask_that_is_made(files):
     )
     assert not first.any()
     assert second.any()
+
+
+def test_a_mask_of_darkness_is_refused(files):
+    for run, path in files.items():
+        write_run(path, np.ones((*GRID, N_VOLUMES[run])))
+    with pytest.raises(InputError, match="found no voxel of the brain"):
+        made_mask(files)
 
 
 def test_voxels_that_are_no_numbers_are_zero_in_a_given_mask_and_counted(files, mask):
