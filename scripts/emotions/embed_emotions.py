@@ -25,6 +25,7 @@ from workflow.lib.embedding import (
     tsne,
     umap,
 )
+from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.components import principal_scores
 from workflow.lib.seeds import generator
@@ -33,6 +34,8 @@ from workflow.lib.tables import read_table, write_table
 OCCLUSION, VOXELS, NETWORK = "occlusion vectors", "voxels", "network"
 # What is mapped are scores on as many principal components.
 N_COMPONENTS = 30
+# Points that have neighbours to speak of.
+FEWEST = 6
 
 
 @dataclass(frozen=True)
@@ -139,9 +142,19 @@ def embed_emotions(
         neighbours of a point; same_group and same_group_plane, the share of them that are of its
         emotion, in all dimensions and in the plane; same_group_chance, the share expected of any
         neighbours; trustworthiness of the plane.
+
+    Raises
+    ------
+    InputError
+        Too few points.
     """
     places, quality = [], []
     for embedding, own in points.items():
+        if len(own.values) < FEWEST:
+            raise InputError(
+                f"embedding of {embedding}: found {len(own.values)} points, expected {FEWEST} or "
+                "more; raise `occlusion.n_per_class` or `occlusion.n_top`"
+            )
         centred = own.values.astype(np.float64) - own.values.mean(axis=0, dtype=np.float64)
         n_components = min(N_COMPONENTS, *centred.shape)
         with threadpool_limits(1, user_api="blas"):

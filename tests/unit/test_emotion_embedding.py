@@ -91,6 +91,21 @@ def test_every_method_maps_every_kind_of_points():
     np.testing.assert_allclose(np.abs(plane), np.abs(expected), atol=1e-8)
 
 
+@pytest.mark.parametrize("n", [6, 7, 11])
+def test_few_points_have_maps(n):
+    points = {"few": Points(clustered(3)[:n], np.resize(CLASSES, n), "points")}
+    places, _ = embed_emotions(points, options=Options(), study="test", seed=1)
+    assert np.isfinite(places[["x", "y"]]).all(axis=None)
+    assert len(places) == n * len(METHODS)
+    with pytest.raises(InputError, match="embedding of few: found 5 points, expected 6 or more"):
+        embed_emotions(
+            {"few": Points(clustered(3)[:5], np.resize(CLASSES, 5), "points")},
+            options=Options(),
+            study="test",
+            seed=1,
+        )
+
+
 def test_features_are_those_of_one_fold():
     labels = movie_labels()
     rows = np.flatnonzero(labels.labelled)[:12]
