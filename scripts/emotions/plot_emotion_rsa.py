@@ -53,14 +53,12 @@ def plot_emotion_rsa(table: pd.DataFrame, *, title: str, simulated: bool) -> tup
 
 
 def _draw_matrix(panel: plt.Axes, table: pd.DataFrame, label: str) -> None:
-    names = list(dict.fromkeys([*table["first"], *table["second"]]))
-    # The first has none to its left, the last none below it.
-    columns, lines = names[:-1], names[1:]
+    # Responses of regions are not compared with one another.
+    columns, lines = (list(dict.fromkeys(table[side])) for side in ("first", "second"))
     matrix = np.full((len(lines), len(columns)), np.nan)
-    size = 6.5 if len(names) < 6 else 5
+    size = 6.5 if len(columns) < 6 else 5
     for row in table.itertuples():
-        first, second = sorted((row.first, row.second), key=names.index)
-        column, line = columns.index(first), lines.index(second)
+        column, line = columns.index(row.first), lines.index(row.second)
         matrix[line, column] = row.similarity
         # Without the zero, numbers stand clear of one another.
         number = f"{row.similarity:.2f}".replace("0.", ".")

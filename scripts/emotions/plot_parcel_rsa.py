@@ -20,7 +20,7 @@ from workflow.lib.tables import read_table
 ALPHA = 0.05
 # Places that are named in a panel, of those with the largest t.
 N_NAMED = 3
-N_COLUMNS = 3
+MOST_COLUMNS = 3
 # What places of the map are, by the kind of data.
 PLACES = {
     "parcels": "parcels",
@@ -44,7 +44,7 @@ def plot_parcel_rsa(
     table = table.fillna({"layer": "", "reason": ""})
     panels = list(table.groupby(["model", "layer"], sort=False))
     use_style()
-    n_columns = min(N_COLUMNS, len(panels))
+    n_columns = len(panels) if len(panels) <= MOST_COLUMNS else 2
     n_rows = -(-len(panels) // n_columns)
     figure, axes = plt.subplots(
         n_rows,
@@ -80,7 +80,7 @@ def _draw(axis: plt.Axes, rows: pd.DataFrame, name: str) -> None:
     axis.plot(rows.index[~found], rows["mean"][~found], ".", ms=2.5, color=MUTED)
     axis.plot(rows.index[found], rows["mean"][found], "D", ms=3.2, color=PALETTE[3])
     tested = rows["p_max"].notna().any()
-    said = f"{found.sum()} with p < {ALPHA:g}" if tested else "no test over subjects"
+    said = f"{found.sum()} with p < {ALPHA:g}" if tested else "not tested"
     axis.set_title(f"{name}: {said}", loc="left")
     if tested and found.any():
         best = rows[found].nlargest(N_NAMED, "t")

@@ -22,7 +22,8 @@ from workflow.lib.tables import read_table, write_html, write_table
 LEAKED = "random"
 # What the published study reports of the RDMs of its volumes and its network.
 PUBLISHED_SIMILARITY = -0.590
-POOLED_LAYER = "pooled"
+# What RDMs are compared with beside layers of networks.
+NO_LAYERS = ("affect", "co-occurrence", "runs")
 
 
 def split_corrections(
@@ -179,16 +180,16 @@ def rsa_corrections(rsa: pd.DataFrame) -> Iterator[Correction]:
     own = rsa[rsa["first"] == "brain all"]
     joint = own[own["subject"] == JOINT_SUBJECT]
     rows = (joint if len(joint) else own).set_index("second")
-    layers = [name for name in rows.index if name.endswith(f" {POOLED_LAYER}")]
+    layers = [name for name in rows.index if name not in NO_LAYERS]
     note = (
         "published, of volumes that were not standardised, without noise taken into account or a "
         "test"
     )
     if layers:
-        row = rows.loc[layers[0]]
+        row = rows.loc[layers[-1]]
         yield Correction(
             "RDMs",
-            "similarity of responses and the network's features (published: Pearson)",
+            "similarity of responses and the network's last layer (published: Pearson)",
             PUBLISHED_SIMILARITY,
             float(row["similarity"]),
             f"{note}; ours are standardised and cross-validated over runs, "
