@@ -20,6 +20,8 @@ class MovieVolumes:
         Whose rows name volumes.
     what : str
         The analysis, as errors name it.
+    scaled : bool
+        Whether each volume gets mean 0 and standard deviation 1 over the brain.
 
     Attributes
     ----------
@@ -33,7 +35,9 @@ class MovieVolumes:
         Parcels, or several subjects whose voxels are not the same places.
     """
 
-    def __init__(self, series: Sequence[TimeSeries], labels: Labels, what: str):
+    def __init__(
+        self, series: Sequence[TimeSeries], labels: Labels, what: str, *, scaled: bool = False
+    ):
         require_aligned(series, what)
         if series[0].kind == PARCELS:
             raise InputError(
@@ -41,7 +45,7 @@ class MovieVolumes:
                 "`data: volumes`, or leave models of kind cnn out"
             )
         self.series, self._mask = list(series), series[0].mask
-        self.affine = series[0].affine
+        self.affine, self.scaled = series[0].affine, scaled
         self.box = bounding_box(self._mask)
         self.mask = self._mask[self.box]
         self.shape = self.mask.shape
@@ -55,4 +59,8 @@ class MovieVolumes:
             for run in np.unique(self._runs[rows[subjects == subject]]):
                 own = (subjects == subject) & (self._runs[rows] == run)
                 values[own] = self.series[subject].rows(run, self._volumes[rows[own]])
+        if self.scaled:
+            values -= values.mean(axis=1, keepdims=True)
+            # A volume without differences stays zero.
+            values /= np.maximum(values.std(axis=1, keepdims=True), 1e-6)
         return boxes(values, self._mask, self.box)

@@ -15,7 +15,6 @@ import torch
 from tqdm import tqdm
 
 from scripts.emotions.cubes import cube_corners
-from scripts.emotions.emotion_cnn import EmotionCNN
 from scripts.emotions.gradients import integrated_gradients
 from scripts.emotions.labels import Labels, read_labels
 from scripts.emotions.movie_volumes import MovieVolumes
@@ -23,7 +22,7 @@ from scripts.emotions.occlusion import occluded_drops, shuffled_network
 from scripts.emotions.occlusion_file import Occlusions, write_occlusions
 from scripts.emotions.predictions import Predictions, read_predictions
 from scripts.emotions.timeseries import TimeSeries
-from scripts.emotions.trained_networks import read_networks
+from scripts.emotions.trained_networks import Networks, read_networks
 from workflow.lib.errors import InputError
 from workflow.lib.features.devices import choose_device, reused_memory
 from workflow.lib.jobs import script_job
@@ -118,7 +117,7 @@ def occlude_volumes(
     series: Sequence[TimeSeries],
     labels: Labels,
     predictions: Predictions,
-    networks: Sequence[EmotionCNN],
+    networks: Networks,
     *,
     study: str,
     model: str,
@@ -139,8 +138,8 @@ def occlude_volumes(
     labels : Labels
     predictions : Predictions
         Of the split.
-    networks : sequence of EmotionCNN
-        One per fold.
+    networks : Networks
+        Of the split.
     study, model, split : names
     cube, stride : int
         Edge of a cube, and voxels from one to the next.
@@ -154,7 +153,8 @@ def occlude_volumes(
     InputError
         Volumes that are not aligned over subjects, or no test volumes of an emotion.
     """
-    volumes = MovieVolumes(series, labels, "maps of what a network looks at")
+    what = "maps of what a network looks at"
+    volumes = MovieVolumes(series, labels, what, scaled=networks.scaled)
     chosen = choose_volumes(
         predictions,
         labels,
@@ -168,7 +168,7 @@ def occlude_volumes(
     gradients = np.zeros((len(chosen), int(volumes.mask.sum())), np.float32)
     for fold, own in tqdm(chosen.groupby("fold"), desc=f"{study}/{model}", unit="fold"):
         shown = volumes.read(own["subject"].to_numpy(), own["row"].to_numpy())
-        network = networks[fold].to(device)
+        network = networks.folds[fold].to(device)
         other = shuffled_network(
             network, shown, generator(seed, "emotions", "shuffled weights", study, str(fold))
         )
@@ -208,12 +208,12 @@ def _log_fallback(chosen: pd.DataFrame, n_per_class: int, min_probability: float
 if __name__ == "__main__":
     with script_job(snakemake), reused_memory():
         params, inputs = snakemake.params, snakemake.input
-        networks, classes = read_networks(inputs.networks)
+        networks = read_networks(inputs.networks)
         write_occlusions(
             snakemake.output[0],
             occlude_volumes(
                 [TimeSeries(path) for path in inputs.series],
-                read_labels(inputs.labels, classes),
+                read_labels(inputs.labels, networks.classes),
                 read_predictions(inputs.predictions)[params.split],
                 networks,
                 study=snakemake.wildcards.study,

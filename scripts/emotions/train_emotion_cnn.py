@@ -188,18 +188,19 @@ def train_emotion_cnn(
     network_file : path, see `scripts.emotions.trained_networks`
     features_file : path, see `scripts.emotions.network_features`
     """
-    subjects = [one.subject for one in series]
+    subjects, size = [one.subject for one in series], size_of(network)
+    what = "a network that learns from volumes"
     run = Run(
-        volumes=MovieVolumes(series, labels, "a network that learns from volumes"),
+        volumes=MovieVolumes(series, labels, what, scaled=size.scale_volumes),
         labels=labels,
-        size=size_of(network),
+        size=size,
         settings=settings_of(training),
         name=f"{study}/{model}",
         seed=seed,
         device=device,
         # Snakemake deletes what a killed job has put out, but knows nothing of this folder.
         checkpoints=predictions_file.with_suffix(".checkpoints"),
-        digest=_files_digest(series),
+        digest=_digest_of(series, size),
     )
     folds = make_folds(
         labels,
@@ -220,10 +221,10 @@ def train_emotion_cnn(
     shutil.rmtree(run.checkpoints, ignore_errors=True)
 
 
-def _files_digest(series: Sequence[TimeSeries]) -> str:
-    """Return what tells these files from others; to read them all would take minutes."""
-    parts = [(one.subject, one.path.stat().st_size, one.path.stat().st_mtime_ns) for one in series]
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+def _digest_of(series: Sequence[TimeSeries], size: Size) -> str:
+    """Return what tells these volumes from others; to read all files would take minutes."""
+    files = [(one.subject, one.path.stat().st_size, one.path.stat().st_mtime_ns) for one in series]
+    return hashlib.sha256(repr((files, size)).encode()).hexdigest()
 
 
 if __name__ == "__main__":

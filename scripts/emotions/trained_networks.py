@@ -34,6 +34,9 @@ class Size:
     dropout : float
     average : bool
         Whether the linear layer is given means over places, as published, or all places.
+    scale_volumes : bool
+        Whether each volume gets mean 0 and standard deviation 1 over the brain, as those that the
+        published weights were learned from.
     weights : "untrained", or the path of the published network's file
         With weights nothing is trained: they have seen what they have seen.
     """
@@ -42,6 +45,7 @@ class Size:
     expansion: int = 2
     dropout: float = 0.3
     average: bool = True
+    scale_volumes: bool = False
     weights: str = UNTRAINED
 
     @property
@@ -130,13 +134,32 @@ def write_networks(
         "expansion": size.expansion,
         "classes": list(classes),
         "shape": None if size.average else list(shape),
+        "scaled": size.scale_volumes,
         "n_folds": len(networks),
     }
     write_weights(path, state, description)
 
 
-def read_networks(path: str | Path) -> tuple[list[EmotionCNN], list[str]]:
-    """Return the networks of a split's folds in evaluation mode, on the CPU, and their classes."""
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """The networks of a split.
+
+    Attributes
+    ----------
+    folds : list of EmotionCNN
+        One per fold, in evaluation mode, on the CPU.
+    classes : list of str
+    scaled : bool
+        Whether they are shown volumes of mean 0 and standard deviation 1.
+    """
+
+    folds: list[EmotionCNN]
+    classes: list[str]
+    scaled: bool
+
+
+def read_networks(path: str | Path) -> Networks:
+    """Return what `write_networks` wrote."""
     state, description = read_weights(path)
     classes = description["classes"]
     networks = []
@@ -156,4 +179,4 @@ def read_networks(path: str | Path) -> tuple[list[EmotionCNN], list[str]]:
             }
         )
         networks.append(network.eval().to(memory_format=torch.channels_last_3d))
-    return networks, classes
+    return Networks(networks, classes, description["scaled"])

@@ -21,6 +21,7 @@ from scripts.emotions.emotion_training import (
     probabilities_of,
     train,
 )
+from tests.published_network import published_state
 from workflow.lib.errors import InputError
 from workflow.lib.training.history import TRAINING, VALIDATION
 
@@ -91,22 +92,6 @@ def test_a_channel_is_filtered_in_space_by_itself():
         block.filter.convolution.weight[3] += 1
     changed = (block.filter(wide) != before).flatten(2).any(2).squeeze()
     assert changed.nonzero().flatten().tolist() == [3]
-
-
-def published_state(shift=0.0):
-    """Return a state dict with the names that the published file has, and our network of it."""
-    torch.manual_seed(4)
-    network = EmotionCNN()
-    parts = {"expand.convolution": "expand", "expand.norm": "bn1", "filter.convolution": "dwconv"}
-    parts |= {"filter.norm": "bn2", "project.convolution": "project", "project.norm": "bn3"}
-    names = {"stem.convolution": "conv1", "stem.norm": "bn1", "head": "fc"}
-    for block in range(4):
-        names |= {f"blocks.{block}.{ours}": f"ds{block + 1}.{own}" for ours, own in parts.items()}
-    state = {}
-    for key, value in network.state_dict().items():
-        module, _, kind = key.rpartition(".")
-        state[f"{names[module]}.{kind}"] = value + shift
-    return state, network.eval()
 
 
 def test_published_weights_are_read_under_our_names(tmp_path):

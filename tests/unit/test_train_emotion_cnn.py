@@ -9,12 +9,13 @@ import torch
 from scripts.emotions import emotion_training
 from scripts.emotions.emotion_training import Settings
 from scripts.emotions.feature_writer import feature_file, units_of
+from scripts.emotions.labels import Labels
 from scripts.emotions.movie_volumes import MovieVolumes
 from scripts.emotions.network_features import layers_of, read_features
 from scripts.emotions.predictions import read_predictions
 from scripts.emotions.splits import fold_generator, make_folds
 from scripts.emotions.timeseries import TimeSeries, write_timeseries
-from scripts.emotions.train_emotion_cnn import train_emotion_cnn
+from scripts.emotions.train_emotion_cnn import Run, train_emotion_cnn
 from scripts.emotions.trained_networks import (
     Size,
     network_of,
@@ -24,6 +25,7 @@ from scripts.emotions.trained_networks import (
     write_networks,
 )
 from tests.planted_movie import CLASSES, GRID, movie_labels, movie_mask, write_movie
+from tests.published_network import published_state
 from workflow.lib.errors import InputError
 
 SPLITS = ("random", "run")
@@ -92,11 +94,11 @@ def test_what_is_planted_is_found_in_runs_that_were_held_out(trained, labels):
 def test_saved_networks_give_the_predictions_again(trained, labels):
     series, files = trained
     found = read_predictions(files["run"] / "predictions.h5")["run"]
-    networks, classes = read_networks(files["run"] / "networks.safetensors")
-    assert tuple(classes) == CLASSES
-    assert len(networks) == 3
+    networks = read_networks(files["run"] / "networks.safetensors")
+    assert tuple(networks.classes) == CLASSES
+    assert len(networks.folds) == 3
     volumes = MovieVolumes(series, labels, "a test")
-    for fold, network in zip(folds_of(labels, "run"), networks, strict=True):
+    for fold, network in zip(folds_of(labels, "run"), networks.folds, strict=True):
         examples = emotion_training.examples_of(fold.test, labels.codes)
         again = emotion_training.probabilities_of(network, volumes, examples)
         expected = found.probabilities[examples.subjects, examples.rows]
@@ -106,7 +108,7 @@ def test_saved_networks_give_the_predictions_again(trained, labels):
 def test_features_are_of_labelled_test_volumes_by_their_own_network(trained, labels):
     series, files = trained
     folds = folds_of(labels, "run")
-    networks, _ = read_networks(files["run"] / "networks.safetensors")
+    networks = read_networks(files["run"] / "networks.safetensors").folds
     with h5py.File(files["run"] / "features.h5") as file:
         assert list(file.attrs["classes"]) == list(CLASSES)
     assert layers_of(files["run"] / "features.h5") == ["block1", "block2"]
@@ -178,6 +180,15 @@ def test_volumes_are_placed_in_the_box_of_the_mask(trained, labels):
         np.testing.assert_array_equal(found[number], whole[volumes.box])
 
 
+def test_volumes_may_be_scaled_one_by_one(trained, labels):
+    volumes = MovieVolumes(trained[0], labels, "a test", scaled=True)
+    found = volumes.read(np.array([0, 1]), np.array([5, 60]))
+    inside = found[:, volumes.mask]
+    np.testing.assert_allclose(inside.mean(axis=1), 0, atol=1e-6)
+    np.testing.assert_allclose(inside.std(axis=1), 1, rtol=1e-5)
+    assert (found[:, ~volumes.mask] == 0).all()
+
+
 def test_features_of_wide_layers_are_means_over_cells():
     output = torch.rand(2, 3, 4, 4, 2)
     np.testing.assert_array_equal(units_of(output, 96), output.flatten(1))
@@ -211,16 +222,39 @@ def test_published_weights_fit_the_published_network_alone():
             network_of(other, 5, GRID, seed=1)
 
 
+def test_published_weights_are_tested_and_not_trained(trained, tmp_path):
+    """Every fold has the network of the file, whatever its volumes."""
+    state, expected = published_state()
+    torch.save(state, tmp_path / "bestmodel.pth")
+    labels = Labels(movie_labels().table, (*CLASSES, "ANGERRAGE", "HAPPINESS"))
+    shared = Run(
+        volumes=MovieVolumes(trained[0], labels, "a test"),
+        labels=labels,
+        size=Size(weights=str(tmp_path / "bestmodel.pth")),
+        settings=Settings(),
+        name="movie/cnn",
+        seed=1,
+        device=torch.device("cpu"),
+        checkpoints=tmp_path / "checkpoints",
+    )
+    network, history = shared.fitted(folds_of(movie_labels(), "run")[0])
+    assert not len(history)
+    assert not shared.checkpoints.exists()
+    volume = torch.from_numpy(shared.volumes.read(np.array([0]), np.array([3])))
+    with torch.inference_mode():
+        torch.testing.assert_close(network(volume), expected(volume))
+
+
 @pytest.mark.parametrize("average", [True, False])
 def test_networks_are_written_and_read(tmp_path, average):
     size = Size(widths=(4, 6), average=average)
     networks = [network_of(size, 3, (6, 6, 6), seed=seed).eval() for seed in range(2)]
     path = tmp_path / "networks.safetensors"
     write_networks(path, networks, size, CLASSES, (6, 6, 6))
-    found, classes = read_networks(path)
-    assert classes == list(CLASSES)
+    found = read_networks(path)
+    assert found.classes == list(CLASSES)
     volume = torch.rand(1, 6, 6, 6)
-    for own, read in zip(networks, found, strict=True):
+    for own, read in zip(networks, found.folds, strict=True):
         torch.testing.assert_close(own(volume), read(volume))
 
 

@@ -60,12 +60,11 @@ def run(folder, seed, *, null_effect=False):
         features_file=folder / "features.h5",
     )
     predictions = read_predictions(folder / "predictions.h5")[SPLIT]
-    networks, _ = read_networks(folder / "networks.safetensors")
     found = occlude_volumes(
         series,
         labels,
         predictions,
-        networks,
+        read_networks(folder / "networks.safetensors"),
         **shared,
         **OCCLUSION,
         device=torch.device("cpu"),
