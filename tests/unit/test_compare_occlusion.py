@@ -138,6 +138,13 @@ def test_top_voxels_are_ordered_and_placed_in_mm():
     assert top["drop"].tolist() == [0.3, 0.2]
 
 
+def test_top_voxels_are_few_of_a_small_brain():
+    values = np.random.default_rng(0).uniform(1, 2, (1, MASK.sum()))
+    top = tabulate_top_voxels(values, MASK, np.eye(4), CLASSES[:1], n_top=500)
+    assert len(top) == np.ceil(0.05 * MASK.sum())
+    assert top["drop"].min() == np.sort(values[0])[-len(top)]
+
+
 # Planted voxels.
 
 
