@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from scripts.emotions.emotion_cnn import EmotionCNN
+from scripts.emotions.emotion_training import VOXELS_AT_ONCE
 from scripts.emotions.local_network import LocalNetwork
 
 # Of patches, in the widest layer: 64 MB of float32.
@@ -79,8 +80,10 @@ def shuffled_network(
             module.momentum = None
             module.train()
     device = next(network.parameters()).device
+    at_once = max(1, VOXELS_AT_ONCE // volumes[0].size)
     with torch.inference_mode():
-        other(torch.from_numpy(volumes).to(device))
+        for part in torch.from_numpy(volumes).split(at_once):
+            other(part.to(device))
     return other.eval()
 
 

@@ -172,6 +172,16 @@ def test_a_network_of_shuffled_weights_still_says_different_things():
     np.testing.assert_allclose(scaled.var(dim=(0, 2, 3, 4)), 1, atol=0.02)
 
 
+def test_normalisations_are_estimated_over_all_volumes_some_at_a_time(monkeypatch):
+    """Of the first layer, which sees the volumes themselves, means are those of all at once."""
+    network, volumes = network_of(), np.stack([volume_of(seed) for seed in range(6)])
+    whole = shuffled_network(network, volumes, np.random.default_rng(0))
+    monkeypatch.setattr("scripts.emotions.occlusion.VOXELS_AT_ONCE", 2 * MASK.size)
+    parts = shuffled_network(network, volumes, np.random.default_rng(0))
+    torch.testing.assert_close(parts.stem.norm.running_mean, whole.stem.norm.running_mean)
+    assert parts.stem.norm.num_batches_tracked == 3
+
+
 # Which volumes are covered.
 
 
