@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 
 from scripts.emotions.labels import Labels, read_labels
-from scripts.emotions.splits import SPLITS, Fold, fold_generator, make_folds
+from scripts.emotions.splits import MIN_GAP, SPLITS, Fold, fold_generator, make_folds
 from scripts.emotions.timeseries import TimeSeries
 from workflow.lib.jobs import script_job
 from workflow.lib.leakage import Part, audit
 from workflow.lib.tables import write_table
 
-# The response to a moment is over, and slow noise mostly too, so many seconds later.
-MIN_GAP = 10.0
 COLUMNS = ("study", "split", "fold", "of", "seen_in", "unit", "n", "n_shared", "share", "allowed")
+# Units of which times less than `MIN_GAP` apart count as shared.
+NEAR = ("near movie times", "neighbours")
 # Parts, and where their volumes may be seen: what a decoder is tested on, and what it stops by.
 PAIRS = (("test", "training"), ("test", "validation"), ("validation", "training"))
 
@@ -46,8 +46,7 @@ def audit_volumes(
     Returns
     -------
     DataFrame with the columns `COLUMNS`, a row per fold, two parts and unit
-        unit : "movie times" (the same moment, in whatever subject), "neighbours" (volumes of one
-            subject and run, `MIN_GAP` apart at most), "episodes", "runs" or "subjects"
+        unit : what is shared, see `scripts.emotions.splits.Split.apart`
         n, n_shared, share : of the one part (`of`), and those that the other (`seen_in`) has, too
         allowed : whether the split may share them
 
@@ -84,7 +83,7 @@ def _units(labels: Labels, n_subjects: int) -> dict[str, np.ndarray]:
     units = {unit: np.broadcast_to(values, shape) for unit, values in units.items()}
     # Noise of a scan is shared with no other scan.
     scans = np.arange(n_subjects)[:, None] * (runs.max() + 1) + runs
-    return units | {"neighbours": scans}
+    return units | {"near movie times": np.zeros(shape, int), "neighbours": scans}
 
 
 def _audit_fold(
@@ -101,7 +100,7 @@ def _audit_fold(
         for unit, values in units.items():
             part, other = (
                 Part(times=times[some], runs=values[some])
-                if unit == "neighbours"
+                if unit in NEAR
                 else Part(items=values[some])
                 for some in chosen
             )

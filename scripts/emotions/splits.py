@@ -11,7 +11,7 @@ and subjects, so that they learn from about as many volumes.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from workflow.lib.seeds import generator
 # Groups of subjects that are held out in turn, beside runs: with two, as many volumes are learned
 # from over all folds as when runs alone are held out.
 N_SUBJECT_GROUPS = 2
+# The response to a moment is over, and slow noise mostly too, so many seconds later. One run shows
+# what comes next in the movie after another: there, volumes nearer than this are left out.
+MIN_GAP = 10.0
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class Split:
     title : str
     apart : tuple of str
         What tested volumes share with none that are learned from: "movie times" (the same moment,
-        in whatever subject), "neighbours" (volumes of one subject and run that are close in time),
-        "episodes", "runs", "subjects".
+        in whatever subject), "near movie times" (moments less than `MIN_GAP` apart), "neighbours"
+        (volumes of one subject and run less than that apart), "episodes", "runs", "subjects".
     validation_apart : tuple of str or None
         The same of validation and training; None if it is `apart`.
     clean : bool
@@ -48,7 +51,7 @@ class Split:
     validation_apart: tuple[str, ...] | None = None
 
 
-RUNS_APART = ("movie times", "neighbours", "episodes", "runs")
+RUNS_APART = ("movie times", "near movie times", "neighbours", "episodes", "runs")
 # From the most leaked to the cleanest.
 SPLITS = {
     "random": Split("random volumes", (), clean=False),
@@ -154,6 +157,9 @@ def make_folds(
         Volumes, or moments of the movie in all subjects, each class spread evenly over folds.
     episode
         Whole episodes, each class spread evenly; volumes without label go with the nearest.
+    run
+        Volumes at the borders of runs that show moments less than `MIN_GAP` from what is tested, or
+        from what is held out for validation, are not learned from.
     run_and_subject
         Tested are some subjects in some runs, learned from are the other subjects in other runs.
         Validation holds out runs alone: held out in both ways, it would leave too few to learn.
@@ -300,7 +306,25 @@ def _of_units(
         validated = _validation(units, ~tested, validation_share, rng)
         parts = (_volumes(units, part) for part in (~(tested | validated), validated, tested))
         folds.append(Fold(name, number, *parts))
-    return folds
+    return [_without_near(fold, labels) for fold in folds] if name == "run" else folds
+
+
+def _without_near(fold: Fold, labels: Labels) -> Fold:
+    """Return a fold of runs that learns from no moment next to what it tests, or stops by."""
+    validation = fold.validation & ~_near(fold.test, labels)
+    training = fold.training & ~_near(fold.test, labels) & ~_near(validation, labels)
+    return replace(fold, training=training, validation=validation)
+
+
+def _near(part: np.ndarray, labels: Labels) -> np.ndarray:
+    """Return which rows show moments less than `MIN_GAP` from those of a part."""
+    times = labels.table["time"].to_numpy(float)
+    own = np.sort(times[part.any(axis=0)])
+    if not own.size:
+        return np.zeros(times.size, bool)
+    after = np.searchsorted(own, times)
+    before, after = own[np.maximum(after - 1, 0)], own[np.minimum(after, own.size - 1)]
+    return np.minimum(np.abs(times - before), np.abs(after - times)) < MIN_GAP
 
 
 def _check_units(name: str, units: _Units, n_folds: int, classes: Sequence[str]) -> None:

@@ -361,13 +361,14 @@ def test_the_audit_counts_what_leaked_splits_share_and_finds_nothing_in_clean_on
     table = audited(movie_labels(12, n_episodes=18))
     tested = table[(table["of"] == "test") & (table["seen_in"] == "training")]
     shares = tested.groupby(["split", "unit"])["share"].mean().unstack()
-    for unit in ("movie times", "neighbours", "episodes", "runs", "subjects"):
+    for unit in ("movie times", "near movie times", "neighbours", "episodes", "runs", "subjects"):
         assert shares.loc["run_and_subject", unit] == 0
     assert shares.loc["random", "neighbours"] > 0.9
     assert shares.loc["random", "movie times"] > 0.8
     assert shares.loc["subject", "movie times"] == 1
     assert shares.loc["tr", "neighbours"] > 0.9
     assert shares.loc["tr", "movie times"] == 0
+    assert shares.loc["tr", "near movie times"] > 0.9
     assert shares.loc["episode", "episodes"] == 0
     assert 0 < shares.loc["episode", "neighbours"] < 1
     assert not table.loc[~table["allowed"], "n_shared"].any()

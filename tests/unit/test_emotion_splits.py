@@ -14,6 +14,7 @@ from scripts.emotions.predictions import (
     read_predictions,
 )
 from scripts.emotions.splits import (
+    MIN_GAP,
     N_SUBJECT_GROUPS,
     SPLITS,
     fold_generator,
@@ -22,6 +23,9 @@ from scripts.emotions.splits import (
 )
 from tests.unit.emotion_labels import CLASSES, SUBJECTS, movie_labels
 from workflow.lib.errors import InputError
+
+# Units that are no groups.
+NEAR = {"neighbours", "near movie times"}
 
 
 def folds_of(labels, name, n_folds=3, share=0.2, subjects=SUBJECTS, seed=0):
@@ -61,15 +65,37 @@ def test_every_used_volume_is_tested_once_and_parts_do_not_overlap(name, seed):
 def test_what_a_split_says_it_holds_apart_is_apart(name):
     labels = movie_labels(4)
     for fold in folds_of(labels, name):
-        for unit in set(SPLITS[name].apart) - {"neighbours"}:
+        for unit in set(SPLITS[name].apart) - NEAR:
             of = what_of(labels, unit)
             tested, learned = (set(of[part].tolist()) - {-1} for part in (fold.test, fold.learned))
             assert not tested & learned, unit
         apart = SPLITS[name].validation_apart or SPLITS[name].apart
-        for unit in set(apart) - {"neighbours"}:
+        for unit in set(apart) - NEAR:
             of = what_of(labels, unit)
             validated = set(of[fold.validation].tolist()) - {-1}
             assert not validated & set(of[fold.training].tolist()), unit
+
+
+def test_what_follows_in_the_movie_is_not_learned_from_though_it_lies_in_another_run():
+    labels = movie_labels(21)
+    # One run after the other, without a gap.
+    table = labels.table.assign(time=2.0 * np.arange(labels.n_rows))
+    labels = type(labels)(table, CLASSES)
+    times = table["time"].to_numpy()
+    for name in ("run", "run_and_subject"):
+        for fold in folds_of(labels, name):
+            for of, others in (
+                ("test", "training"),
+                ("test", "validation"),
+                ("validation", "training"),
+            ):
+                own, seen = (times[getattr(fold, part).any(axis=0)] for part in (of, others))
+                assert np.abs(own[:, None] - seen).min() >= MIN_GAP
+            runs = set(table["run"][fold.test.any(axis=0)])
+            outside = ~(fold.test | fold.learned)[fold.learned.any(axis=1)].any(axis=0)
+            left_out = outside & labels.used & ~table["run"].isin(runs).to_numpy()
+            # Four volumes on each side of a border at most, of three borders.
+            assert 0 < left_out.sum() <= 4 * 6
 
 
 def test_what_leaked_splits_share():
