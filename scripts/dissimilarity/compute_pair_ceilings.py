@@ -18,6 +18,7 @@ from scripts.dissimilarity.algonauts import Algonauts2023
 from scripts.dissimilarity.brain_rdms import ALL_IMAGES, fold_rdms, rdm_rows
 from scripts.dissimilarity.pair_folds import label_scalers, subject_folds
 from scripts.dissimilarity.pair_images import read_pair_images
+from scripts.dissimilarity.score_tables import NOISELESS, OTHERS
 from workflow.lib.jobs import script_job
 from workflow.lib.pairs.splits import ImageFold
 from workflow.lib.rdms.distances import FROM_PRODUCTS
@@ -27,7 +28,6 @@ from workflow.lib.rsa.comparators import compare
 from workflow.lib.rsa.noise_ceiling import noise_ceiling
 from workflow.lib.tables import write_table
 
-NOISELESS, OTHERS = "noiseless responses", "other subjects"
 CORRELATIONS = ("pearson", "spearman")
 # Fewer images say little of how subjects agree.
 MIN_SHARED = 50

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scripts.dissimilarity.embeddings import Embedding
+from workflow.lib.pairs.sampling import PairSet
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,22 @@ class Joined:
         """Return the components of each part in turn, (n_images, k); see `Embedding.scores`."""
         return np.hstack([part.scores(train, n_components) for part in self.parts])
 
-    def distances(self, metric: str) -> np.ndarray:
-        """Return the mean of the parts' distances, each in units of its own mean, condensed."""
+    def distances(self, metric: str, train: np.ndarray) -> np.ndarray:
+        """Return the mean of the parts' distances, each in units of its mean over training pairs.
+
+        Parameters
+        ----------
+        metric : as of `Embedding.distances`
+        train : int array (n_training,)
+            Positions of the training images.
+
+        Returns
+        -------
+        float64 array (n_pairs,), condensed
+        """
         of_parts = [part.distances(metric) for part in self.parts]
-        return np.mean([vector / vector.mean() for vector in of_parts], axis=0)
+        trained = PairSet.among(of_parts[0], len(self.names), train).index()
+        return np.mean([vector / vector[trained].mean() for vector in of_parts], axis=0)
 
 
 def named_embeddings(

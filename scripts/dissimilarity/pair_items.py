@@ -69,7 +69,8 @@ class ItemMaker:
     def __init__(self, subject: Subject, n_components: int | None, order: np.ndarray) -> None:
         self.subject, self.n_components, self.order = subject, n_components, order
         self._scores: dict[tuple[str, bytes], np.ndarray] = {}
-        self._distances: dict[tuple[str, str], np.ndarray] = {}
+        # By embedding and metric: those last asked for, and the training images they are scaled by.
+        self._distances: dict[tuple[str, str], tuple[bytes, np.ndarray]] = {}
         self._responses: tuple[str, np.ndarray] | None = None
 
     def items(
@@ -94,7 +95,7 @@ class ItemMaker:
         """
         made = {
             "features": lambda: self._features(embedding, training_images),
-            "distances": lambda: self._raw_distances(embedding, metric),
+            "distances": lambda: self._raw_distances(embedding, metric, training_images),
             "images": lambda: self.subject.images.images,
             "responses": lambda: self._seen_responses(roi, training_images),
         }
@@ -108,11 +109,17 @@ class ItemMaker:
             )
         return self._scores[key]
 
-    def _raw_distances(self, embedding: str, metric: str) -> np.ndarray:
+    def _raw_distances(
+        self, embedding: str, metric: str, training_images: np.ndarray
+    ) -> np.ndarray:
+        found = self.subject.embeddings[embedding]
         key = embedding, metric if metric in METRICS else OTHER_METRIC
-        if key not in self._distances:
-            self._distances[key] = self.subject.embeddings[embedding].distances(key[1])
-        return self._distances[key]
+        # Parts of joined ones have to be scaled, each to the others.
+        scaled_by = (training_images,) if isinstance(found, Joined) else ()
+        known = b"".join(images.tobytes() for images in scaled_by)
+        if key not in self._distances or self._distances[key][0] != known:
+            self._distances[key] = known, found.distances(key[1], *scaled_by)
+        return self._distances[key][1]
 
     def _seen_responses(self, roi: str, training_images: np.ndarray) -> np.ndarray:
         if self._responses is None or self._responses[0] != roi:

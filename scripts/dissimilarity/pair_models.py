@@ -28,7 +28,7 @@ class Items:
     features : float32 array (n_images, n_features) or None
         An embedding, centred and scaled by the training images of the split alone.
     distances : float array (n_pairs,) or None
-        Of the embedding as it is, condensed.
+        Of the embedding as it is, condensed; of joined ones each scaled by the training images.
     images : uint8 array (n_images, side, side, 3) or None
     responses : float32 array (n_images, n_vertices) or None
         NaN for all images but those of the split's training.

@@ -45,8 +45,9 @@ SPLIT_TEXTS = {"leaked": "#9a5b00", "one_seen": "#00649a"}
 # How leaked pairs differ from clean ones, by how they were dealt out.
 DEALS = {
     "matched": (
-        "Leaked fits are tested on the same pairs as clean ones, and trained on as many, which are "
-        "dealt from all other pairs: that these hold the test images is all that differs."
+        "Leaked fits are tested on the same pairs as clean ones, and trained and stopped by as "
+        "many, which are dealt from all other pairs: of all images, the tested ones among them, "
+        "and so of more images, each in fewer pairs."
     ),
     "random_pairs": (
         "Leaked pairs are dealt out at random, as published: these fits also see all images and "

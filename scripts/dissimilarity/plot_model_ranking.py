@@ -24,6 +24,7 @@ from scripts.dissimilarity.pair_figures import (
 )
 from scripts.dissimilarity.score_tables import (
     NAMING,
+    NOISELESS,
     chosen,
     first_if_none,
     fully_trained,
@@ -35,6 +36,8 @@ from workflow.lib.plotting import MUTED, PAGE_WIDTH, titled, use_style, write_fi
 ROW = 0.17
 FEWEST = 3
 ABOVE_ZERO = "#0173b2"
+# Of ceilings, which are written with three digits.
+TELLING = 0.001
 
 
 def plot_model_ranking(
@@ -224,7 +227,23 @@ def _ceiling_note(tops: pd.DataFrame, split: str) -> str:
         reasons = [note for note in tops.get("note", ()) if note]
         return f" No ceiling{': ' + reasons[0] if reasons else ' is known'}."
     kinds = ", ".join(known["kind"].unique())
-    return f" Orange: ceilings in the mean over all subjects ({kinds})."
+    return (
+        f" Orange: ceilings in the mean over all subjects ({kinds})."
+        f"{_strength_note(known[known['kind'] == NOISELESS])}"
+    )
+
+
+def _strength_note(tops: pd.DataFrame) -> str:
+    """Return by how much knowing the strength of noise lifts the ceiling of a simulation."""
+    means = tops.groupby("metric", sort=False)[["value", "upper"]].mean()
+    lifted = means[means["upper"] - means["value"] >= TELLING]
+    if lifted.empty:
+        return ""
+    said = ", ".join(f"{metric} {upper:.3f}" for metric, upper in lifted["upper"].items())
+    return (
+        " Noise lowers the correlation of two responses, so that a model which learns how strong "
+        f"it is can come out above; responses without noise and the strength of it: {said}."
+    )
 
 
 if __name__ == "__main__":

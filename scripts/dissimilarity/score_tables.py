@@ -9,6 +9,9 @@ NAMING = ("model", "embedding", "variant")
 OF_FIT = ("subject", "roi", "metric", *NAMING, "split", "measure")
 TEXTS = (*OF_FIT, "study", "kind", "deal", "labels", "status", "reason", "note")
 
+# What ceilings are taken from.
+NOISELESS, OTHERS = "noiseless responses", "other subjects"
+
 
 def read_scores(path: str) -> pd.DataFrame:
     """Return a table with text where there is text: variant "1", no embedding ""."""

@@ -1,7 +1,7 @@
 """Models of pairs learn from training images alone, and what leaks is found and counted."""
 
 from collections import ChainMap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import h5py
@@ -18,10 +18,11 @@ from scripts.dissimilarity import pair_fits
 from scripts.dissimilarity.brain_rdms import FoldRDMs
 from scripts.dissimilarity.embeddings import Embedding
 from scripts.dissimilarity.finished_fits import FinishedFits
+from scripts.dissimilarity.joined import Joined
 from scripts.dissimilarity.pair_fits import Results, Settings, fit_pair_model
 from scripts.dissimilarity.pair_folds import subject_folds
 from scripts.dissimilarity.pair_images import PairImages
-from scripts.dissimilarity.pair_items import Subject
+from scripts.dissimilarity.pair_items import ItemMaker, Subject
 from scripts.dissimilarity.pair_predictions import prediction_file, read_draws
 from scripts.dissimilarity.score_tables import read_scores
 from scripts.dissimilarity.tabulate_pair_scores import (
@@ -163,6 +164,31 @@ def test_nothing_that_a_clean_fit_sees_follows_from_test_images(spied):
         for name in ("features", "responses"):
             before, after = (getattr(part.items, name)[known] for part in (own, new))
             np.testing.assert_allclose(before, after, atol=1e-5)
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_distances_of_embeddings_do_not_follow_from_images_that_they_are_not_of(joined):
+    """Parts that are joined are scaled by training images, each to the others."""
+    rng = np.random.default_rng(5)
+    features, (trained, changed) = rng.standard_normal((N, 6)), np.split(np.arange(N), [30])
+
+    def distances_of(features, training_images):
+        subject = subject_of(features)
+        if joined:
+            parts = [
+                Embedding(name, subject.images.names, features=part)
+                for name, part in (("one", features[:, :2]), ("other", features[:, 2:] * 9))
+            ]
+            subject = replace(subject, embeddings={"known": Joined("known", parts)})
+        maker, of = ItemMaker(subject, None, np.arange(N)), {"roi": "V1", "metric": "euclidean"}
+        for images in (np.arange(N), training_images):
+            items = maker.items(("distances",), embedding="known", training_images=images, **of)
+        return squareform(items.distances)[np.ix_(trained, trained)]
+
+    others = features.copy()
+    others[changed, :2] *= 50
+    before, after = (distances_of(values, trained) for values in (features, others))
+    np.testing.assert_allclose(before, after, rtol=1e-9)
 
 
 def test_nothing_that_a_clean_fit_learns_from_follows_from_validation_images(spied):

@@ -176,7 +176,12 @@ def test_joined_embeddings_keep_the_components_of_each():
     train = np.arange(20)
     found = Joined("both", [large, small]).scores(train, 4)
     assert np.array_equal(found, np.hstack([large.scores(train, 4), small.scores(train, 4)]))
-    distances = Joined("both", [large, small]).distances("euclidean")
-    parts = [pdist(part.features) for part in (large, small)]
-    expected = (parts[0] / parts[0].mean() + parts[1] / parts[1].mean()) / 2
+    distances = Joined("both", [large, small]).distances("euclidean", train)
+    expected = np.mean(
+        [
+            pdist(part.features) / pdist(part.features[train]).mean(dtype=np.float64)
+            for part in (large, small)
+        ],
+        axis=0,
+    )
     np.testing.assert_allclose(distances, expected, rtol=1e-6)

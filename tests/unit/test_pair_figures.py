@@ -39,7 +39,7 @@ from scripts.dissimilarity.plot_true_predicted import (
     read_prediction,
     shown_images,
 )
-from scripts.dissimilarity.score_tables import fully_trained, read_scores
+from scripts.dissimilarity.score_tables import NOISELESS, OTHERS, fully_trained, read_scores
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.evaluation import Predictions
 from workflow.lib.tables import write_table
@@ -123,10 +123,10 @@ def inflation_of(scores):
     )
 
 
-def ceilings_of(value, *, note=""):
+def ceilings_of(value, *, upper=np.nan, note="", kind=NOISELESS):
     cells = itertools.product(SUBJECTS, ("V1", "all"), ("correlation", "euclidean"))
     table = pd.DataFrame(cells, columns=["subject", "roi", "metric"])
-    return table.assign(measure="spearman", value=value, kind="noiseless responses", note=note)
+    return table.assign(measure="spearman", value=value, upper=upper, kind=kind, note=note)
 
 
 def texts_of(figure):
@@ -243,6 +243,21 @@ def test_models_stand_from_best_to_worst_beside_the_ceiling():
     lines = [line.get_xdata() for line in figure.axes[0].lines]
     assert any(np.array_equal(x, [0.82, 0.82]) for x in lines)
     assert "Reported" not in caption
+
+
+@pytest.mark.parametrize(
+    ("kind", "upper", "said"),
+    [(NOISELESS, 0.84, True), (NOISELESS, 0.82, False), (OTHERS, 0.84, False)],
+)
+def test_the_ranking_says_how_a_model_can_come_out_above_the_ceiling(kind, upper, said):
+    """By the strength of noise, of a simulation; the upper ceiling of other subjects is no such."""
+    scores = score_table()
+    ceilings = ceilings_of(0.82, upper=upper, kind=kind)
+    ceilings.loc[ceilings["metric"] == "euclidean", "upper"] = 0.82
+    place = {"roi": "V1", "split": "clean", "measure": "spearman"}
+    _, caption = plot_model_ranking(ranking_of(scores), scores, ceilings, **place, **SIMULATED)
+    assert ("without noise and the strength of it: correlation 0.840." in caption) == said
+    assert ("can come out above" in caption) == said
 
 
 def test_the_ranking_shows_how_far_models_are_from_symmetric():
@@ -372,7 +387,8 @@ def test_the_headline_of_inflation_is_the_median_over_fits_and_subjects():
 def test_inflation_says_how_leaked_pairs_differ_from_clean_ones():
     scores = score_table()
     _, caption = inflation_figure(scores)
-    assert "tested on the same pairs as clean ones, and trained on as many" in caption
+    assert "tested on the same pairs as clean ones, and trained and stopped by as many" in caption
+    assert "of more images, each in fewer pairs" in caption
     assert "standardised over all images" not in caption
     _, caption = inflation_figure(scores, deal="random_pairs", labels="all")
     assert "these fits also see all images and more pairs" in caption

@@ -197,8 +197,9 @@ def make_folds(
     -----
     matched
         Tested are the pairs of the clean split of the fold. As many pairs as that learns from, and
-        as many as it stops by, are drawn at random from all others, of any images. The two differ
-        in one thing: whether images of test pairs were seen in training.
+        as many as it stops by, are drawn at random from all others, of any images. As many pairs
+        are then of more images, each in fewer of them, and validation pairs have images of test
+        pairs, too; what labels are standardised by is the same.
     random_pairs
         All pairs are dealt out at random to folds, as published. Against the clean split, whose
         training has fewer pairs, such a model has also more to learn from.
