@@ -6,7 +6,6 @@ from scripts.emotions.movie_layout import (
     mask_file,
     region_file,
     run_files,
-    subject_files as files_of_movie_subject,
 )
 from workflow.lib.config.emotions import covered_model, networks_of, shown_model, splits_of
 
@@ -21,8 +20,6 @@ OCCLUDED_STUDIES = one_of(OCCLUDED_NAMES)
 EMOTION_RSA_STUDIES = one_of(
     name for name, entry in config["emotions"].items() if len(entry["runs"]) > 1
 )
-
-
 MOVIE_SPLITS = one_of(
     split for entry in config["emotions"].values() for split in entry["splits"]["names"]
 )
