@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 
 from scripts.emotions.labels import Labels
+from scripts.emotions.network_features import layers_of, read_features
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.distances import pattern_distances
 
@@ -37,19 +38,21 @@ def network_rdms(path: str | Path, labels: Labels) -> Iterator[tuple[dict[str, s
     means of one fold's test volumes, and averaged over the folds that test every class.
     """
     with h5py.File(path, "r") as file:
-        if list(file.attrs["classes"]) != list(labels.classes):
-            raise InputError(
-                f"{path}: found features of {', '.join(file.attrs['classes'])}, expected those of "
-                f"{', '.join(labels.classes)}; run the network again"
-            )
-        codes, folds = labels.codes[file["row"][()]], file["fold"][()]
-        for layer in file.attrs["layers"]:
-            features = file[f"layers/{layer}"][()]
-            rdms = [
-                _fold_rdm(features[folds == fold], codes[folds == fold], len(labels.classes))
-                for fold in complete_folds(folds, codes, len(labels.classes), path)
-            ]
-            yield {"model": str(file.attrs["model"]), "layer": str(layer)}, np.mean(rdms, axis=0)
+        model, classes = str(file.attrs["model"]), list(map(str, file.attrs["classes"]))
+    if classes != list(labels.classes):
+        raise InputError(
+            f"{path}: found features of {', '.join(classes)}, expected those of "
+            f"{', '.join(labels.classes)}; run the network again"
+        )
+    for layer in layers_of(path):
+        features = read_features(path, layer)
+        codes = labels.codes[features.rows]
+        rdms = [
+            _fold_rdm(features.values[own], codes[own], len(classes))
+            for fold in complete_folds(features.folds, codes, len(classes), path)
+            for own in [features.folds == fold]
+        ]
+        yield {"model": model, "layer": layer}, np.mean(rdms, axis=0)
 
 
 def complete_folds(
