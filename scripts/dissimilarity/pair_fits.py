@@ -12,7 +12,7 @@ import pandas as pd
 
 from scripts.dissimilarity.brain_rdms import FoldRDMs
 from scripts.dissimilarity.finished_fits import FinishedFits, Outcome
-from scripts.dissimilarity.pair_folds import ALL, TRAINING
+from scripts.dissimilarity.pair_folds import ALL, NONE, TRAINING
 from scripts.dissimilarity.pair_items import ItemMaker, Subject
 from scripts.dissimilarity.pair_models import PairModel, Training, build
 from scripts.dissimilarity.pair_predictions import PredictionFile
@@ -144,7 +144,8 @@ def fit_pair_model(
     order = np.arange(n_images)
     if settings.shuffled:
         order = _generator(subject, settings, "shuffle").permutation(n_images)
-    maker, results = ItemMaker(subject, settings.n_components, order), Results()
+    standardised, results = settings.labels != NONE, Results()
+    maker = ItemMaker(subject, settings.n_components, order, standardised=standardised)
     curve = learning_curve(folds, settings.n_training_images)
     for rdm in rdms:
         learned = _shuffled(rdm, order) if settings.shuffled else rdm

@@ -64,10 +64,20 @@ class ItemMaker:
         Of an embedding; all if None.
     order : int array (n_images,)
         Image whose responses stand in the place of each.
+    standardised : bool
+        Whether dissimilarities are of responses standardised per vertex.
     """
 
-    def __init__(self, subject: Subject, n_components: int | None, order: np.ndarray) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        n_components: int | None,
+        order: np.ndarray,
+        *,
+        standardised: bool = True,
+    ) -> None:
         self.subject, self.n_components, self.order = subject, n_components, order
+        self.standardised = standardised
         self._scores: dict[tuple[str, bytes], np.ndarray] = {}
         # By embedding and metric: those last asked for, and the training images they are scaled by.
         self._distances: dict[tuple[str, str], tuple[bytes, np.ndarray]] = {}
@@ -99,7 +109,7 @@ class ItemMaker:
             "images": lambda: self.subject.images.images,
             "responses": lambda: self._seen_responses(roi, training_images),
         }
-        return Items(**{need: made[need]() for need in needs})
+        return Items(**{need: made[need]() for need in needs}, standardised=self.standardised)
 
     def _features(self, embedding: str, training_images: np.ndarray) -> np.ndarray:
         key = embedding, training_images.tobytes()

@@ -32,12 +32,15 @@ class Items:
     images : uint8 array (n_images, side, side, 3) or None
     responses : float32 array (n_images, n_vertices) or None
         NaN for all images but those of the split's training.
+    standardised : bool
+        Whether dissimilarities are of responses standardised per vertex, which `responses` are not.
     """
 
     features: np.ndarray | None = None
     distances: np.ndarray | None = None
     images: np.ndarray | None = None
     responses: np.ndarray | None = None
+    standardised: bool = True
 
 
 @dataclass(frozen=True)

@@ -219,6 +219,15 @@ def test_features_are_scaled_by_training_images_and_responses_hidden_of_others(s
         assert np.isnan(training.items.responses[others]).all()
 
 
+@pytest.mark.parametrize(("labels", "standardised"), [("training", True), ("none", False)])
+def test_models_of_responses_know_whether_labels_are_of_standardised_ones(
+    spied, labels, standardised
+):
+    rng = np.random.default_rng(2)
+    seen, _, _ = spied(rng.standard_normal((N, 6)), rng.standard_normal((N, 4)), labels=labels)
+    assert {training.items.standardised for training in seen[CLEAN]} == {standardised}
+
+
 def test_matched_leaked_fits_see_as_many_pairs_by_the_labels_of_the_same_fold(spied):
     rng = np.random.default_rng(2)
     responses = rng.standard_normal((N, 4))

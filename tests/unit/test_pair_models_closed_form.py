@@ -55,6 +55,14 @@ def planted(seed, n_images=N_IMAGES, n_features=10, n_vertices=200, noise=1.5, e
     return features, standardised(responses).astype(np.float32), signal
 
 
+def of_unequal_vertices(data):
+    """Return planted data in units and with means that differ between vertices."""
+    features, responses, signal = data
+    rng = np.random.default_rng(0)
+    units, means = rng.lognormal(1, 0.8, signal.shape[1]), rng.standard_normal(signal.shape[1])
+    return features, (responses * units + means).astype(np.float32), signal * units + means
+
+
 def training(pairs, metric="correlation", validation=None, seed=0, purpose="test", **items):
     return Training(Items(**items), pairs, validation, metric, Path("unused"), purpose, seed)
 
@@ -81,7 +89,7 @@ def items_of(features, responses, training_images):
     }
 
 
-def clean_predictions(kind, options, data, metric, seed, validation_share=0.15):
+def clean_predictions(kind, options, data, metric, seed, validation_share=0.15, **known):
     """Return measured and predicted dissimilarities and those without noise, of each fold."""
     features, responses, signal = data
     values, noiseless = pdist(responses, metric), pdist(signal, metric)
@@ -93,7 +101,7 @@ def clean_predictions(kind, options, data, metric, seed, validation_share=0.15):
         rng=generator(seed, "splits"),
     )
     for split in (split for split in splits if split.name == CLEAN):
-        items = items_of(features, responses, split.training_images)
+        items = items_of(features, responses, split.training_images) | known
         purpose = f"fold {split.fold}"
         model = fitted(
             kind,
@@ -454,13 +462,16 @@ def test_encoding_weights_are_those_of_himalaya(n_images, n_features):
     np.testing.assert_allclose(found, ridge.predict(features), atol=1e-6)
 
 
+@pytest.mark.parametrize("standardise", [True, False])
 @pytest.mark.parametrize("metric", METRICS)
-def test_products_of_responses_give_their_rdm(metric):
-    _, responses, _ = planted(11)
-    gram = response_products(responses, np.arange(40), centre=metric == "correlation")
+def test_products_of_responses_give_their_rdm(metric, standardise):
+    responses = of_unequal_vertices(planted(11))[1]
+    gram = response_products(
+        responses, np.arange(40), centre=metric == "correlation", standardise=standardise
+    )
     squares = np.diagonal(gram)
-    standard = standardised(responses[:40].astype(np.float64))
-    expected = squareform(pdist(standard, metric))
+    measured = responses[:40].astype(np.float64)
+    expected = squareform(pdist(standardised(measured) if standardise else measured, metric))
     if metric == "correlation":
         np.testing.assert_allclose(
             1 - gram / np.sqrt(np.outer(squares, squares)), expected, atol=1e-9
@@ -509,6 +520,17 @@ def test_encoding_comes_within_a_tenth_of_the_ceiling_and_beats_the_raw_distance
         assert np.mean(scores) > np.mean(baseline) + 0.05
         # Neither shrunk nor blown up: the squares of the correlation would allow no more.
         assert r_squared(encoded) > 0.8 * np.mean(ceilings) ** 2
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_encoding_of_responses_as_they_are_predicts_their_rdm(metric):
+    """Vertices that vary more count more, in what is predicted as in what is measured."""
+    data = of_unequal_vertices(planted(4, n_images=150, n_vertices=300, noise=2))
+    folds = list(clean_predictions("encode", {}, data, metric, 0, standardised=False))
+    ceiling = np.mean([spearmanr(measured, noiseless)[0] for measured, _, noiseless in folds])
+    score = np.mean([spearmanr(measured, predicted)[0] for measured, predicted, _ in folds])
+    assert score > 0.9 * ceiling
+    assert r_squared(folds) > 0.8 * ceiling**2
 
 
 @pytest.mark.parametrize("metric", METRICS)

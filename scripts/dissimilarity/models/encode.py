@@ -118,7 +118,12 @@ class Model:
         images = np.flatnonzero(np.isfinite(items.responses[:, 0]))
         self._check(images)
         features = items.features[images].astype(np.float64)
-        gram = response_products(items.responses, images, centre=self.metric == "correlation")
+        gram = response_products(
+            items.responses,
+            images,
+            centre=self.metric == "correlation",
+            standardise=items.standardised,
+        )
         everything = np.arange(images.size)
         pairs = _among(images, some_pairs(training.pairs, self.max_pairs, training))
         folds = [
@@ -167,8 +172,10 @@ class Model:
             )
 
 
-def response_products(responses: np.ndarray, images: np.ndarray, *, centre: bool) -> np.ndarray:
-    """Return the products of the responses to images, standardised per vertex by these images.
+def response_products(
+    responses: np.ndarray, images: np.ndarray, *, centre: bool, standardise: bool = True
+) -> np.ndarray:
+    """Return the products of the responses to images.
 
     Parameters
     ----------
@@ -176,6 +183,8 @@ def response_products(responses: np.ndarray, images: np.ndarray, *, centre: bool
     images : int array (n,)
     centre : bool
         Whether responses to an image are centred over vertices.
+    standardise : bool
+        Whether each vertex is standardised by these images, as what is measured of pairs is.
 
     Returns
     -------
@@ -184,8 +193,9 @@ def response_products(responses: np.ndarray, images: np.ndarray, *, centre: bool
     products, sums = np.zeros((images.size, images.size)), np.zeros(images.size)
     for start in range(0, responses.shape[1], BLOCK_VERTICES):
         block = responses[images, start : start + BLOCK_VERTICES].astype(np.float64)
-        spreads = block.std(axis=0)
-        block = (block - block.mean(axis=0)) / np.where(spreads > 0, spreads, 1)
+        if standardise:
+            spreads = block.std(axis=0)
+            block = (block - block.mean(axis=0)) / np.where(spreads > 0, spreads, 1)
         products += block @ block.T
         sums += block.sum(axis=1)
     return products - np.outer(sums, sums) / responses.shape[1] if centre else products
