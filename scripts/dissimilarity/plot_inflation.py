@@ -119,9 +119,18 @@ def headline(differences: pd.DataFrame, measure: str) -> str:
         if len(values):
             said.append(
                 f"{split.replace('_', ' ')} less clean {PLAIN[measure]}: median "
-                f"{values.median():+.2f} ({values.min():+.2f} to {values.max():+.2f})"
+                f"{signed(values.median())} ({signed(values.min())} to {signed(values.max())})"
             )
     return "\n".join(said) or "no split to compare with the clean one"
+
+
+def signed(value: float) -> str:
+    """Return a difference with its sign; what is rounded to nothing has a plus.
+
+    >>> signed(-0.004), signed(-0.006)
+    ('+0.00', '-0.01')
+    """
+    return f"{round(value, 2) + 0.0:+.2f}"
 
 
 def _panels(n_rows: Sequence[int]) -> tuple[plt.Figure, np.ndarray]:
@@ -183,7 +192,7 @@ def _draw_differences(
         numbers = []
         for split, offset in OFFSETS.items():
             known = chosen(of_fit, split=split).dropna(subset="value")
-            numbers.append("" if known.empty else f"{known.iloc[0]['mean']:+.2f}")
+            numbers.append("" if known.empty else signed(known.iloc[0]["mean"]))
             if known.empty:
                 continue
             several = len(known) > 1
