@@ -75,7 +75,6 @@ rule train_emotion_cnn:
         classes=movie_setting("labels", "classes"),
         network=emotion_model("network"),
         training=emotion_model("training"),
-        splits=lambda wildcards: [wildcards.split],
         n_folds=movie_setting("splits", "n_folds"),
         validation_share=movie_setting("splits", "validation_share"),
         seed=config["seed"],
