@@ -251,6 +251,25 @@ def test_wrong_options_of_models_are_found_while_parsing(block, sentence):
         parsed(models={"ridge": {"kind": "ridge", **block}})
 
 
+@pytest.mark.parametrize("name", ["a/b", "none", ""])
+@pytest.mark.parametrize(
+    ("where", "keys"),
+    [
+        ("rois", lambda name: {"rois": {name: ["V1v"]}}),
+        ("embeddings", lambda name: {"embeddings": {name: {"kind": "pixel"}}}),
+        ("models", lambda name: {"models": {name: {"kind": "mean"}}}),
+        (
+            "models.mine.variants",
+            lambda name: {"models": {"mine": {"kind": "mean", "variants": {name: {}}}}},
+        ),
+    ],
+)
+def test_names_that_no_file_could_hold_are_refused(where, keys, name):
+    """`none` is what a file of predictions calls an embedding or a variant that there is not."""
+    with pytest.raises(InputError, match=f"dissimilarity.scenes.{where}: found '{name}', expected"):
+        parsed(**keys(name))
+
+
 def test_numbers_that_yaml_takes_for_text_are_named():
     options = yaml.safe_load("{learning_rate: 1e-3, n_steps: null, weight_decay: 0}")
     with pytest.raises(

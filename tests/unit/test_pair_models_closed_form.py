@@ -557,6 +557,7 @@ def test_what_was_measured_of_one_image_helps(metric):
     [
         ("ridge", {"forms": ["concatenation"]}, "found concatenation, expected one or more of"),
         ("svr", {"forms": []}, "found none, expected"),
+        ("encode", {"alphas": []}, "found n_patterns 10 and 0 alphas, expected"),
         ("additive", {"penalty": -1}, "found a penalty of -1, expected 0 or more"),
         ("mahalanobis", {"rank": 0}, "found the rank 0, expected 1 or more"),
         ("encode", {"n_folds": 1}, "two folds or more"),

@@ -165,10 +165,10 @@ class Model:
                 "expected six images or more and two folds or more; correct the model's options "
                 "or take more training images"
             )
-        if self.n_patterns < 0:
+        if self.n_patterns < 0 or not len(self.alphas):
             raise InputError(
-                f"encode: found n_patterns {self.n_patterns}, expected 0 or more; correct the "
-                "model's options"
+                f"encode: found n_patterns {self.n_patterns} and {len(self.alphas)} alphas, "
+                "expected 0 or more patterns and at least one penalty; correct the model's options"
             )
 
 
