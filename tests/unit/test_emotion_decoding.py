@@ -216,10 +216,11 @@ def test_p_values_of_clean_splits_are_uniform_without_an_effect():
         cases = make_cases(labels, n_shifts=99, fewest=5, n_bootstrap=2, seed=seed, study="movie")
         for split, found in own.items():
             evaluated = Evaluated(found, labels)
-            scores, null = (evaluated.scores(weights) for weights in (cases.own, cases.shifted))
+            weights = (cases.own, cases.shifted, cases.anywhere)
+            scores, *null = (evaluated.scores(some) for some in weights)
             for measure in measures:
-                value, moved = getattr(scores, measure)[0], getattr(null, measure)
-                p[split, measure].append(against_null(value, moved)["p"])
+                value, *moved = (getattr(some, measure) for some in (scores, *null))
+                p[split, measure].append(against_null(value[0], *moved)["p"])
     for key, values in p.items():
         for level in (0.05, 0.2, 0.5):
             low, high = binom.interval(0.999, n_simulations, level)
