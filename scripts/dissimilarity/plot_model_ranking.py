@@ -71,7 +71,7 @@ def plot_model_ranking(
     means, rows = chosen(ranking, **place), fully_trained(chosen(scores, **place))
     tops = chosen(ceilings, roi=roi, measure=measure)
     metrics = in_order(rows["metric"], METRICS)
-    fits = _order(means, rows)
+    fits = _order(means, rows, metrics)
     use_style()
     figure, axes = plt.subplots(
         1,
@@ -102,13 +102,16 @@ def plot_model_ranking(
     return figure, _caption(means, rows, tops, place, simulated)
 
 
-def _order(means: pd.DataFrame, rows: pd.DataFrame) -> list[dict[str, str]]:
-    """Return the fits, best first in the mean over metrics; those not applicable last."""
-    values = means.groupby(list(NAMING), sort=False)["value"].mean()
-    everything = rows.groupby(list(NAMING), sort=False)["value"].size().index
-    ordered = values.reindex(everything).sort_values(
-        ascending=False, na_position="last", kind="stable"
-    )
+def _order(means: pd.DataFrame, rows: pd.DataFrame, metrics: list[str]) -> list[dict[str, str]]:
+    """Return the fits, best first by the first metric that they have; those not applicable last.
+
+    A mean over metrics would put fits to one of them among those to all.
+    """
+    naming = list(NAMING)
+    values = means.groupby([*naming, "metric"], sort=False)["value"].mean().unstack()
+    everything = rows.groupby(naming, sort=False)["value"].size().index
+    ordered = values.reindex(everything).reindex(columns=metrics)
+    ordered = ordered.sort_values(metrics, ascending=False, na_position="last")
     return [dict(zip(NAMING, fit, strict=True)) for fit in ordered.index]
 
 
@@ -194,7 +197,7 @@ def _caption(
         f"{size_note(rows)}. {whose}; lines: 95 % intervals over images (resampled with all their "
         "pairs), of these subjects. Grey: the interval is not above zero. White: not told from the "
         "best, by the interval of the difference on the same images; with a dot: of other subjects "
-        "than the best, and not compared. Rows in the order of the mean over panels. "
+        "than the best, and not compared. Rows in the order of the first panel. "
         "Asymmetry: largest |f(a, b) - f(b, a)| over test pairs and subjects, in units of the "
         f"dissimilarity. {' '.join(found)}{_ceiling_note(tops, place['split'])}{absent}"
         f"{floor_note(rows['value'])}{reported}"

@@ -245,6 +245,20 @@ def test_models_stand_from_best_to_worst_beside_the_ceiling():
     assert "Reported" not in caption
 
 
+def test_models_of_one_metric_do_not_stand_higher_for_it():
+    """By the mean over metrics they would, where the other metric is harder to predict."""
+    scores = score_table()
+    hard = scores["metric"] == "euclidean"
+    scores.loc[hard, "value"] -= 0.35
+    scores = scores[~(hard & (scores["variant"] == "1"))]
+    place = {"roi": "V1", "split": "clean", "measure": "spearman"}
+    figure, _ = plot_model_ranking(
+        ranking_of(scores), scores, ceilings_of(0.82), **place, **SIMULATED
+    )
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["encode, clip", "ridge, clip", "mlp, clip, 1", "mlp, clip, 0", "mean"]
+
+
 @pytest.mark.parametrize(
     ("kind", "upper", "said"),
     [(NOISELESS, 0.84, True), (NOISELESS, 0.82, False), (OTHERS, 0.84, False)],
