@@ -103,9 +103,8 @@ def test_restyling_a_figure_reruns_exactly_one_job(changed_run):
 
 
 def test_another_lag_labels_anew_and_prepares_nothing(changed_run):
-    lag = {"labels": {"lag": 3}}
-    config = changed_run.write_tiny("config/lag.yaml", {"emotions": {"movie": lag}})
-    jobs = changed_run.planned_jobs(f"{RESULTS}/tables/decoding.csv", "--configfile", str(config))
+    lag = changed_run.write("config/lag.yaml", "emotions: {movie: {labels: {lag: 3}}}\n")
+    jobs = changed_run.planned_jobs(f"{RESULTS}/tables/decoding.csv", *TINY, str(lag))
     assert jobs["label_volumes"] == 1
     assert not {"prepare_volumes", "mask_volumes", "simulate_movie_movie"} & set(jobs)
 
