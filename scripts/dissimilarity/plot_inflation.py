@@ -257,7 +257,16 @@ def _caption(rows: pd.DataFrame, differences: pd.DataFrame, roi: str, measure: s
         f"{n_fits} fits with their metrics and subjects, controls among them. "
         f"{' '.join([*deals, ONE_SEEN])} Only the clean score predicts new "
         f"images.{_labels_note(differences)}{said}{absent}{floor_note(rows['value'])}"
+        f"{_cut_note(differences)}"
     )
+
+
+def _cut_note(differences: pd.DataFrame) -> str:
+    """Return that intervals are drawn shorter than they are, if any is."""
+    lowest = differences["mean_low"].fillna(differences["low"]).min()
+    if not lowest < FLOOR:
+        return ""
+    return f" Intervals that go below {FLOOR:g} (lowest {lowest:.3g}) are cut there."
 
 
 def _labels_note(differences: pd.DataFrame) -> str:

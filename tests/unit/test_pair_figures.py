@@ -409,6 +409,15 @@ def test_inflation_says_how_leaked_pairs_differ_from_clean_ones():
     assert "standardised over all images" in caption
 
 
+def test_inflation_says_where_intervals_are_cut():
+    scores = score_table()
+    assert "are cut there" not in inflation_figure(scores)[1]
+    # Of two subjects the t distribution reaches far.
+    figure, caption = inflation_figure(scores, mean_low=-2.5)
+    assert "Intervals that go below -0.5 (lowest -2.5) are cut there." in caption
+    assert drawn_lines(figure.axes[1], "-").min() == FLOOR
+
+
 def test_rows_of_fewer_subjects_say_so():
     """A title says n = 3 subjects; a network that was fitted to one of them is a single case."""
     scores = score_table()
