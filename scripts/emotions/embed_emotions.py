@@ -23,13 +23,13 @@ from workflow.lib.embedding import (
     n_neighbours,
     same_group_share,
     tsne,
-    umap,
 )
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.components import principal_scores
 from workflow.lib.seeds import generator
 from workflow.lib.tables import read_table, write_table
+from workflow.lib.umap_embedding import umap
 
 OCCLUSION, VOXELS, NETWORK = "occlusion vectors", "voxels", "network"
 # What is mapped are scores on as many principal components.

@@ -20,9 +20,9 @@ from scripts.emotions.embed_emotions import (
 from scripts.emotions.network_features import Features
 from scripts.emotions.plot_emotion_embedding import METHOD_NAMES, plot_emotion_embedding
 from tests.planted_movie import CLASSES, movie_labels
-from workflow.lib import embedding
-from workflow.lib.embedding import umap
+from workflow.lib import umap_embedding
 from workflow.lib.errors import InputError
+from workflow.lib.umap_embedding import umap
 
 N_EACH = 40
 GROUPS = np.repeat(CLASSES, N_EACH)
@@ -49,7 +49,7 @@ def test_the_graph_is_that_of_the_package(monkeypatch):
     """The package searches neighbours by itself; the map is drawn from the same graph."""
     made = []
     monkeypatch.setattr(
-        embedding, "UMAP", lambda **options: made.append(package.UMAP(**options)) or made[0]
+        umap_embedding, "UMAP", lambda **options: made.append(package.UMAP(**options)) or made[0]
     )
     points = clustered(3).astype(np.float32)
     places = umap(points, seed=1, n_neighbours=12, min_distance=0.25)

@@ -12,7 +12,7 @@ ORDER = (
     "corrections",
     *("acquire", "layout", "config"),
     *("arrays", "rdms", "patterns", "features", "image_groups", "image_sets"),
-    *("rsa", "inference", "pairs", "leakage", "searchlight", "embedding"),
+    *("rsa", "inference", "pairs", "leakage", "searchlight", "embedding", "umap_embedding"),
     *("training", "prediction", "check", "plotting"),
 )
 

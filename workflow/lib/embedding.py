@@ -3,14 +3,12 @@
 Points are given by their scores on principal components (`workflow.lib.rdms.components`).
 """
 
-import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
 from sklearn.manifold import TSNE, trustworthiness
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
-from umap import UMAP
 
 from workflow.lib.errors import InputError
 
@@ -55,7 +53,7 @@ def tsne(
             f"embedding.perplexity: found {perplexity:g} for {len(points)} points, expected less "
             "than there are points; lower it, or embed more"
         )
-    _check_spread(points[:, :1])
+    check_spread(points[:, :1])
     spread = points[:, 0].std()
     # In another order of summation the map is another: scikit-learn sums per thread.
     with threadpool_limits(1, user_api="openmp"):
@@ -68,62 +66,8 @@ def tsne(
         return fitted.fit_transform(points.astype(np.float32))
 
 
-def umap(
-    points: np.ndarray, *, seed: int, n_neighbours: int = 30, min_distance: float = 0.1
-) -> np.ndarray:
-    """Return the places of points in a plane by UMAP.
-
-    Parameters
-    ----------
-    points : float array (n, n_components)
-    seed : int
-        Of the start and of the pairs that are drawn; one thread, so that a seed gives one map.
-    n_neighbours : int
-        Points that are near a point, itself among them; at most n.
-    min_distance : float
-        How close points may come in the plane.
-
-    Returns
-    -------
-    float32 array (n, 2)
-
-    Raises
-    ------
-    InputError
-        Fewer points than neighbours, or points that are all the same.
-
-    Notes
-    -----
-    Neighbours are those of scikit-learn: they are exact, and to compile the search of umap-learn
-    takes longer than all the rest.
-
-    References
-    ----------
-    McInnes, Healy & Melville 2018, arXiv:1802.03426.
-    """
-    if n_neighbours > len(points):
-        raise InputError(
-            f"embedding.n_neighbours: found {n_neighbours} for {len(points)} points, expected no "
-            "more than there are points; lower it, or embed more"
-        )
-    _check_spread(points)
-    points = points.astype(np.float32)
-    distances, neighbours = (
-        NearestNeighbors(n_neighbors=n_neighbours).fit(points).kneighbors(points)
-    )
-    with warnings.catch_warnings():
-        # No points are added later, for which alone the search would be needed.
-        warnings.filterwarnings("ignore", message=r"precomputed_knn\[2\]")
-        return UMAP(
-            n_neighbors=n_neighbours,
-            min_dist=min_distance,
-            random_state=seed,
-            n_jobs=1,
-            precomputed_knn=(neighbours, distances.astype(np.float32), None),
-        ).fit_transform(points)
-
-
-def _check_spread(points: np.ndarray) -> None:
+def check_spread(points: np.ndarray) -> None:
+    """Refuse points that are all the same, which no map can spread."""
     if not (np.ptp(points, axis=0) > 0).any():
         raise InputError(
             f"embedding: found {len(points)} points that are all the same, expected some that "
@@ -132,7 +76,7 @@ def _check_spread(points: np.ndarray) -> None:
 
 
 # Each takes points (n, n_components), a seed and options of its own, and returns (n, 2).
-METHODS: Mapping[str, Callable[..., np.ndarray]] = {"tsne": tsne, "umap": umap}
+METHODS: Mapping[str, Callable[..., np.ndarray]] = {"tsne": tsne}
 
 
 def same_group_share(points: np.ndarray, groups: np.ndarray) -> float:
