@@ -59,9 +59,12 @@ class Checkout:
         return file
 
     def write_tiny(self, path: str, changes: Mapping) -> Path:
-        """Write config/tiny.yaml with other values of some keys, blocks merged key by key."""
+        """Write config/tiny.yaml with other values of some keys, blocks merged key by key.
+
+        Keys keep their order, which is that of ROIs in files.
+        """
         tiny = yaml.safe_load((self.folder / "config/tiny.yaml").read_text())
-        return self.write(path, yaml.safe_dump(merged(tiny, changes)))
+        return self.write(path, yaml.safe_dump(merged(tiny, changes), sort_keys=False))
 
 
 def merged(block: Mapping, changes: Mapping) -> dict:

@@ -94,7 +94,8 @@ def test_planted_regions_are_what_occlusion_finds(tmp_path, seed):
     # Of 120 orders of the emotions, the true one is the best or the second best.
     assert found["p"] <= 2 / 120 + 1e-9
     assert study.recovery.loc["gradients", "auc"] > 0.65
-    assert study.recovery.loc["shuffled weights", "auc"] == pytest.approx(0.5, abs=0.15)
+    # To miss planted regions by more than chance is no finding, and one random network may.
+    assert study.recovery.loc["shuffled weights", "auc"] < 0.65
     assert study.checks["r_gradients"].mean() > 0.4
     assert abs(study.checks["r_shuffled"].mean()) < 0.3
     assert accuracy(study) > 0.3
