@@ -10,6 +10,7 @@ from scripts.dissimilarity.compute_fmri_rdms import rois_of_subject
 from scripts.dissimilarity.pair_images import check_excluded, excluded_images
 from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.check.files import find_own_weights
+from workflow.lib.check.problems import problems
 from workflow.lib.config.pair_sizes import asked_sizes, check_sizes
 from workflow.lib.config.schema import listed, near
 from workflow.lib.errors import InputError
@@ -31,16 +32,7 @@ def check_pairs_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset
         *_embedding_checks(entry, datasets, config["mirror"]),
         *SOURCES[entry["source"]](name, entry, config),
     ]
-    return list(_problems(checks))
-
-
-def _problems(checks: Iterable[Callable[[], object]]) -> Iterator[str]:
-    """Run every check, whatever the others find, and yield what they stop at."""
-    for check in checks:
-        try:
-            check()
-        except InputError as error:
-            yield str(error)
+    return list(problems(checks))
 
 
 def _models_text(entry: Mapping) -> str:

@@ -3,7 +3,6 @@
 Volumes are read in blocks: a run of the published size is 0.8 GB in double precision.
 """
 
-import contextlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from workflow.lib.errors import InputError, one_line
-from workflow.lib.patterns.images import Volume, check_grid
+from workflow.lib.errors import InputError
+from workflow.lib.patterns.images import Volume, check_grid, image_errors
 
 # Seconds in the units that a header may give its times in; most that give none mean seconds.
 SECONDS = {"sec": 1.0, "unknown": 1.0, "msec": 1e-3, "usec": 1e-6}
@@ -59,7 +58,7 @@ def _header(run: str, path: Path, tr: float) -> Volume:
             f"{path}: found no such file, expected the volumes of run {run}; check the folder and "
             "`files` in the config, or leave out the run or the subject"
         )
-    with _readable(path):
+    with image_errors(str(path)):
         image = nibabel.load(path)
     if image.ndim != 4 or min(image.shape) < 1:
         raise InputError(
@@ -81,19 +80,6 @@ def _tr_of(image: nibabel.Nifti1Image) -> float:
     return float(image.header.get_zooms()[3]) * SECONDS.get(unit, 1.0)
 
 
-@contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:  # nibabel, gzip and zlib raise almost anything on a damaged file
-        raise InputError(
-            f"{path}: found no readable NIfTI image ({one_line(error)}), expected a whole one; "
-            "download it again"
-        ) from error
-
-
 def volume_blocks(volume: Volume) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield which volumes, and their values, float64 (x, y, z, some), in order.
 
@@ -103,7 +89,7 @@ def volume_blocks(volume: Volume) -> Iterator[tuple[slice, np.ndarray]]:
         The file is damaged.
     """
     step = max(1, BLOCK_BYTES // (8 * math.prod(volume.grid)))
-    with _readable(volume.path):
+    with image_errors(volume.what):
         # With the file kept open, a compressed image is unpacked once and not per block.
         proxy = nibabel.load(volume.path, keep_file_open=True).dataobj
         for start in range(0, volume.n_volumes, step):

@@ -1,6 +1,6 @@
 """What an entry of section `emotions` would do, and what it would stop at: part of `make check`."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from workflow.lib.check.files import (
     needed_file,
     print_files,
 )
+from workflow.lib.check.problems import problems
 from workflow.lib.errors import InputError
 from workflow.lib.layout import raw_folder
 
@@ -41,29 +42,20 @@ def check_emotions_entry(name: str, config: Mapping, datasets: Mapping[str, Data
     """
     entry = config["emotions"][name]
     print(f"  {_models_text(entry)}")
-    problems = list(_problems(_model_checks(name, entry, datasets, config["mirror"])))
+    found = list(problems(_model_checks(name, entry, datasets, config["mirror"])))
     if entry["source"] == "simulated":
         print(f"  raw files are simulated: {_runs_text(entry)}")
-        return problems
+        return found
     files = [needed_file(entry, file, datasets, config) for file in movie_files(entry)]
     missing = print_files(files, entry["source"])
     if missing:
         lacking = (
             [] if entry["source"] == "download" else [missing_sentence(missing, entry, "files")]
         )
-        return problems + lacking
+        return found + lacking
     if not are_readable(files):
-        return problems
-    return problems + list(_problems(_data_checks(name, entry, config, files)))
-
-
-def _problems(checks: Iterable[Callable[[], object]]) -> Iterator[str]:
-    """Run every check, whatever the others find, and yield what they stop at."""
-    for check in checks:
-        try:
-            check()
-        except InputError as error:
-            yield str(error)
+        return found
+    return found + list(problems(_data_checks(name, entry, config, files)))
 
 
 def _models_text(entry: Mapping) -> str:

@@ -140,7 +140,7 @@ def _image_files(file: str, folder: Path, listed: Sequence[str] | None) -> dict[
 
 
 def _header(folder: Path, file: str) -> Volume:
-    with _image_errors(file):
+    with image_errors(file):
         if not (folder / file).is_file():
             raise InputError(
                 f"{folder / file}: found no such file, expected a NIfTI image; check the folder "
@@ -169,7 +169,8 @@ def _header(folder: Path, file: str) -> Volume:
 
 
 @contextlib.contextmanager
-def _image_errors(what: str) -> Iterator[None]:
+def image_errors(what: str) -> Iterator[None]:
+    """Say of whatever goes wrong in reading an image which file it is, and what to do."""
     try:
         yield
     except (InputError, MemoryError):
@@ -279,7 +280,7 @@ def _one_volume(folder: Path, file: str, data: Volume) -> np.ndarray:
 def _blocks(volume: Volume) -> Iterator[np.ndarray]:
     """Yield the volumes of an image in order, float64 arrays (x, y, z, some)."""
     step = max(1, BLOCK_BYTES // (8 * math.prod(volume.grid)))
-    with _image_errors(volume.what):
+    with image_errors(volume.what):
         # With the file kept open, a compressed image is unpacked once and not per block.
         image = nibabel.load(volume.path, keep_file_open=True)
         for start in range(0, volume.n_volumes, step):
