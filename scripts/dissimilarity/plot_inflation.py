@@ -10,6 +10,7 @@ from scripts.dissimilarity.pair_figures import (
     FLOOR,
     MEASURES,
     METRICS,
+    NOT_FITTED,
     PLAIN,
     SPLIT_COLOURS,
     SPLIT_MARKERS,
@@ -149,10 +150,9 @@ def _panels(n_rows: Sequence[int]) -> tuple[plt.Figure, np.ndarray]:
 
 
 def _order(rows: pd.DataFrame) -> list[dict[str, str]]:
-    """Return the fits that have any score, the best clean one first."""
-    known = rows[rows["value"].notna()]
-    clean = known["value"].where(known["split"] == "clean")
-    means = clean.groupby([known[name] for name in NAMING], sort=False).mean()
+    """Return the fits, the best clean one first and those without a clean score last."""
+    clean = rows["value"].where(rows["split"] == "clean")
+    means = clean.groupby([rows[name] for name in NAMING], sort=False).mean()
     ordered = means.sort_values(ascending=False, na_position="last", kind="stable").index
     return [dict(zip(NAMING, fit, strict=True)) for fit in ordered]
 
@@ -169,6 +169,9 @@ def _draw_scores(axis: plt.Axes, rows: pd.DataFrame, fits: Sequence[Mapping[str,
     axis.axvline(0, color="black", lw=0.6)
     for place, fit in enumerate(fits):
         means = chosen(rows, **fit).groupby("split")["value"].mean()
+        if means.isna().all():
+            axis.text(0.01, place, f" {NOT_FITTED}", va="center", fontsize=6.3, color="0.4")
+            continue
         axis.hlines(place, *floored([means.min(), means.max()]), color="0.75", lw=1.4, zorder=1)
         for split in SPLITS:
             axis.plot(

@@ -70,9 +70,10 @@ def test_models_of_responses_are_not_applicable_and_figures_say_so(tables, score
     assert all("fitted" in found for found in status)
     reasons = scores.query("model == 'encode' and status == 'not applicable'")["reason"]
     assert reasons.str.contains("needs responses, which this study has not").any()
-    drawn = (tables.parent / "figures/model_ranking_clean.svg").read_text()
-    assert "encode, pixel" in drawn
-    assert "not fitted" in drawn
+    for name in ("model_ranking_clean", "inflation"):
+        drawn = (tables.parent / f"figures/{name}.svg").read_text()
+        assert "encode, pixel" in drawn
+        assert "not fitted" in drawn
     caption = (tables.parent / "figures/model_ranking_clean.rst").read_text()
     assert "1 fit(s) are not applicable to the data" in caption
 
