@@ -13,7 +13,7 @@ ORDER = (
     *("acquire", "layout", "config"),
     *("arrays", "rdms", "patterns", "features", "image_groups", "image_sets"),
     *("rsa", "inference", "pairs", "leakage", "searchlight", "embedding", "umap_embedding"),
-    *("training", "prediction", "check", "plotting"),
+    *("splits", "training", "prediction", "check", "plotting"),
 )
 
 

@@ -1,0 +1,1 @@
+"""Which images models are fitted to, and which they are tested on."""
