@@ -20,8 +20,9 @@ from PIL import Image
 from scripts.digits.published import CATEGORIES, IMAGE_VARIABLES
 from workflow.lib.acquire.archives import zip_errors
 from workflow.lib.arrays.numpy_files import numpy_errors
-from workflow.lib.errors import InputError, one_line
+from workflow.lib.errors import InputError
 from workflow.lib.features.stimuli import SUFFIXES, open_stimuli
+from workflow.lib.words import one_line
 
 ANY = "any"
 ZIP = ".zip"

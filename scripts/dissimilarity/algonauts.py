@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.dissimilarity.algonauts_layout import (
+from scripts.dissimilarity.pickled_mapping import read_mapping
+from workflow.lib.arrays.numpy_files import numpy_errors
+from workflow.lib.errors import InputError
+from workflow.lib.layouts.algonauts2023 import (
     ALL,
     HEMISPHERES,
     ROI_CLASSES,
@@ -21,9 +24,6 @@ from scripts.dissimilarity.algonauts_layout import (
     noiseless_file,
     responses_file,
 )
-from scripts.dissimilarity.pickled_mapping import read_mapping
-from workflow.lib.arrays.numpy_files import numpy_errors
-from workflow.lib.errors import InputError
 
 log = logging.getLogger("workflow")
 

@@ -5,16 +5,16 @@ from functools import partial
 from pathlib import Path
 
 from scripts.dissimilarity.algonauts import Algonauts2023, image_files
-from scripts.dissimilarity.algonauts_layout import SIMULATED_SUBJECTS, classes_of
 from scripts.dissimilarity.compute_fmri_rdms import rois_of_subject
 from scripts.dissimilarity.pair_images import check_excluded, excluded_images
 from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.check.files import find_own_weights
 from workflow.lib.check.problems import problems
 from workflow.lib.config.pair_sizes import asked_sizes, check_sizes
-from workflow.lib.config.schema import listed, near
 from workflow.lib.errors import InputError
+from workflow.lib.layouts.algonauts2023 import SIMULATED_SUBJECTS, classes_of
 from workflow.lib.sources import axis_of
+from workflow.lib.words import listed, near
 
 
 def check_pairs_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> list[str]:

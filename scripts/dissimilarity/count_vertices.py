@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from scripts.dissimilarity.algonauts import Algonauts2023
-from scripts.dissimilarity.algonauts_layout import HEMISPHERES
 from scripts.dissimilarity.pair_images import read_pair_images
 from workflow.lib.jobs import script_job
+from workflow.lib.layouts.algonauts2023 import HEMISPHERES
 from workflow.lib.rdms.wide_patterns import standardise_channels
 from workflow.lib.tables import write_table
 

@@ -7,7 +7,6 @@ import importlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts.dissimilarity.algonauts_layout import images_folder
 from scripts.dissimilarity.embedding_images import EmbeddingImages, stimuli_of_files
 from scripts.dissimilarity.embeddings import Embedding, write_embedding
 from scripts.dissimilarity.pair_images import read_pair_images
@@ -15,6 +14,7 @@ from workflow.lib.config.pair_kinds import EMBEDDERS
 from workflow.lib.errors import InputError
 from workflow.lib.features.stimuli import Stimuli, common_stimuli
 from workflow.lib.jobs import script_job
+from workflow.lib.layouts.algonauts2023 import images_folder
 
 
 def embed_images(name: str, block: Mapping, images: EmbeddingImages) -> Embedding:

@@ -8,7 +8,8 @@ from typing import Any
 
 from numpy.lib import format as npy
 
-from workflow.lib.errors import InputError, one_line
+from workflow.lib.errors import InputError
+from workflow.lib.words import one_line
 
 # The published ones have a few hundred bytes.
 MAX_BYTES = 100_000

@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from scripts.dissimilarity.algonauts_layout import (
+from workflow.lib.jobs import script_job
+from workflow.lib.layouts.algonauts2023 import (
     HEMISPHERES,
     ROI_CLASSES,
     SIMULATED_SUBJECTS,
@@ -33,7 +34,6 @@ from scripts.dissimilarity.algonauts_layout import (
     surface_file,
     test_images_folder,
 )
-from workflow.lib.jobs import script_job
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
 

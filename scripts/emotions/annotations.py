@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow.lib.errors import InputError, one_line
+from workflow.lib.errors import InputError
+from workflow.lib.words import one_line
 
 COLUMNS = (
     *("start", "end", "character", "arousal", "valence", "direction", "emotion"),

@@ -10,7 +10,6 @@ from scripts.emotions.emotion_cnn import PUBLISHED_SHAPE
 from scripts.emotions.emotion_rdms import MIN_RUNS
 from scripts.emotions.label_volumes import Choices, label_volumes
 from scripts.emotions.labels import UNLABELLED, Labels
-from scripts.emotions.movie_layout import annotation_files, movie_files, run_files
 from scripts.emotions.prepare_parcels import common_parcels
 from scripts.emotions.splits import fold_generator, make_folds
 from scripts.emotions.trained_networks import network_of, settings_of, size_of
@@ -27,6 +26,7 @@ from workflow.lib.check.files import (
 from workflow.lib.check.problems import problems
 from workflow.lib.errors import InputError
 from workflow.lib.layout import raw_folder
+from workflow.lib.layouts.movie import annotation_files, movie_files, run_files
 
 Checks = Iterator[Callable[[], object]]
 

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from scripts.emotions.timeseries import write_timeseries
-from workflow.lib.errors import InputError, one_line
+from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
+from workflow.lib.words import one_line
 
 
 def common_parcels(files: Sequence[str | Path]) -> list[str]:

@@ -18,10 +18,11 @@ from nilearn.signal import clean
 
 from scripts.emotions.bold_runs import open_runs, volume_blocks
 from scripts.emotions.timeseries import timeseries_writer
-from workflow.lib.errors import InputError, one_line
+from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
 from workflow.lib.patterns.images import Volume, check_grid
 from workflow.lib.searchlight.maps import read_mask
+from workflow.lib.words import one_line
 
 # As BIDS names the columns of motion: mm and radians.
 MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")

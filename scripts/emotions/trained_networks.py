@@ -14,9 +14,9 @@ from scripts.emotions.emotion_cnn import (
     read_published_weights,
 )
 from scripts.emotions.emotion_training import Settings
-from workflow.lib.config.schema import listed, near
 from workflow.lib.errors import InputError
 from workflow.lib.training.weights import read_weights, write_weights
+from workflow.lib.words import listed, near
 
 UNTRAINED = "untrained"
 

@@ -14,7 +14,6 @@ from PIL import Image
 
 from scripts.dissimilarity import algonauts
 from scripts.dissimilarity.algonauts import Algonauts2023, read_mapping
-from scripts.dissimilarity.algonauts_layout import ROI_CLASSES, algonauts_files
 from scripts.dissimilarity.count_vertices import COUNTS, count_vertices
 from scripts.dissimilarity.pair_images import (
     check_excluded,
@@ -24,6 +23,7 @@ from scripts.dissimilarity.pair_images import (
 )
 from scripts.dissimilarity.prepare_pair_images import LAYOUTS, images_of_responses
 from workflow.lib.errors import InputError
+from workflow.lib.layouts.algonauts2023 import ROI_CLASSES, algonauts_files
 from workflow.lib.rdms.store import write_rdms
 
 VISUAL = {0: "Unknown", 1: "V1v", 2: "V1d", 3: "V2v", 4: "V2d", 5: "V3v", 6: "V3d", 7: "hV4"}

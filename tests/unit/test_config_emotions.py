@@ -6,7 +6,10 @@ import pytest
 import yaml
 
 from scripts.check.check_config import DEFAULT_CONFIG
-from scripts.emotions.movie_layout import (
+from workflow.lib.config.complete import complete_config
+from workflow.lib.config.emotions import covered_model, shown_model, splits_of
+from workflow.lib.errors import InputError
+from workflow.lib.layouts.movie import (
     annotation_files,
     confound_files,
     mask_file,
@@ -14,9 +17,6 @@ from scripts.emotions.movie_layout import (
     region_file,
     run_files,
 )
-from workflow.lib.config.complete import complete_config
-from workflow.lib.config.emotions import covered_model, shown_model, splits_of
-from workflow.lib.errors import InputError
 
 ENTRY = {
     "title": "Lab",

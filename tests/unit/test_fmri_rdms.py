@@ -13,13 +13,6 @@ from scipy.stats import linregress, pearsonr, spearmanr
 from sklearn.preprocessing import StandardScaler
 
 from scripts.dissimilarity.algonauts import Algonauts2023
-from scripts.dissimilarity.algonauts_layout import (
-    images_folder,
-    mapping_file,
-    mask_file,
-    noiseless_file,
-    responses_file,
-)
 from scripts.dissimilarity.brain_rdms import WITHOUT_VERTICES, fold_rdms, rdm_rows
 from scripts.dissimilarity.compute_fmri_rdms import roi_rdms, rois_of_subject
 from scripts.dissimilarity.compute_pair_ceilings import (
@@ -35,6 +28,13 @@ from scripts.dissimilarity.find_extreme_pairs import find_extreme_pairs
 from scripts.dissimilarity.pair_folds import label_scalers, subject_folds
 from scripts.dissimilarity.pair_images import PairImages, read_pair_images, write_pair_images
 from workflow.lib.errors import InputError
+from workflow.lib.layouts.algonauts2023 import (
+    images_folder,
+    mapping_file,
+    mask_file,
+    noiseless_file,
+    responses_file,
+)
 from workflow.lib.rdms.store import RDMStore, write_rdms
 
 N, SUBJECT = 40, "subj01"

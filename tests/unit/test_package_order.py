@@ -8,9 +8,9 @@ import pytest
 LIB = Path(__file__).parents[2] / "workflow" / "lib"
 # Packages and single modules, from those that need no other to those that nothing needs.
 ORDER = (
-    *("errors", "files", "seeds", "threads", "captions", "digest", "jobs", "tables", "sources"),
-    "corrections",
-    *("acquire", "layout", "config"),
+    *("errors", "words", "files", "seeds", "threads", "captions", "digest", "jobs", "tables"),
+    *("sources", "corrections"),
+    *("acquire", "layout", "layouts", "config"),
     *("arrays", "rdms", "patterns", "features", "image_groups", "image_sets"),
     *("rsa", "inference", "pairs", "leakage", "searchlight", "embedding", "umap_embedding"),
     *("splits", "training", "prediction", "check", "plotting"),

@@ -14,7 +14,6 @@ import yaml
 from scipy.stats import binom
 
 from scripts.dissimilarity.algonauts import Algonauts2023
-from scripts.dissimilarity.algonauts_layout import SIMULATED_SUBJECTS
 from scripts.dissimilarity.brain_rdms import fold_rdms
 from scripts.dissimilarity.compute_fmri_rdms import roi_rdms
 from scripts.dissimilarity.compute_pair_ceilings import NOISELESS, noiseless_ceilings, table_of
@@ -29,6 +28,7 @@ from scripts.dissimilarity.pair_predictions import prediction_file
 from scripts.dissimilarity.prepare_pair_images import images_of_responses
 from scripts.dissimilarity.simulate_scenes import simulate
 from workflow.lib.config.complete import complete_config
+from workflow.lib.layouts.algonauts2023 import SIMULATED_SUBJECTS
 from workflow.lib.pairs.splits import CLEAN, LEAKED
 from workflow.lib.rdms.store import RDMStore, write_rdms
 

@@ -11,17 +11,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from scripts.dissimilarity.algonauts import Algonauts2023
-from scripts.dissimilarity.algonauts_layout import (
-    ALL,
-    HEMISPHERES,
-    ROI_NAMES,
-    SIMULATED_SUBJECTS,
-    algonauts_files,
-    mapping_file,
-    mask_file,
-    simulated_files,
-    surface_file,
-)
 from scripts.dissimilarity.pickled_mapping import read_mapping
 from scripts.dissimilarity.prepare_pair_images import images_of_responses
 from scripts.dissimilarity.simulate_scenes import (
@@ -33,6 +22,17 @@ from scripts.dissimilarity.simulate_scenes import (
 )
 from workflow.lib.features.controls import gabor, pixel
 from workflow.lib.features.stimuli import Stimuli
+from workflow.lib.layouts.algonauts2023 import (
+    ALL,
+    HEMISPHERES,
+    ROI_NAMES,
+    SIMULATED_SUBJECTS,
+    algonauts_files,
+    mapping_file,
+    mask_file,
+    simulated_files,
+    surface_file,
+)
 
 N_IMAGES, N_TRAINING = 150, 120
 SEED = 4711

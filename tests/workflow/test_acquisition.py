@@ -2,7 +2,7 @@
 
 import pytest
 
-from scripts.dissimilarity.algonauts_layout import algonauts_files, images_folder
+from workflow.lib.layouts.algonauts2023 import algonauts_files, images_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 

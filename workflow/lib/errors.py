@@ -8,8 +8,3 @@ class InputError(Exception):
     expected, and what to do next. Scripts print it without a traceback and exit with
     status 1 (see `workflow.lib.jobs.script_job`).
     """
-
-
-def one_line(error: Exception) -> str:
-    """Return what another library said, on one line and of bounded length."""
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -17,8 +17,8 @@ from workflow.lib.config.complete import (
 from workflow.lib.config.digits import all_categories
 from workflow.lib.config.merging import laid_over
 from workflow.lib.config.rsa import MODEL_KINDS, PARTIAL_COMPARATORS
-from scripts.dissimilarity.algonauts_layout import algonauts_files
-from scripts.emotions.movie_layout import movie_files
+from workflow.lib.layouts.algonauts2023 import algonauts_files
+from workflow.lib.layouts.movie import movie_files
 from workflow.lib.acquire.datasets import (
     download_plan,
     fetched_files,

@@ -18,7 +18,8 @@ from torch import nn
 from scripts.dissimilarity.embedders.networks import shown
 from scripts.dissimilarity.embedding_images import EmbeddingImages
 from scripts.dissimilarity.embeddings import Embedding
-from workflow.lib.errors import InputError, one_line
+from workflow.lib.errors import InputError
+from workflow.lib.words import one_line
 
 # isort: split
 # After the networks of torchvision, whose module declares operators that torchvision may lack.

@@ -10,7 +10,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from workflow.lib.errors import InputError, one_line
+from workflow.lib.errors import InputError
+from workflow.lib.words import one_line
 
 # What zipfile and its decompressors raise on damaged archives.
 DAMAGE = (

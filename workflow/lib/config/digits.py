@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from workflow.lib.config.schema import listed, near
 from workflow.lib.errors import InputError
+from workflow.lib.words import listed, near
 
 # What each source of images cannot do without.
 SOURCE_KEYS = {

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from workflow.lib.config.pair_kinds import EMBEDDERS, JOINED, model_kinds
 from workflow.lib.config.pair_options import check_options
 from workflow.lib.config.pair_sizes import asked_sizes, check_sizes
-from workflow.lib.config.schema import listed, near
 from workflow.lib.errors import InputError
+from workflow.lib.words import listed, near
 
 
 def check_dissimilarity(config: Mapping) -> None:

@@ -4,8 +4,9 @@ import copy
 from collections.abc import Mapping
 
 from workflow.lib.config.rsa import MODEL_KINDS
-from workflow.lib.config.schema import listed, load_schema, near, resolve, study_schemas
+from workflow.lib.config.schema import load_schema, resolve, study_schemas
 from workflow.lib.errors import InputError
+from workflow.lib.words import listed, near
 
 # Keys of a block of which one says in another way what the other says.
 ALTERNATIVES = (("groups", "group_table"),)

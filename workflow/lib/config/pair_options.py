@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from workflow.lib.config.pair_kinds import MODELS
-from workflow.lib.config.schema import listed, near
 from workflow.lib.errors import InputError
+from workflow.lib.words import listed, near
 
 ROOT = Path(__file__).parents[3]
 # Annotation -> types of values that fit it. Of a list the members are left to the model.

@@ -4,7 +4,6 @@ import functools
 import re
 from collections.abc import Mapping
 
-from workflow.lib.config.schema import listed, near
 from workflow.lib.errors import InputError
 from workflow.lib.layout import file_sources
 from workflow.lib.sources import (
@@ -15,6 +14,7 @@ from workflow.lib.sources import (
     axes_of,
     check_placeholders,
 )
+from workflow.lib.words import listed, near
 
 # What each source of raw files cannot do without.
 SOURCE_KEYS = {

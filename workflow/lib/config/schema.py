@@ -4,7 +4,6 @@ A study's own section stands in workflow/schemas/studies/<section>.schema.yaml.
 """
 
 import copy
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from workflow.lib.errors import InputError
+from workflow.lib.words import listed, near
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 # What a value must be, by the rule of the schema that it breaks.
@@ -43,10 +43,15 @@ TYPES = {
 def load_schema() -> dict:
     """Return the JSON schema of the config, with the sections that single studies add."""
     schema = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())
-    for file in sorted((SCHEMAS / "studies").glob("*.schema.yaml")):
-        section = file.name.removesuffix(".schema.yaml")
+    for section, file in section_files().items():
         schema["properties"][section] = yaml.safe_load(file.read_text())
     return schema
+
+
+def section_files() -> dict[str, Path]:
+    """Return section -> schema of the sections that single studies add, in order of names."""
+    files = sorted((SCHEMAS / "studies").glob("*.schema.yaml"))
+    return {file.name.removesuffix(".schema.yaml"): file for file in files}
 
 
 def study_schemas(schema: Mapping) -> dict[str, dict]:
@@ -144,12 +149,10 @@ def _sentence(error: ValidationError) -> str:
     )
 
 
-def listed(names: Iterable) -> str:
-    """Return names as errors list them."""
-    return ", ".join(map(str, names)) or "none"
-
-
-def near(name: object, names: Iterable) -> str:
-    """Return the end of an error over a wrong name: which one may be meant."""
-    near = difflib.get_close_matches(str(name), list(map(str, names)), n=1)
-    return f"; did you mean {near[0]!r}?" if near else "; correct it"
+def check_name(where: str, name: str, names: Iterable[str]) -> None:
+    """Raise InputError for a name that is none of those there are, with the nearest that is."""
+    names = list(names)
+    if name not in names:
+        raise InputError(
+            f"{where}: found {name!r}, expected one of {listed(names)}{near(name, names)}"
+        )

@@ -23,7 +23,8 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from workflow.lib.errors import InputError, one_line
+from workflow.lib.errors import InputError
+from workflow.lib.words import one_line
 
 
 def _declare_missing_operators() -> None:

@@ -19,9 +19,10 @@ from workflow.lib.arrays.array_file import damaged, one_of
 from workflow.lib.arrays.hdf5_files import matlab_chars
 from workflow.lib.arrays.numpy_files import numpy_errors
 from workflow.lib.arrays.text import as_strings, listed_names
-from workflow.lib.errors import InputError, one_line
+from workflow.lib.errors import InputError
 from workflow.lib.rdms.alignment import IMAGE_SUFFIXES, positions
 from workflow.lib.tables import read_table
+from workflow.lib.words import one_line
 
 SUFFIXES = {f".{suffix}" for suffix in IMAGE_SUFFIXES}
 # A stimulus has a few million pixels at most; a few kilobytes that claim billions are an attack.

@@ -1,6 +1,6 @@
 # Functions of section `dissimilarity`: its entries, their settings, and where their data lies.
 
-from scripts.dissimilarity.algonauts_layout import (
+from workflow.lib.layouts.algonauts2023 import (
     HEMISPHERES,
     SIMULATED_SUBJECTS as SCENE_SUBJECTS,
     images_folder,

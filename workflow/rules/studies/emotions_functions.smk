@@ -1,6 +1,6 @@
 # Functions of section `emotions`: its entries, their settings, and where their data lies.
 
-from scripts.emotions.movie_layout import (
+from workflow.lib.layouts.movie import (
     annotation_files,
     confound_files,
     mask_file,
