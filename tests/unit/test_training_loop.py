@@ -35,7 +35,7 @@ class Classifier:
         optimiser = torch.optim.Adam(self.network.parameters(), lr=0.02)
         schedule = torch.optim.lr_scheduler.StepLR(optimiser, step_size=5, gamma=0.9)
         self.parts = {"network": self.network, "optimiser": optimiser, "schedule": schedule}
-        self.fail_at, self.taken = fail_at, []
+        self.fail_at, self.taken, self.ended = fail_at, [], []
 
     def n_steps(self, epoch):
         return N // BATCH
@@ -62,6 +62,11 @@ class Classifier:
         with torch.inference_mode():
             predicted = self.network(self.inputs).argmax(1)
         return {VALIDATION: {"accuracy": float((predicted == self.labels).float().mean())}}
+
+    def after_epoch(self, epoch):
+        """Draw from the global random state, which later steps must not notice."""
+        self.ended.append(epoch)
+        torch.rand(epoch + 1)
 
 
 def train(task, folder, *, n_epochs=6, settings=None, save_every=0.0):
@@ -102,6 +107,8 @@ def test_interrupted_run_ends_with_the_same_network(tmp_path, fail_at, save_ever
     history = train(resumed, tmp_path / "cut", save_every=save_every)
     assert torch.equal(weights(resumed), weights(whole))
     assert history.equals(expected)
+    assert whole.ended == list(range(6))
+    assert resumed.ended == list(range(fail_at[0], 6))
     # Only what was not saved is done again.
     first = fail_at if save_every == 0 else (fail_at[0], 0)
     assert resumed.taken[0] == first
@@ -113,6 +120,29 @@ def test_checkpoint_of_other_settings_is_not_taken_up(tmp_path, caplog):
     train(task, tmp_path, settings={"learning_rate": 0.2})
     assert task.taken[0] == (0, 0)
     assert "of other settings" in caplog.text
+
+
+def test_checkpoint_of_other_parts_is_not_taken_up(tmp_path, caplog):
+    train(Classifier(), tmp_path)
+    task = Classifier()
+    task.parts["second schedule"] = task.parts["schedule"]
+    train(task, tmp_path)
+    assert task.taken[0] == (0, 0)
+    assert "of other settings" in caplog.text
+
+
+def test_training_ends_with_an_epoch_without_steps(tmp_path):
+    class Short(Classifier):
+        def n_steps(self, epoch):
+            return super().n_steps(epoch) if epoch < 2 else 0
+
+    task = Short()
+    history = train(task, tmp_path)
+    assert task.ended == [0, 1]
+    assert history["epoch"].max() == 2
+    again = Short()
+    assert train(again, tmp_path).equals(history)
+    assert again.ended == []
 
 
 def test_finished_training_is_not_repeated(tmp_path):

@@ -48,7 +48,7 @@ class Task(Protocol):
     parts: Mapping[str, Stateful]
 
     def n_steps(self, epoch: int) -> int:
-        """Return the number of steps of an epoch."""
+        """Return the number of steps of an epoch; with an epoch that has none, training ends."""
         ...
 
     def step(self, epoch: int, step: int, rng: np.random.Generator) -> Mapping[str, float]:
@@ -62,6 +62,14 @@ class Task(Protocol):
         """Return the measures of every part of the data, with networks in evaluation mode.
 
         Part `VALIDATION` is data that is not trained on; no part is called `TRAINING`.
+        """
+        ...
+
+    def after_epoch(self, epoch: int) -> None:
+        """Do what else is to be done after an epoch with steps, such as to take samples.
+
+        Called once the epoch is evaluated, and before it is saved: a run that is cut short between
+        calls it again. What it draws at random has no effect on later steps.
         """
         ...
 
@@ -143,13 +151,18 @@ def fit(
             if time.monotonic() - saved > save_every:
                 _save(task, checkpoint, progress, written)
                 saved = time.monotonic()
+        if not progress.step:
+            # Training has stopped early.
+            break
         _end_epoch(task, progress)
+        task.after_epoch(epoch)
+        progress.epoch, progress.step, progress.sums = epoch + 1, 0, {}
         bar.set_postfix_str(f"{purpose}{_last_measures(progress)}", refresh=False)
         _save(task, checkpoint, progress, written)
         saved = time.monotonic()
-    # Training that has stopped early takes none of the steps of later epochs.
     bar.total = bar.n
-    log.info("trained %s, %d epochs%s", purpose, progress.epoch, _last_measures(progress))
+    n_trained = max((row["epoch"] for row in progress.history), default=0)
+    log.info("trained %s, %d epochs%s", purpose, n_trained, _last_measures(progress))
     return pd.DataFrame(progress.history, columns=["epoch", "part", "measure", "value"])
 
 
@@ -174,22 +187,22 @@ def _add(sums: dict[str, float], measures: Mapping[str, float], where: str) -> N
 
 
 def _end_epoch(task: Task, progress: Progress) -> None:
-    """Write the measures of an epoch into the history, and turn to the next."""
+    """Write the measures of an epoch into the history."""
     means = {name: total / progress.step for name, total in progress.sums.items()}
     for part, measures in {TRAINING: means, **task.evaluate(progress.epoch)}.items():
         progress.history += [
             {"epoch": progress.epoch + 1, "part": part, "measure": name, "value": float(value)}
             for name, value in measures.items()
         ]
-    progress.epoch, progress.step, progress.sums = progress.epoch + 1, 0, {}
 
 
 def _last_measures(progress: Progress) -> str:
-    """Return the measures of the validation after the last epoch, if there are any."""
+    """Return the measures of the validation after the last epoch trained, if there are any."""
+    validated = [row for row in progress.history if row["part"] == VALIDATION]
     return "".join(
         f", {row['measure']} {row['value']:.3g}"
-        for row in progress.history
-        if row["epoch"] == progress.epoch and row["part"] == VALIDATION
+        for row in validated
+        if row["epoch"] == validated[-1]["epoch"]
     )
 
 
@@ -210,7 +223,7 @@ def _resumed(task: Task, checkpoint: Path, settings: str) -> Progress:
         return Progress()
     # Written by ourselves and whole or not at all, but nothing is unpickled all the same.
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    if state["settings"] != settings:
+    if state["settings"] != settings or state["parts"].keys() != task.parts.keys():
         log.warning("%s is of other settings: training starts anew", checkpoint.name)
         return Progress()
     for name, part in task.parts.items():
