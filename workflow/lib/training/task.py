@@ -109,7 +109,7 @@ class NetworkTask(ABC):
         """
         return None
 
-    def after_epoch(self, epoch: int) -> None:
+    def after_epoch(self, epoch: int) -> None:  # noqa: B027, most tasks have nothing to do
         """Do what is to be done after an epoch, such as to take samples; nothing by itself."""
 
     def data_digest(self) -> str:
