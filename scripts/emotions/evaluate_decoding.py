@@ -234,7 +234,7 @@ def _evaluate(
     return Tables(
         decoding,
         subjects,
-        _auc(own, draws, null, labels, cases),
+        _auc(own, draws, null, runs_with(found, labels), labels, cases),
         _roc(found, labels),
         _confusion(own, labels),
         bins,
@@ -343,10 +343,10 @@ def _auc(
     own: Scores,
     draws: Scores,
     null: tuple[Scores, Scores] | None,
+    with_class: np.ndarray,
     labels: Labels,
     cases: Cases,
 ) -> pd.DataFrame:
-    with_class = runs_with(labels)
     rows = []
     for code, emotion in enumerate(labels.classes):
         value = own.class_auc[0, code]

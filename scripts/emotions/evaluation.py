@@ -3,18 +3,25 @@
 One set of labels, a thousand of them shifted along the movie, and a thousand resamples of its
 episodes are all weights W (n_classes, K, n_rows): how much each moment counts as each class, in
 each of K cases. Confusions are then W N, with N the predicted classes of all subjects, and the area
-under the ROC curve of a class follows, within each run, from
+under the ROC curve of a class follows, within each run and fold, from
 
     U = sum_ij W_i G_ij V_j,    pairs = sum_ij W_i T_ij V_j,
 
-where W_i are the weights of volumes of the class and V_j those of all other classes, G_ij the
-number of subjects in which the class is more probable in volume i than in j (ties count half), and
-T_ij the number in which both were tested. Sums of U and of pairs over runs give the mean of the
-runs' areas weighted by positives times negatives; a run without the class, or with no other, adds
-nothing.
+where W_i are the weights of volumes of the class and V_j those of all other classes, T_ij the
+number of subjects in which both volumes were tested in one fold, and G_ij the number of these in
+which the class is more probable in volume i than in j (ties count half). Sums of U and of pairs
+over runs give the mean of the areas weighted by positives times negatives; a run without the class,
+or with no other, adds nothing.
+
+Volumes of different folds are scored by different decoders, and are not compared: what a fold tests
+more of a class, its decoder has learned less of, so that the area of a decoder that knows no more
+than how frequent classes are would lie below 0.5 (Forman & Scholz 2010; Airola et al. 2011).
 
 References
 ----------
+Airola et al. 2011, An experimental comparison of cross-validation techniques for estimating the
+area under the ROC curve, Comput Stat Data Anal 55:1828; Forman & Scholz 2010, Apples-to-apples in
+cross-validation studies, ACM SIGKDD Explor 12:49;
 Hanley & McNeil 1982, The meaning and use of the area under a receiver operating characteristic
 (ROC) curve, Radiology 143:29; Brier 1950, Mon Weather Rev 78:1; Naeini et al. 2015, Obtaining well
 calibrated probabilities using Bayesian binning, AAAI (expected calibration error); Fawcett 2006,
@@ -22,14 +29,14 @@ An introduction to ROC analysis, Pattern Recognit Lett 27:861 (vertical averagin
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from scripts.emotions.labels import Labels
-from scripts.emotions.predictions import Predictions
+from scripts.emotions.predictions import UNTESTED, Predictions
 from workflow.lib.errors import InputError
 
 ACCURACY, BALANCED, AUC = "accuracy", "balanced_accuracy", "auc"
@@ -183,13 +190,14 @@ class Evaluated:
         own = slice(None) if subjects is None else list(subjects)
         self.n_classes = len(labels.classes)
         self.probabilities = predictions.probabilities[own]
-        self.tested = predictions.tested[own]
+        self.fold = predictions.fold[own]
+        tested = predictions.tested[own]
         taken = predictions.chosen[own]
         self._taken_for = np.stack(
             [(taken == code).sum(axis=0) for code in range(self.n_classes)], axis=1
         ).astype(np.float32)
         rows = (labels.of_run(run) for run in labels.runs)
-        self._runs = [some[self.tested[:, some].any(axis=0)] for some in rows]
+        self._runs = [some[tested[:, some].any(axis=0)] for some in rows]
 
     def scores(self, weights: np.ndarray) -> Scores:
         """Return the scores under weights, float32 (n_classes, K, n_rows)."""
@@ -210,11 +218,11 @@ class Evaluated:
             rows = rows[weights[:, :, rows].any(axis=(0, 1))]
             of_run = weights[:, :, rows]
             total = of_run.sum(axis=0)
-            tested = self.tested[:, rows].astype(np.float32)
-            both = tested.T @ tested
+            together = _scored_together(self.fold[:, rows])
+            both = together.sum(axis=0, dtype=np.float32)
             for code, own in enumerate(of_run):
                 others = total - own
-                more = _comparisons(self.probabilities[:, rows, code])
+                more = _comparisons(self.probabilities[:, rows, code], together)
                 above[:, code] += np.einsum("kj,kj->k", own @ more, others)
                 pairs[:, code] += np.einsum("kj,kj->k", own @ both, others)
         return above / np.where(pairs > 0, pairs, np.nan)
@@ -231,15 +239,23 @@ def check_rows(predictions: Predictions, labels: Labels) -> None:
         )
 
 
-def _comparisons(probable: np.ndarray) -> np.ndarray:
-    """Return in how many subjects row i exceeds row j, ties half, of float (n_subjects, n_rows).
+def _scored_together(fold: np.ndarray) -> np.ndarray:
+    """Return which rows one decoder scored, bool (n_subjects, n_rows, n_rows), of their folds."""
+    return (fold[:, :, None] == fold[:, None]) & (fold != UNTESTED)[:, :, None]
 
-    Comparisons with NaN are false, so that pairs of which one was not tested do not count.
+
+def _comparisons(probable: np.ndarray, together: np.ndarray) -> np.ndarray:
+    """Return in how many subjects row i exceeds row j, ties half, of rows scored together.
+
+    Parameters
+    ----------
+    probable : float array (n_subjects, n_rows)
+    together : bool array (n_subjects, n_rows, n_rows)
     """
-    more = np.zeros((probable.shape[1],) * 2, np.float32)
-    for of_subject in probable:
-        more += of_subject[:, None] > of_subject
-        more += np.float32(0.5) * (of_subject[:, None] == of_subject)
+    more = np.zeros(together.shape[1:], np.float32)
+    for own, pairs in zip(probable, together, strict=True):
+        more += pairs & (own[:, None] > own)
+        more += np.float32(0.5) * (pairs & (own[:, None] == own))
     return more
 
 
@@ -250,18 +266,40 @@ def _mean_of_known(values: np.ndarray) -> np.ndarray:
     return total / np.where(known.any(axis=-1), known.sum(axis=-1), np.nan)
 
 
-def runs_with(labels: Labels) -> np.ndarray:
-    """Return which runs have a class and another beside it, bool (n_runs, n_classes).
+def scored_together(
+    predictions: Predictions, labels: Labels
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield the labelled volumes of every subject and run that one decoder scored.
+
+    Yields
+    ------
+    run : str
+    codes : int array (n,)
+    probabilities : float32 array (n, n_classes)
+    """
+    codes = labels.codes
+    for run in labels.runs:
+        rows = labels.of_run(run)
+        rows = rows[codes[rows] >= 0]
+        for probable, fold in zip(
+            predictions.probabilities[:, rows], predictions.fold[:, rows], strict=True
+        ):
+            for number in np.unique(fold[fold != UNTESTED]):
+                own = fold == number
+                yield run, codes[rows][own], probable[own]
+
+
+def runs_with(predictions: Predictions, labels: Labels) -> np.ndarray:
+    """Return in which runs a decoder scored a class and another, bool (n_runs, n_classes).
 
     The others tell nothing about the class, and are skipped.
     """
-    counts = np.stack(
-        [
-            np.bincount(codes[codes >= 0], minlength=len(labels.classes))
-            for codes in (labels.codes[labels.of_run(run)] for run in labels.runs)
-        ]
-    )
-    return (counts > 0) & (counts < counts.sum(axis=1, keepdims=True))
+    n_classes = len(labels.classes)
+    found = pd.DataFrame(False, index=list(labels.runs), columns=range(n_classes))
+    for run, codes, _ in scored_together(predictions, labels):
+        counts = np.bincount(codes, minlength=n_classes)
+        found.loc[run] |= (counts > 0) & (counts < counts.sum())
+    return found.to_numpy()
 
 
 # Curves and calibration
@@ -270,23 +308,18 @@ def runs_with(labels: Labels) -> np.ndarray:
 def roc_curves(predictions: Predictions, labels: Labels) -> np.ndarray:
     """Return true-positive rates at `RATES`, float (n_classes, n_rates).
 
-    Mean over the curves of every subject in every run, weighted by positives times negatives: the
-    area under it is that of `Evaluated.class_auc`, but for the steps between rates.
+    Mean over the curves of every subject in every run and fold, weighted by positives times
+    negatives: the area under it is that of `Evaluated.class_auc`, but for the steps between rates.
     """
-    codes, n_classes = labels.codes, len(labels.classes)
+    n_classes = len(labels.classes)
     total, weight = np.zeros((n_classes, RATES.size)), np.zeros((n_classes, 1))
-    for run in labels.runs:
-        rows = labels.of_run(run)
-        rows = rows[codes[rows] >= 0]
-        for probable, tested in zip(
-            predictions.probabilities[:, rows], predictions.tested[:, rows], strict=True
-        ):
-            for code in range(n_classes):
-                positive = codes[rows][tested] == code
-                pairs = positive.sum() * (~positive).sum()
-                if pairs:
-                    total[code] += pairs * _curve(positive, probable[tested, code])
-                    weight[code] += pairs
+    for _, codes, probable in scored_together(predictions, labels):
+        for code in range(n_classes):
+            positive = codes == code
+            pairs = positive.sum() * (~positive).sum()
+            if pairs:
+                total[code] += pairs * _curve(positive, probable[:, code])
+                weight[code] += pairs
     return total / np.where(weight > 0, weight, np.nan)
 
 

@@ -116,10 +116,10 @@ def _caption(
     )
     return (
         f"{size_note(decoding)}. Each emotion against all others, by what is held out. Curves of "
-        "every subject in every run are averaged with weights positives times negatives; runs "
-        "without the emotion are skipped. Numbers: areas, in the order of the legend from below. "
-        f"Dotted: chance. Areas of {model_label(model)} with {SPLITS[clean].title} held out, with "
-        f"95 % intervals over episodes: {areas}.{star}"
+        "every subject in every run and fold are averaged with weights positives times negatives; "
+        "runs without the emotion are skipped. Numbers: areas, in the order of the legend from "
+        f"below. Dotted: chance. Areas of {model_label(model)} with {SPLITS[clean].title} held out, "
+        f"with 95 % intervals over episodes: {areas}.{star}"
     )
 
 

@@ -1,5 +1,7 @@
 """Scores of decoders against scikit-learn and brute force, under labels, shifts and resamples."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,14 +37,15 @@ from scripts.emotions.evaluation import (
     shifted_codes,
 )
 from scripts.emotions.labels import shifted
-from scripts.emotions.predictions import Predictions
+from scripts.emotions.predictions import Predictions, empty_predictions
+from scripts.emotions.splits import SPLITS, fold_generator, make_folds
 from tests.unit.emotion_labels import CLASSES, SUBJECTS, movie_labels
 from workflow.lib.errors import InputError
 
 NO_REFITS = pd.DataFrame(columns=["model", "split", "measure", "value"])
 
 
-def predict(labels, seed, *, skill=1.0, untested=0.1, ties=True):
+def predict(labels, seed, *, skill=1.0, untested=0.1, ties=True, n_folds=1):
     """Return random probabilities that lean towards the truth; some volumes are not tested."""
     rng = np.random.default_rng(seed)
     shape = len(SUBJECTS), labels.n_rows, len(labels.classes)
@@ -54,7 +57,8 @@ def predict(labels, seed, *, skill=1.0, untested=0.1, ties=True):
     if ties:
         probabilities = probabilities.round(1)
         probabilities[..., 0] = (1 - probabilities[..., 1:].sum(axis=-1)).clip(0)
-    fold = np.where(labels.used & (rng.random(shape[:2]) > untested), 0, -1)
+    folds = rng.integers(n_folds, size=shape[:2])
+    fold = np.where(labels.used & (rng.random(shape[:2]) > untested), folds, -1)
     probabilities[fold < 0] = np.nan
     return Predictions(probabilities.astype(np.float32), fold, labels.classes, SUBJECTS)
 
@@ -66,17 +70,19 @@ def flat(predictions, labels):
 
 
 def area_by_hand(predictions, labels, code):
-    """Return scikit-learn's area of every subject and run, weighted by positives x negatives."""
+    """Return scikit-learn's area of every subject, run and fold, weighted by the pairs of each."""
     areas, weights = [], []
     for run in labels.runs:
         rows = labels.of_run(run)
         rows = rows[labels.labelled[rows]]
         for subject in range(len(predictions.subjects)):
-            tested = rows[predictions.tested[subject, rows]]
-            truth = labels.codes[tested] == code
-            if 0 < truth.sum() < truth.size:
-                areas.append(roc_auc_score(truth, predictions.probabilities[subject, tested, code]))
-                weights.append(truth.sum() * (~truth).sum())
+            for fold in set(predictions.fold[subject, rows]) - {-1}:
+                tested = rows[predictions.fold[subject, rows] == fold]
+                truth = labels.codes[tested] == code
+                if 0 < truth.sum() < truth.size:
+                    probable = predictions.probabilities[subject, tested, code]
+                    areas.append(roc_auc_score(truth, probable))
+                    weights.append(truth.sum() * (~truth).sum())
     return np.average(areas, weights=weights) if areas else np.nan
 
 
@@ -87,9 +93,10 @@ def own_scores(predictions, labels):
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("ties", [True, False])
-def test_scores_are_those_of_scikit_learn(seed, ties):
+@pytest.mark.parametrize("n_folds", [1, 3])
+def test_scores_are_those_of_scikit_learn(seed, ties, n_folds):
     labels = movie_labels(seed)
-    predictions = predict(labels, seed, ties=ties)
+    predictions = predict(labels, seed, ties=ties, n_folds=n_folds)
     probabilities, codes = flat(predictions, labels)
     taken = probabilities.argmax(axis=1)
     found = own_scores(predictions, labels)
@@ -123,6 +130,26 @@ def test_pooling_over_runs_would_bias_the_area_and_ours_does_not():
     assert own_scores(predictions, labels).class_auc[0, 1] == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.parametrize("name", SPLITS)
+def test_how_frequent_classes_are_in_training_is_worth_nothing(name):
+    # Within a fold the decoder says the same of all volumes.
+    labels = movie_labels(22, shuffled=True)
+    rng = fold_generator(0, "movie", name)
+    folds = make_folds(labels, SUBJECTS, name, n_folds=5, validation_share=0.0, rng=rng)
+    found = empty_predictions(CLASSES, SUBJECTS, labels.n_rows)
+    for fold in folds:
+        learned = np.broadcast_to(labels.codes, fold.training.shape)[fold.training]
+        shares = np.bincount(learned[learned >= 0], minlength=len(CLASSES))
+        found.probabilities[fold.test] = shares / shares.sum()
+        found.fold[fold.test] = fold.number
+    np.testing.assert_array_equal(own_scores(found, labels).class_auc, 0.5)
+    np.testing.assert_allclose(roc_curves(found, labels), np.tile(RATES, (len(CLASSES), 1)))
+    pooled = replace(found, fold=np.minimum(found.fold, 0))
+    # Whole episodes leave folds with more of one class and less of another.
+    if name == "episode":
+        assert own_scores(pooled, labels).auc < 0.45
+
+
 def test_runs_without_the_class_or_with_no_other_are_skipped_and_counted():
     labels = movie_labels(4)
     table = labels.table.copy()
@@ -131,8 +158,8 @@ def test_runs_without_the_class_or_with_no_other_are_skipped_and_counted():
     table.loc[(table["run"] == "3") & named, "label"] = "LOVE"
     labels = type(labels)(table, CLASSES)
     expected = [[True, False, True], [True] * 3, [False] * 3, [True] * 3]
-    np.testing.assert_array_equal(runs_with(labels), expected)
     predictions = predict(labels, 1)
+    np.testing.assert_array_equal(runs_with(predictions, labels), expected)
     areas = [area_by_hand(predictions, labels, code) for code in range(3)]
     np.testing.assert_allclose(own_scores(predictions, labels).class_auc[0], areas)
 
@@ -154,7 +181,7 @@ def test_many_shifts_are_one_shift_at_a_time():
     rng = np.random.default_rng(1)
     shifts = draw_shifts(labels, 7, fewest=5, rng=rng)
     codes = shifted_codes(labels, shifts)
-    predictions = predict(labels, 3)
+    predictions = predict(labels, 3, n_folds=2)
     together = Evaluated(predictions, labels).scores(class_weights(codes, 3))
     for place, by in enumerate(shifts):
         moved = shifted(labels, dict(zip(labels.runs, by.tolist(), strict=True)))
@@ -220,7 +247,7 @@ def test_curves_lie_on_scikit_learns_where_there_is_one_run_and_subject():
 
 def test_the_area_under_a_mean_curve_is_the_area_within_runs():
     labels = movie_labels(11, n_episodes=15)
-    predictions = predict(labels, 6)
+    predictions = predict(labels, 6, n_folds=2)
     curves = roc_curves(predictions, labels)
     assert (np.diff(curves, axis=1) >= -1e-12).all()
     np.testing.assert_allclose(curves[:, -1], 1)
