@@ -118,8 +118,8 @@ def _caption(
         f"{size_note(decoding)}. Each emotion against all others, by what is held out. Curves of "
         "every subject in every run and fold are averaged with weights positives times negatives; "
         "runs without the emotion are skipped. Numbers: areas, in the order of the legend from "
-        f"below. Dotted: chance. Areas of {model_label(model)} with {SPLITS[clean].title} held out, "
-        f"with 95 % intervals over episodes: {areas}.{star}"
+        f"below. Dotted: chance. Areas of {model_label(model)} with {SPLITS[clean].title} held "
+        f"out, with 95 % intervals over episodes: {areas}.{star}"
     )
 
 
