@@ -5,7 +5,6 @@ objects), changed at random in the way of their kind. Weight decay is part of th
 reported of images is measured in evaluation mode: without dropout, without change.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,7 +27,11 @@ from scripts.digits.vgg import VGG
 from workflow.lib.errors import InputError
 from workflow.lib.features.devices import autocast
 from workflow.lib.seeds import generator
+from workflow.lib.training.digest import digest_of_arrays
 from workflow.lib.training.history import VALIDATION
+from workflow.lib.training.measures import accuracy, classified
+from workflow.lib.training.options import TrainingOptions
+from workflow.lib.training.task import SupervisedTask
 
 # Training images as they are, seen by the network after an epoch: what accuracy on validation
 # images is to be compared with, other than that of `TRAINING`, with dropout, of changed images.
@@ -41,9 +44,9 @@ BATCH_SIZE = 32
 PIXELS_AT_ONCE = 32 * 224 * 224
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How a network is trained.
+@dataclass(kw_only=True)
+class ClassifierOptions(TrainingOptions):
+    """How a network is trained; the other options are those of `TrainingOptions`.
 
     Attributes
     ----------
@@ -52,15 +55,12 @@ class Settings:
     size : str
         Of the network, a key of `scripts.digits.vgg.SIZES`.
     weights : "untrained", "torchvision" or a path, from which convolutions are taken
-    n_epochs : int
-    learning_rate, decay, decay_steps : float, float, int
+    decay, decay_steps : float, int
         Adam's learning rate is multiplied by `decay` every so many steps.
     weight_decay : float
         Half the sum of squared weights (biases are free) times this is added to the loss.
     dropout : float
         In fc6.
-    precision : "float32", "bfloat16" or "float16"
-        On a GPU.
     batch : mapping, kind -> images in a batch
         In proportion to the categories, 32 in all, if empty.
     """
@@ -68,13 +68,9 @@ class Settings:
     categories: Mapping[str, Sequence[str]]
     size: str
     weights: str
-    n_epochs: int
-    learning_rate: float
     decay: float
     decay_steps: int
-    weight_decay: float
     dropout: float
-    precision: str
     batch: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -105,15 +101,15 @@ def proportional_batch(
     return {kind: max(n, 1) for kind, n in sizes.items()}
 
 
-class Classification:
-    """A task of `workflow.lib.training.loop`: cross-entropy, weight decay, Adam.
+class Classification(SupervisedTask):
+    """The task: cross-entropy, weight decay, Adam; the weights of the last epoch are kept.
 
     Parameters
     ----------
     network : VGG
     training, validation : ImageSet
         Images of the network's size.
-    settings : Settings
+    options : ClassifierOptions
     scaling : Scaling
     device : torch.device
     seed : int
@@ -131,40 +127,31 @@ class Classification:
         network: VGG,
         training: ImageSet,
         validation: ImageSet,
-        settings: Settings,
+        options: ClassifierOptions,
         *,
         scaling: Scaling,
         device: torch.device,
         seed: int,
     ):
         for part, images in (("training", training), ("validation", validation)):
-            _check_images(images, network.size.image, settings.classes, part)
+            _check_images(images, network.size.image, options.classes, part)
         # Convolutions on a CPU take two thirds of the time with channels last.
-        self.network = network.to(device, memory_format=torch.channels_last)
-        self.training, self.validation, self.settings = training, validation, settings
-        self.scaling, self.device, self.seed = scaling, device, seed
-        self.codes = torch.from_numpy(training.codes(settings.classes))
+        network = network.to(device, memory_format=torch.channels_last)
+        optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
+        schedule = torch.optim.lr_scheduler.StepLR(optimiser, options.decay_steps, options.decay)
+        super().__init__(network, options, optimiser=optimiser, step_schedule=schedule)
+        self.training, self.validation = training, validation
+        self.scaling, self.seed = scaling, seed
+        self.codes = torch.from_numpy(training.codes(options.classes))
         self.kind_of = {
-            category: kind for kind, those in settings.categories.items() for category in those
+            category: kind for kind, those in options.categories.items() for category in those
         }
         self.rows = {
             kind: np.flatnonzero(np.isin(training.labels, list(those)))
-            for kind, those in settings.categories.items()
+            for kind, those in options.categories.items()
         }
-        _check_batches(self.rows, settings.batch_sizes)
+        _check_batches(self.rows, options.batch_sizes)
         self.changes = {kind: self._change(kind) for kind in self.rows}
-        optimiser = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
-        self.parts = {
-            "network": self.network,
-            "optimiser": optimiser,
-            "schedule": torch.optim.lr_scheduler.StepLR(
-                optimiser, settings.decay_steps, settings.decay
-            ),
-            # Half precision alone needs its gradients scaled.
-            "scaler": torch.amp.GradScaler(
-                device.type, enabled=device.type == "cuda" and settings.precision == "float16"
-            ),
-        }
 
     def _change(self, kind: str) -> Change:
         """Return how images of a kind are changed in training."""
@@ -174,42 +161,37 @@ class Classification:
             change_object, colours=colour_components(self.training.images[self.rows[kind]])
         )
 
-    def n_steps(self, epoch: int) -> int:
+    def n_batches(self, epoch: int) -> int:
         """Return how many batches show the kind of which there are most batches once."""
-        sizes = self.settings.batch_sizes
+        sizes = self.options.batch_sizes
         return max(len(rows) // sizes[kind] for kind, rows in self.rows.items())
 
     def _batch(self, epoch: int, step: int) -> np.ndarray:
         """Return the rows of a batch: of each kind as many as it takes, in random order."""
         chosen = []
         for kind, rows in self.rows.items():
-            size = self.settings.batch_sizes[kind]
+            size = self.options.batch_sizes[kind]
             rounds, place = divmod(step * size, len(rows) // size * size)
             order = generator(self.seed, "batches", kind, str(epoch), str(rounds)).permutation(rows)
             chosen.append(order[place : place + size])
         return np.concatenate(chosen)
 
-    def step(self, epoch: int, step: int, rng: np.random.Generator) -> dict[str, float]:
-        """Train on one batch; return loss, penalty, and accuracy with dropout on."""
+    def loss(
+        self, epoch: int, step: int, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        """Return the loss of a batch with its penalty; apart from it, loss, penalty, accuracy."""
         rows = self._batch(epoch, step)
         kinds = [self.kind_of[label] for label in self.training.labels[rows].tolist()]
         images = as_tensor(self.training.images[rows], self.device)
         changed = change_batch(images, kinds, rng, self.changes)
         codes = self.codes[rows].to(self.device)
-        self.network.train()
-        logits = self._forward(changed, self.settings.precision)
+        logits = self._forward(changed, self.options.precision)
         loss = nn.functional.cross_entropy(logits, codes)
-        penalty = self.settings.weight_decay * weight_penalty(self.network)
-        optimiser, scaler = self.parts["optimiser"], self.parts["scaler"]
-        optimiser.zero_grad()
-        scaler.scale(loss + penalty).backward()
-        scaler.step(optimiser)
-        scaler.update()
-        self.parts["schedule"].step()
-        return {
+        penalty = self.options.weight_decay * weight_penalty(self.network)
+        return loss + penalty, {
             "loss": loss.item(),
             "penalty": penalty.item(),
-            "accuracy": _accuracy(logits, codes),
+            "accuracy": accuracy(logits, codes),
         }
 
     def _forward(self, images: torch.Tensor, precision: str) -> torch.Tensor:
@@ -218,15 +200,23 @@ class Classification:
         with autocast(self.device, precision):
             return self.network(scaled).float()
 
-    def evaluate(self, epoch: int) -> dict[str, dict[str, float]]:
+    def validate(self, epoch: int) -> dict[str, dict[str, float]]:
         """Return loss and accuracy on validation images, and on as many of the training ones."""
         order = generator(self.seed, "evaluated").permutation(len(self.training))
         some = np.sort(order[: len(self.validation)])
-        of_validation = torch.from_numpy(self.validation.codes(self.settings.classes))
+        of_validation = torch.from_numpy(self.validation.codes(self.options.classes))
         return {
-            VALIDATION: _measures(self.logits(self.validation.images), of_validation),
-            EVALUATED: _measures(self.logits(self.training.images[some]), self.codes[some]),
+            VALIDATION: classified(self.logits(self.validation.images), of_validation),
+            EVALUATED: classified(self.logits(self.training.images[some]), self.codes[some]),
         }
+
+    def score(self, measures: Mapping[str, float]) -> None:
+        """Return nothing: no epoch is chosen on the images that accuracy is reported of."""
+
+    def data_digest(self) -> str:
+        """Return what tells these images and labels from others."""
+        sets = (self.training, self.validation)
+        return digest_of_arrays(*(v for images in sets for v in (images.images, images.labels)))
 
     @torch.inference_mode()
     def logits(self, images: np.ndarray) -> torch.Tensor:
@@ -251,26 +241,6 @@ def weight_penalty(network: nn.Module) -> torch.Tensor:
         for name, parameter in network.named_parameters()
         if name.endswith("weight")
     )
-
-
-def digest_of(*sets: ImageSet) -> str:
-    """Return what tells these images and labels from others."""
-    digest = hashlib.sha256()
-    for images in sets:
-        digest.update(np.ascontiguousarray(images.images))
-        digest.update("\0".join(images.labels.tolist()).encode())
-    return digest.hexdigest()
-
-
-def _measures(logits: torch.Tensor, codes: torch.Tensor) -> dict[str, float]:
-    return {
-        "loss": nn.functional.cross_entropy(logits, codes).item(),
-        "accuracy": _accuracy(logits, codes),
-    }
-
-
-def _accuracy(logits: torch.Tensor, codes: torch.Tensor) -> float:
-    return (logits.argmax(1) == codes).float().mean().item()
 
 
 def _check_images(images: ImageSet, side: int, classes: Sequence[str], part: str) -> None:

@@ -3,14 +3,13 @@
 snakemake --cores 2 results/demo/digits/models/vgg.safetensors
 """
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from scripts.digits.classification import Classification, Settings, digest_of
+from scripts.digits.classification import Classification, ClassifierOptions
 from scripts.digits.labelled_images import ImageSet, read_images
 from scripts.digits.trained import (
     IMAGENET_MEAN,
@@ -26,15 +25,17 @@ from workflow.lib.features.devices import choose_device
 from workflow.lib.features.networks import load_network
 from workflow.lib.jobs import script_job
 from workflow.lib.tables import write_table
-from workflow.lib.training.loop import fit
+from workflow.lib.training.task import train
 
 
-def initial_network(settings: Settings, images: np.ndarray, seed: int) -> tuple[VGG, Scaling]:
+def initial_network(
+    options: ClassifierOptions, images: np.ndarray, seed: int
+) -> tuple[VGG, Scaling]:
     """Return the network before training, and the scaling of images that goes with its weights.
 
     Parameters
     ----------
-    settings : Settings
+    options : ClassifierOptions
     images : uint8 array (n, side, side, 3)
         Training images, whose mean and spread scale those of an untrained network.
     seed : int
@@ -45,24 +46,24 @@ def initial_network(settings: Settings, images: np.ndarray, seed: int) -> tuple[
     InputError
         Weights for a network that has none, or that do not fit.
     """
-    network = build_vgg(settings.size, len(settings.classes), seed=seed, dropout=settings.dropout)
-    if settings.weights == "untrained":
+    network = build_vgg(options.size, len(options.classes), seed=seed, dropout=options.dropout)
+    if options.weights == "untrained":
         return network, scaling_of(images)
-    if settings.size != PRETRAINED:
+    if options.size != PRETRAINED:
         raise InputError(
-            f"network: found the weights {settings.weights!r} for {settings.size}, expected "
+            f"network: found the weights {options.weights!r} for {options.size}, expected "
             f"`untrained`, there are none for it; set `network.size` to {PRETRAINED}, or leave "
             "`weights` out"
         )
-    pretrained, _ = load_network(PRETRAINED, settings.weights)
-    load_convolutions(network, pretrained.state_dict(), f"weights {settings.weights}")
+    pretrained, _ = load_network(PRETRAINED, options.weights)
+    load_convolutions(network, pretrained.state_dict(), f"weights {options.weights}")
     return network, Scaling(IMAGENET_MEAN, IMAGENET_STD)
 
 
-def train(
+def train_classifier(
     training: ImageSet,
     validation: ImageSet,
-    settings: Settings,
+    options: ClassifierOptions,
     *,
     seed: int,
     name: str,
@@ -75,7 +76,7 @@ def train(
     Parameters
     ----------
     training, validation : ImageSet
-    settings : Settings
+    options : ClassifierOptions
     seed : int
         Of the run.
     name : str
@@ -93,37 +94,25 @@ def train(
     history : DataFrame, as of `workflow.lib.training.loop.fit`
     predictions : DataFrame, as of `predictions`, of the validation images
     """
-    network, scaling = initial_network(settings, training.images, seed)
+    network, scaling = initial_network(options, training.images, seed)
     task = Classification(
         network,
         training,
         validation,
-        settings,
+        options,
         scaling=scaling,
         device=device or torch.device("cpu"),
         seed=seed,
     )
-    history = fit(
-        task,
-        n_epochs=settings.n_epochs,
-        seed=seed,
-        purpose=name,
-        checkpoint=checkpoint,
-        settings={
-            **asdict(settings),
-            "classes": settings.classes,
-            "images": digest_of(training, validation),
-        },
-        save_every=save_every,
-    )
-    trained = Trained(task.network.eval(), settings.classes, scaling)
+    history = train(task, seed=seed, purpose=name, checkpoint=checkpoint, save_every=save_every)
+    trained = Trained(task.network, options.classes, scaling)
     return trained, history, predictions(task, validation)
 
 
 def predictions(task: Classification, images: ImageSet) -> pd.DataFrame:
     """Return a row per image: label, predicted, and the probability of each category."""
     probabilities = torch.softmax(task.logits(images.images), dim=1).numpy()
-    classes = task.settings.classes
+    classes = task.options.classes
     table = pd.DataFrame(probabilities, columns=[f"p_{category}" for category in classes])
     table.insert(0, "image", np.arange(len(images)))
     table.insert(1, "label", images.labels)
@@ -134,13 +123,15 @@ def predictions(task: Classification, images: ImageSet) -> pd.DataFrame:
 if __name__ == "__main__":
     with script_job(snakemake):
         output = snakemake.output
-        settings = Settings(**snakemake.params.network, categories=snakemake.params.categories)
+        options = ClassifierOptions(
+            **snakemake.params.network, categories=snakemake.params.categories
+        )
         # Snakemake deletes what a killed job has put out, but knows nothing of this file.
         checkpoint = Path(output.network).with_suffix(".checkpoint")
-        trained, history, predicted = train(
+        trained, history, predicted = train_classifier(
             read_images(Path(snakemake.input.train)),
             read_images(Path(snakemake.input.validation)),
-            settings,
+            options,
             seed=snakemake.params.seed,
             name=snakemake.wildcards.study,
             checkpoint=checkpoint,
@@ -148,5 +139,5 @@ if __name__ == "__main__":
         )
         write_table(history, output.history)
         write_table(predicted, output.predictions)
-        write_trained(Path(output.network), settings.size, trained)
+        write_trained(Path(output.network), options.size, trained)
         checkpoint.unlink(missing_ok=True)

@@ -15,11 +15,13 @@ Simonyan & Zisserman 2015, arXiv:1409.1556; fully convolutional head as in Lee, 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
 
 from workflow.lib.errors import InputError
+from workflow.lib.features.initial import seeded_network
 
 # Convolutions of each block; a block ends with max pooling.
 DEPTHS = (2, 2, 3, 3, 3)
@@ -114,13 +116,16 @@ def build_vgg(name: str, n_classes: int, *, seed: int, dropout: float = 0.5) -> 
     """
     if name not in SIZES:
         raise InputError(f"found the network {name!r}, expected one of {', '.join(SIZES)}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = VGG(SIZES[name], n_classes, dropout)
-        for module in network.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+    return seeded_network(partial(_initial, SIZES[name], n_classes, dropout), seed)
+
+
+def _initial(size: Size, n_classes: int, dropout: float) -> VGG:
+    """Return a network with random weights."""
+    network = VGG(size, n_classes, dropout)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(module.bias)
     return network
 
 

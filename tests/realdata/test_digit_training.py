@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.digits.prepare_images import prepare_images
-from scripts.digits.train_cnn import train
+from scripts.digits.train_cnn import train_classifier
 from tests.realdata.test_digit_image_sets import OBJECTS, cifar10, mnist
 from tests.unit.digit_files import DIGITS
 from tests.unit.test_train_cnn import SETTINGS
@@ -27,7 +27,7 @@ def test_mnist_and_cifar10_are_learned(mirror, tmp_path: Path):
         seed=0,
         study="real",
     )
-    _, _, predicted = train(
+    _, _, predicted = train_classifier(
         *sets.values(), settings, seed=0, name="real", checkpoint=tmp_path / "net.checkpoint"
     )
     table = accuracy_table(predicted, categories).set_index("name")

@@ -7,13 +7,13 @@ import scipy.special
 import torch
 
 from scripts.digits.ascent import Ascent, Round, ascend, ascent_of, blurred, total_variation
-from scripts.digits.classification import Settings
+from scripts.digits.classification import ClassifierOptions
 from scripts.digits.labelled_images import ImageSet
 from scripts.digits.maximise_activations import maximise, one_thread_each, table_of
 from scripts.digits.maximised import read_maximised, write_maximised
 from scripts.digits.plot_maximised import GAP_GREY, mosaic, plot_maximised
 from scripts.digits.simulate_digit_images import simulate_images
-from scripts.digits.train_cnn import train
+from scripts.digits.train_cnn import train_classifier
 from scripts.digits.trained import Scaling, Trained, as_tensor
 from scripts.digits.unit_images import log_odds, logit, maximise_filters, unit_activations
 from scripts.digits.vgg import ANALYSED_LAYERS, build_vgg
@@ -46,7 +46,7 @@ def untrained():
 
 @pytest.fixture(scope="module")
 def trained(images, tmp_path_factory):
-    settings = Settings(
+    settings = ClassifierOptions(
         categories=CATEGORIES,
         size="vgg_small",
         weights="untrained",
@@ -60,7 +60,7 @@ def trained(images, tmp_path_factory):
         batch={"digit": 15, "object": 15},
     )
     with one_thread_each():
-        found, _, _ = train(
+        found, _, _ = train_classifier(
             images["train"],
             images["validation"],
             settings,

@@ -15,14 +15,13 @@ import torch
 from scripts.digits.classification import (
     EVALUATED,
     Classification,
-    Settings,
-    digest_of,
+    ClassifierOptions,
     proportional_batch,
 )
 from scripts.digits.labelled_images import ImageSet, write_images
 from scripts.digits.object_images import OUTLINES
 from scripts.digits.simulate_digit_images import DIGITS, simulate_images
-from scripts.digits.train_cnn import initial_network, train
+from scripts.digits.train_cnn import initial_network, train_classifier
 from scripts.digits.trained import read_trained, scaling_of, write_trained
 from scripts.digits.vgg import ANALYSED_LAYERS, SIZES, build_vgg
 from workflow.lib.errors import InputError
@@ -31,7 +30,7 @@ from workflow.lib.training.history import TRAINING, VALIDATION
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
-SETTINGS = Settings(
+SETTINGS = ClassifierOptions(
     categories={"digit": ["zero", "one", "seven"], "object": ["bed", "house"]},
     size="vgg_small",
     weights="untrained",
@@ -60,7 +59,9 @@ def task_of(images, settings=SETTINGS, seed=1):
 
 def trained(images, folder, settings=SETTINGS, seed=1, **options):
     sets, checkpoint = (images["train"], images["validation"]), folder / "net.checkpoint"
-    return train(*sets, settings, seed=seed, name="test", checkpoint=checkpoint, **options)
+    return train_classifier(
+        *sets, settings, seed=seed, name="test", checkpoint=checkpoint, **options
+    )
 
 
 def gradients_of_a_step(task):
@@ -92,7 +93,7 @@ def test_learning_rate_falls_every_so_many_steps(images):
     task = task_of(images, replace(SETTINGS, decay=0.5, decay_steps=3, learning_rate=0.01))
     for step in range(7):
         task.step(0, step, np.random.default_rng(step))
-    assert task.parts["optimiser"].param_groups[0]["lr"] == pytest.approx(0.01 / 4)
+    assert task.optimisers["network"].param_groups[0]["lr"] == pytest.approx(0.01 / 4)
 
 
 def test_evaluation_has_no_dropout_and_no_change(images):
@@ -205,7 +206,7 @@ import os, signal, sys
 from pathlib import Path
 from scripts.digits.classification import Classification
 from scripts.digits.labelled_images import read_images
-from scripts.digits.train_cnn import train
+from scripts.digits.train_cnn import train_classifier
 from scripts.digits.trained import write_trained
 from tests.unit.test_train_cnn import SETTINGS
 from workflow.lib.tables import write_table
@@ -219,7 +220,7 @@ def step(self, epoch, step, rng):
     return step_of(self, epoch, step, rng)
 Classification.step = step
 sets = [read_images(folder.parent / f"{part}.npz") for part in ("train", "validation")]
-network, history, predicted = train(
+network, history, predicted = train_classifier(
     *sets, SETTINGS, seed=1, name="test", checkpoint=folder / "net.checkpoint", save_every=0
 )
 write_table(history, folder / "history.csv")
@@ -255,7 +256,7 @@ def test_killed_process_ends_with_the_same_bytes(images, tmp_path):
 def test_checkpoint_of_other_images_is_not_taken_up(images, tmp_path, caplog):
     trained(images, tmp_path)
     others = {part: ImageSet(255 - those.images, those.labels) for part, those in images.items()}
-    assert digest_of(*others.values()) != digest_of(*images.values())
+    assert task_of(others).data_digest() != task_of(images).data_digest()
     resumed, history, _ = trained(others, tmp_path)
     assert "of other settings" in caplog.text
     anew, expected, _ = trained(others, tmp_path / "other")
