@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts.dissimilarity.duplicates import DISTANCE, duplicate_pairs, looks
 from scripts.dissimilarity.pair_folds import ALL, AS_PUBLISHED, NONE, TRAINING, subject_folds
 from scripts.dissimilarity.pair_images import PairImages, read_pair_images
+from workflow.lib.config.pair_sizes import check_sizes
 from workflow.lib.errors import InputError
+from workflow.lib.features.duplicates import DISTANCE, duplicate_pairs, looks
 from workflow.lib.jobs import script_job
 from workflow.lib.leakage import COLUMNS, Part, Scaler, audit
 from workflow.lib.pairs.sampling import PairSet
@@ -158,6 +159,14 @@ if __name__ == "__main__":
             """Yield name, images and folds of every subject; only one is held."""
             for subject, path in zip(params.subjects, snakemake.input.images, strict=True):
                 images, of = read_pair_images(Path(path)), {"study": study, "subject": subject}
+                # Fits would find too few hours later.
+                check_sizes(
+                    len(images),
+                    f"{study}, {subject}, splits",
+                    n_folds=params.splits["n_folds"],
+                    validation_share=params.splits["validation_share"],
+                    asked=params.n_training_images,
+                )
                 folds = subject_folds(images, params.splits, seed=params.seed, leaked=leaked, **of)
                 yield subject, images, folds
 

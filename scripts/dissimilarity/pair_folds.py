@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 
 from scripts.dissimilarity.brain_rdms import ALL_IMAGES
-from scripts.dissimilarity.duplicates import duplicate_groups
 from scripts.dissimilarity.pair_images import PairImages
+from workflow.lib.features.duplicates import duplicate_groups
 from workflow.lib.pairs.splits import ImageFold, make_folds
 from workflow.lib.seeds import generator
 
-# What is done with copies of images: all parts of a split refuse those of another, or they have the
-# same part.
-REFUSE, TOGETHER = "refuse", "together"
+# Where copies of an image are not refused, they have the same part in every fold.
+TOGETHER = "together"
 # What the vertices' responses are standardised by before dissimilarities are taken of them.
 TRAINING, ALL, NONE, AS_PUBLISHED = "training", "all", "none", "as published"
 

@@ -7,10 +7,10 @@ import pytest
 from sklearn.neighbors import BallTree
 
 from scripts.dissimilarity.audit_pairs import audit_pairs, refuse_duplicates
-from scripts.dissimilarity.duplicates import DISTANCE, duplicate_groups, duplicate_pairs, looks
 from scripts.dissimilarity.pair_folds import subject_folds
 from scripts.dissimilarity.pair_images import PairImages
 from workflow.lib.errors import InputError
+from workflow.lib.features.duplicates import DISTANCE, duplicate_groups, duplicate_pairs, looks
 from workflow.lib.leakage import SCALER
 from workflow.lib.pairs.splits import CLEAN, LEAKED, MATCHED, RANDOM_PAIRS, SPLITS
 
