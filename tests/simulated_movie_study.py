@@ -2,18 +2,28 @@
 
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from scripts.emotions.label_volumes import Choices, label_volumes
 from scripts.emotions.labels import Labels
 from scripts.emotions.mask_volumes import mask_volumes, write_mask
+from scripts.emotions.planted import GRID, REGIONS, region_masks
 from scripts.emotions.prepare_volumes import Steps, prepare_volumes
 from scripts.emotions.simulate_movie import simulate_movie
 from scripts.emotions.timeseries import TimeSeries
 from workflow.lib.config.complete import complete_config
+from workflow.lib.tables import write_table
 
 ROOT = Path(__file__).parents[1]
 STEPS = ("detrend", "high_pass", "standardise", "smoothing")
+
+
+def planted_voxels(emotion: str) -> np.ndarray:
+    """Return the voxels that respond to an emotion, bool GRID."""
+    masks = region_masks()
+    own = [masks[name] for name, region in REGIONS.items() if emotion in region.emotions]
+    return np.any([np.zeros(GRID, dtype=bool), *own], axis=0)
 
 
 def movie_entry() -> dict:
@@ -27,7 +37,7 @@ def simulated_study(
 ) -> tuple[list[TimeSeries], Labels]:
     """Return the time series of all subjects and the labels."""
     raw, emotions = folder / "raw", entry["labels"]["classes"]
-    simulate_movie(
+    truth = simulate_movie(
         raw,
         subjects=entry["subjects"],
         runs=entry["runs"],
@@ -41,6 +51,7 @@ def simulated_study(
         seed=seed,
         name="movie",
     )
+    write_table(truth, raw / "truth.csv")
     tables = label_volumes(
         {
             observer: raw / entry["annotations"]["files"].format(observer=observer)

@@ -4,29 +4,25 @@ snakemake --cores 1 results/demo/movie/maps/occlusion_FEAR.nii.gz
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from itertools import combinations, permutations
+from collections.abc import Sequence
+from itertools import combinations
 
 import nibabel
 import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
-from sklearn.metrics import roc_auc_score
 
 from scripts.emotions.cubes import over_cubes, over_voxels
-from scripts.emotions.occlusion_file import Occlusions, read_occlusions
-from scripts.emotions.planted import planted_voxels
-from workflow.lib.errors import InputError
+from scripts.emotions.occlusion_file import STATUSES, Occlusions, read_occlusions
+from scripts.emotions.occlusion_recovery import read_planted, tabulate_recovery
 from workflow.lib.jobs import script_job
 from workflow.lib.searchlight.maps import write_maps
+from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
 
-# In the table of recovery, the row of all emotions together.
-ALL = "all"
 # Of the voxels, what can be called top ones: 500 of the published brain are a hundredth of it, and
 # of a small one they would be half.
 MOST = 0.05
-STATUSES = ("probable", "right", "wrong")
 
 
 def emotion_means(found: Occlusions, values: np.ndarray) -> np.ndarray:
@@ -55,10 +51,12 @@ def tabulate_checks(found: Occlusions) -> pd.DataFrame:
     -------
     DataFrame, a row per emotion
         n (volumes), n_subjects, n_probable, n_right, n_wrong (volumes by why they were chosen),
-        probability (mean, of the true emotion), largest_drop (of a cube). Spearman correlations
-        over cubes: r_gradients, with integrated gradients; r_shuffled, with the map of networks
-        whose weights were shuffled; r_subjects, of different subjects, mean over pairs; and
-        r_subjects_other, of different subjects and different emotions, for comparison.
+        probability (mean, of the true emotion); n_confident, all test volumes given at least the
+        asked probability of the emotion, and share_right, how many of these are of it;
+        largest_drop (of a cube). Spearman correlations over cubes: r_gradients, with integrated
+        gradients; r_shuffled, with the map of networks whose weights were shuffled; r_subjects, of
+        different subjects, mean over pairs; and r_subjects_other, of different subjects and
+        different emotions, for comparison.
     """
     drops = emotion_means(found, found.drops)
     shuffled = emotion_means(found, found.shuffled_drops)
@@ -77,6 +75,8 @@ def tabulate_checks(found: Occlusions) -> pd.DataFrame:
                 "n_subjects": volumes["subject"].nunique(),
                 **{f"n_{name}": int(status.get(name, 0)) for name in STATUSES},
                 "probability": volumes["probability"].mean(),
+                "n_confident": int(found.n_confident[code]),
+                "share_right": _share(found.n_confident_right[code], found.n_confident[code]),
                 "largest_drop": drops[code].max(),
                 "r_gradients": correlation(drops[code], gradients[code]),
                 "r_shuffled": correlation(drops[code], shuffled[code]),
@@ -85,6 +85,10 @@ def tabulate_checks(found: Occlusions) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else np.nan
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -155,90 +159,10 @@ def tabulate_top_voxels(
     return pd.concat(parts, ignore_index=True)
 
 
-def tabulate_recovery(
-    maps: Mapping[str, np.ndarray], truth: np.ndarray, emotions: Sequence[str]
-) -> pd.DataFrame:
-    """Return how well maps find the voxels that were planted.
-
-    Parameters
-    ----------
-    maps : mapping, kind of map -> float array (n_classes, n_voxels)
-        NaN counts as the lowest value.
-    truth : bool array (n_classes, n_voxels)
-        Voxels that respond to each emotion.
-    emotions : sequence of n_classes str
-
-    Returns
-    -------
-    DataFrame, a row per kind of map and emotion, and one of all emotions
-        kind, emotion, n_voxels, n_planted; auc, area under the ROC curve of planted voxels (0.5
-        for a guess); auc_other, of the maps of all other emotions; dice, overlap of the planted
-        voxels with as many top ones; dice_chance, of a guess; p, how often maps that are dealt out
-        to emotions in another order find as much (all orders, the true one among them).
-    """
-    parts = []
-    for kind, values in maps.items():
-        filled = np.where(np.isfinite(values), values, -np.inf)
-        ranks = filled.argsort(axis=1).argsort(axis=1)
-        # Equal values share their rank through the AUC of the values themselves.
-        finite = np.where(np.isfinite(filled), filled, np.nanmin(values) - 1)
-        auc = np.array([[roc_auc_score(region, one) for region in truth] for one in finite])
-        n_planted = truth.sum(axis=1)
-        top = [row >= len(row) - n for row, n in zip(ranks, n_planted, strict=True)]
-        own = np.diag(auc)
-        table = pd.DataFrame(
-            {
-                "kind": kind,
-                "emotion": list(emotions),
-                "n_voxels": truth.shape[1],
-                "n_planted": n_planted,
-                "auc": own,
-                "auc_other": (auc.sum(axis=0) - own) / (len(own) - 1),
-                "dice": [(a & b).sum() / b.sum() for a, b in zip(top, truth, strict=True)],
-                "dice_chance": n_planted / truth.shape[1],
-            }
-        )
-        means = table.mean(numeric_only=True).to_dict()
-        together = {**means, "kind": kind, "emotion": ALL, "p": _order_p(auc)}
-        parts += [table, pd.DataFrame([together])]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _order_p(auc: np.ndarray) -> float:
-    """Return the share of orders of the maps whose mean AUC is as large as that of the true one."""
-    n = len(auc)
-    sums = np.array([auc[list(order), np.arange(n)].sum() for order in permutations(range(n))])
-    return float((sums >= np.trace(auc) - 1e-12).mean())
-
-
-def truth_of(found: Occlusions) -> np.ndarray:
-    """Return the voxels of the mask that respond to each emotion, bool (n_classes, n_voxels).
-
-    Raises
-    ------
-    InputError
-        A grid that is not the simulation's, or an emotion to which no voxel of the mask responds.
-    """
-    planted = [planted_voxels(emotion) for emotion in found.classes]
-    if planted[0].shape != found.mask.shape:
-        raise InputError(
-            f"occlusion: found a grid of {found.mask.shape} voxels, expected "
-            f"{planted[0].shape}, that of the simulation; simulate the study again"
-        )
-    truth = np.stack([region[found.mask] for region in planted])
-    if not truth.any(axis=1).all():
-        emotion = found.classes[int(np.argmin(truth.any(axis=1)))]
-        raise InputError(
-            f"occlusion: found no voxel of the mask that responds to {emotion}, expected some; "
-            "leave the emotion out of `labels.classes`"
-        )
-    return truth
-
-
 if __name__ == "__main__":
     with script_job(snakemake):
         output, params = snakemake.output, snakemake.params
-        found = read_occlusions(snakemake.input[0])
+        found = read_occlusions(snakemake.input.occlusions)
         maps = {
             "occlusion": occlusion_maps(found, found.drops),
             "gradients": emotion_means(found, found.gradients),
@@ -253,4 +177,14 @@ if __name__ == "__main__":
         )
         write_table(top, output.top_voxels)
         if params.simulated:
-            write_table(tabulate_recovery(maps, truth_of(found), found.classes), output.recovery)
+            planted = read_planted(
+                snakemake.input.truth,
+                snakemake.input.regions,
+                mask=found.mask,
+                affine=found.affine,
+                emotions=found.classes,
+            )
+            for path, values in zip(output.planted, planted.maps(), strict=True):
+                write_maps(path, values[None], found.mask, found.affine)
+            rng = generator(params.seed, "emotions", "recovery", snakemake.wildcards.study)
+            write_table(tabulate_recovery(maps, planted, found.classes, rng), output.recovery)

@@ -19,7 +19,13 @@ from scripts.emotions.gradients import integrated_gradients
 from scripts.emotions.labels import Labels, read_labels
 from scripts.emotions.movie_volumes import MovieVolumes
 from scripts.emotions.occlusion import occluded_drops, shuffled_network
-from scripts.emotions.occlusion_file import Occlusions, write_occlusions
+from scripts.emotions.occlusion_file import (
+    PROBABLE,
+    RIGHT,
+    WRONG,
+    Occlusions,
+    write_occlusions,
+)
 from scripts.emotions.predictions import Predictions, read_predictions
 from scripts.emotions.timeseries import TimeSeries
 from scripts.emotions.trained_networks import Networks, read_networks
@@ -30,9 +36,6 @@ from workflow.lib.seeds import generator
 
 log = logging.getLogger("workflow")
 
-# Why a volume was chosen, from best to worst.
-PROBABLE, RIGHT, WRONG = "probable", "right", "wrong"
-
 
 def choose_volumes(
     predictions: Predictions,
@@ -42,9 +45,10 @@ def choose_volumes(
     min_probability: float,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """Return test volumes of each emotion that the network told well.
+    """Return test volumes of each emotion that the network told right, if there are as many.
 
-    Of those told right with enough probability, as many of each subject and each episode as can
+    This is the network's own certainty, which may be too great: see `count_confident`. Of those
+    told right with enough probability, as many of each subject and each episode as can
     be; where they are too few, those told right with less, and then those told wrong follow, by
     falling probability of the true emotion.
 
@@ -113,6 +117,31 @@ def _spread(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     return mixed.sort_values("turn", kind="stable").drop(columns="turn")
 
 
+def count_confident(
+    predictions: Predictions, labels: Labels, min_probability: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how often a probability that is large enough is right, over all test volumes.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        Of one split.
+    labels : Labels
+    min_probability : float
+
+    Returns
+    -------
+    n_confident : int array (n_classes,)
+        Test volumes given at least this probability of each emotion.
+    n_right : int array (n_classes,)
+        Of these, those of the emotion.
+    """
+    subjects, rows = np.nonzero(predictions.tested & labels.labelled)
+    confident = predictions.probabilities[subjects, rows] >= min_probability
+    right = labels.codes[rows, np.newaxis] == np.arange(len(labels.classes))
+    return confident.sum(axis=0), (confident & right).sum(axis=0)
+
+
 def occlude_volumes(
     series: Sequence[TimeSeries],
     labels: Labels,
@@ -176,6 +205,7 @@ def occlude_volumes(
             drops[number] = occluded_drops(network, volume, code, corners, cube)
             shuffled[number] = occluded_drops(other, volume, code, corners, cube)
             gradients[number] = integrated_gradients(network, volume, code)[volumes.mask]
+    n_confident, n_confident_right = count_confident(predictions, labels, min_probability)
     return Occlusions(
         table=chosen,
         drops=drops,
@@ -185,6 +215,8 @@ def occlude_volumes(
         edge=cube,
         mask=series[0].mask,
         affine=series[0].affine,
+        n_confident=n_confident,
+        n_confident_right=n_confident_right,
         classes=tuple(labels.classes),
         subjects=tuple(one.subject for one in series),
         model=model,

@@ -9,7 +9,10 @@ import pandas as pd
 
 from workflow.lib.files import written_whole
 
-ARRAYS = ("drops", "gradients", "shuffled_drops", "corners", "mask", "affine")
+# Why a volume was chosen, from best to worst.
+STATUSES = PROBABLE, RIGHT, WRONG = ("probable", "right", "wrong")
+COUNTS = ("n_confident", "n_confident_right")
+ARRAYS = ("drops", "gradients", "shuffled_drops", "corners", "mask", "affine", *COUNTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +36,10 @@ class Occlusions:
         Of the cubes in voxels.
     mask : bool array (x, y, z) of n_voxels
     affine : float64 array (4, 4)
+    n_confident : int array (n_classes,)
+        Of all test volumes, those given at least the asked probability of each emotion.
+    n_confident_right : int array (n_classes,)
+        Of these, those that are of the emotion.
     classes, subjects : tuples of str
     model, split : names
     """
@@ -45,6 +52,8 @@ class Occlusions:
     edge: int
     mask: np.ndarray
     affine: np.ndarray
+    n_confident: np.ndarray
+    n_confident_right: np.ndarray
     classes: tuple[str, ...]
     subjects: tuple[str, ...]
     model: str

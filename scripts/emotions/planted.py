@@ -60,10 +60,3 @@ def region_masks() -> dict[str, np.ndarray]:
         & (np.linalg.norm(voxels - np.reshape(region.centre, (3, 1, 1, 1)), axis=0) <= RADIUS)
         for name, region in REGIONS.items()
     }
-
-
-def planted_voxels(emotion: str) -> np.ndarray:
-    """Return the voxels that respond to an emotion, bool GRID."""
-    masks = region_masks()
-    own = [masks[name] for name, region in REGIONS.items() if emotion in region.emotions]
-    return np.any([np.zeros(GRID, dtype=bool), *own], axis=0)

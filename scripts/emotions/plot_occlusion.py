@@ -7,13 +7,14 @@ import matplotlib.pyplot as plt
 import nibabel
 import numpy as np
 import pandas as pd
+from matplotlib.collections import LineCollection
 
-from scripts.emotions.planted import planted_voxels
+from scripts.emotions.occlusion_recovery import ALL, NOT_PLANTED, OWN, SHARED
 from scripts.figures.brain_slices import blank, draw_outlines, image_options
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import PAGE_WIDTH, SEQUENTIAL, titled, use_style, write_figure
 from workflow.lib.searchlight.maps import BrainMaps, check_same_grid, read_maps
-from workflow.lib.searchlight.slices import Oriented, oriented, shown_slices
+from workflow.lib.searchlight.slices import Oriented, oriented, outline, shown_slices
 from workflow.lib.tables import read_table
 
 N_SLICES = 4
@@ -23,17 +24,21 @@ VIEWS = {"from above": 2, "from the front": 1, "from the side": 0}
 NOTHING = "0.9"
 ROW_HEIGHT, TITLE_HEIGHT, SCALE_HEIGHT = 1.02, 0.62, 0.5
 LABEL_WIDTH = 1.05
-# In the table of recovery.
-OCCLUSION, SHUFFLED, ALL = "occlusion", "shuffled weights", "all"
+# Points, of the lines around planted voxels.
+OUTLINE, DASHED = 0.6, (0, (1.5, 1.2))
+# Rows of the table of recovery.
+OCCLUSION, SHUFFLED = "occlusion", "shuffled weights"
 
 
 def plot_occlusion(
     maps: Sequence[BrainMaps],
     checks: pd.DataFrame,
-    recovery: pd.DataFrame | None,
     *,
+    planted: Sequence[BrainMaps] = (),
+    recovery: pd.DataFrame | None = None,
     cube: int,
     stride: int,
+    min_probability: float,
     title: str,
     simulated: bool,
 ) -> tuple[plt.Figure, str]:
@@ -44,44 +49,40 @@ def plot_occlusion(
     maps : sequence of BrainMaps, one per emotion
     checks : DataFrame, see scripts/emotions/compare_occlusion.py
         A row per emotion, in the same order.
+    planted : sequence of BrainMaps, one per emotion, or none
+        Where voxels were planted, see `scripts.emotions.occlusion_recovery.Planted.maps`; they are
+        outlined.
     recovery : DataFrame or None
-        How well planted voxels are found, where they are known; they are then outlined.
+        How well they are found.
     cube, stride : int
         Edge of what was covered, and voxels from one place to the next.
+    min_probability : float
+        That was asked of the volumes.
     title : name of the study
     simulated : whether the data is simulated
     """
-    check_same_grid(list(maps))
+    check_same_grid([*maps, *planted])
     mask = maps[0].mask
     drawn = [oriented(one, 0, mask) for one in maps]
-    planted = [
-        _planted(one, emotion, mask)
-        if recovery is not None
-        else np.zeros_like(one_drawn.data, bool)
-        for one, one_drawn, emotion in zip(maps, drawn, checks["emotion"], strict=True)
-    ]
+    nothing = np.full_like(drawn[0].data, NOT_PLANTED)
+    regions = [oriented(one, 0, mask).data for one in planted] or [nothing] * len(drawn)
     inside = np.isfinite(drawn[0].data)
-    slices = shown_slices(inside, np.any(planted, axis=0), N_SLICES)
+    found = np.any([region > NOT_PLANTED for region in regions], axis=0)
+    slices = shown_slices(inside, found, N_SLICES)
     use_style()
     figure, panels = _frame(drawn[0], len(drawn), len(slices))
-    for row, (one, region, check) in enumerate(
-        zip(drawn, planted, checks.itertuples(), strict=True)
-    ):
+    for row, one, region, check in zip(panels, drawn, regions, checks.itertuples(), strict=True):
         scaled = replace(one, data=one.data / max(check.largest_drop, 1e-12))
-        for panel, z in zip(panels[row], slices, strict=False):
-            _draw_slice(panel, scaled, region, z)
-        for panel, axis in zip(panels[row][len(slices) :], VIEWS.values(), strict=True):
-            _draw_through(panel, scaled, region, axis)
-        panels[row][0].set_ylabel(
+        _draw_row(row, scaled, region, slices)
+        row[0].set_ylabel(
             f"{check.emotion}\nn = {check.n}\nlargest {check.largest_drop:.2g}",
             rotation=0,
             ha="right",
             va="center",
             labelpad=6,
         )
-    for panel, z in zip(panels[0], slices, strict=False):
-        panel.set_title(f"{round(drawn[0].height(z))} mm", fontsize=7, pad=3)
-    for panel, name in zip(panels[0][len(slices) :], VIEWS, strict=True):
+    names = [*(f"{round(drawn[0].height(z))} mm" for z in slices), *VIEWS]
+    for panel, name in zip(panels[0], names, strict=True):
         panel.set_title(name, fontsize=7, pad=3)
     _name_sides(panels[-1][0])
     _draw_scale(figure)
@@ -90,13 +91,8 @@ def plot_occlusion(
         y=1 - 0.08 / figure.get_figheight(),
         va="top",
     )
-    return figure, _caption(checks, recovery, cube, stride)
-
-
-def _planted(one: BrainMaps, emotion: str, mask: np.ndarray) -> np.ndarray:
-    """Return the voxels that respond to an emotion, turned and cut as its map is."""
-    planted = replace(one, values=planted_voxels(emotion)[None].astype(float))
-    return oriented(planted, 0, mask).data > 0
+    size = f"Cubes of {cube} x {cube} x {cube} voxels, every {stride} voxels"
+    return figure, _caption(checks, recovery, size, min_probability)
 
 
 def _frame(one: Oriented, n_rows: int, n_slices: int) -> tuple[plt.Figure, np.ndarray]:
@@ -116,6 +112,16 @@ def _frame(one: Oriented, n_rows: int, n_slices: int) -> tuple[plt.Figure, np.nd
     return figure, panels
 
 
+def _draw_row(
+    panels: Sequence[plt.Axes], one: Oriented, region: np.ndarray, slices: Sequence[int]
+) -> None:
+    """Draw slices, then views through the brain, with outlines of what was planted."""
+    for panel, z in zip(panels, slices, strict=False):
+        _draw_slice(panel, one, region, z)
+    for panel, axis in zip(panels[len(slices) :], VIEWS.values(), strict=True):
+        _draw_through(panel, one, region, axis)
+
+
 def _draw_slice(panel: plt.Axes, one: Oriented, region: np.ndarray, z: int) -> None:
     values = one.data[:, :, z]
     inside, options = np.isfinite(values), image_options(one)
@@ -123,7 +129,7 @@ def _draw_slice(panel: plt.Axes, one: Oriented, region: np.ndarray, z: int) -> N
     panel.imshow(grey.T, cmap=plt.matplotlib.colors.ListedColormap([NOTHING]), **options)
     shown = np.where(inside & (values > 0), values, np.nan)
     panel.imshow(shown.T, cmap=SEQUENTIAL, vmin=0, vmax=1, **options)
-    draw_outlines(panel, inside, region[:, :, z], 0.6)
+    _outline_planted(panel, inside, *(region[:, :, z] == kind for kind in (OWN, SHARED)))
     _show_alike(panel, one, (0, 1))
 
 
@@ -136,8 +142,19 @@ def _draw_through(panel: plt.Axes, one: Oriented, region: np.ndarray, axis: int)
     options = {"origin": "lower", "interpolation": "nearest", "aspect": sizes[1] / sizes[0]}
     shown = np.where(inside & (values > 0), values, np.nan)
     panel.imshow(shown.T, cmap=SEQUENTIAL, vmin=0, vmax=1, **options)
-    draw_outlines(panel, inside, region.any(axis=axis), 0.6)
+    own, shared = ((region == kind).any(axis=axis) for kind in (OWN, SHARED))
+    _outline_planted(panel, inside, own, shared)
     _show_alike(panel, one, left)
+
+
+def _outline_planted(
+    panel: plt.Axes, inside: np.ndarray, own: np.ndarray, shared: np.ndarray
+) -> None:
+    """Draw the edge of the brain, and of voxels that respond to one emotion, and to several."""
+    draw_outlines(panel, inside, own, OUTLINE)
+    for colour, style, times in (("white", "-", 2), ("black", DASHED, 1)):
+        options = {"colors": colour, "linestyles": [style], "linewidths": times * OUTLINE}
+        panel.add_collection(LineCollection(outline(shared & ~own), **options))
 
 
 def _show_alike(panel: plt.Axes, one: Oriented, axes: tuple[int, int]) -> None:
@@ -171,18 +188,31 @@ def _draw_scale(figure: plt.Figure) -> None:
 # Words.
 
 
-def _caption(checks: pd.DataFrame, recovery: pd.DataFrame | None, cube: int, stride: int) -> str:
+def _caption(
+    checks: pd.DataFrame, recovery: pd.DataFrame | None, size: str, min_probability: float
+) -> str:
     n, n_other = int(checks["n"].sum()), int(checks[["n_right", "n_wrong"]].sum().sum())
     weak = f", {n_other} of them told with less than the asked probability" if n_other else ""
-    side = f"{cube} x {cube} x {cube} voxels"
     return (
         "Fall of the probability of the true emotion when a cube of the volume is set to its mean, "
         f"means over test volumes (n = {n} volumes{weak}), each shown to the network of its fold, "
-        f"which has not learned from it. Cubes of {side}, every {stride} voxels, within the brain; "
-        "grey: covering costs nothing. Each row has its own scale. Right: largest value along the "
-        "line of sight. "
+        f"which has not learned from it.{_certainty(checks, min_probability)} {size}, within the "
+        "brain; grey: covering costs nothing. Each row has its own scale. Right: largest value "
+        "along the line of sight. "
         f"Spearman correlations over cubes, means over emotions: {_agreement(checks)}."
         f"{_found(recovery)}"
+    )
+
+
+def _certainty(checks: pd.DataFrame, min_probability: float) -> str:
+    """Return how far the network's own certainty, by which volumes are chosen, can be trusted."""
+    n = int(checks["n_confident"].sum())
+    if not n:
+        return f" No test volume is given a probability of {min_probability:g} or more."
+    right = (checks["share_right"] * checks["n_confident"]).sum() / n
+    return (
+        f" Of all test volumes, {n:,} are given an emotion with a probability of "
+        f"{min_probability:g} or more, {right:.0%} of them rightly."
     )
 
 
@@ -205,11 +235,18 @@ def _found(recovery: pd.DataFrame | None) -> str:
         return ""
     rows = recovery[recovery["emotion"] == ALL].set_index("kind")
     row = rows.loc[OCCLUSION]
+    planted = (
+        "voxels that respond to the emotion alone, dashed: to it and to others, which a network "
+        "may do without"
+        if row["effect"]
+        else "voxels that respond to the emotion alone in the simulation with an effect, dashed: "
+        "to it and to others; here none responds"
+    )
     return (
-        f" Black: voxels that respond to the emotion. Area under the ROC curve of these "
-        f"{row['auc']:.2f} (maps of other emotions {row['auc_other']:.2f}, shuffled weights "
-        f"{rows.loc[SHUFFLED, 'auc']:.2f}, a guess 0.50), p = {row['p']:.3g} over all orders of "
-        "the emotions."
+        f" Black: {planted}. Area under the ROC curve of the former {row['auc_own']:.2f} (maps of "
+        f"other emotions {row['auc_own_other']:.2f}, shuffled weights "
+        f"{rows.loc[SHUFFLED, 'auc_own']:.2f}, a guess 0.50), p = {row['p']:.3g} over orders of "
+        f"the emotions; of both together {row['auc']:.2f}."
     )
 
 
@@ -219,9 +256,11 @@ if __name__ == "__main__":
         figure, caption = plot_occlusion(
             [read_maps(path) for path in inputs.maps],
             read_table(inputs.checks),
-            read_table(inputs.recovery) if params.simulated else None,
+            planted=[read_maps(path) for path in inputs.planted],
+            recovery=read_table(inputs.recovery) if params.simulated else None,
             cube=params.cube,
             stride=params.stride,
+            min_probability=params.min_probability,
             title=params.title,
             simulated=params.simulated,
         )

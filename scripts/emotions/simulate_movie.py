@@ -32,6 +32,7 @@ from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
 
 NULL = "none"
+TRUTH_COLUMNS = ["region", "number", "emotion", "with_effect", "n_voxels"]
 # ASSUME: fixed once, before any model was fitted. In percent of a voxel's mean, as BOLD responses
 # and noise are at 3 T (Triantafyllou et al. 2005, NeuroImage 26:243). Fluctuations are such that
 # the autocorrelation from one volume to the next is about 0.4, and the correlation of a voxel
@@ -226,15 +227,21 @@ def confound_table(motion: np.ndarray) -> pd.DataFrame:
 
 
 def truth_table(emotions: Sequence[str], *, null_effect: bool) -> pd.DataFrame:
-    """Return region, its number in the image of regions, an emotion it responds to, and voxels."""
+    """Return which regions respond to which emotions.
+
+    Returns
+    -------
+    DataFrame, a row per region and emotion
+        region, number (in the image of regions), emotion (that it responds to, "none" without an
+        effect), with_effect (the emotion that it responds to where there is an effect), n_voxels.
+    """
     rows = [
-        {"region": name, "number": number, "emotion": emotion, "n_voxels": int(mask.sum())}
+        (name, number, NULL if null_effect else emotion, emotion, int(mask.sum()))
         for number, (name, mask) in enumerate(region_masks().items(), 1)
         for emotion in REGIONS[name].emotions
         if emotion in emotions
     ]
-    table = pd.DataFrame(rows, columns=["region", "number", "emotion", "n_voxels"])
-    return table.assign(emotion=NULL) if null_effect else table
+    return pd.DataFrame(rows, columns=TRUTH_COLUMNS)
 
 
 def simulate_movie(
@@ -309,7 +316,10 @@ def simulate_movie(
                 with written_whole(path) as temporary:
                     confound_table(motion).to_csv(temporary, sep="\t", index=False, na_rep="n/a")
     numbers = sum(number * mask for number, mask in enumerate(region_masks().values(), 1))
-    _write_image(folder / "regions.nii.gz", nibabel.Nifti1Image(numbers.astype(np.uint8), AFFINE))
+    image = nibabel.Nifti1Image(numbers.astype(np.uint8), AFFINE)
+    # The first is data of the study, as regions of an atlas are; the second goes with the truth.
+    for file in ("regions.nii.gz", "truth.nii.gz"):
+        _write_image(folder / file, image)
     return truth_table(emotions, null_effect=null_effect)
 
 

@@ -12,7 +12,6 @@ from scripts.emotions.planted import (
     GRID,
     REGIONS,
     brain_mask,
-    planted_voxels,
     region_masks,
 )
 from scripts.emotions.simulate_movie import (
@@ -23,6 +22,7 @@ from scripts.emotions.simulate_movie import (
     simulate_run,
 )
 from scripts.emotions.timeline import runs_of
+from tests.simulated_movie_study import planted_voxels
 from workflow.lib.errors import InputError
 
 EMOTIONS = ("ANGERRAGE", "FEAR", "HAPPINESS", "LOVE", "SADNESS")
@@ -233,6 +233,7 @@ def test_without_an_effect_planted_voxels_are_like_all_others(seed):
 def test_a_null_movie_has_no_response_and_is_otherwise_the_same(folder, tmp_path):
     truth = write(tmp_path, null_effect=True)
     assert set(truth["emotion"]) == {"none"}
+    assert set(truth["with_effect"]) == set(EMOTIONS)
     name = "annotation/data/raw/av1o01.csv"
     assert (tmp_path / name).read_text() == (folder / name).read_text()
 

@@ -9,9 +9,17 @@ from torch import nn
 from scripts.emotions.cubes import cube_corners, over_cubes, over_voxels
 from scripts.emotions.emotion_cnn import build_network
 from scripts.emotions.gradients import integrated_gradients
-from scripts.emotions.occlude_volumes import PROBABLE, RIGHT, WRONG, choose_volumes
+from scripts.emotions.occlude_volumes import choose_volumes, count_confident
 from scripts.emotions.occlusion import occluded_drops, shuffled_network
-from scripts.emotions.occlusion_file import Occlusions, read_occlusions, write_occlusions
+from scripts.emotions.occlusion_file import (
+    ARRAYS,
+    PROBABLE,
+    RIGHT,
+    WRONG,
+    Occlusions,
+    read_occlusions,
+    write_occlusions,
+)
 from scripts.emotions.predictions import Predictions
 from tests.planted_movie import CLASSES, movie_labels
 from workflow.lib.errors import InputError
@@ -239,6 +247,26 @@ def test_no_test_volume_of_an_emotion():
         )
 
 
+def test_large_probabilities_are_counted_where_they_are_right_and_where_not():
+    labels, rng = movie_labels(), np.random.default_rng(0)
+    found = predictions_of(labels, rng.uniform(size=(2, labels.n_rows)))
+    # Of the second subject nothing was tested in the first run.
+    found.fold[1, labels.table["run"] == "1"] = -1
+    n_confident, n_right = np.zeros((2, 3), int)
+    for subject in range(2):
+        for row in range(labels.n_rows):
+            if found.fold[subject, row] < 0 or labels.codes[row] < 0:
+                continue
+            for code in range(3):
+                if found.probabilities[subject, row, code] >= 0.4:
+                    n_confident[code] += 1
+                    n_right[code] += labels.codes[row] == code
+    counted = count_confident(found, labels, 0.4)
+    assert 0 < n_right.sum() < n_confident.sum()
+    np.testing.assert_array_equal(counted[0], n_confident)
+    np.testing.assert_array_equal(counted[1], n_right)
+
+
 def test_what_was_found_is_read_as_it_was_written(tmp_path):
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"emotion": ["FEAR", "LOVE"], "row": [3, 9], "probability": [0.8, 0.9]})
@@ -251,6 +279,8 @@ def test_what_was_found_is_read_as_it_was_written(tmp_path):
         edge=2,
         mask=MASK,
         affine=np.eye(4),
+        n_confident=np.array([3, 0]),
+        n_confident_right=np.array([2, 0]),
         classes=("FEAR", "LOVE"),
         subjects=("01",),
         model="cnn",
@@ -259,6 +289,6 @@ def test_what_was_found_is_read_as_it_was_written(tmp_path):
     write_occlusions(tmp_path / "o.h5", written)
     read = read_occlusions(tmp_path / "o.h5")
     pd.testing.assert_frame_equal(read.table, table)
-    for name in ("drops", "gradients", "shuffled_drops", "corners", "mask", "affine"):
+    for name in ARRAYS:
         np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
     assert (read.edge, read.classes, read.subjects) == (2, ("FEAR", "LOVE"), ("01",))

@@ -1,15 +1,19 @@
 """Figures of what networks need: panels, outlines of planted voxels, and what captions state."""
 
+from dataclasses import dataclass
+
 import nibabel
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
 
-from scripts.emotions.compare_occlusion import tabulate_recovery, tabulate_top_voxels
-from scripts.emotions.planted import AFFINE, brain_mask, planted_voxels
+from scripts.emotions.compare_occlusion import tabulate_top_voxels
+from scripts.emotions.occlusion_recovery import Planted, tabulate_recovery
+from scripts.emotions.planted import AFFINE, REGIONS, brain_mask, region_masks
 from scripts.emotions.plot_occlusion import N_SLICES, VIEWS, plot_occlusion
 from scripts.emotions.plot_top_voxels import plot_top_voxels
+from tests.simulated_movie_study import planted_voxels
 from workflow.lib.searchlight.maps import read_maps, write_maps
 
 EMOTIONS = ("FEAR", "LOVE", "SADNESS")
@@ -19,6 +23,8 @@ def checks():
     table = pd.DataFrame({"emotion": EMOTIONS, "n": [10, 10, 7], "n_right": [0, 2, 1]})
     return table.assign(
         n_wrong=[0, 0, 1],
+        n_confident=[10, 20, 0],
+        share_right=[0.5, 0.8, np.nan],
         largest_drop=[0.2, 0.1, 0.05],
         r_gradients=[0.6, 0.7, 0.8],
         r_shuffled=[0.0, 0.1, -0.1],
@@ -27,27 +33,62 @@ def checks():
     )
 
 
+def written(folder, name, values):
+    """Return a map of the brain per emotion, through a file."""
+    read = []
+    for emotion, one in zip(EMOTIONS, values, strict=True):
+        write_maps(folder / f"{name}_{emotion}.nii.gz", one[None], brain_mask(), AFFINE)
+        read.append(read_maps(folder / f"{name}_{emotion}.nii.gz"))
+    return read
+
+
+@dataclass
+class Maps:
+    read: list
+    values: np.ndarray
+    planted: list
+    recovery: pd.DataFrame
+
+
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory):
     """Return a map per emotion, largest in its planted voxels, and how well they find them."""
-    folder, mask = tmp_path_factory.mktemp("maps"), brain_mask()
+    return maps_of(tmp_path_factory.mktemp("maps"), effect=True)
+
+
+def maps_of(folder, *, effect):
+    mask, masks = brain_mask(), region_masks()
     truth = np.stack([planted_voxels(emotion)[mask] for emotion in EMOTIONS])
+    alone = {r.emotions[0]: masks[name] for name, r in REGIONS.items() if len(r.emotions) == 1}
+    own = np.stack([alone[emotion][mask] for emotion in EMOTIONS])
     noise = np.random.default_rng(0).uniform(-0.02, 0.02, truth.shape)
     values = noise + truth * np.array([[0.15], [0.07], [0.03]])
-    read = []
-    for emotion, one in zip(EMOTIONS, values, strict=True):
-        write_maps(folder / f"{emotion}.nii.gz", one[None], mask, AFFINE)
-        read.append(read_maps(folder / f"{emotion}.nii.gz"))
+    planted = Planted(own, truth & ~own, effect)
     kinds = {"occlusion": values, "shuffled weights": noise}
-    return read, values, tabulate_recovery(kinds, truth, EMOTIONS)
+    return Maps(
+        written(folder, "occlusion", values),
+        values,
+        written(folder, "planted", planted.maps()),
+        tabulate_recovery(kinds, planted, EMOTIONS, np.random.default_rng(0)),
+    )
 
 
-def drawn(maps, recovery):
-    return plot_occlusion(maps, checks(), recovery, cube=2, stride=3, title="T", simulated=True)
+def drawn(maps, *, known=True):
+    options = {"planted": maps.planted, "recovery": maps.recovery} if known else {}
+    return plot_occlusion(
+        maps.read,
+        checks(),
+        **options,
+        cube=2,
+        stride=3,
+        min_probability=0.75,
+        title="T",
+        simulated=True,
+    )
 
 
 def test_a_row_per_emotion_of_slices_and_views(maps):
-    figure, caption = drawn(maps[0], maps[2])
+    figure, caption = drawn(maps)
     panels = [axes for axes in figure.axes if axes.get_ylabel() or axes.images]
     assert len(panels) >= len(EMOTIONS) * (N_SLICES + len(VIEWS))
     labels = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
@@ -56,43 +97,57 @@ def test_a_row_per_emotion_of_slices_and_views(maps):
     assert "Cubes of 2 x 2 x 2 voxels, every 3 voxels" in caption
     assert "0.70 with integrated gradients, 0.00 with networks of shuffled" in caption
     assert "0.40 between subjects (of different emotions 0.10)" in caption
-    row = maps[2].query("emotion == 'all' and kind == 'occlusion'").iloc[0]
-    assert f"Area under the ROC curve of these {row['auc']:.2f}" in caption
+    row = maps.recovery.query("emotion == 'all' and kind == 'occlusion'").iloc[0]
+    assert f"Area under the ROC curve of the former {row['auc_own']:.2f}" in caption
+    assert f"of both together {row['auc']:.2f}" in caption
+    # 5 of 10 and 16 of 20.
+    assert "30 are given an emotion with a probability of 0.75 or more, 70% of them" in caption
+
+
+def test_where_nothing_responds_the_caption_says_so(tmp_path):
+    _, caption = drawn(maps_of(tmp_path, effect=False))
+    assert "in the simulation with an effect" in caption
+    assert "here none responds" in caption
 
 
 def test_planted_voxels_are_outlined_where_they_are_known(maps):
     """Seen from above an outline encloses what projects there, in the orientation of the map."""
-    figure, _ = drawn(maps[0], maps[2])
-    without, caption = drawn(maps[0], None)
+    figure, _ = drawn(maps)
+    without, caption = drawn(maps, known=False)
     assert "planted" not in caption
     assert "respond" not in caption
     above = figure.axes[N_SLICES]
     outlines = [one for one in above.collections if isinstance(one, LineCollection)]
-    edges = np.concatenate([np.asarray(path.vertices) for path in outlines[-1].get_paths()])
-    mask = brain_mask()
-    # x runs to the left in the file, and to the right in the figure.
-    region = planted_voxels("FEAR")[::-1]
-    held = np.argwhere(mask[::-1])
-    places = np.argwhere(region.any(axis=2)) - held.min(axis=0)[:2]
-    np.testing.assert_allclose(edges.min(axis=0), places.min(axis=0) - 0.5)
-    np.testing.assert_allclose(edges.max(axis=0), places.max(axis=0) + 0.5)
+    # The brain; white and black around voxels of the emotion alone; the same, dashed, of others.
+    assert len(outlines) == 5
+    own = region_masks()["fear"]
+    for lines, region in ((outlines[2], own), (outlines[4], planted_voxels("FEAR") & ~own)):
+        edges = np.concatenate([np.asarray(path.vertices) for path in lines.get_paths()])
+        # x runs to the left in the file, and to the right in the figure.
+        held = np.argwhere(brain_mask()[::-1])
+        shown = region[::-1].any(axis=2) & ~(own[::-1].any(axis=2) & (region is not own))
+        places = np.argwhere(shown) - held.min(axis=0)[:2]
+        np.testing.assert_allclose(edges.min(axis=0), places.min(axis=0) - 0.5)
+        np.testing.assert_allclose(edges.max(axis=0), places.max(axis=0) + 0.5)
     bare = without.axes[N_SLICES].collections[-1]
     assert not len(bare.get_paths())
 
 
 def test_what_costs_nothing_is_grey_and_the_largest_value_has_the_last_colour(maps):
-    figure, _ = drawn(maps[0], maps[2])
+    figure, _ = drawn(maps)
     for row, emotion in enumerate(EMOTIONS):
         above = figure.axes[row * (N_SLICES + len(VIEWS)) + N_SLICES]
         shown = above.images[0].get_array()
         assert above.images[0].get_clim() == (0, 1)
-        largest = maps[1][row].max() / checks().set_index("emotion").loc[emotion, "largest_drop"]
+        largest = (
+            maps.values[row].max() / checks().set_index("emotion").loc[emotion, "largest_drop"]
+        )
         assert np.nanmax(shown.filled(np.nan)) == pytest.approx(largest, rel=1e-5)
 
 
 def test_top_voxels_are_drawn_where_they_lie(maps):
     mask = brain_mask()
-    top = tabulate_top_voxels(maps[1], mask, AFFINE, EMOTIONS, 30)
+    top = tabulate_top_voxels(maps.values, mask, AFFINE, EMOTIONS, 30)
     figure, caption = plot_top_voxels(top, checks(), title="T", simulated=True)
     x, y, z = figure.axes[1].collections[0]._offsets3d
     own = top[top["emotion"] == "LOVE"]
@@ -104,6 +159,6 @@ def test_top_voxels_are_drawn_where_they_lie(maps):
 
 
 def test_an_emotion_without_voxels_has_an_empty_panel(maps):
-    top = tabulate_top_voxels(maps[1][:1], brain_mask(), AFFINE, EMOTIONS[:1], 5)
+    top = tabulate_top_voxels(maps.values[:1], brain_mask(), AFFINE, EMOTIONS[:1], 5)
     _, caption = plot_top_voxels(top, checks(), title="T", simulated=False)
     assert "FEAR 5, LOVE 0, SADNESS 0" in caption

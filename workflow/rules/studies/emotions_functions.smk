@@ -4,6 +4,7 @@ from workflow.lib.layouts.movie import (
     annotation_files,
     confound_files,
     mask_file,
+    movie_files,
     region_file,
     run_files,
 )
@@ -245,8 +246,20 @@ def maps_of_emotions(study, kind):
     return [f"<results>/{{study}}/maps/{kind}_{emotion}.nii.gz" for emotion in emotions]
 
 
+def truth_of_movie(study):
+    """Return the files that tell what was planted, as inputs, if the data is simulated."""
+    entry = config["emotions"][study]
+    if entry["source"] != "simulated":
+        return {}
+    names = {"truth": "truth.csv", "regions": "truth.nii.gz"}
+    return {key: f"{movie_folder(entry)}/{name}" for key, name in names.items()}
+
+
 def recovery_of_occlusion(study):
-    """Return the table that holds maps to the planted truth, as an output, if there is one."""
+    """Return maps of what was planted and the table that holds others to them, as outputs.
+
+    Nothing where the data is not simulated.
+    """
     if config["emotions"][study]["source"] != "simulated":
         return {}
     table = report(
@@ -256,7 +269,12 @@ def recovery_of_occlusion(study):
         subcategory="Tables",
         labels={"item": "planted regions found"},
     )
-    return {"recovery": table}
+    return {"recovery": table, "planted": maps_of_emotions(study, "planted")}
+
+
+def planted_maps(wildcards):
+    """Return a map of what was planted for each emotion, if the data is simulated."""
+    return maps_of_emotions(wildcards.study, "planted") if is_simulated(wildcards) else []
 
 
 def recovery_table(wildcards):

@@ -17,6 +17,7 @@ for movie, entry in movie_simulations().items():
         output:
             expand("<simulated>/{{folder}}/{file}", file=movie_files(entry)),
             truth="<simulated>/{folder}/truth.csv",
+            regions="<simulated>/{folder}/truth.nii.gz",
         log:
             "<logs>/simulated/{folder}_movie.log",
         benchmark:

@@ -1,7 +1,10 @@
 # What a network of the emotions studies looks at.
 #
 # In: time series, labels, networks of all folds of a split and their predictions.
-# Out: <results>/<study>/features/occlusion_vectors.h5, what covering test volumes cube by cube costs.
+# Out: <results>/<study>/features/occlusion_vectors.h5, what covering test volumes cube by cube costs;
+# maps/{occlusion,gradients}_<emotion>.nii.gz, in simulations also planted_<emotion>.nii.gz and
+# tables/occlusion_recovery.csv; tables/{occlusion_checks,top_voxels,embedding,embedding_quality}.csv;
+# figures/{occlusion,top_voxels,embedding}.
 
 
 rule occlude_volumes:
@@ -47,7 +50,8 @@ for movie in OCCLUDED_NAMES:
         name:
             f"compare_occlusion_{movie}"
         input:
-            "<results>/{study}/features/occlusion_vectors.h5",
+            **truth_of_movie(movie),
+            occlusions="<results>/{study}/features/occlusion_vectors.h5",
         output:
             **recovery_of_occlusion(movie),
             occlusion=maps_of_emotions(movie, "occlusion"),
@@ -81,7 +85,9 @@ for movie in OCCLUDED_NAMES:
         params:
             n_top=movie_setting("occlusion", "n_top"),
             n_per_class=movie_setting("occlusion", "n_per_class"),
+            min_probability=movie_setting("occlusion", "min_probability"),
             simulated=is_simulated,
+            seed=config["seed"],
             code=script_digest("emotions/compare_occlusion.py"),
         script:
             "../../../../scripts/emotions/compare_occlusion.py"
@@ -130,6 +136,7 @@ rule plot_occlusion:
     input:
         maps=lambda wildcards: maps_of_emotions(wildcards.study, "occlusion"),
         checks="<results>/{study}/tables/occlusion_checks.csv",
+        planted=planted_maps,
         recovery=recovery_table,
     output:
         **figure_files("occlusion", "Occlusion", figure="maps of occlusion"),
@@ -147,6 +154,7 @@ rule plot_occlusion:
         caption=caption_of,
         cube=movie_setting("occlusion", "cube"),
         stride=movie_setting("occlusion", "stride"),
+        min_probability=movie_setting("occlusion", "min_probability"),
         title=setting("title"),
         simulated=is_simulated,
         code=script_digest("emotions/plot_occlusion.py"),
