@@ -40,13 +40,12 @@ include: "workflow/rules/stages/infer.smk"
 include: "workflow/rules/stages/searchlight.smk"
 include: "workflow/rules/stages/figures.smk"
 include: "workflow/rules/stages/report.smk"
-include: "workflow/rules/studies/calibration.smk"
-include: "workflow/rules/studies/bold5000.smk"
-include: "workflow/rules/studies/objects.smk"
-include: "workflow/rules/studies/digits.smk"
-include: "workflow/rules/studies/stand_ins.smk"
-include: "workflow/rules/studies/dissimilarity.smk"
-include: "workflow/rules/studies/emotions.smk"
+
+
+# Every study there is: one is added or deleted by its own files alone (CONTRIBUTING.md).
+for file in STUDY_FILES:
+
+    include: file
 
 
 rule all:

@@ -12,26 +12,15 @@ from pathlib import Path
 
 import yaml
 
-from scripts.digits.check_entry import check_digits_entry
-from scripts.dissimilarity.check_entry import check_pairs_entry
-from scripts.emotions.check_entry import check_emotions_entry
 from workflow.lib.acquire.datasets import Dataset, load_datasets
-from workflow.lib.check.rsa import check_rsa_study
 from workflow.lib.config.complete import complete_config, entries_of
 from workflow.lib.config.merging import laid_over
+from workflow.lib.config.sections import study_sections
 from workflow.lib.errors import InputError
 
 REPOSITORY = Path(__file__).parents[2]
 DEFAULT_CONFIG = REPOSITORY / "config" / "config.yaml"
 DATASETS_FILE = REPOSITORY / "config" / "datasets.yaml"
-
-# Section of the config -> function that prints what a study would do, and returns its problems.
-CHECKS = {
-    "rsa": check_rsa_study,
-    "digits": check_digits_entry,
-    "dissimilarity": check_pairs_entry,
-    "emotions": check_emotions_entry,
-}
 
 
 def check_study(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> list[str]:
@@ -40,7 +29,7 @@ def check_study(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> 
     for section, entry in entries_of(config, name).items():
         print(f"\n{section}.{name}: {entry['title']} (source: {entry['source']})")
         try:
-            problems += CHECKS[section](name, config, datasets)
+            problems += study_sections()[section].check_entry(name, config, datasets)
         except InputError as error:
             problems.append(str(error))
     return [f"{name}: {problem}" for problem in problems]

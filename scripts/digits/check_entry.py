@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from scripts.digits.classification import Classification, ClassifierOptions
+from scripts.digits.classification import Classification, Settings
 from scripts.digits.code_contrasts import contrast_vectors
 from scripts.digits.codes import code_rdms
 from scripts.digits.labelled_images import ImageSet
@@ -32,7 +32,7 @@ from workflow.lib.prediction import OPERATIONS_PER_SECOND, TrainingCost, trainin
 PARTS = ("train", "validation", "stimuli")
 
 
-def check_digits_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> list[str]:
+def check_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> list[str]:
     """Print what an entry would do, and return what it would stop at, a sentence each.
 
     Parameters
@@ -150,7 +150,7 @@ def _print_training(entry: Mapping, sets: Mapping[str, ImageSet]) -> None:
     InputError
         Images or batches that the network cannot be trained on.
     """
-    settings = ClassifierOptions(**entry["network"], categories=entry["categories"])
+    settings = Settings(**entry["network"], categories=entry["categories"])
     cost = _training_cost(settings, sets["train"], sets["validation"])
     n_bytes = cost.memory_bytes() + sum(images.images.nbytes for images in sets.values())
     batch = " + ".join(f"{size} {kind}" for kind, size in settings.batch_sizes.items())
@@ -164,9 +164,7 @@ def _print_training(entry: Mapping, sets: Mapping[str, ImageSet]) -> None:
     )
 
 
-def _training_cost(
-    settings: ClassifierOptions, training: ImageSet, validation: ImageSet
-) -> TrainingCost:
+def _training_cost(settings: Settings, training: ImageSet, validation: ImageSet) -> TrainingCost:
     network = VGG(SIZES[settings.size], len(settings.classes), settings.dropout)
     # What refuses images and batches in a run does so here.
     task = Classification(

@@ -17,7 +17,7 @@ from workflow.lib.sources import axis_of
 from workflow.lib.words import listed, near
 
 
-def check_pairs_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> list[str]:
+def check_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> list[str]:
     """Print what an entry would do, and return what it would stop at, a sentence each.
 
     Parameters

@@ -31,7 +31,7 @@ from workflow.lib.layouts.movie import annotation_files, movie_files, run_files
 Checks = Iterator[Callable[[], object]]
 
 
-def check_emotions_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> list[str]:
+def check_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> list[str]:
     """Print what an entry would do, and return what it would stop at, a sentence each.
 
     Parameters

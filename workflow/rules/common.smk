@@ -14,11 +14,9 @@ from workflow.lib.config.complete import (
     made_conditions,
     study_names,
 )
-from workflow.lib.config.digits import all_categories
 from workflow.lib.config.merging import laid_over
 from workflow.lib.config.rsa import MODEL_KINDS, PARTIAL_COMPARATORS
-from workflow.lib.layouts.algonauts2023 import algonauts_files
-from workflow.lib.layouts.movie import movie_files
+from workflow.lib.config.sections import sections, study_sections
 from workflow.lib.acquire.datasets import (
     download_plan,
     fetched_files,
@@ -32,15 +30,11 @@ from workflow.lib.acquire.kept_files import keep_files, release_files
 from workflow.lib.layout import (
     RESOURCES,
     find_source,
-    image_collections,
-    image_paths,
     is_weight_file,
     raw_files,
     raw_folder,
     simulated_folder,
     stimulus_files,
-    study_raw_files,
-    weight_files,
 )
 from workflow.lib.sources import JOINT_SUBJECT, axis_of, model_source, source_keys
 
@@ -242,97 +236,21 @@ def size_mb(factor, at_least=1500):
     return mem_mb
 
 
-def rsa_raw_paths(entry):
-    """Return the raw files of a study of `rsa`, and the weights of its networks."""
-    folder = raw_folder(entry, config["run"])
-    files = study_raw_files(entry, DATASETS, config["run"])
-    return [f"{folder}/{file}" for file in files] + weight_files(entry)
-
-
-def digits_raw_paths(entry):
-    """Return the raw images of an entry of `digits`, and the weights that training begins with."""
-    weights = entry["network"]["weights"]
-    return image_paths(entry, DATASETS, config["run"]) + [weights] * is_weight_file(weights)
-
-
-def stand_in_paths(study):
-    """Return the files with the pictures that stand in for a study's stimuli, and the weights."""
-    if study not in config["stand_ins"]:
-        return []
-    entry = config["stand_ins"][study]
-    pictures = [path for paths in entry["pictures"].values() for path in paths]
-    # Members of archives are named by archive and member.
-    files = [re.sub(r"(\.zip)/.*", r"\1", f"{RESOURCES}/{path}") for path in pictures]
-    return list(dict.fromkeys(files)) + [entry["weights"]] * is_weight_file(entry["weights"])
-
-
-def challenge_folder(entry):
-    """Return the folder with a folder per subject of an entry of `dissimilarity`."""
-    if entry["source"] == "simulated":
-        return f"{simulated_folder(config['run'])}/{entry['simulation']['folder']}"
-    return entry["path"]
-
-
-def challenge_parts(entry):
-    """Return the challenge's ROIs that an entry of `dissimilarity` uses."""
-    parts = [part for parts in entry["rois"].values() if parts != "all" for part in parts]
-    return list(dict.fromkeys(parts))
-
-
-def challenge_paths(entry):
-    """Return the files of responses and ROIs of an entry of `dissimilarity`.
-
-    The RDMs of a study of `rsa` are that study's.
-    """
-    if entry["source"] == "rsa":
-        return []
-    folder, parts = challenge_folder(entry), challenge_parts(entry)
-    return [
-        file for subject in entry["subjects"] for file in algonauts_files(folder, subject, parts)
-    ]
-
-
-def dissimilarity_raw_paths(entry):
-    """Return the responses, weights and arrays of an entry of `dissimilarity`."""
-    blocks = entry["embeddings"].values()
-    named = [block.get("weights", "untrained") for block in blocks]
-    weights = [weights for weights in named if is_weight_file(weights)]
-    given = [block[key] for block in blocks for key in ("file", "names") if key in block]
-    arrays = [file.format(subject=subject) for file in given for subject in entry["subjects"]]
-    return list(dict.fromkeys(challenge_paths(entry) + weights + arrays))
-
-
-def emotions_raw_paths(entry):
-    """Return the time series and annotations of an entry of `emotions`, and weights of networks."""
-    folder = raw_folder(entry, config["run"])
-    named = [block["network"].get("weights", "untrained") for block in entry["models"].values()]
-    weights = [weights for weights in named if is_weight_file(weights)]
-    return [f"{folder}/{file}" for file in movie_files(entry)] + weights
-
-
-# Section -> function from an entry to the paths of all its raw files.
-RAW_PATHS = {
-    "rsa": rsa_raw_paths,
-    "digits": digits_raw_paths,
-    "dissimilarity": dissimilarity_raw_paths,
-    "emotions": emotions_raw_paths,
-}
-
-
-# Section -> function from an entry to its blocks that name a dataset of the registry.
-DATASET_BLOCKS = {
-    "rsa": lambda entry: [entry],
-    "digits": image_collections,
-    "dissimilarity": lambda entry: [],
-    "emotions": lambda entry: [entry],
-}
+def minutes(n):
+    """Return a request for so many minutes, doubled at each retry."""
+    return lambda wildcards, attempt: n * 2 ** (attempt - 1)
 
 
 def raw_paths(study):
     """Return all raw files of a study, of all its sections."""
-    entries = entries_of(config, study).items()
-    paths = [path for section, entry in entries for path in RAW_PATHS[section](entry)]
-    return list(dict.fromkeys(paths + stand_in_paths(study)))
+    paths = [path for section in sections() for path in section_raw_paths(section, study)]
+    return list(dict.fromkeys(paths))
+
+
+def section_raw_paths(section, study):
+    """Return the raw files that a section names of a study, none if it has no such entry."""
+    entry = config[section].get(study)
+    return sections()[section].raw_paths(entry, DATASETS, config["run"]) if entry else []
 
 
 def is_simulated_file(path):
@@ -365,7 +283,7 @@ def check_datasets():
     """Stop at a study whose dataset is not in the registry."""
     for name in study_names(config):
         for section, entry in entries_of(config, name).items():
-            for block in DATASET_BLOCKS[section](entry):
+            for block in study_sections()[section].dataset_blocks(entry):
                 fetched = block["source"] in ("mirror", "download")
                 if fetched and block["dataset"] not in DATASETS:
                     raise WorkflowError(
@@ -381,7 +299,7 @@ def datasets_of(source):
         for study in STUDIES
         for section, entry in entries_of(config, study).items()
         if entry["source"] == source
-        for path in RAW_PATHS[section](entry)
+        for path in section_raw_paths(section, study)
         if path.startswith(f"{RESOURCES}/")
     }
 

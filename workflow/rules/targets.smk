@@ -6,6 +6,13 @@ from workflow.lib.captions import CaptionFile
 
 STARTED = time.time()
 
+# Rule files of studies; a study of several has a folder of them, which its own file includes.
+STUDY_FILES = sorted(
+    str(file)
+    for file in (REPOSITORY / "workflow/rules/studies").glob("*.smk")
+    if not file.stem.endswith("_functions")
+)
+
 # From so many subjects on, figures of single ones are drawn only if they are asked for by name.
 MANY_SUBJECTS = 6
 
@@ -36,15 +43,10 @@ def weights_notice():
     that plans a run need not have.
     """
     networks = {
-        model["network"]
-        for study in RSA_STUDIES
-        for model in config["rsa"][study]["models"].values()
-        if "network" in model and model["weights"] == "torchvision"
-    } | {
-        config["digits"][study]["network"]["size"]
+        network
         for study in STUDIES
-        if study in config["digits"]
-        and config["digits"][study]["network"]["weights"] == "torchvision"
+        for section, entry in entries_of(config, study).items()
+        for network in study_sections()[section].torchvision_networks(entry)
     }
     listed = ", ".join(sorted(networks))
     return [

@@ -14,13 +14,13 @@ from workflow.lib.check.files import (
 )
 from workflow.lib.check.forecast import print_forecast
 from workflow.lib.config.complete import made_conditions
-from workflow.lib.config.digits import all_categories
+from workflow.lib.config.sections import study_sections
 from workflow.lib.features.networks import load_network
 from workflow.lib.image_groups import read_group_table
 from workflow.lib.layout import raw_folder, study_raw_files
 
 
-def check_rsa_study(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> list[str]:
+def check_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> list[str]:
     """Print what a study would do, and return what it would stop at, a sentence each.
 
     Parameters
@@ -71,7 +71,8 @@ def _check_weights(
 
 
 def _n_simulated(name: str, config: Mapping) -> int:
-    """Return how many images the simulator of a study writes: of `digits`, a category is one."""
-    if name in config["digits"]:
-        return len(all_categories(config["digits"][name]))
+    """Return how many images the simulator of a study writes, or what else stands for images."""
+    for section in study_sections().values():
+        if section.n_simulated and name in config[section.name]:
+            return section.n_simulated(config[section.name][name])
     return config["rsa"][name]["simulation"]["n_images"]

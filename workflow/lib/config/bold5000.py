@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from workflow.lib.config.schema import check_name
+from workflow.lib.config.sections import Section
 from workflow.lib.errors import InputError
 from workflow.lib.words import listed, near
 
@@ -9,11 +11,7 @@ from workflow.lib.words import listed, near
 def check_bold5000(config: Mapping) -> None:
     """Check that the studies and the ROIs of the tiers are there."""
     for study in config["bold5000"]["studies"]:
-        if study not in config["rsa"]:
-            raise InputError(
-                f"config, bold5000.studies: found {study!r}, expected one of "
-                f"{listed(config['rsa'])}{near(study, config['rsa'])}"
-            )
+        check_name("config, bold5000.studies", study, config["rsa"])
         groups = config["rsa"][study]["roi_groups"]
         for tier, members in config["bold5000"]["tiers"].items():
             for member in members:
@@ -22,3 +20,6 @@ def check_bold5000(config: Mapping) -> None:
                         f"config, bold5000.tiers.{tier}: found {member!r}, expected one of "
                         f"rsa.{study}.roi_groups: {listed(groups)}{near(member, groups)}"
                     )
+
+
+SECTION = Section("bold5000", check=check_bold5000)

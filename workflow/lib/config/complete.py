@@ -3,20 +3,14 @@
 Imported while the Snakefile is parsed: nothing heavier than jsonschema.
 """
 
-import functools
+import itertools
 from collections.abc import Mapping
 
-from workflow.lib.config.bold5000 import check_bold5000
-from workflow.lib.config.digits import all_categories, check_digits, name_validation_images
-from workflow.lib.config.dissimilarity import check_dissimilarity
-from workflow.lib.config.emotions import check_emotions
 from workflow.lib.config.merging import inherited
-from workflow.lib.config.rsa import check_rsa, name_layers
-from workflow.lib.config.schema import listed, load_schema, near, study_schemas, validate
+from workflow.lib.config.rsa import name_layers
+from workflow.lib.config.schema import check_name, load_schema, study_schemas, validate
+from workflow.lib.config.sections import sections, study_sections
 from workflow.lib.errors import InputError
-
-# What a schema cannot say, of each section in turn.
-CHECKS = (check_rsa, check_bold5000, check_digits, check_dissimilarity, check_emotions)
 
 
 def complete_config(config: Mapping) -> dict:
@@ -37,25 +31,23 @@ def complete_config(config: Mapping) -> dict:
     name_layers(completed)
     names = study_names(completed)
     for study in completed["studies"]:
-        if study not in names:
-            raise InputError(
-                f"config, studies: found {study!r}, expected one of {listed(names)}"
-                f"{near(study, names)}"
-            )
-    for check in CHECKS:
-        check(completed)
-    name_validation_images(completed)
+        check_name("config, studies", study, names)
+    _check_shared_names(completed)
+    for section in sections().values():
+        section.check(completed)
+    for section in sections().values():
+        section.finish(completed)
     return completed
 
 
 def study_names(config: Mapping) -> list[str]:
     """Return the names of all studies, of whatever sections; one may stand in several."""
-    return list(dict.fromkeys(name for section in _sections() for name in config[section]))
+    return list(dict.fromkeys(name for section in study_sections() for name in config[section]))
 
 
 def entries_of(config: Mapping, study: str) -> dict[str, dict]:
     """Return what each section says of a study, by section; `rsa` comes first."""
-    return {name: config[name][study] for name in _sections() if study in config[name]}
+    return {name: config[name][study] for name in study_sections() if study in config[name]}
 
 
 def made_conditions(config: Mapping, study: str) -> dict[str, list[str]]:
@@ -66,16 +58,25 @@ def made_conditions(config: Mapping, study: str) -> dict[str, list[str]]:
     models = config["rsa"][study]["models"].values()
     if not any("made" in model for model in models):
         return {}
-    if study in config["digits"]:
-        return {f"digits.{study}.categories": all_categories(config["digits"][study])}
-    entry = config["stand_ins"][study]
-    scrambled = [entry["scrambled"]] if entry["scrambled"] else []
-    return {f"stand_ins.{study}.pictures": [*entry["pictures"], *scrambled]}
+    made = next(
+        section
+        for section in sections().values()
+        if section.made_conditions and study in config[section.name]
+    )
+    conditions = made.made_conditions(config[made.name][study])
+    return {f"{made.name}.{study}.{key}": names for key, names in conditions.items()}
 
 
-@functools.cache
-def _sections() -> tuple[str, ...]:
-    return tuple(study_schemas(load_schema()))
+def _check_shared_names(config: Mapping) -> None:
+    """Refuse a name in two sections that do not say that they share it."""
+    for first, second in itertools.combinations(study_sections().values(), 2):
+        for name in config[second.name]:
+            if name in config[first.name] and not first.may_share_names(second):
+                raise InputError(
+                    f"config, {second.name}.{name}: found a study of that name in `{first.name}`, "
+                    "expected a name of its own, for results of both would lie in one folder; give "
+                    "it another"
+                )
 
 
 def _unshared(value: object) -> object:

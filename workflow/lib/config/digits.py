@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 
+from workflow.lib.acquire.datasets import Dataset
+from workflow.lib.config.schema import check_name
+from workflow.lib.config.sections import Section
 from workflow.lib.errors import InputError
-from workflow.lib.words import listed, near
+from workflow.lib.layout import image_collections, image_paths, is_weight_file
 
 # What each source of images cannot do without.
 SOURCE_KEYS = {
@@ -42,6 +45,18 @@ def name_validation_images(config: Mapping) -> None:
         brain = config["rsa"].get(name)
         if brain and "vgg" in brain["models"] and not study["images"]["stimuli"]:
             brain["title"] += " (layers: validation images)"
+
+
+def raw_paths(entry: Mapping, datasets: Mapping[str, Dataset], run: str) -> list[str]:
+    """Return the raw images of an entry, and the weights that training begins with."""
+    weights = entry["network"]["weights"]
+    return image_paths(entry, datasets, run) + [weights] * is_weight_file(weights)
+
+
+def torchvision_networks(entry: Mapping) -> list[str]:
+    """Return the network whose weights training begins with, if they are torchvision's."""
+    network = entry["network"]
+    return [network["size"]] * (network["weights"] == "torchvision")
 
 
 def all_categories(study: Mapping) -> list[str]:
@@ -103,13 +118,13 @@ def _check_codes(where: str, study: Mapping) -> None:
     categories, groups = all_categories(study), category_groups(study)
     for group, members in study["groups"].items():
         for member in members:
-            _check_name(f"{where}.groups.{group}", member, categories)
+            check_name(f"{where}.groups.{group}", member, categories)
     for code, rules in study["codes"].items():
         for name in (name for rule in rules for name in rule):
-            _check_name(f"{where}.codes.{code}", name, groups)
+            check_name(f"{where}.codes.{code}", name, groups)
     for contrast, weights in study["contrasts"].items():
         for code in weights:
-            _check_name(f"{where}.contrasts.{contrast}", code, study["codes"])
+            check_name(f"{where}.contrasts.{contrast}", code, study["codes"])
         if not any(weights.values()):
             raise InputError(
                 f"{where}.contrasts.{contrast}: found no weight but 0, expected at least one code "
@@ -132,15 +147,15 @@ def _check_models(where: str, rsa_study: Mapping, study: Mapping) -> None:
     for name, model in rsa_study["models"].items():
         if not model.get("made"):
             continue
-        _check_name(where, name, layers)
+        check_name(where, name, layers)
         for layer in model["layers"]["names"]:
-            _check_name(f"{where}.{name}.layers", layer, layers[name])
+            check_name(f"{where}.{name}.layers", layer, layers[name])
 
 
 def _check_layer_groups(where: str, groups: Mapping[str, list[str]]) -> None:
     named = [layer for members in groups.values() for layer in members]
     for layer in named:
-        _check_name(where, layer, LAYERS)
+        check_name(where, layer, LAYERS)
     for layer in LAYERS:
         if named.count(layer) != 1:
             raise InputError(
@@ -149,8 +164,15 @@ def _check_layer_groups(where: str, groups: Mapping[str, list[str]]) -> None:
             )
 
 
-def _check_name(where: str, name: str, names: Mapping | list | tuple) -> None:
-    if name not in names:
-        raise InputError(
-            f"{where}: found {name!r}, expected one of {listed(names)}{near(name, list(names))}"
-        )
+SECTION = Section(
+    "digits",
+    check=check_digits,
+    raw_paths=raw_paths,
+    dataset_blocks=image_collections,
+    # A study of that name there compares the networks that are trained here with brains.
+    beside=("rsa",),
+    finish=name_validation_images,
+    torchvision_networks=torchvision_networks,
+    made_conditions=lambda entry: {"categories": all_categories(entry)},
+    n_simulated=lambda entry: len(all_categories(entry)),
+)

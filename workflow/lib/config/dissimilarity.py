@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 
+from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.config.pair_kinds import EMBEDDERS, JOINED, model_kinds
 from workflow.lib.config.pair_options import check_options
 from workflow.lib.config.pair_sizes import asked_sizes, check_sizes
+from workflow.lib.config.schema import check_name
+from workflow.lib.config.sections import Section
 from workflow.lib.errors import InputError
-from workflow.lib.words import listed, near
+from workflow.lib.layout import is_weight_file, simulated_folder
+from workflow.lib.layouts.algonauts2023 import ALL, algonauts_files
 
 
 def check_dissimilarity(config: Mapping) -> None:
@@ -19,7 +23,7 @@ def check_dissimilarity(config: Mapping) -> None:
         for model, block in entry["models"].items():
             _check_model(f"{where}.models.{model}", block, entry)
         if entry["shown_model"]:
-            _check_name(f"{where}.shown_model", entry["shown_model"], entry["models"])
+            check_name(f"{where}.shown_model", entry["shown_model"], entry["models"])
         if entry["source"] == "simulated":
             _check_simulated_images(where, entry)
             folder = entry["simulation"]["folder"]
@@ -29,6 +33,38 @@ def check_dissimilarity(config: Mapping) -> None:
                     "simulates, expected a folder of its own; give another"
                 )
             folders[folder] = name
+
+
+def challenge_folder(entry: Mapping, run: str) -> str:
+    """Return the folder with a folder per subject of an entry."""
+    if entry["source"] == "simulated":
+        return f"{simulated_folder(run)}/{entry['simulation']['folder']}"
+    return str(entry["path"])
+
+
+def challenge_paths(entry: Mapping, run: str) -> list[str]:
+    """Return the files of responses and ROIs of an entry.
+
+    The RDMs of a study of `rsa` are that study's.
+    """
+    if entry["source"] == "rsa":
+        return []
+    folder = challenge_folder(entry, run)
+    named = [part for parts in entry["rois"].values() if parts != ALL for part in parts]
+    parts = list(dict.fromkeys(named))
+    return [
+        file for subject in entry["subjects"] for file in algonauts_files(folder, subject, parts)
+    ]
+
+
+def raw_paths(entry: Mapping, datasets: Mapping[str, Dataset], run: str) -> list[str]:
+    """Return the responses, weights and arrays of an entry."""
+    blocks = entry["embeddings"].values()
+    named = [block.get("weights", "untrained") for block in blocks]
+    weights = [weights for weights in named if is_weight_file(weights)]
+    given = [block[key] for block in blocks for key in ("file", "names") if key in block]
+    arrays = [file.format(subject=subject) for file in given for subject in entry["subjects"]]
+    return list(dict.fromkeys(challenge_paths(entry, run) + weights + arrays))
 
 
 def _check_source(where: str, name: str, entry: Mapping, config: Mapping) -> None:
@@ -99,22 +135,24 @@ def _check_embeddings(where: str, embeddings: Mapping) -> None:
             )
         single = [other for other, of_other in embeddings.items() if of_other["kind"] != JOINED]
         for part in block.get("parts", []):
-            _check_name(f"{where}.embeddings.{name}.parts", part, single)
+            check_name(f"{where}.embeddings.{name}.parts", part, single)
 
 
 def _check_model(where: str, block: Mapping, entry: Mapping) -> None:
-    _check_name(f"{where}.kind", block["kind"], model_kinds())
+    check_name(f"{where}.kind", block["kind"], model_kinds())
     check_options(block["kind"], block["options"], f"{where}.options")
     for variant, options in block["variants"].items():
         check_options(block["kind"], options, f"{where}.variants.{variant}")
     restricted = ["embeddings"] if entry["source"] == "rsa" else ["embeddings", "subjects", "rois"]
     for key in restricted:
         for name in block.get(key, []):
-            _check_name(f"{where}.{key}", name, entry[key])
+            check_name(f"{where}.{key}", name, entry[key])
 
 
-def _check_name(where: str, name: str, names: Mapping | list) -> None:
-    if name not in names:
-        raise InputError(
-            f"{where}: found {name!r}, expected one of {listed(names)}{near(name, list(names))}"
-        )
+SECTION = Section(
+    "dissimilarity",
+    check=check_dissimilarity,
+    raw_paths=raw_paths,
+    # Models of pairs of a study of that name there, see _check_source.
+    beside=("rsa",),
+)

@@ -1,9 +1,14 @@
 """What the schema cannot say of section `emotions`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
+from workflow.lib.acquire.datasets import Dataset
+from workflow.lib.config.schema import check_name
+from workflow.lib.config.sections import Section
 from workflow.lib.errors import InputError
-from workflow.lib.words import listed, near
+from workflow.lib.layout import is_weight_file, raw_folder
+from workflow.lib.layouts.movie import movie_files
+from workflow.lib.words import listed
 
 # What each source of raw files cannot do without.
 SOURCE_KEYS = {
@@ -15,8 +20,6 @@ SOURCE_KEYS = {
 # Splits that leave out whole subjects, and those that leave out whole runs.
 OVER_SUBJECTS = ("subject", "run_and_subject")
 OVER_RUNS = ("run", "run_and_subject")
-# Sections whose studies have results of the same names.
-OTHER_SECTIONS = ("rsa", "digits", "dissimilarity")
 
 
 def check_emotions(config: Mapping) -> None:
@@ -24,7 +27,6 @@ def check_emotions(config: Mapping) -> None:
     folders: dict[str, str] = {}
     for name, entry in config["emotions"].items():
         where = f"config, emotions.{name}"
-        _check_own_name(where, name, config)
         _check_source(where, entry, name, folders)
         _check_patterns(where, entry)
         _check_runs(where, entry)
@@ -35,11 +37,19 @@ def check_emotions(config: Mapping) -> None:
             _check_model(f"{where}.models.{model}", block, entry)
         _check_occlusion(f"{where}.occlusion", entry)
         if entry["shown_model"]:
-            _check_name(f"{where}.shown_model", entry["shown_model"], entry["models"])
+            check_name(f"{where}.shown_model", entry["shown_model"], entry["models"])
         others = [other for other in config["emotions"] if other != name]
         for other in entry["beside"]:
-            _check_name(f"{where}.beside", other, others)
+            check_name(f"{where}.beside", other, others)
         _check_rois(f"{where}.rsa.rois", entry)
+
+
+def raw_paths(entry: Mapping, datasets: Mapping[str, Dataset], run: str) -> list[str]:
+    """Return the time series and annotations of an entry, and the weights of its networks."""
+    folder = raw_folder(entry, run)
+    named = [block["network"].get("weights", "untrained") for block in entry["models"].values()]
+    weights = [weights for weights in named if is_weight_file(weights)]
+    return [f"{folder}/{file}" for file in movie_files(entry)] + weights
 
 
 def networks_of(entry: Mapping) -> list[str]:
@@ -69,15 +79,6 @@ def covered_model(entry: Mapping) -> tuple[str, str] | None:
         return None
     model = entry["occlusion"]["model"] or networks[0]
     return model, entry["occlusion"]["split"] or splits_of(entry, model)[-1]
-
-
-def _check_own_name(where: str, name: str, config: Mapping) -> None:
-    for section in OTHER_SECTIONS:
-        if name in config[section]:
-            raise InputError(
-                f"{where}: found a study of that name in `{section}`, expected a name of its own, "
-                "for results of both would lie in one folder; give it another"
-            )
 
 
 def _check_source(where: str, entry: Mapping, name: str, folders: dict[str, str]) -> None:
@@ -184,7 +185,7 @@ def _check_splits(where: str, entry: Mapping) -> None:
 
 def _check_model(where: str, block: Mapping, entry: Mapping) -> None:
     for split in block.get("splits", []):
-        _check_name(f"{where}.splits", split, entry["splits"]["names"])
+        check_name(f"{where}.splits", split, entry["splits"]["names"])
     if block["kind"] != "cnn":
         for key in ("network", "training"):
             if block[key]:
@@ -208,10 +209,10 @@ def _check_model(where: str, block: Mapping, entry: Mapping) -> None:
 def _check_occlusion(where: str, entry: Mapping) -> None:
     networks = networks_of(entry)
     if entry["occlusion"]["model"]:
-        _check_name(f"{where}.model", entry["occlusion"]["model"], networks)
+        check_name(f"{where}.model", entry["occlusion"]["model"], networks)
     covered = covered_model(entry)
     if covered:
-        _check_name(f"{where}.split", covered[1], splits_of(entry, covered[0]))
+        check_name(f"{where}.split", covered[1], splits_of(entry, covered[0]))
 
 
 def _check_rois(where: str, entry: Mapping) -> None:
@@ -229,9 +230,9 @@ def _check_rois(where: str, entry: Mapping) -> None:
         )
 
 
-def _check_name(where: str, name: str, names: Iterable[str]) -> None:
-    names = list(names)
-    if name not in names:
-        raise InputError(
-            f"{where}: found {name!r}, expected one of {listed(names)}{near(name, names)}"
-        )
+SECTION = Section(
+    "emotions",
+    check=check_emotions,
+    raw_paths=raw_paths,
+    dataset_blocks=lambda entry: [entry],
+)

@@ -4,8 +4,10 @@ import functools
 import re
 from collections.abc import Mapping
 
+from workflow.lib.acquire.datasets import Dataset
+from workflow.lib.config.sections import Section, sections
 from workflow.lib.errors import InputError
-from workflow.lib.layout import file_sources
+from workflow.lib.layout import file_sources, raw_folder, study_raw_files, weight_files
 from workflow.lib.sources import (
     IMAGE_SUFFIXES,
     JOINT_SUBJECT,
@@ -54,12 +56,28 @@ def check_rsa(config: Mapping) -> None:
     for name, study in config["rsa"].items():
         _check_study(f"config, rsa.{name}", study)
         made = [model for model, block in study["models"].items() if "made" in block]
-        others = [block for section, block in config.items() if section != "rsa"]
-        if made and not any(isinstance(block, Mapping) and name in block for block in others):
+        makers = [section.name for section in sections().values() if section.made_conditions]
+        if made and not any(name in config[section] for section in makers):
             raise InputError(
                 f"config, rsa.{name}.models.{made[0]}: found `made: true`, expected another "
-                f"section (digits, stand_ins) with an entry {name!r} that makes the model; give one"
+                f"section ({listed(makers)}) with an entry {name!r} that makes the model; give one"
             )
+
+
+def raw_paths(entry: Mapping, datasets: Mapping[str, Dataset], run: str) -> list[str]:
+    """Return the raw files of a study, and the weights of its networks."""
+    folder = raw_folder(entry, run)
+    files = study_raw_files(entry, datasets, run)
+    return [f"{folder}/{file}" for file in files] + weight_files(entry)
+
+
+def torchvision_networks(entry: Mapping) -> list[str]:
+    """Return the networks of which the weights are torchvision's."""
+    return [
+        model["network"]
+        for model in entry["models"].values()
+        if "network" in model and model["weights"] == "torchvision"
+    ]
 
 
 def _name_layers(where: str, name: str, study: Mapping) -> None:
@@ -317,3 +335,13 @@ def _check_groups(where: str, groups: Mapping[str, str]) -> None:
                 f"{where}.{group}: found {expression!r}, expected a regular expression ({error}); "
                 "write a backslash before brackets that are meant as such"
             ) from None
+
+
+SECTION = Section(
+    "rsa",
+    check=check_rsa,
+    raw_paths=raw_paths,
+    dataset_blocks=lambda entry: [entry],
+    torchvision_networks=torchvision_networks,
+    checker="workflow.lib.check.rsa",
+)

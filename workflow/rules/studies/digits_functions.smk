@@ -1,5 +1,7 @@
 # Functions of section `digits`: its entries, their settings, and where their images lie.
 
+from workflow.lib.config.digits import all_categories
+
 DIGIT_STUDIES = one_of(config["digits"])
 # Images of these are read; those of the others are drawn.
 REAL_DIGITS = one_of(

@@ -8,6 +8,7 @@ from workflow.lib.layouts.algonauts2023 import (
     simulated_files,
     test_images_folder,
 )
+from workflow.lib.config.dissimilarity import challenge_folder, challenge_paths
 from workflow.lib.config.pair_kinds import EMBEDDERS, JOINED, is_stepwise
 from workflow.lib.config.pair_sizes import asked_sizes
 from workflow.lib.files import sha256_of
@@ -93,9 +94,9 @@ def scene_simulations():
 def challenge_files(wildcards):
     """Return the files of a subject's responses and ROIs, and simulated images."""
     entry = config["dissimilarity"][wildcards.study]
-    files = challenge_paths({**entry, "subjects": [wildcards.subject]})
+    files = challenge_paths({**entry, "subjects": [wildcards.subject]}, config["run"])
     if entry["source"] == "simulated":
-        files.append(f"{challenge_folder(entry)}/{images_folder(wildcards.subject)}")
+        files.append(f"{challenge_folder(entry, config['run'])}/{images_folder(wildcards.subject)}")
     return files
 
 
@@ -108,7 +109,7 @@ def sizes_of_splits(wildcards, threads):
 
 def files_of_challenge(wildcards):
     """Return the files of responses and ROIs of all subjects."""
-    return challenge_paths(config["dissimilarity"][wildcards.study])
+    return challenge_paths(config["dissimilarity"][wildcards.study], config["run"])
 
 
 def file_of_excluded(wildcards):
@@ -129,7 +130,7 @@ def subjects_of_excluded(wildcards):
 def folder_of_challenge(wildcards):
     """Return the folder of the wildcards' entry, None where there are RDMs only."""
     entry = config["dissimilarity"][wildcards.study]
-    return None if entry["source"] == "rsa" else challenge_folder(entry)
+    return None if entry["source"] == "rsa" else challenge_folder(entry, config["run"])
 
 
 def fmri_rdms(wildcards):
@@ -361,7 +362,7 @@ def original_images(wildcards):
 def pair_folder(wildcards):
     """Return the folder of the raw files of an entry, whatever its source."""
     entry = config["dissimilarity"][wildcards.study]
-    return raw_folder_of(wildcards) if entry["source"] == "rsa" else challenge_folder(entry)
+    return raw_folder_of(wildcards) if entry["source"] == "rsa" else challenge_folder(entry, config["run"])
 
 
 # MB of Python and what it imports: with PyTorch, and without.
@@ -414,7 +415,7 @@ def true_responses(wildcards):
     """Return the files with the responses of a simulation before noise, if it is one."""
     entry = config["dissimilarity"][wildcards.study]
     return [
-        f"{challenge_folder(entry)}/{noiseless_file(subject, hemisphere)}"
+        f"{challenge_folder(entry, config['run'])}/{noiseless_file(subject, hemisphere)}"
         for subject in entry["subjects"]
         for hemisphere in HEMISPHERES
         if entry["source"] == "simulated"
@@ -453,7 +454,7 @@ def check_challenge_folders():
         entry = config["dissimilarity"][study]
         if entry["source"] != "path":
             continue
-        for file in challenge_paths(entry):
+        for file in challenge_paths(entry, config["run"]):
             if not Path(file).is_file():
                 raise WorkflowError(
                     f"config, dissimilarity.{study}.path: found no {file}, expected the folder of "

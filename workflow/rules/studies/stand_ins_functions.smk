@@ -1,5 +1,7 @@
 # Functions of section `stand_ins`: its settings, and the files behind pictures and weights.
 
+from workflow.lib.config.stand_ins import picture_files
+
 
 def studies_with_stand_ins():
     """Return a regular expression for studies, where the network that sees stand-ins follows."""
@@ -22,5 +24,4 @@ def stand_in_weights(wildcards):
 
 def stand_in_files(wildcards):
     """Return the files that hold the pictures: pictures, and archives of some."""
-    weights = stand_in_weights(wildcards)
-    return [path for path in stand_in_paths(wildcards.study) if path != weights]
+    return picture_files(config["stand_ins"][wildcards.study])

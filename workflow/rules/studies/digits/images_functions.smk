@@ -1,5 +1,7 @@
 # Functions of the images of the digits studies that are read, not drawn.
 
+from workflow.lib.layout import image_collections, image_paths
+
 
 def digit_image_paths(wildcards):
     return image_paths(config["digits"][wildcards.study], DATASETS, config["run"])
