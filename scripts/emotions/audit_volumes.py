@@ -75,7 +75,7 @@ def _units(labels: Labels, n_subjects: int) -> dict[str, np.ndarray]:
     shape = n_subjects, labels.n_rows
     runs = np.unique(labels.table["run"], return_inverse=True)[1]
     units = {
-        "movie times": np.arange(labels.n_rows),
+        "movie times": labels.moments,
         "episodes": labels.episodes,
         "runs": runs,
         "subjects": np.arange(n_subjects)[:, None],
@@ -89,7 +89,7 @@ def _units(labels: Labels, n_subjects: int) -> dict[str, np.ndarray]:
 def _audit_fold(
     fold: Fold, labels: Labels, units: dict[str, np.ndarray], study: str
 ) -> pd.DataFrame:
-    times = np.broadcast_to(labels.table["time"].to_numpy(float), fold.test.shape)
+    times = np.broadcast_to(labels.table["shown"].to_numpy(float), fold.test.shape)
     split, tables = SPLITS[fold.name], []
     where = f"{study}, split {fold.name}, fold {fold.number}"
     for of, seen_in in PAIRS:

@@ -9,13 +9,15 @@ import pandas as pd
 
 from workflow.lib.errors import InputError
 
-COLUMNS = ("run", "volume", "time", "used", "label", "agreement", "episode", "sampled")
+COLUMNS = ("run", "volume", "time", "shown", "used", "label", "agreement", "episode", "sampled")
 # Before the name of an emotion: the column with the number of observers that saw it.
 COUNT = "n_"
 UNLABELLED = ""
 NO_EPISODE = -1
+# Bounds what rounding does to times such as 1752.08 s, in volumes.
+TOLERANCE = 1e-6
 # What a shift leaves where it is: the volumes themselves.
-PLACES = ("run", "volume", "time", "used")
+PLACES = ("run", "volume", "time", "shown", "used")
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,11 @@ class Labels:
     ----------
     table : DataFrame, a row for each volume of each run, in order
         run (str), volume (int, from 0 in its run), time (s of the movie at which the labels of the
-        volume begin), used (bool: False for what two runs show both, and where the run did not yet
-        show the movie), label (str, "" for none), agreement (int, observers that saw the emotion
-        that most saw), episode (int, volumes of one label in a row, -1 for none), sampled (bool:
-        False where only some volumes of each class are taken and not this one), and a column
+        volume begin), shown (s of the movie at which it was measured), used (bool: False for what
+        two runs show both, and where the run did not yet show the movie), label (str, "" for none),
+        agreement (int, observers that saw the emotion that most saw), episode (int, volumes of one
+        label in a row, -1 for none), sampled (bool: False where only some volumes of each class are
+        taken and not this one), and a column
         `n_<EMOTION>` for each emotion: observers that saw it.
     classes : tuple of str
         Labels that models tell apart; their order is that of `codes`.
@@ -75,6 +78,17 @@ class Labels:
         """Emotions of which observers were counted."""
         columns = (name for name in self.table if name.startswith(COUNT))
         return tuple(name.removeprefix(COUNT) for name in columns)
+
+    @property
+    def moments(self) -> np.ndarray:
+        """Int array (n_rows,): number of the moment of the movie at which a volume was measured.
+
+        Volumes of two runs that show the same for most of their time share it.
+        """
+        shown = self.table["shown"].to_numpy(float)
+        step = np.diff(shown[self.of_run(self.runs[0])]).min()
+        # Halves are rounded up, so that moments a volume apart have different numbers.
+        return np.floor(shown / step + 0.5 + TOLERANCE).astype(int)
 
     def of_run(self, run: str) -> np.ndarray:
         """Return the rows of a run, int array (n_volumes,)."""

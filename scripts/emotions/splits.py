@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from scripts.emotions.labels import Labels
 from workflow.lib.errors import InputError
@@ -157,6 +159,7 @@ def make_folds(
         Volumes, or moments of the movie in all subjects, each class spread evenly over folds.
     episode
         Whole episodes, each class spread evenly; volumes without label go with the nearest.
+        Episodes of two runs that show the same moments go together.
     run
         Volumes at the borders of runs that show moments less than `MIN_GAP` from what is tested, or
         from what is held out for validation, are not learned from.
@@ -208,14 +211,13 @@ def _of_volumes(labels: Labels, n_subjects: int) -> _Units:
 
 
 def _of_times(labels: Labels, n_subjects: int) -> _Units:
-    used = labels.used
-    rows = np.full(used.size, -1)
-    rows[used] = np.arange(used.sum())
+    rows = _numbered(np.where(labels.used, labels.moments, -1))
     return _units(labels, np.tile(rows, (n_subjects, 1)), stratified=True)
 
 
 def _of_episodes(labels: Labels, n_subjects: int) -> _Units:
-    return _units(labels, np.tile(nearest_episodes(labels), (n_subjects, 1)), stratified=True)
+    rows = _joined(nearest_episodes(labels), labels.moments)
+    return _units(labels, np.tile(rows, (n_subjects, 1)), stratified=True)
 
 
 def _of_runs(labels: Labels, n_subjects: int) -> _Units:
@@ -263,6 +265,17 @@ def nearest_episodes(labels: Labels) -> np.ndarray:
         else:
             nearest[rows] = own[rows]
     return _numbered(nearest)
+
+
+def _joined(episodes: np.ndarray, moments: np.ndarray) -> np.ndarray:
+    """Return episodes (n_rows,) of which those that show the same moment in two runs are one."""
+    used = episodes >= 0
+    n_episodes, places = episodes.max(initial=-1) + 1, _numbered(np.where(used, moments, -1))
+    shape = n_episodes, places.max(initial=-1) + 1
+    shows = csr_array((np.ones(used.sum()), (episodes[used], places[used])), shape=shape)
+    of_episode = connected_components(shows @ shows.T, directed=False)[1]
+    first = np.unique(of_episode, return_index=True)[1]
+    return _numbered(np.where(used, first[of_episode[episodes]], -1))
 
 
 def _numbered(rows: np.ndarray) -> np.ndarray:
@@ -318,7 +331,7 @@ def _without_near(fold: Fold, labels: Labels) -> Fold:
 
 def _near(part: np.ndarray, labels: Labels) -> np.ndarray:
     """Return which rows show moments less than `MIN_GAP` from those of a part."""
-    times = labels.table["time"].to_numpy(float)
+    times = labels.table["shown"].to_numpy(float)
     own = np.sort(times[part.any(axis=0)])
     if not own.size:
         return np.zeros(times.size, bool)

@@ -67,7 +67,8 @@ def volume_times(
     Returns
     -------
     DataFrame, a row for each volume of each run
-        run (str), volume (int, from 0), time (s; labels are those of `tr` seconds from there), used
+        run (str), volume (int, from 0), time (s; labels are those of `tr` seconds from there),
+        shown (s of the movie at which the volume was measured), used
 
     Raises
     ------
@@ -82,6 +83,9 @@ def volume_times(
 
     cumulative: time = (volumes of the runs before + volume) * tr, as was published. It is late by
     what runs overlap in, added up, see `published_errors`, and knows no lag.
+
+    shown = start of the run + volume * tr in both: which volumes lie near one another in the movie,
+    or show the same of it, does not depend on how they are labelled.
     """
     found = _TIMINGS[timing](runs, tr, lag, drop_overlap)
     parts = []
@@ -93,7 +97,9 @@ def volume_times(
                 "`labels.lag` or `labels.drop_overlap`"
             )
         volumes = np.arange(run.n_volumes)
-        parts.append(pd.DataFrame({"run": name, "volume": volumes, "time": times, "used": used}))
+        columns = {"run": name, "volume": volumes, "time": times}
+        columns |= {"shown": run.start + volumes * tr, "used": used}
+        parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True)
 
 

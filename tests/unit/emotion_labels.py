@@ -27,6 +27,8 @@ def movie_labels(seed, n_runs=4, n_episodes=9, dropped=2, classes=CLASSES, shuff
             number += 1
         volume = np.arange(len(label))
         columns = {"run": str(run + 1), "volume": volume, "time": 1000.0 * run + 2 * volume}
+        # Labelled with what was shown two volumes before.
+        columns["shown"] = columns["time"] + 4
         columns |= {"used": volume >= dropped, "label": label, "agreement": 5, "episode": episode}
         tables.append(pd.DataFrame(columns | {"sampled": True}))
     return Labels(pd.concat(tables, ignore_index=True), classes)

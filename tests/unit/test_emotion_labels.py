@@ -71,6 +71,28 @@ def test_volumes_are_at_the_start_of_their_run_less_the_lag():
     assert of_third["time"].iloc[10] == pytest.approx(1752.08 + 10 * 2 - 4)
 
 
+@pytest.mark.parametrize("timing", ["runs", "cumulative"])
+def test_volumes_were_measured_when_their_run_showed_them_whatever_the_timing(timing):
+    table = times(MOVIE, timing=timing, lag=2, drop_overlap=4)
+    of_fourth = table[table["run"] == "4"]
+    np.testing.assert_allclose(of_fourth["shown"], 2612.16 + 2 * np.arange(488))
+    later = table["shown"] - table["time"]
+    assert later[table["run"] == "1"].unique().tolist() == [4 if timing == "runs" else 0]
+
+
+def test_moments_that_two_runs_show_have_one_number():
+    table = times(MOVIE, timing="cumulative").assign(label="", sampled=True)
+    moments = Labels(table, ()).moments
+    shown = table["shown"].to_numpy()
+    apart = np.abs(shown[:, None] - shown)
+    same = moments[:, None] == moments
+    assert same[apart < 0.5].all()
+    assert not same[apart > 1.9].any()
+    used = times(MOVIE, lag=2, drop_overlap=4)
+    of_used = moments[used["used"].to_numpy()]
+    assert np.unique(of_used).size == of_used.size
+
+
 def test_what_no_run_showed_yet_and_what_two_show_is_not_used():
     used = times(MOVIE, lag=2, drop_overlap=4).groupby("run")["used"].agg(list)
     assert used["1"] == [False] * 2 + [True] * 445 + [False] * 4
@@ -296,6 +318,7 @@ def a_table():
             "run": ["01"] * 6 + ["02"] * 6,
             "volume": [*range(6)] * 2,
             "time": np.arange(12) * 2.0,
+            "shown": np.arange(12) * 2.0 + 4,
             "used": [False] + [True] * 10 + [False],
             "label": named,
             "agreement": np.arange(12),
@@ -343,7 +366,7 @@ def test_shifts_go_round_within_the_used_volumes_of_a_run():
         *("", "", "A", "A", "B", ""),
     ]
     assert moved.table["agreement"].tolist() == [0, 4, 5, 1, 2, 3, 7, 8, 9, 10, 6, 11]
-    places = ["run", "volume", "time", "used"]
+    places = ["run", "volume", "time", "shown", "used"]
     pd.testing.assert_frame_equal(moved.table[places], labels.table[places])
     # Every run keeps its labels, and the order in which they follow one another.
     again = shifted(moved, {"01": 3, "02": 1})

@@ -37,7 +37,7 @@ def what_of(labels, unit):
     """Return the moment, episode, run or subject of every volume, by brute force."""
     shape = len(SUBJECTS), labels.n_rows
     values = {
-        "movie times": np.arange(labels.n_rows),
+        "movie times": np.unique(labels.table["shown"], return_inverse=True)[1],
         "episodes": labels.episodes,
         "runs": labels.table["run"].astype(int).to_numpy(),
         "subjects": np.arange(len(SUBJECTS))[:, None],
@@ -79,9 +79,9 @@ def test_what_a_split_says_it_holds_apart_is_apart(name):
 def test_what_follows_in_the_movie_is_not_learned_from_though_it_lies_in_another_run():
     labels = movie_labels(21)
     # One run after the other, without a gap.
-    table = labels.table.assign(time=2.0 * np.arange(labels.n_rows))
+    table = labels.table.assign(shown=2.0 * np.arange(labels.n_rows))
     labels = type(labels)(table, CLASSES)
-    times = table["time"].to_numpy()
+    times = table["shown"].to_numpy()
     for name in ("run", "run_and_subject"):
         for fold in folds_of(labels, name):
             for of, others in (
@@ -96,6 +96,27 @@ def test_what_follows_in_the_movie_is_not_learned_from_though_it_lies_in_another
             left_out = outside & labels.used & ~table["run"].isin(runs).to_numpy()
             # Four volumes on each side of a border at most, of three borders.
             assert 0 < left_out.sum() <= 4 * 6
+
+
+@pytest.mark.parametrize("name", [name for name, split in SPLITS.items() if split.apart])
+def test_what_two_runs_show_both_is_kept_apart_by_when_it_was_shown(name):
+    # Times as published, of runs laid end to end: the movie shows 16 s twice between them.
+    labels = movie_labels(23, n_episodes=18)
+    table = labels.table.assign(time=2.0 * np.arange(labels.n_rows), used=True)
+    ends = np.append(0, np.cumsum([labels.of_run(run).size for run in labels.runs]))
+    late = 16.08 * np.searchsorted(ends, np.arange(labels.n_rows), side="right") - 16.08
+    labels = Labels(table.assign(shown=table["time"] - late), CLASSES)
+    shown = labels.table["shown"].to_numpy()
+    for fold in folds_of(labels, name):
+        tested, learned = (part.any(axis=0) for part in (fold.test, fold.learned))
+        gap = np.abs(shown[tested, None] - shown[learned]).min()
+        if "near movie times" in SPLITS[name].apart:
+            assert gap >= MIN_GAP
+        elif "movie times" in SPLITS[name].apart:
+            assert gap > 1
+    # By the times of their labels no two volumes lie nearer than one follows the other.
+    assert np.diff(table["time"]).min() == 2
+    assert labels.moments[ends[1]] == labels.moments[ends[1] - 8]
 
 
 def test_what_leaked_splits_share():
@@ -162,6 +183,7 @@ def test_volumes_between_episodes_go_with_the_nearest():
             "run": "1",
             "volume": np.arange(9),
             "time": 2.0 * np.arange(9),
+            "shown": 2.0 * np.arange(9),
             "used": [True] * 7 + [False, True],
             "label": label,
             "agreement": 5,
