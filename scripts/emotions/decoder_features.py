@@ -44,11 +44,11 @@ class Responses:
 
 
 class Confounds:
-    """What is known of volumes without looking at the brain's pattern.
+    """What is known of volumes without any response.
 
-    Which run it is, powers of the time within the run, the mean over features (the global signal),
-    motion where the time series has confounds, and what is shown (luminance, loudness) where there
-    is a table of it.
+    Which run it is, powers of the time within the run, motion where the time series has confounds,
+    and what is shown (luminance, loudness) where there is a table of it. The mean over features is
+    a response, and is not among them.
 
     Parameters
     ----------
@@ -116,10 +116,9 @@ def _of_subject(series: TimeSeries, labels: Labels) -> pd.DataFrame:
     tables = []
     for run in labels.runs:
         volumes = labels.table["volume"].to_numpy()[labels.of_run(run)]
-        table = pd.DataFrame({"mean signal": series.rows(run, volumes).mean(axis=1)})
+        table = pd.DataFrame(index=range(volumes.size))
         motion = series.confounds(run)
         if motion is not None:
-            named = pd.DataFrame(motion[volumes], columns=series.confound_names)
-            table = pd.concat([table, named.fillna(named.mean()).fillna(0)], axis=1)
-        tables.append(table)
+            table = pd.DataFrame(motion[volumes], columns=series.confound_names)
+        tables.append(table.fillna(table.mean()).fillna(0))
     return pd.concat(tables, ignore_index=True)

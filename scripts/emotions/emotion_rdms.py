@@ -101,10 +101,11 @@ def channel_distances(of: ClassMeans, classes: Sequence[str]) -> np.ndarray:
     Notes
     -----
     d_ij = g_ii + g_jj - 2 g_ij, where g_ij is the mean of x_ri x_sj over ordered pairs of runs
-    r != s of which r shows i and s shows j. Noise of different runs is independent, so that it adds
-    nothing on average, and the distance may be negative. Where every run shows every class this is
-    `workflow.lib.rdms.distances.crossnobis_distances`, fold by fold and averaged; movies show
-    some emotions in some runs alone.
+    r != s, weighted by the volumes n_ri n_sj behind them. Noise of different runs is independent,
+    so that it adds nothing on average, and the distance may be negative. Where every run shows
+    every class equally often this is `workflow.lib.rdms.distances.crossnobis_distances`, fold by
+    fold and averaged. Movies show some emotions in some runs alone, or in one volume of them, which
+    without weights would count as much as a hundred.
 
     References
     ----------
@@ -126,12 +127,17 @@ def channel_distances(of: ClassMeans, classes: Sequence[str]) -> np.ndarray:
 
 
 def _between_runs(of: ClassMeans, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the mean products of two classes over pairs of different runs, (n, n_features)."""
-    shown = (of.counts > 0).astype(float)
-    sums = of.means.sum(axis=0)
-    within = np.einsum("rip,rip->ip", of.means[:, first], of.means[:, second])
-    n_runs = shown.sum(axis=0)
-    n_pairs = n_runs[first] * n_runs[second] - (shown[:, first] * shown[:, second]).sum(axis=0)
+    """Return the mean products of two classes over pairs of volumes of different runs.
+
+    Returns
+    -------
+    float64 array (n_pairs, n_features)
+    """
+    weighted = of.means * of.counts[:, :, np.newaxis]
+    sums, sizes = weighted.sum(axis=0), of.counts.sum(axis=0)
+    within = np.einsum("rip,rip->ip", weighted[:, first], weighted[:, second])
+    n_within = (of.counts[:, first] * of.counts[:, second]).sum(axis=0)
+    n_pairs = sizes[first] * sizes[second] - n_within
     return (sums[first] * sums[second] - within) / n_pairs[:, np.newaxis]
 
 

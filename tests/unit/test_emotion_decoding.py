@@ -292,7 +292,7 @@ def test_responses_are_those_of_the_rows(tmp_path):
             )
 
 
-def test_confounds_say_run_time_signal_motion_and_what_is_shown(tmp_path):
+def test_confounds_say_run_time_motion_and_what_is_shown_and_no_response(tmp_path):
     labels = movie_labels(10)
     values = responses(labels, 10)
     series = written(tmp_path, labels, values)
@@ -309,10 +309,11 @@ def test_confounds_say_run_time_signal_motion_and_what_is_shown(tmp_path):
         assert table.loc[rows[[0, -1]], "time^2"].tolist() == [1, 1]
         np.testing.assert_array_equal(table.loc[rows, "x"], np.arange(rows.size))
         assert table.loc[rows[0], "dx"] == pytest.approx(values[1, rows[1:], 0].mean(), abs=1e-5)
-    np.testing.assert_allclose(table["mean signal"], values[1].mean(axis=1), atol=1e-6)
     np.testing.assert_allclose(table["luminance"], labels.table["time"] / 10_000, atol=1e-6)
     without = Confounds(written(tmp_path, labels, values, motion=False), labels)
-    assert not {"x", "luminance"} & set(without.names)
+    runs = [f"run {run}" for run in labels.runs]
+    assert without.names == [*runs, "time^1", "time^2", "time^3"]
+    np.testing.assert_array_equal(without.values[0], without.values[1])
 
 
 def test_confounds_know_runs_that_differ_in_their_classes(tmp_path):

@@ -89,13 +89,13 @@ def test_distances_are_crossnobis_of_the_library(tmp_path):
 
 
 def brute_force(means, counts):
-    """Return cross-validated distances by loops over pairs of runs, one channel."""
+    """Return cross-validated distances by loops over pairs of volumes of two runs, one channel."""
 
     def product(i, j):
         both = [
             means[r, i] * means[s, j]
             for r, s in itertools.permutations(range(len(means)), 2)
-            if counts[r, i] and counts[s, j]
+            for _ in range(counts[r, i] * counts[s, j])
         ]
         return np.mean(both)
 
@@ -119,6 +119,18 @@ def test_noise_adds_nothing_on_average_and_signal_what_it_is():
         means = size * patterns + rng.standard_normal(shape)
         of = ClassMeans(means, np.ones(shape[:2], int), np.ones(shape[2]))
         np.testing.assert_allclose(channel_distances(of, CLASSES).mean(axis=1), expected, atol=0.06)
+
+
+def test_runs_count_by_their_volumes():
+    """Means of single volumes beside those of a hundred add little noise."""
+    rng = np.random.default_rng(4)
+    counts = np.array([[100, 100], [100, 100], [1, 100], [100, 1]])
+    noise = rng.standard_normal((4, 2, 5000)) / np.sqrt(counts)[:, :, np.newaxis]
+    weighted, equal = (
+        channel_distances(ClassMeans(noise, own, np.ones(5000)), CLASSES[:2]).std()
+        for own in (counts, np.ones_like(counts))
+    )
+    assert weighted < 0.2 * equal
 
 
 def test_an_emotion_in_one_run_is_refused():
