@@ -1,0 +1,65 @@
+"""Draw the test images that a subject saw, from what was decoded of responses to them.
+
+snakemake --cores 2 results/demo/pictures/reconstructions/full_01.h5
+
+input     images  features/images.npz
+          shapes, semantics  as of train_generator
+          network  models/generator_{generator}_{subject}.safetensors
+output    reconstructions/{generator}_{subject}.h5, see `workflow.lib.splits.held_out`: images
+          uint8 (n, size, size, 3) of every test
+wildcards subject, generator
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from scripts.reconstruction.data.image_table import ImageTable, read_image_table
+from scripts.reconstruction.generator.generator_inputs import read_decoded
+from scripts.reconstruction.generator.trained_generator import TrainedGenerator, read_generator
+from workflow.lib.features.devices import choose_device, reused_memory
+from workflow.lib.jobs import script_job
+from workflow.lib.splits.held_out import HeldOut, fitted_to_all, write_held_out
+
+
+def reconstruct_images(
+    images: ImageTable, files: Mapping[str, str | Path], trained: TrainedGenerator
+) -> dict[str, HeldOut]:
+    """Return what a generator draws of every test.
+
+    Parameters
+    ----------
+    images : ImageTable
+        Whose names of test images are looked at, never what these look like.
+    files : mapping
+        Decoded shapes and semantic vectors, see `read_decoded`.
+    trained : TrainedGenerator
+        On the device that it draws on.
+
+    Returns
+    -------
+    dict, test -> HeldOut of uint8 images (n, size, size, 3)
+    """
+    tests = {part: images.of(part).names for part in images.tests}
+    return {
+        part: fitted_to_all(
+            names, trained.draw(read_decoded(files, part, names, size=trained.network.size))
+        )
+        for part, names in tests.items()
+    }
+
+
+if __name__ == "__main__":
+    with script_job(snakemake), reused_memory():
+        trained = read_generator(Path(snakemake.input.network))
+        trained.network.to(choose_device(snakemake.resources.get("gpu", 0)))
+        drawn = reconstruct_images(
+            read_image_table(snakemake.input.images), snakemake.input, trained
+        )
+        write_held_out(
+            snakemake.output[0],
+            drawn,
+            {
+                "generator": snakemake.wildcards.generator,
+                "subject": snakemake.wildcards.subject,
+            },
+        )
