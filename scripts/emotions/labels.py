@@ -32,8 +32,7 @@ class Labels:
         two runs show both, and where the run did not yet show the movie), label (str, "" for none),
         agreement (int, observers that saw the emotion that most saw), episode (int, volumes of one
         label in a row, -1 for none), sampled (bool: False where only some volumes of each class are
-        taken and not this one), and a column
-        `n_<EMOTION>` for each emotion: observers that saw it.
+        taken and not this one), and a column `n_<EMOTION>` for each emotion: observers that saw it.
     classes : tuple of str
         Labels that models tell apart; their order is that of `codes`.
     """
