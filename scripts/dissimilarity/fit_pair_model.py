@@ -1,9 +1,8 @@
-"""Fit a model of pairs to a subject's RDMs, and test it on pairs of seen and of unseen images.
+"""Fit a model of pairs to a subject's RDMs, and predict pairs of seen and of unseen images.
 
-snakemake --cores 1 results/demo/scenes/tables/pair_scores_subj01_ridge.csv
+snakemake --cores 1 results/demo/scenes/predictions/subj01_ridge.h5
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +12,7 @@ from scripts.dissimilarity.brain_rdms import fold_rdms
 from scripts.dissimilarity.embeddings import read_embedding
 from scripts.dissimilarity.finished_fits import HISTORY, FinishedFits
 from scripts.dissimilarity.joined import named_embeddings
-from scripts.dissimilarity.pair_fits import OF_FIT, SCORES, Settings, fit_pair_model
+from scripts.dissimilarity.pair_fits import OF_FIT, FitSettings, fit_pair_model
 from scripts.dissimilarity.pair_folds import subject_folds
 from scripts.dissimilarity.pair_images import read_pair_images
 from scripts.dissimilarity.pair_items import Subject
@@ -21,13 +20,6 @@ from scripts.dissimilarity.pair_predictions import prediction_file
 from workflow.lib.files import sha256_of
 from workflow.lib.jobs import script_job
 from workflow.lib.tables import write_table
-
-
-def _written(tables: Sequence[pd.DataFrame], columns: Sequence[str], path: str) -> None:
-    """Write tables as one, with all columns even where nothing was applicable."""
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-    write_table(table.reindex(columns=list(columns)), path)
-
 
 if __name__ == "__main__":
     with script_job(snakemake):
@@ -44,22 +36,20 @@ if __name__ == "__main__":
             rois=params.rois,
         )
         block, splits = params.model, params.splits
-        settings = Settings(
+        settings = FitSettings(
             model=snakemake.wildcards.model,
             kind=block["kind"],
             variants={
                 name: {**block["options"], **options}
                 for name, options in (block["variants"] or {"": {}}).items()
             },
-            n_training_images=splits["n_training_images"] if block["training_size"] else (),
+            n_training_images=params.n_training_images,
             n_components=params.n_components,
-            n_bootstrap=params.inference["n_bootstrap"],
-            n_permutations=params.inference["n_permutations"],
             seed=params.seed,
             shuffled=block["shuffled"],
             n_gpus=snakemake.resources.get("gpu", 0),
             labels=params.labels,
-            deal=splits["leaked"],
+            deal=splits.get("leaked"),
         )
         folds = subject_folds(
             subject.images,
@@ -67,7 +57,7 @@ if __name__ == "__main__":
             study=subject.study,
             subject=subject.name,
             seed=params.seed,
-            leaked=True,
+            leaked="leaked" in splits,
         )
         # Snakemake deletes what a killed job has put out, but knows nothing of this folder.
         finished = FinishedFits(
@@ -76,12 +66,14 @@ if __name__ == "__main__":
             + "".join(map(sha256_of, [inputs.rdms, inputs.images, *inputs.embeddings])),
         )
         rdms = (rdm for rdm in fold_rdms(inputs.rdms, params.rois) if rdm.metric in params.metrics)
-        with prediction_file(
-            outputs.predictions, subject.images.names, subject=subject.name, model=settings.model
-        ) as predictions:
-            results = fit_pair_model(
+        of_file = {"study": subject.study, "subject": subject.name}
+        of_file |= {"model": settings.model, "kind": settings.kind}
+        with prediction_file(outputs.predictions, subject.images.names, **of_file) as predictions:
+            histories = fit_pair_model(
                 subject, rdms, folds, settings, predictions=predictions, finished=finished
             )
-        _written(results.scores, SCORES, outputs.scores)
-        _written(results.histories, (*OF_FIT, "split", "fold", *HISTORY), outputs.history)
+        columns = [*OF_FIT, "split", "fold", *HISTORY]
+        # All columns stand even where there is no learning curve.
+        history = pd.concat([pd.DataFrame(columns=columns), *histories], ignore_index=True)
+        write_table(history, outputs.history)
         finished.remove()

@@ -81,8 +81,8 @@ class PairModel(Protocol):
     ----------
     needs : tuple of str
         Fields of `Items` that it learns from; a literal, which is read without importing the kind.
-    splits : tuple of str
-        Splits that it can be tested on; an encoding of responses has no leaked one.
+    leaked : bool
+        Whether it has a leaked split, which an encoding of responses has not; a literal, too.
     stepwise : bool
         Whether it trains step by step, and so has a learning curve; a literal, too.
     symmetric : bool
@@ -90,7 +90,7 @@ class PairModel(Protocol):
     """
 
     needs: tuple[str, ...]
-    splits: tuple[str, ...]
+    leaked: bool
     stepwise: bool
     symmetric: bool
 

@@ -1,72 +1,108 @@
-"""Predictions of a subject's pairs by all fits of a model: one HDF5 file.
+"""What a model predicts of a subject's pairs: what fits leave, and scores are made of.
 
-A group roi/metric/embedding/variant/split per fit ("none" where there is no embedding or variant)
-holds `predicted`, condensed and NaN where a pair was not tested; `true`, by the labels of the folds
-in which a pair was tested and by those of all images elsewhere; and `draws`: its scores in
-resamples of the images, the same for all models of a subject, so that fits can be compared.
+A group per fit, numbered in the order of the fits, has the labels of the fit as attributes. The
+datasets `first`, `second` and `fold` name the tested pairs, fold after fold; `true` and `predicted`
+are their dissimilarities, `true` by the labels of the fold; `measured` is the condensed RDM of all
+images. What fits have in common is in the file once. A fit that was not applicable has the
+attribute `reason`, and no datasets.
 """
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
+from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
-from workflow.lib.pairs.evaluation import MEASURES, Predictions
-from workflow.lib.rdms.vectors import condensed_index
+from workflow.lib.pairs.predictions import PairPredictions
 
-GROUP = ("roi", "metric", "embedding", "variant", "split")
-NONE = "none"
+# What tells the fits of a file apart, beside the number of training images.
+OF_FIT = ("roi", "metric", "embedding", "variant", "split")
+OF_PAIRS = ("first", "second", "true", "predicted")
+COMPRESSED = {"compression": "lzf", "shuffle": True}
 
 
-def group_name(labels: Mapping[str, str]) -> str:
-    """Return the group of a fit."""
-    return "/".join(labels[name] or NONE for name in GROUP)
+@dataclass(frozen=True)
+class SplitPredictions:
+    """What fits of a model to an RDM, one in every fold of images, predict of a split's test pairs.
+
+    Attributes
+    ----------
+    labels : dict with a str for each of `OF_FIT`
+    tests : list of PairPredictions, of every fold; none where the model is not applicable
+    asked : int or None
+        Number of training images asked for, for a learning curve; None for all there are.
+    n_training_images : int
+        The fewest of a fold.
+    symmetry_error : float
+        The largest of a fold.
+    reason : str
+        Why the model is not applicable.
+    """
+
+    labels: dict[str, str]
+    tests: list[PairPredictions]
+    asked: int | None = None
+    n_training_images: int = 0
+    symmetry_error: float = np.nan
+    reason: str = ""
 
 
 class PredictionFile:
     """A file that is being written, see `prediction_file`."""
 
-    def __init__(self, file: h5py.File, names: Sequence[str], *, subject: str, model: str) -> None:
-        self.file, self.n_images = file, len(names)
-        file.attrs.update(subject=subject, model=model, measures=MEASURES)
-        # A dataset: thousands of names are too large for an attribute.
-        file["names"] = np.array([name.encode() for name in names])
+    def __init__(self, file: h5py.File) -> None:
+        self.file = file
+        self._shared: dict[tuple, h5py.Dataset] = {}
 
-    def add(
-        self,
-        labels: Mapping[str, str],
-        values: np.ndarray,
-        tests: Sequence[Predictions],
-        draws: np.ndarray,
-    ) -> None:
-        """Write the predictions of a fit, float32.
+    def add(self, fits: SplitPredictions, measured: np.ndarray | None = None) -> None:
+        """Write the predictions of a split.
 
         Parameters
         ----------
-        labels : mapping with a str for each of `GROUP`
-        values : float array (n_pairs,)
-            The RDM of all images.
-        tests : sequence of Predictions, of every fold
-        draws : float64 array (n_resamples, n_measures)
+        fits : SplitPredictions
+        measured : float array (n_images (n_images - 1) / 2,)
+            The RDM of all images; not for fits that were not applicable.
         """
-        # All fits to one ROI and metric share it.
-        shared = f"{labels['roi']}/{labels['metric']}/true/{labels['split']}"
-        if shared not in self.file:
-            true = _condensed(tests, self.n_images, "true")
-            self.file[shared] = np.where(np.isnan(true), values, true).astype(np.float32)
-        predicted = _condensed(tests, self.n_images, "predicted")
-        group = self.file.create_group(group_name(labels))
-        group["true"] = self.file[shared]
-        group.create_dataset("predicted", data=predicted, compression="lzf")
-        group["draws"] = draws
+        group = self.file.create_group(f"fits {len(self.file) - 1:06d}")
+        group.attrs.update(fits.labels)
+        if fits.reason:
+            group.attrs["reason"] = fits.reason
+            return
+        group.attrs["n_training_images"] = fits.n_training_images
+        group.attrs["symmetry_error"] = fits.symmetry_error
+        if fits.asked is not None:
+            group.attrs["asked"] = fits.asked
+        # All models of a subject test the same pairs, and all fits to an RDM the same values.
+        rdm = fits.labels["roi"], fits.labels["metric"]
+        pairs = fits.labels["split"], fits.asked
+        sizes = [test.first.size for test in fits.tests]
+        self._share(group, "fold", pairs, np.repeat(np.arange(len(sizes), dtype=np.int16), sizes))
+        for name, of in (("first", pairs), ("second", pairs), ("true", (*rdm, *pairs))):
+            self._share(group, name, of, _together(fits.tests, name))
+        self._share(group, "measured", rdm, measured)
+        group.create_dataset("predicted", data=_together(fits.tests, "predicted"), **COMPRESSED)
+
+    def _share(self, group: h5py.Group, name: str, of: tuple, values: np.ndarray) -> None:
+        """Write values once, and link them into every group that has them."""
+        if (name, *of) not in self._shared:
+            made = group.create_dataset(name, data=values, **COMPRESSED)
+            self._shared[(name, *of)] = made
+        else:
+            group[name] = self._shared[(name, *of)]
+
+
+def _together(tests: Sequence[PairPredictions], name: str) -> np.ndarray:
+    return np.concatenate([getattr(test, name) for test in tests])
 
 
 @contextlib.contextmanager
 def prediction_file(
-    path: str | Path, names: Sequence[str], *, subject: str, model: str
+    path: str | Path, names: Sequence[str], **of_file: str
 ) -> Iterator[PredictionFile]:
     """Give a file to add predictions to; it is there once the block ends well.
 
@@ -74,42 +110,87 @@ def prediction_file(
     ----------
     path : str or Path
     names : sequence of n_images str
-    subject, model : str
+    of_file : study, subject, model and kind
     """
     with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
-        yield PredictionFile(file, names, subject=subject, model=model)
+        file.attrs.update(of_file)
+        # A dataset: thousands of names are too large for an attribute.
+        file["names"] = np.array([name.encode() for name in names])
+        yield PredictionFile(file)
 
 
-def read_draws(path: str | Path) -> dict[tuple[str, ...], np.ndarray]:
-    """Return the draws of all fits of a file.
+@dataclass(frozen=True)
+class ModelPredictions:
+    """What a model predicts of a subject's pairs; one split of one fit is read at a time.
 
-    Returns
-    -------
-    dict, (subject, model, roi, metric, embedding, variant, split) ->
-        float64 array (n_resamples, n_measures), measures in the order of
-        `workflow.lib.pairs.evaluation.MEASURES`
+    Attributes
+    ----------
+    path : Path
+    labels : dict with study, subject, model and kind
+    n_images : int
     """
-    draws = {}
+
+    path: Path
+    labels: dict[str, str]
+    n_images: int
+
+    def __iter__(self) -> Iterator[SplitPredictions]:
+        """Yield everything, in the order in which it was written."""
+        with h5py.File(self.path, "r") as file:
+            for name in _groups(file):
+                yield self._read(file[name])
+
+    def find(self, labels: Mapping[str, str]) -> tuple[SplitPredictions, np.ndarray] | None:
+        """Return what fits to all training images predict, and the RDM of all images.
+
+        Parameters
+        ----------
+        labels : mapping with a str for each of `OF_FIT`
+
+        Returns
+        -------
+        SplitPredictions, and float array (n_images (n_images - 1) / 2,)
+            None where the model was not applicable.
+
+        Raises
+        ------
+        InputError
+            Predictions of another number of pairs than there are true dissimilarities.
+        """
+        with h5py.File(self.path, "r") as file:
+            for name in _groups(file):
+                given = file[name].attrs
+                fitted = not {"asked", "reason"} & set(given)
+                if fitted and all(given[key] == labels[key] for key in OF_FIT):
+                    return self._read(file[name]), file[name]["measured"][()]
+        return None
+
+    def _read(self, group: h5py.Group) -> SplitPredictions:
+        given: dict[str, Any] = dict(group.attrs)
+        labels = {name: str(given.pop(name)) for name in OF_FIT}
+        if "reason" in given:
+            return SplitPredictions(labels, [], reason=str(given["reason"]))
+        n_predicted, n_true = (group[name].size for name in ("predicted", "true"))
+        if n_predicted != n_true:
+            raise InputError(
+                f"{self.path.name}, {'/'.join(labels.values())}: found {n_predicted} predicted "
+                f"pairs for {n_true} true ones, expected as many; delete the file, so that it is "
+                "written again"
+            )
+        starts = np.flatnonzero(np.diff(group["fold"][()])) + 1
+        of_folds = (np.split(group[name][()], starts) for name in OF_PAIRS)
+        tests = [PairPredictions(*parts) for parts in zip(*of_folds, strict=True)]
+        return SplitPredictions(
+            labels, tests, **{key: value.item() for key, value in given.items()}
+        )
+
+
+def read_predictions(path: str | Path) -> ModelPredictions:
+    """Return what a file holds, see `prediction_file`."""
     with h5py.File(path, "r") as file:
-        of_file = str(file.attrs["subject"]), str(file.attrs["model"])
-
-        def take(name: str, group: h5py.Group | h5py.Dataset) -> None:
-            if isinstance(group, h5py.Group) and "draws" in group:
-                labels = ("" if label == NONE else label for label in name.split("/"))
-                draws[(*of_file, *labels)] = group["draws"][()]
-
-        file.visititems(take)
-    return draws
+        labels = {name: str(label) for name, label in file.attrs.items()}
+        return ModelPredictions(Path(path), labels, len(file["names"]))
 
 
-def _condensed(tests: Sequence[Predictions], n_images: int, field: str) -> np.ndarray:
-    """Return a field of tests by condensed pairs, the mean of those of a pair of two folds."""
-    n_pairs = n_images * (n_images - 1) // 2
-    sums, times = np.zeros(n_pairs), np.zeros(n_pairs, np.uint8)
-    for test in tests:
-        # Within a fold no pair is tested twice.
-        index = condensed_index(test.first, test.second, n_images)
-        sums[index] += getattr(test, field)
-        times[index] += 1
-    with np.errstate(invalid="ignore"):
-        return (sums / np.where(times, times, np.nan)).astype(np.float32)
+def _groups(file: h5py.File) -> list[str]:
+    return [name for name in file if name != "names"]

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from scripts.dissimilarity.pair_models import Items, PairModel
-from workflow.lib.pairs.evaluation import Predictions, symmetry_error
+from workflow.lib.pairs.predictions import PairPredictions, symmetry_error
 from workflow.lib.pairs.sampling import Pairs, PairSet
 
 # Pairs that the order of their images is turned of, for the symmetry error.
@@ -24,13 +24,13 @@ def asymmetry(model: PairModel, items: Items, pairs: PairSet) -> float:
     return symmetry_error(partial(model.predict, items), first, second)
 
 
-def with_truth(pairs: PairSet, predicted: np.ndarray) -> Predictions:
+def with_truth(pairs: PairSet, predicted: np.ndarray) -> PairPredictions:
     """Return predictions (n_pairs,) of all pairs of a set beside what was measured of them."""
     # Millions of pairs take half the memory so.
     first, second, values = (
         np.concatenate(part) for part in zip(*map(_narrow, pairs.blocks()), strict=True)
     )
-    return Predictions(first, second, values, predicted)
+    return PairPredictions(first, second, values, predicted)
 
 
 def _narrow(pairs: Pairs) -> Pairs:

@@ -1,10 +1,9 @@
 """Draw a true and a predicted RDM side by side, and pair against pair."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -19,15 +18,15 @@ from scripts.dissimilarity.pair_figures import (
     measured,
     say_not_applicable,
 )
-from scripts.dissimilarity.pair_predictions import group_name
+from scripts.dissimilarity.pair_predictions import read_predictions
 from scripts.dissimilarity.score_tables import (
     chosen,
     first_if_none,
     fully_trained,
     read_scores,
 )
-from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
+from workflow.lib.pairs.predictions import PairPredictions
 from workflow.lib.plotting import PAGE_WIDTH, SEQUENTIAL, titled, use_style, write_figure
 from workflow.lib.rdms.vectors import condensed_index, n_conditions, take_conditions, to_square
 
@@ -67,25 +66,33 @@ def read_prediction(path: str | Path, fit: Mapping[str, str]) -> Prediction | No
     Parameters
     ----------
     path : predictions of a subject and model, HDF5
-    fit : roi, metric, embedding, variant and split, which name its group there
+    fit : roi, metric, embedding, variant and split
 
-    Raises
-    ------
-    InputError
-        Predictions of another number of pairs than there are true dissimilarities.
+    Returns
+    -------
+    Prediction
+        Where a pair was tested, true by the labels of the fold; else by those of all images.
     """
-    group = group_name(fit)
-    with h5py.File(path, "r") as file:
-        if group not in file:
-            return None
-        prediction = Prediction(*(file[group][name][:] for name in ("true", "predicted")))
-    if prediction.true.shape != prediction.predicted.shape:
-        raise InputError(
-            f"{Path(path).name}, {group}: found {prediction.predicted.size} predicted pairs for "
-            f"{prediction.true.size} true ones, expected as many; delete the file, so that it is "
-            "written again"
-        )
-    return prediction
+    found = read_predictions(path).find(fit)
+    if found is None:
+        return None
+    split, measured = found
+    true, predicted = (
+        _condensed(split.tests, measured.size, name) for name in ("true", "predicted")
+    )
+    return Prediction(np.where(np.isnan(true), measured, true).astype(np.float32), predicted)
+
+
+def _condensed(tests: Sequence[PairPredictions], n_pairs: int, name: str) -> np.ndarray:
+    """Return a field of tests by condensed pairs, the mean of those of a pair of two folds."""
+    sums, times = np.zeros(n_pairs), np.zeros(n_pairs, np.uint8)
+    for test in tests:
+        # Within a fold no pair is tested twice.
+        index = condensed_index(test.first, test.second, n_conditions(n_pairs))
+        sums[index] += getattr(test, name)
+        times[index] += 1
+    with np.errstate(invalid="ignore"):
+        return (sums / np.where(times, times, np.nan)).astype(np.float32)
 
 
 def folds_of(prediction: Prediction) -> np.ndarray:

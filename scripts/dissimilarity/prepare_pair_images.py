@@ -14,7 +14,6 @@ from scripts.dissimilarity.pair_images import (
     excluded_images,
     write_pair_images,
 )
-from workflow.lib.config.pair_sizes import check_sizes
 from workflow.lib.errors import InputError
 from workflow.lib.features.stimuli import Stimuli, common_stimuli, decoded
 from workflow.lib.jobs import script_job
@@ -114,6 +113,4 @@ LAYOUTS = {"algonauts2023": _of_algonauts2023, "rsa": _of_rsa}
 if __name__ == "__main__":
     with script_job(snakemake):
         images = LAYOUTS[snakemake.params.layout](snakemake)
-        # The first job that knows how many there are: fits would find too few hours later.
-        check_sizes(len(images), f"{snakemake.wildcards.subject}, splits", **snakemake.params.sizes)
         write_pair_images(Path(snakemake.output[0]), images)

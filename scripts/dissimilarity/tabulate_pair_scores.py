@@ -11,18 +11,16 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from scripts.dissimilarity.pair_predictions import read_draws
+from scripts.dissimilarity.pair_draws import OF_DRAWS, read_draws
 from scripts.dissimilarity.score_tables import NAMING, fully_trained, read_scores
 from workflow.lib.inference.variance import interval, one_factor_variance
 from workflow.lib.jobs import script_job
-from workflow.lib.pairs.evaluation import MEASURES
+from workflow.lib.pairs.resampling import MEASURES
 from workflow.lib.pairs.splits import CLEAN, LEAKED, ONE_SEEN
 from workflow.lib.tables import read_table, write_table
 
 # What names a fit in these tables, and which kind of model it is.
 NAMING_AND_KIND = (*NAMING, "kind")
-# The names of draws, see `scripts.dissimilarity.pair_predictions.read_draws`.
-OF_DRAWS = ("subject", "model", "roi", "metric", "embedding", "variant", "split")
 # Splits whose test images were seen in training, and what is compared with the clean one.
 SEEN = (LEAKED, ONE_SEEN)
 # What is said of a split: how leaked pairs were dealt out, and what labels were standardised by.
@@ -107,7 +105,7 @@ class Fits:
 
     Parameters
     ----------
-    scores : DataFrame, tables of `fit_pair_model` together
+    scores : DataFrame, tables of `score_pair_models` together
     draws : mapping, values of `OF_DRAWS` -> array (n_resamples, n_measures)
     """
 
@@ -147,7 +145,7 @@ def inflation_table(scores: pd.DataFrame, fits: Fits) -> pd.DataFrame:
 
     Parameters
     ----------
-    scores : DataFrame, tables of `fit_pair_model` together
+    scores : DataFrame, tables of `score_pair_models` together
     fits : Fits
 
     Returns
@@ -204,7 +202,7 @@ def ranking_table(scores: pd.DataFrame, fits: Fits, ceilings: pd.DataFrame) -> p
 
     Parameters
     ----------
-    scores : DataFrame, tables of `fit_pair_model` together
+    scores : DataFrame, tables of `score_pair_models` together
     fits : Fits
     ceilings : DataFrame, roi, metric, measure, value; a row per subject, or none
 
@@ -272,7 +270,7 @@ if __name__ == "__main__":
         inputs, outputs = snakemake.input, snakemake.output
         # Read as text before they are joined: whole numbers beside missing ones would become 1.0.
         scores = pd.concat(map(read_scores, inputs.scores), ignore_index=True)
-        fits = Fits(scores, dict(ChainMap(*map(read_draws, inputs.predictions))))
+        fits = Fits(scores, dict(ChainMap(*map(read_draws, inputs.draws))))
         write_table(scores, outputs.scores)
         write_table(inflation_table(scores, fits), outputs.inflation)
         write_table(ranking_table(scores, fits, read_table(inputs.ceilings)), outputs.ranking)

@@ -4,7 +4,6 @@ from collections import ChainMap
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,11 +18,18 @@ from scripts.dissimilarity.brain_rdms import FoldRDMs
 from scripts.dissimilarity.embeddings import Embedding
 from scripts.dissimilarity.finished_fits import FinishedFits
 from scripts.dissimilarity.joined import Joined
-from scripts.dissimilarity.pair_fits import Results, Settings, fit_pair_model
+from scripts.dissimilarity.pair_draws import read_draws, write_draws
+from scripts.dissimilarity.pair_fits import FitSettings, fit_pair_model
 from scripts.dissimilarity.pair_folds import subject_folds
 from scripts.dissimilarity.pair_images import PairImages
 from scripts.dissimilarity.pair_items import ItemMaker, Subject
-from scripts.dissimilarity.pair_predictions import prediction_file, read_draws
+from scripts.dissimilarity.pair_predictions import (
+    ModelPredictions,
+    prediction_file,
+    read_predictions,
+)
+from scripts.dissimilarity.plot_true_predicted import read_prediction
+from scripts.dissimilarity.score_pair_models import ScoreSettings, score_pair_models
 from scripts.dissimilarity.score_tables import read_scores
 from scripts.dissimilarity.tabulate_pair_scores import (
     Fits,
@@ -31,11 +37,14 @@ from scripts.dissimilarity.tabulate_pair_scores import (
     ranking_table,
 )
 from workflow.lib.errors import InputError
-from workflow.lib.pairs.evaluation import MEASURES
+from workflow.lib.pairs.resampling import MEASURES
 from workflow.lib.pairs.splits import CLEAN, LEAKED, MATCHED, ONE_SEEN, RANDOM_PAIRS, SPLITS
+from workflow.lib.rdms.vectors import condensed_index
 from workflow.lib.tables import write_table
 
 N, N_FOLDS = 50, 5
+# The only fit of most tests, beside its split.
+FIT = {"roi": "V1", "metric": "euclidean", "embedding": "known", "variant": ""}
 
 
 class Challenge:
@@ -64,9 +73,8 @@ def subject_of(features, *, images=None, responses=None, name="subj01"):
 
 
 def settings_of(kind="raw_distance", **changed):
-    given = {"model": kind, "kind": kind, "variants": {"": {}}}
-    given |= {"n_bootstrap": 50, "n_permutations": 99, "seed": 3}
-    return Settings(**given | changed)
+    given = {"model": kind, "kind": kind, "variants": {"": {}}, "seed": 3}
+    return FitSettings(**given | changed)
 
 
 def rdm_of(values, roi="V1"):
@@ -86,12 +94,25 @@ def folds_of(subject, settings):
     )
 
 
-def fitted(folder, subject, rdms, settings, save_after=np.inf) -> Results:
+@dataclass
+class Results:
+    """What comes out of the fits of a model, and of their scores."""
+
+    scores: pd.DataFrame
+    draws: dict
+    histories: pd.DataFrame
+    predictions: ModelPredictions
+
+
+def fitted(
+    folder, subject, rdms, settings, save_after=np.inf, n_bootstrap=50, n_permutations=99
+) -> Results:
     path = Path(folder) / f"{subject.name}_{settings.model}.h5"
-    labels = {"subject": subject.name, "model": settings.model}
+    labels = {"study": subject.study, "subject": subject.name}
+    labels |= {"model": settings.model, "kind": settings.kind}
     with prediction_file(path, subject.images.names, **labels) as predictions:
         finished = FinishedFits(path.with_suffix(".fits"), "key", save_after)
-        results = fit_pair_model(
+        histories = fit_pair_model(
             subject,
             rdms,
             folds_of(subject, settings),
@@ -100,11 +121,20 @@ def fitted(folder, subject, rdms, settings, save_after=np.inf) -> Results:
             finished=finished,
         )
     finished.remove()
-    return results
+    scoring = ScoreSettings(
+        n_bootstrap=n_bootstrap,
+        n_permutations=n_permutations,
+        seed=settings.seed,
+        deal=settings.deal,
+        labels=settings.labels,
+    )
+    made = read_predictions(path)
+    scores, draws = score_pair_models([made], scoring)
+    return Results(scores, draws, pd.concat([pd.DataFrame(), *histories]), made)
 
 
 def value(results, split, measure="spearman"):
-    table = pd.concat(results.scores)
+    table = results.scores
     return table[(table["split"] == split) & (table["measure"] == measure)]["value"].item()
 
 
@@ -113,7 +143,7 @@ class Spy:
     """A model that keeps what it was given, and says the first feature's distance."""
 
     needs = ("features", "images", "responses")
-    splits = SPLITS
+    leaked = True
     symmetric = True
     seen: list = field(default_factory=list)
 
@@ -240,7 +270,7 @@ def test_matched_leaked_fits_see_as_many_pairs_by_the_labels_of_the_same_fold(sp
         first, second, values = leaked.pairs.all()
         distances = np.linalg.norm(scaled[first] - scaled[second], axis=1)
         np.testing.assert_allclose(values, distances)
-    table = pd.concat(results.scores).set_index("split")
+    table = results.scores.set_index("split")
     assert (table.loc[LEAKED, "n_pairs"] == table.loc[CLEAN, "n_pairs"].iloc[0]).all()
     assert (table["deal"] == MATCHED).all()
     assert (table["labels"] == "training").all()
@@ -255,7 +285,7 @@ def test_random_leaked_pairs_are_all_pairs_by_the_labels_of_all_images(spied):
         first, second, values = leaked.pairs.all()
         distances = np.linalg.norm(scaled[first] - scaled[second], axis=1)
         np.testing.assert_allclose(values, distances)
-    table = pd.concat(results.scores).set_index("split")
+    table = results.scores.set_index("split")
     assert (table.loc[LEAKED, "n_pairs"] == N * (N - 1) // 2).all()
     assert (table["deal"] == RANDOM_PAIRS).all()
     labels = table["labels"].groupby(level=0).unique().explode().to_dict()
@@ -266,7 +296,7 @@ def test_the_error_of_symmetry_is_that_of_the_model(spied):
     rng = np.random.default_rng(3)
     responses = rng.standard_normal((N, 4))
     _, _, results = spied(rng.standard_normal((N, 2)), responses)
-    table = pd.concat(results.scores)
+    table = results.scores
     assert (table["symmetry_error"] > 1).all()
 
 
@@ -290,7 +320,7 @@ def test_a_model_that_knows_the_truth_is_found_and_its_shuffled_control_is_not(t
     for split in SPLITS:
         assert value(fitted(tmp_path, subject, rdms, settings_of()), split) > 0.999
     shuffled = fitted(tmp_path, subject, rdms, settings_of(shuffled=True))
-    table = pd.concat(shuffled.scores)
+    table = shuffled.scores
     clean = table[(table["split"] == CLEAN) & (table["measure"] != "r2")]
     assert (clean["value"].abs() < 0.3).all()
     assert (clean["p"] > 0.01).all()
@@ -305,8 +335,8 @@ def test_clean_pairs_are_not_predicted_where_there_is_nothing_to_predict(tmp_pat
         rng = np.random.default_rng([seed, 13])
         features, others = rng.standard_normal((N, 6)), rng.standard_normal((N, 4))
         rdms = [rdm_of(pdist(others))]
-        settings = settings_of(kind, n_permutations=99, n_bootstrap=3, seed=seed)
-        table = pd.concat(fitted(tmp_path, subject_of(features), rdms, settings).scores)
+        settings = settings_of(kind, seed=seed)
+        table = fitted(tmp_path, subject_of(features), rdms, settings, n_bootstrap=3).scores
         found.append(table[table["split"] == CLEAN].set_index("measure"))
     p, value = (np.array([table[name] for table in found]) for name in ("p", "value"))
     for level in (0.01, 0.05, 0.1):
@@ -321,15 +351,19 @@ def test_predictions_are_kept_where_they_were_tested(tmp_path):
     values = pdist(features) + 0.3 * rng.standard_normal(N * (N - 1) // 2)
     subject = subject_of(features)
     results = fitted(tmp_path, subject, [rdm_of(values)], settings_of())
-    with h5py.File(tmp_path / "subj01_raw_distance.h5") as file:
-        group = file["V1/euclidean/known/none"]
-        for split, n_tested in ((CLEAN, 5 * 45), (LEAKED, 5 * 45)):
-            true, predicted = (group[split][name][()] for name in ("true", "predicted"))
-            tested = np.isfinite(predicted)
-            np.testing.assert_allclose(true, values, rtol=1e-6)
-            assert tested.sum() == n_tested
-            expected = r2_score(true[tested], predicted[tested])
-            assert value(results, split, "r2") == pytest.approx(expected, abs=1e-5)
+    for split, n_tested in ((CLEAN, 5 * 45), (LEAKED, 5 * 45)):
+        found, measured = results.predictions.find({**FIT, "split": split})
+        np.testing.assert_array_equal(measured, values)
+        assert sum(test.first.size for test in found.tests) == n_tested
+        true, predicted = (
+            np.concatenate([getattr(test, name) for test in found.tests])
+            for name in ("true", "predicted")
+        )
+        for test in found.tests:
+            index = condensed_index(test.first, test.second, N)
+            np.testing.assert_array_equal(test.true, values[index])
+        expected = r2_score(true, predicted)
+        assert value(results, split, "r2") == pytest.approx(expected, abs=1e-9)
 
 
 def test_truth_of_predictions_is_that_of_the_fold_that_tested_a_pair(tmp_path):
@@ -341,10 +375,9 @@ def test_truth_of_predictions_is_that_of_the_fold_that_tested_a_pair(tmp_path):
     for fold in folds_of(subject, settings):
         expected[np.ix_(fold.tested, fold.tested)] += 10 + fold.number
     np.fill_diagonal(expected, 0)
-    with h5py.File(tmp_path / "subj01_raw_distance.h5") as file:
-        for split in (CLEAN, LEAKED):
-            true = file[f"V1/euclidean/known/none/{split}/true"][()]
-            np.testing.assert_allclose(true, squareform(expected), rtol=1e-6)
+    for split in (CLEAN, LEAKED):
+        read = read_prediction(tmp_path / "subj01_raw_distance.h5", {**FIT, "split": split})
+        np.testing.assert_allclose(read.true, squareform(expected), rtol=1e-6)
 
 
 def test_learning_curves_have_rows_of_their_own(tmp_path):
@@ -353,23 +386,41 @@ def test_learning_curves_have_rows_of_their_own(tmp_path):
     results = fitted(
         tmp_path, subject_of(features), rdms, settings_of("ridge", n_training_images=[12, 20, 34])
     )
-    table = pd.concat(results.scores)
+    table = results.scores
     sizes = table[table["split"] == CLEAN].groupby("n_training_images")["value"].count()
     assert sizes.to_dict() == {12: 4, 20: 4, 34: 4}
-    assert read_draws(tmp_path / "subj01_ridge.h5").keys() == {
+    assert results.draws.keys() == {
         ("subj01", "ridge", "V1", "euclidean", "known", "", split) for split in SPLITS
     }
+    # As many test pairs of a training image and a tested one as there are training images.
+    tested = {
+        found.asked: sum(test.first.size for test in found.tests)
+        for found in results.predictions
+        if found.labels["split"] == ONE_SEEN
+    }
+    assert tested == {None: N * 34, 12: N * 12, 20: N * 20}
+
+
+def test_draws_are_read_as_they_were_written(tmp_path):
+    rng = np.random.default_rng(15)
+    fits = [("subj01", "ridge", "V1", "euclidean", "", "1", split) for split in SPLITS]
+    draws = {fit: rng.standard_normal((7, len(MEASURES))) for fit in fits}
+    write_draws(draws, tmp_path / "draws.h5")
+    again = read_draws(tmp_path / "draws.h5")
+    assert list(again) == fits
+    for fit in fits:
+        np.testing.assert_array_equal(again[fit], draws[fit])
 
 
 def test_what_a_study_lacks_is_said_and_not_fitted(tmp_path):
     features = np.random.default_rng(8).standard_normal((N, 3))
     rdms = [rdm_of(pdist(features))]
-    table = pd.concat(fitted(tmp_path, subject_of(features), rdms, settings_of("encode")).scores)
+    table = fitted(tmp_path, subject_of(features), rdms, settings_of("encode")).scores
     assert (table["status"] == "not applicable").all()
     assert table["reason"].unique() == ["needs responses, which this study has not"]
     responses = np.random.default_rng(8).standard_normal((N, 30))
     with_responses = subject_of(features, responses=responses)
-    table = pd.concat(fitted(tmp_path, with_responses, rdms, settings_of("encode")).scores)
+    table = fitted(tmp_path, with_responses, rdms, settings_of("encode")).scores
     status = table.drop_duplicates("split").set_index("split")["status"]
     assert status.to_dict() == {
         CLEAN: "fitted",
@@ -403,7 +454,7 @@ class Stopping:
     stop: int
     n_fits: int = 0
     needs = ("features",)
-    splits = SPLITS
+    leaked = True
     symmetric = True
 
     def fit(self, training):
@@ -438,7 +489,7 @@ def test_a_job_that_was_cut_short_takes_up_the_fits_that_had_ended(tmp_path, mon
     model, resumed = run(tmp_path / "cut", stop=0)
     assert model.n_fits == 2 * N_FOLDS - 3
     for name in ("scores", "histories"):
-        own, new = (pd.concat(getattr(part, name)) for part in (whole, resumed))
+        own, new = (getattr(part, name) for part in (whole, resumed))
         pd.testing.assert_frame_equal(own, new)
     assert not list((tmp_path / "cut").glob("*.fits"))
 
@@ -460,8 +511,8 @@ def study(tmp_path_factory):
         subject = subject_of(features, name=f"subj0{number + 1}")
         for kind in ("raw_distance", "additive", "mean", "encode"):
             results = fitted(folder, subject, [rdm_of(values)], settings_of(kind))
-            tables += results.scores
-            draws.append(read_draws(folder / f"{subject.name}_{kind}.h5"))
+            tables.append(results.scores)
+            draws.append(results.draws)
     scores = pd.concat(tables, ignore_index=True)
     return scores, Fits(scores, dict(ChainMap(*draws)))
 
@@ -513,8 +564,8 @@ def test_variants_that_look_like_numbers_are_names(tmp_path):
     draws = {}
     for number, settings in enumerate([numbered, settings_of("additive")]):
         results = fitted(tmp_path, subject_of(features), rdms, settings)
-        write_table(pd.concat(results.scores), tmp_path / f"{number}.csv")
-        draws |= read_draws(tmp_path / f"subj01_{settings.model}.h5")
+        write_table(results.scores, tmp_path / f"{number}.csv")
+        draws |= results.draws
     scores = pd.concat([read_scores(tmp_path / f"{i}.csv") for i in range(2)], ignore_index=True)
     assert set(scores["variant"]) == {"0", "1", ""}
     table = inflation_table(scores, Fits(scores, draws))

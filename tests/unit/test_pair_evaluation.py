@@ -10,25 +10,20 @@ from sklearn.metrics import r2_score
 
 from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import bootstrap_similarities, image_counts
-from workflow.lib.pairs.evaluation import (
-    WIDENING,
-    Predictions,
-    evaluate,
-    joined,
-    symmetry_error,
-)
+from workflow.lib.pairs.evaluation import WIDENING, evaluate
+from workflow.lib.pairs.predictions import PairPredictions, joined, symmetry_error
 from workflow.lib.rdms.vectors import condensed_index
 
 
 def among(images, true, predicted):
     """Return all pairs among images, from square matrices."""
     first, second = (images[i] for i in np.triu_indices(len(images), 1))
-    return Predictions(first, second, true[first, second], predicted[first, second])
+    return PairPredictions(first, second, true[first, second], predicted[first, second])
 
 
 def between(left, right, true, predicted):
     first, second = (part.ravel() for part in np.meshgrid(left, right, indexing="ij"))
-    return Predictions(first, second, true[first, second], predicted[first, second])
+    return PairPredictions(first, second, true[first, second], predicted[first, second])
 
 
 def matrices(n, rng, agreement=0.7, digits=None):
@@ -103,7 +98,7 @@ def test_leaked_folds_are_scored_together():
     true, predicted = matrices(n, rng)
     first, second = np.triu_indices(n, 1)
     tests = [
-        Predictions(
+        PairPredictions(
             first[part], second[part], true[first, second][part], predicted[first, second][part]
         )
         for part in np.array_split(rng.permutation(first.size), 4)
@@ -135,7 +130,7 @@ def test_resamples_are_those_of_copied_images(kind):
     draws = evaluate(tests, counts=counts, n_permutations=9, rng=rng).draws
     for drawn, count in zip(draws, counts, strict=True):
         copies = [
-            Predictions(
+            PairPredictions(
                 *(
                     np.repeat(part, count[test.first] * count[test.second])
                     for part in (test.first, test.second, test.true, test.predicted)

@@ -16,7 +16,7 @@ from torch import nn
 
 from scripts.dissimilarity.pair_figures import FLOOR
 from scripts.dissimilarity.pair_networks import example_networks, n_parameters
-from scripts.dissimilarity.pair_predictions import prediction_file
+from scripts.dissimilarity.pair_predictions import SplitPredictions, prediction_file
 from scripts.dissimilarity.plot_architectures import (
     has_branches,
     layers_of,
@@ -41,7 +41,7 @@ from scripts.dissimilarity.plot_true_predicted import (
 )
 from scripts.dissimilarity.score_tables import NOISELESS, OTHERS, fully_trained, read_scores
 from workflow.lib.errors import InputError
-from workflow.lib.pairs.evaluation import Predictions
+from workflow.lib.pairs.predictions import PairPredictions
 from workflow.lib.tables import write_table
 
 SIMULATED = {"title": "Scenes", "simulated": True}
@@ -535,7 +535,7 @@ def test_predictions_are_read_as_they_were_written(tmp_path):
     first, second = np.triu_indices(folds.size, 1)
     fit = {"roi": "V1", "metric": "correlation", "embedding": "", "variant": "", "split": "clean"}
     tests = [
-        Predictions(
+        PairPredictions(
             first[of_fold],
             second[of_fold],
             found.true[of_fold].astype(float),
@@ -545,7 +545,8 @@ def test_predictions_are_read_as_they_were_written(tmp_path):
     ]
     names = [str(i) for i in range(folds.size)]
     with prediction_file(tmp_path / "p.h5", names, subject="s", model="m") as file:
-        file.add(fit, found.true, tests, np.zeros((2, 4)))
+        file.add(SplitPredictions(fit, tests), found.true)
+        file.add(SplitPredictions({**fit, "split": "leaked"}, [], reason="has no leaked split"))
     again = read_prediction(tmp_path / "p.h5", fit)
     np.testing.assert_array_equal(again.true, found.true)
     np.testing.assert_array_equal(again.predicted, found.predicted)
@@ -588,7 +589,10 @@ def test_a_fit_that_is_not_applicable_has_an_empty_figure():
 def test_predictions_of_other_pairs_are_refused(tmp_path):
     fit = dict.fromkeys(("roi", "metric", "embedding", "variant", "split"), "a")
     with h5py.File(tmp_path / "p.h5", "w") as file:
-        file["a/a/a/a/a/true"], file["a/a/a/a/a/predicted"] = np.zeros(6), np.zeros(10)
+        file["names"] = np.array([b"a", b"b", b"c", b"d"])
+        group = file.create_group("fits 000000")
+        group.attrs.update(fit)
+        group["true"], group["predicted"] = np.zeros(6), np.zeros(10)
     with pytest.raises(InputError, match="10 predicted pairs for 6 true ones"):
         read_prediction(tmp_path / "p.h5", fit)
 

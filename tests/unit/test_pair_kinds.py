@@ -9,7 +9,14 @@ import yaml
 from scripts.dissimilarity import models
 from scripts.dissimilarity.pair_training import Options
 from workflow.lib.config import pair_kinds
-from workflow.lib.config.pair_kinds import EMBEDDERS, JOINED, is_stepwise, model_kinds, needs
+from workflow.lib.config.pair_kinds import (
+    EMBEDDERS,
+    JOINED,
+    has_leaked,
+    is_stepwise,
+    model_kinds,
+    needs,
+)
 from workflow.lib.errors import InputError
 
 SCHEMA = Path(__file__).parents[2] / "workflow/schemas/studies/dissimilarity.schema.yaml"
@@ -23,6 +30,12 @@ def model_of(kind):
 def test_what_is_read_of_a_kind_is_what_its_class_says(kind):
     assert is_stepwise(kind) is model_of(kind).stepwise
     assert needs(kind) == model_of(kind).needs
+    assert has_leaked(kind) is model_of(kind).leaked
+
+
+def test_pairs_of_responses_cannot_be_dealt_out():
+    of_responses = {kind for kind in model_kinds() if "responses" in needs(kind)}
+    assert {kind for kind in model_kinds() if not has_leaked(kind)} == of_responses == {"encode"}
 
 
 def test_networks_train_step_by_step_and_nothing_else_does():

@@ -21,11 +21,12 @@ from scripts.dissimilarity.embed_images import embed_images
 from scripts.dissimilarity.embedding_images import EmbeddingImages
 from scripts.dissimilarity.finished_fits import FinishedFits
 from scripts.dissimilarity.joined import named_embeddings
-from scripts.dissimilarity.pair_fits import Settings, fit_pair_model
+from scripts.dissimilarity.pair_fits import FitSettings, fit_pair_model
 from scripts.dissimilarity.pair_folds import label_scalers, subject_folds
 from scripts.dissimilarity.pair_items import Subject
-from scripts.dissimilarity.pair_predictions import prediction_file
+from scripts.dissimilarity.pair_predictions import prediction_file, read_predictions
 from scripts.dissimilarity.prepare_pair_images import images_of_responses
+from scripts.dissimilarity.score_pair_models import ScoreSettings, score_pair_models
 from scripts.dissimilarity.simulate_scenes import simulate
 from workflow.lib.config.complete import complete_config
 from workflow.lib.layouts.algonauts2023 import SIMULATED_SUBJECTS
@@ -124,11 +125,20 @@ class Study:
         table = table[table["measure"] == "spearman"]
         return table.groupby(["metric", "roi"])[["value", "upper"]].mean()
 
-    def scores(self, model, rois, *, subjects=SIMULATED_SUBJECTS, metrics=(METRIC,), **changed):
+    def scores(
+        self,
+        model,
+        rois,
+        *,
+        subjects=SIMULATED_SUBJECTS,
+        metrics=(METRIC,),
+        n_bootstrap=None,
+        **changed,
+    ):
         """Return the score table of a model of the default, with some settings changed."""
         block = default()["models"][model]
         assert block["embeddings"] == [EMBEDDING]
-        settings = Settings(
+        settings = FitSettings(
             model=model,
             kind=block["kind"],
             variants={
@@ -136,15 +146,21 @@ class Study:
                 for name, options in (block["variants"] or {"": {}}).items()
             },
             n_components=default()["n_components"],
-            n_bootstrap=default()["inference"]["n_bootstrap"],
-            n_permutations=default()["inference"]["n_permutations"],
             seed=self.seed,
             shuffled=block["shuffled"],
             labels=default()["labels"]["standardise"],
             deal=default()["splits"]["leaked"],
         )
         settings = replace(settings, **changed)
-        tables = [self._fitted(name, rois, metrics, settings) for name in subjects]
+        scoring = ScoreSettings(
+            n_bootstrap=n_bootstrap or default()["inference"]["n_bootstrap"],
+            n_permutations=default()["inference"]["n_permutations"],
+            seed=self.seed,
+            deal=settings.deal,
+            labels=settings.labels,
+        )
+        models = (self._fitted(name, rois, metrics, settings) for name in subjects)
+        tables = [score_pair_models([made], scoring)[0] for made in models]
         return pd.concat(tables, ignore_index=True)
 
     def _fitted(self, name, rois, metrics, settings):
@@ -152,10 +168,10 @@ class Study:
         path = self.folder / f"{name}_{settings.model}.h5"
         rdms = fold_rdms(self.rdms(name), rois)
         finished = FinishedFits(path.with_suffix(".fits"), "key")
-        with prediction_file(
-            path, subject.images.names, subject=name, model=settings.model
-        ) as predictions:
-            results = fit_pair_model(
+        labels = {"study": subject.study, "subject": name}
+        labels |= {"model": settings.model, "kind": settings.kind}
+        with prediction_file(path, subject.images.names, **labels) as predictions:
+            fit_pair_model(
                 subject,
                 (rdm for rdm in rdms if rdm.metric in metrics),
                 self.folds(name),
@@ -164,7 +180,7 @@ class Study:
                 finished=finished,
             )
         finished.remove()
-        return pd.concat(results.scores)
+        return read_predictions(path)
 
 
 def embedder(seed):

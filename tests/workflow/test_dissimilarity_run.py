@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +15,7 @@ from scipy.spatial.distance import pdist
 
 from scripts.dissimilarity.algonauts import Algonauts2023
 from scripts.dissimilarity.brain_rdms import rdm_rows
+from scripts.dissimilarity.plot_true_predicted import read_prediction
 from workflow.lib.pairs.splits import CLEAN, LEAKED, ONE_SEEN, SPLITS
 from workflow.lib.rdms.store import RDMStore
 
@@ -102,15 +102,48 @@ def test_restyling_a_figure_reruns_exactly_one_job(changed_run):
 def test_editing_a_kind_of_model_refits_the_models_of_this_kind_alone(changed_run):
     kind = changed_run.folder / "scripts/dissimilarity/models/siamese.py"
     kind.write_text(kind.read_text() + "\nAN_EDIT = 1\n")
-    jobs = changed_run.planned_jobs(f"{RESULTS}/tables/pair_scores.csv", *TINY)
+    table = f"{RESULTS}/tables/pair_scores.csv"
+    jobs = changed_run.planned_jobs(table, *TINY)
     assert jobs["fit_pair_model"] == 1
+    # The other subject has no siamese network.
+    assert jobs["score_pair_models"] == 1
+
+
+def test_other_intervals_and_tests_score_again_and_fit_nothing(changed_run):
+    scoring = {"score_pair_models": len(SUBJECTS), "tabulate_pair_scores": 1}
+    table = f"{RESULTS}/tables/model_ranking.csv"
+    for inference in ({"n_bootstrap": 200}, {"n_permutations": 299}):
+        changes = {"run": "tiny", "dissimilarity": {"scenes": {"inference": inference}}}
+        config = changed_run.write_tiny("config/inference.yaml", changes)
+        assert changed_run.planned_jobs(table, "--configfile", str(config)) == scoring
+    evaluation = changed_run.folder / "workflow/lib/pairs/evaluation.py"
+    evaluation.write_text(evaluation.read_text() + "\nAN_EDIT = 1\n")
+    assert changed_run.planned_jobs(table, *TINY) == scoring
+
+
+@pytest.mark.parametrize(
+    ("changes", "refitted"),
+    [
+        # Only ridge has a learning curve here, and only ridge, encoding and the MLP see embeddings.
+        ({"splits": {"n_training_images": [10]}}, {"ridge"}),
+        ({"n_components": 6}, {"ridge", "encode", "mlp_published"}),
+        ({"splits": {"leaked": "random_pairs"}}, {"mean", "ridge", "mlp_published", "siamese"}),
+    ],
+)
+def test_models_are_refitted_where_what_they_see_changes(changed_run, changes, refitted):
+    of_run = {"run": "tiny", "dissimilarity": {"scenes": changes}}
+    config = changed_run.write_tiny("config/changed.yaml", of_run)
+    target = f"{RESULTS}/tables/model_ranking.csv"
+    printed = changed_run.snakemake("--dry-run", target, "--configfile", str(config))
+    fitted = re.findall(r"output: \S*/predictions/subj\d+_(\w+)\.h5", printed)
+    assert set(fitted) == refitted
 
 
 def test_fits_of_a_subject_are_not_done_again_where_others_come_and_go(changed_run):
     config = changed_run.write_tiny(
         "config/one.yaml", {"run": "tiny", "dissimilarity": {"scenes": {"subjects": ["subj01"]}}}
     )
-    table = f"{RESULTS}/tables/pair_scores_subj01_ridge.csv"
+    table = f"{RESULTS}/predictions/subj01_ridge.h5"
     jobs = changed_run.planned_jobs(table, "--configfile", str(config))
     assert jobs == {"audit_pairs": 1}
 
@@ -129,11 +162,9 @@ def test_rdms_are_the_distances_of_standardised_responses(tiny_run):
 
 
 def test_every_pair_within_a_fold_is_tested_once_and_no_other(tiny_run):
-    with h5py.File(tiny_run.folder / RESULTS / "predictions/subj01_ridge.h5") as file:
-        tested = {
-            split: np.isfinite(file[f"V1/correlation/gabor/none/{split}/predicted"][()])
-            for split in SPLITS
-        }
+    file = tiny_run.folder / RESULTS / "predictions/subj01_ridge.h5"
+    fit = {"roi": "V1", "metric": "correlation", "embedding": "gabor", "variant": ""}
+    tested = {split: read_prediction(file, {**fit, "split": split}).tested for split in SPLITS}
     sizes = [N // N_FOLDS + (fold < N % N_FOLDS) for fold in range(N_FOLDS)]
     assert tested[CLEAN].sum() == sum(size * (size - 1) // 2 for size in sizes)
     np.testing.assert_array_equal(tested[LEAKED], tested[CLEAN])
@@ -180,7 +211,7 @@ def test_a_leak_stops_the_run(changed_run):
     config = changed_run.write_tiny(
         "config/leak.yaml", {"run": "leak", "dissimilarity": {"scenes": entry}}
     )
-    table = "results/leak/scenes/tables/pair_scores_subj01_mean.csv"
+    table = "results/leak/scenes/tables/pair_scores_subj01.csv"
     printed = changed_run.snakemake(table, "--configfile", str(config), ok=False)
     told = [line for line in printed.splitlines() if "images that are copies" in line]
     assert told
@@ -208,7 +239,7 @@ def test_a_killed_fit_goes_on_where_it_was(changed_run):
     changed_run.snakemake(history.format(run="whole"), "--configfile", str(of_run["whole"]))
     arguments = (history.format(run="killed"), "--configfile", str(of_run["killed"]))
     # The fit alone is to be killed, not what it starts from.
-    others = "results/killed/scenes/tables/pair_scores_subj01_mean.csv"
+    others = "results/killed/scenes/predictions/subj01_mean.h5"
     changed_run.snakemake(others, "--configfile", str(of_run["killed"]))
     kept = changed_run.folder / "results/killed/scenes/predictions/subj01_siamese.fits"
     kill_once(changed_run, lambda: any(kept.glob("*.checkpoint")), *arguments)

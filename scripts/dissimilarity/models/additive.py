@@ -15,7 +15,6 @@ from scipy.sparse.linalg import lsqr
 from scripts.dissimilarity.pair_features import some_pairs
 from scripts.dissimilarity.pair_models import Items, Training
 from workflow.lib.errors import InputError
-from workflow.lib.pairs.splits import SPLITS
 
 TOLERANCE = 1e-12
 
@@ -40,7 +39,7 @@ class Model:
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
-    splits: ClassVar[tuple[str, ...]] = SPLITS
+    leaked: ClassVar[bool] = True
     stepwise: ClassVar[bool] = False
     symmetric: ClassVar[bool] = True
 

@@ -24,7 +24,6 @@ from scripts.dissimilarity.pair_training import (
 )
 from workflow.lib.features.devices import choose_device
 from workflow.lib.pairs.sampling import PairSet
-from workflow.lib.pairs.splits import SPLITS
 
 ROWS_AT_ONCE = 512
 # Those of ten images: a line through fewer pairs is no better than one through training pairs.
@@ -67,7 +66,7 @@ class Model(Options):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("features",)
-    splits: ClassVar[tuple[str, ...]] = SPLITS
+    leaked: ClassVar[bool] = True
     stepwise: ClassVar[bool] = True
     symmetric: ClassVar[bool] = True
 

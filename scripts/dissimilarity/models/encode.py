@@ -17,7 +17,6 @@ from scripts.dissimilarity.pair_models import Items, Training
 from scripts.dissimilarity.shared_noise import without_shared_noise
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.sampling import Pairs
-from workflow.lib.pairs.splits import CLEAN, ONE_SEEN
 from workflow.lib.rdms.distances import FROM_PRODUCTS
 from workflow.lib.rsa.encoding import ALPHAS
 
@@ -91,7 +90,7 @@ class Model:
     """
 
     needs: ClassVar[tuple[str, ...]] = ("features", "responses")
-    splits: ClassVar[tuple[str, ...]] = (CLEAN, ONE_SEEN)
+    leaked: ClassVar[bool] = False
     stepwise: ClassVar[bool] = False
     symmetric: ClassVar[bool] = True
 

@@ -25,7 +25,6 @@ from scripts.dissimilarity.pair_models import Items, Training
 from workflow.lib.errors import InputError
 from workflow.lib.inference.reweighting import nonnegative_weights
 from workflow.lib.pairs.sampling import Pairs
-from workflow.lib.pairs.splits import SPLITS
 
 # Of squared weights, where 1 is as much as the mean variance of a squared difference.
 DIAGONAL_PENALTIES = np.concatenate([[0.0], np.logspace(-4, 3, 15)])
@@ -80,7 +79,7 @@ class Model:
     """
 
     needs: ClassVar[tuple[str, ...]] = ("features",)
-    splits: ClassVar[tuple[str, ...]] = SPLITS
+    leaked: ClassVar[bool] = True
     stepwise: ClassVar[bool] = False
     symmetric: ClassVar[bool] = True
 

@@ -20,7 +20,6 @@ from scripts.dissimilarity.pair_training import (
     train,
 )
 from workflow.lib.features.devices import choose_device
-from workflow.lib.pairs.splits import SPLITS
 
 
 @dataclass
@@ -41,7 +40,7 @@ class Model(Options):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("features",)
-    splits: ClassVar[tuple[str, ...]] = SPLITS
+    leaked: ClassVar[bool] = True
     stepwise: ClassVar[bool] = True
 
     form: str = SYMMETRIC

@@ -8,7 +8,6 @@ import numpy as np
 from scripts.dissimilarity.least_squares import Line
 from scripts.dissimilarity.pair_features import some_pairs
 from scripts.dissimilarity.pair_models import Items, Training
-from workflow.lib.pairs.splits import SPLITS
 from workflow.lib.rdms.vectors import condensed_index, n_conditions
 
 
@@ -23,7 +22,7 @@ class Model:
     """
 
     needs: ClassVar[tuple[str, ...]] = ("distances",)
-    splits: ClassVar[tuple[str, ...]] = SPLITS
+    leaked: ClassVar[bool] = True
     stepwise: ClassVar[bool] = False
     symmetric: ClassVar[bool] = True
 

@@ -23,7 +23,6 @@ from scripts.dissimilarity.pair_training import (
 )
 from workflow.lib.errors import InputError
 from workflow.lib.features.devices import choose_device
-from workflow.lib.pairs.splits import SPLITS
 
 # Of red, green and blue in a grey pixel (ITU-R 601, as PIL converts).
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
@@ -58,7 +57,7 @@ class Model(Options):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("images",)
-    splits: ClassVar[tuple[str, ...]] = SPLITS
+    leaked: ClassVar[bool] = True
     stepwise: ClassVar[bool] = True
 
     learning_rate: float = 0.001

@@ -18,7 +18,6 @@ from scripts.dissimilarity.pair_features import (
 )
 from scripts.dissimilarity.pair_models import Items, Training
 from workflow.lib.pairs.sampling import Pairs
-from workflow.lib.pairs.splits import SPLITS
 from workflow.lib.seeds import generator
 
 # Held out to choose by, one of so many folds of images, where there are no validation pairs.
@@ -55,7 +54,7 @@ class Model:
     """
 
     needs: ClassVar[tuple[str, ...]] = ("features",)
-    splits: ClassVar[tuple[str, ...]] = SPLITS
+    leaked: ClassVar[bool] = True
     stepwise: ClassVar[bool] = False
     symmetric: ClassVar[bool] = True
 

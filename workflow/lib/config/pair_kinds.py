@@ -61,6 +61,11 @@ def needs(kind: str) -> tuple[str, ...]:
     return declared(kind, "needs")
 
 
+def has_leaked(kind: str) -> bool:
+    """Return whether a kind of model has a leaked split; models of responses have none."""
+    return declared(kind, "leaked")
+
+
 @functools.cache
 def declared(kind: str, name: str) -> Any:
     """Return what the class `Model` of a kind says of it, without importing it.

@@ -7,6 +7,7 @@
 
 
 include: "dissimilarity_functions.smk"
+include: "dissimilarity/resources_functions.smk"
 include: "dissimilarity/data.smk"
 include: "dissimilarity/embeddings.smk"
 include: "dissimilarity/models.smk"

@@ -3,7 +3,11 @@
 # In: a folder of the Algonauts 2023 challenge (simulated ones are written here, to
 # <simulated>/<folder>/), or stimuli and RDMs of the study of `rsa` of the same name.
 # Out: <results>/<study>/images/<subject>.npz (names, rows, images of one size),
-# rdms/fmri_<subject>.h5 (RDMs per ROI and metric: of all images, and of every fold), tables/ceilings.csv, tables/extreme_pairs.csv.
+# rdms/fmri_<subject>.h5 (RDMs per ROI and metric: of all images, and of every fold), and tables/:
+# ceilings.csv, extreme_pairs.csv, vertices.csv.
+
+
+include: "data_functions.smk"
 
 
 rule simulate_scenes:
@@ -62,7 +66,7 @@ rule prepare_pair_images:
         "../../../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=MB_OF_PAIRS["prepare_pair_images"],
         runtime=60,
     params:
         folder=pair_folder,
@@ -75,7 +79,6 @@ rule prepare_pair_images:
         exclude=pair_setting("images", "exclude"),
         n_images=pair_setting("n_images"),
         side=pair_setting("side"),
-        sizes=sizes_of_splits,
         code=script_digest("dissimilarity/prepare_pair_images.py"),
     script:
         "../../../../scripts/dissimilarity/prepare_pair_images.py"
@@ -99,7 +102,7 @@ rule compute_fmri_rdms:
         "../../../../envs/rsa.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=MB_OF_PAIRS["compute_fmri_rdms"],
         runtime=120,
     params:
         folder=folder_of_challenge,
@@ -138,14 +141,13 @@ rule compute_pair_ceilings:
         "../../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=ceilings_mb,
         runtime=60,
     params:
         subjects=lambda wildcards: pair_subjects(wildcards.study),
         source=pair_setting("source"),
         folder=folder_of_challenge,
         rois=pair_rois,
-        metrics=pair_metrics,
         labels=standardised_by,
         splits=fold_settings(),
         seed=config["seed"],
@@ -176,7 +178,7 @@ rule find_extreme_pairs:
         "../../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=MB_OF_PAIRS["find_extreme_pairs"],
         runtime=10,
     params:
         subjects=lambda wildcards: pair_subjects(wildcards.study),
@@ -209,7 +211,7 @@ rule count_vertices:
         "../../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=MB_OF_PAIRS["count_vertices"],
         runtime=120,
     params:
         folder=folder_of_challenge,

@@ -1,8 +1,12 @@
 # Embeddings of the dissimilarity studies: what networks and controls make of the images.
 #
-# In: images of a subject, weights or arrays. Out: <results>/<study>/embeddings/<embedding>_<subject>.h5
-# (features, or the products of wide ones), tables/raw_distances.csv: how their distances resemble
-# those of responses before anything is learned.
+# In: images of a subject, weights or arrays.
+# Out: <results>/<study>/embeddings/<embedding>_<subject>.h5 (features, or the products of wide
+# ones), tables/raw_distances.csv: how their distances resemble those of responses before anything
+# is learned.
+
+
+include: "embeddings_functions.smk"
 
 
 rule embed_images:
@@ -25,7 +29,7 @@ rule embed_images:
         "../../../../envs/torch.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=MB_OF_PAIRS["embed_images"],
         runtime=120,
         gpu=lambda wildcards: int(sees_originals(wildcards)),
     params:
@@ -66,7 +70,7 @@ rule compare_raw_distances:
         "../../../../envs/rsa.yaml"
     threads: 2
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=MB_OF_PAIRS["compare_raw_distances"],
         runtime=60,
     params:
         subjects=lambda wildcards: pair_subjects(wildcards.study),

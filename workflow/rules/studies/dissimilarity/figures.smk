@@ -1,4 +1,12 @@
-# Figures of the dissimilarity studies, from tables and RDMs alone.
+# Figures of the dissimilarity studies, from tables, RDMs, predictions and images.
+#
+# Out: <results>/<study>/figures/: flow_chart, architectures, distributions, extreme_pairs,
+# raw_distances, model_ranking_<split>, inflation, subject_rois, training_size, pair_r2_<model>,
+# loss_curves_<subject>_<model>, and of every subject fmri_rdms_<subject>, true_predicted_<subject>;
+# each .png and .svg, with its caption in .rst.
+
+
+include: "figures_functions.smk"
 
 
 rule plot_flow_chart:
@@ -15,7 +23,7 @@ rule plot_flow_chart:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=size_mb(0),
         runtime=10,
     params:
         caption=caption_of,
@@ -45,15 +53,13 @@ rule plot_architectures:
         "../../../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=MB_OF_PAIRS["plot_architectures"],
         runtime=10,
     params:
         caption=caption_of,
         models=pair_setting("models"),
         n_components=pair_setting("n_components"),
         title=setting("title"),
-        # Networks are what they are, simulated data or not.
-        simulated=False,
         code=script_digest("dissimilarity/plot_architectures.py"),
     script:
         "../../../../scripts/dissimilarity/plot_architectures.py"
@@ -74,7 +80,7 @@ rule plot_fmri_rdms:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=MB_OF_PAIRS["plot_fmri_rdms"],
         runtime=10,
     params:
         caption=caption_of,
@@ -101,7 +107,7 @@ rule plot_distributions:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=MB_OF_PAIRS["plot_distributions"],
         runtime=10,
     params:
         caption=caption_of,
@@ -128,7 +134,7 @@ rule plot_extreme_pairs:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=MB_OF_PAIRS["plot_extreme_pairs"],
         runtime=10,
     params:
         caption=caption_of,
@@ -154,7 +160,7 @@ rule plot_raw_distances:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=size_mb(0),
         runtime=10,
     params:
         caption=caption_of,
@@ -180,7 +186,7 @@ rule plot_pair_r2:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=size_mb(0),
         runtime=10,
     params:
         caption=caption_of,
@@ -213,7 +219,7 @@ rule plot_true_predicted:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=MB_OF_PAIRS["plot_true_predicted"],
         runtime=10,
     params:
         caption=caption_of,
@@ -244,7 +250,7 @@ rule plot_loss_curves:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=size_mb(0),
         runtime=10,
     params:
         caption=caption_of,
@@ -274,7 +280,7 @@ rule plot_model_ranking:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=size_mb(0),
         runtime=10,
     params:
         caption=caption_of,
@@ -303,7 +309,7 @@ rule plot_inflation:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=size_mb(0),
         runtime=10,
     params:
         caption=caption_of,
@@ -330,7 +336,7 @@ rule plot_subject_rois:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=size_mb(0),
         runtime=10,
     params:
         caption=caption_of,
@@ -359,7 +365,7 @@ rule plot_training_size:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8),
+        mem_mb=size_mb(0),
         runtime=10,
     params:
         caption=caption_of,

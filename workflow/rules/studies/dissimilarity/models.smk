@@ -1,10 +1,13 @@
 # Models of pairs: trained and tested on splits with and without leakage.
 #
 # In: RDMs of responses, embeddings, images and, for encoding, responses.
-# Out: <results>/<study>/tables/leak_audit.csv (what splits share, before anything is fitted to them),
-# predictions/<subject>_<model>.h5, models/<subject>_<model>_history.csv, and tables/:
-# pair_scores_<subject>_<model>.csv, and over all of them pair_scores.csv, inflation.csv (leaked -
-# clean), model_ranking.csv.
+# Out: <results>/<study>/tables/leak_audit.csv (what splits share, before anything is fitted to
+# them), predictions/<subject>_<model>.h5, models/<subject>_<model>_history.csv, and of these
+# tables/: pair_scores_<subject>.csv, pair_draws_<subject>.h5, and over all subjects
+# pair_scores.csv, inflation.csv (seen - clean), model_ranking.csv.
+
+
+include: "models_functions.smk"
 
 
 rule audit_pairs:
@@ -29,7 +32,7 @@ rule audit_pairs:
         "../../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=audit_mb,
+        mem_mb=MB_OF_PAIRS["audit_pairs"],
         runtime=60,
     params:
         subjects=lambda wildcards: pair_subjects(wildcards.study),
@@ -43,19 +46,18 @@ rule audit_pairs:
 
 
 rule fit_pair_model:
-    """Fit a model to the pairs of a subject, and test it on pairs of images seen and unseen."""
+    """Fit a model to the pairs of a subject, and predict pairs of images seen and unseen."""
     input:
         rdms=fmri_rdms,
         images="<results>/{study}/images/{subject}.npz",
         embeddings=model_embeddings,
-        source=challenge_files,
+        source=if_needed("responses", challenge_files, []),
         # What claims to be clean and is not stops before it is fitted to; but a fit is not done
         # again because a subject was added to the table.
         audit=ancient("<results>/{study}/tables/leak_audit.csv"),
     output:
         predictions="<results>/{study}/predictions/{subject}_{model}.h5",
         history="<results>/{study}/models/{subject}_{model}_history.csv",
-        scores="<results>/{study}/tables/pair_scores_{subject}_{model}.csv",
     log:
         "<logs>/{study}/models/{subject}_{model}.log",
     benchmark:
@@ -76,22 +78,52 @@ rule fit_pair_model:
         rois=of_model("rois", pair_rois),
         metrics=of_model("metrics", pair_metrics),
         embeddings=embeddings_of_model,
-        splits=fold_settings("leaked", "n_training_images"),
+        splits=splits_of_model,
+        n_training_images=curve_of_model,
         labels=standardised_by,
-        inference=pair_setting("inference"),
-        n_components=pair_setting("n_components"),
-        folder=folder_of_challenge,
+        n_components=if_needed("features", pair_setting("n_components"), None),
+        folder=if_needed("responses", folder_of_challenge, None),
         seed=config["seed"],
         code=kind_digest,
     script:
         "../../../../scripts/dissimilarity/fit_pair_model.py"
 
 
+rule score_pair_models:
+    """Score what the models of a subject predict, with intervals and tests over images."""
+    input:
+        predictions=of_pair_models("predictions/{subject}_{model}.h5"),
+    output:
+        scores="<results>/{study}/tables/pair_scores_{subject}.csv",
+        draws="<results>/{study}/tables/pair_draws_{subject}.h5",
+    log:
+        "<logs>/{study}/tables/pair_scores_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/pair_scores_{subject}.tsv"
+    wildcard_constraints:
+        study=PAIR_STUDIES,
+        subject=PAIR_SUBJECTS,
+    conda:
+        "../../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=MB_OF_PAIRS["score_pair_models"],
+        runtime=120,
+    params:
+        labels=standardised_by,
+        deal=pair_setting("splits", "leaked"),
+        inference=pair_setting("inference"),
+        seed=config["seed"],
+        code=script_digest("dissimilarity/score_pair_models.py"),
+    script:
+        "../../../../scripts/dissimilarity/score_pair_models.py"
+
+
 rule tabulate_pair_scores:
     """Gather the scores of all models, what leakage adds to them, and their order."""
     input:
-        scores=of_pair_models("tables/pair_scores_{subject}_{model}.csv"),
-        predictions=of_pair_models("predictions/{subject}_{model}.h5"),
+        scores=of_pair_subjects("tables/pair_scores_{subject}.csv"),
+        draws=of_pair_subjects("tables/pair_draws_{subject}.h5"),
         ceilings="<results>/{study}/tables/ceilings.csv",
     output:
         scores=report(
