@@ -1,0 +1,161 @@
+"""Cluster the training images by what a network sees in them, and assign test images to clusters.
+
+snakemake --cores 2 results/demo/pictures/tables/image_clusters.csv
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+
+from scripts.reconstruction.data.image_table import ImageTable, read_image_table
+from scripts.reconstruction.decoders.clusters import cluster_table, fit_clusters, silhouettes
+from workflow.lib.errors import InputError
+from workflow.lib.features.devices import choose_device, reused_memory
+from workflow.lib.features.extraction import extract_features
+from workflow.lib.features.networks import layer_extractor, load_network
+from workflow.lib.features.stimuli import Stimuli
+from workflow.lib.jobs import script_job
+from workflow.lib.seeds import generator
+from workflow.lib.splits.held_out import TRAINING
+from workflow.lib.tables import write_table
+
+
+def image_features(
+    images: ImageTable,
+    *,
+    network: str,
+    layer: str,
+    weights: str,
+    seed: int,
+    device: torch.device,
+) -> np.ndarray:
+    """Return what a layer of a network says of images, means over space.
+
+    Parameters
+    ----------
+    images : ImageTable
+    network, layer, weights : str, see `workflow.lib.features.networks.load_network`
+    seed : int
+        Of random weights.
+    device : torch.device
+
+    Returns
+    -------
+    float32 array (n_images, n_units)
+
+    Raises
+    ------
+    InputError
+        No such network, layer or weights.
+    """
+    loaded, transforms = load_network(network, weights, seed)
+    stimuli = Stimuli(
+        images.names,
+        lambda row: Image.fromarray(images.images[row]),
+        list(range(len(images.names))),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        (blocks,) = extract_features(
+            layer_extractor(loaded, {layer: layer}),
+            transforms,
+            stimuli,
+            device=device,
+            folder=Path(folder),
+            pooling="mean",
+        ).values()
+        with blocks:
+            return np.concatenate(list(blocks), axis=1)
+
+
+def cluster_images(
+    features: np.ndarray,
+    images: ImageTable,
+    *,
+    n_clusters: int,
+    candidates: Sequence[int],
+    rng: np.random.Generator,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the cluster of every image, and how well other numbers of clusters would fit.
+
+    Everything is fitted to training images: their mean and standard deviation scale the features,
+    and test images go to the nearest centroid.
+
+    Parameters
+    ----------
+    features : float array (n_images, n_features)
+    images : ImageTable
+        Of all parts.
+    n_clusters : int
+    candidates : sequence of int
+        Numbers of clusters to compare; `n_clusters` is compared, too.
+    rng : numpy Generator
+
+    Returns
+    -------
+    clusters : DataFrame, see `scripts.reconstruction.decoders.clusters.Clusters`
+    choice : DataFrame
+        n_clusters, silhouette, chosen.
+
+    Raises
+    ------
+    InputError
+        More clusters than training images, or features that do not vary.
+    """
+    parts = np.array(images.parts)
+    training = features[parts == TRAINING].astype(np.float64)
+    deviation = training.std(axis=0)
+    varies = deviation > 0
+    if not varies.any():
+        raise InputError(
+            "clusters: found the same features for all training images, expected features that "
+            "vary; take another layer or other weights"
+        )
+    scaled = (features[:, varies] - training[:, varies].mean(axis=0)) / deviation[varies]
+    model = fit_clusters(scaled[parts == TRAINING], n_clusters, rng)
+    names = np.array(images.names)
+    clusters = cluster_table(
+        model,
+        {
+            part: (names[parts == part].tolist(), scaled[parts == part])
+            for part in dict.fromkeys(images.parts)
+        },
+    )
+    compared = sorted({n_clusters, *candidates})
+    choice = silhouettes(scaled[parts == TRAINING], compared, rng)
+    return clusters, choice.assign(chosen=choice["n_clusters"] == n_clusters)
+
+
+def _cluster(block: Mapping, images: ImageTable, study: str, seed: int, device: torch.device):
+    features = image_features(
+        images,
+        network=block["network"],
+        layer=block["layer"],
+        weights=block["weights"],
+        seed=seed,
+        device=device,
+    )
+    return cluster_images(
+        features,
+        images,
+        n_clusters=block["n_clusters"],
+        candidates=block["candidates"],
+        rng=generator(seed, "reconstruction", "clusters", study),
+    )
+
+
+if __name__ == "__main__":
+    with script_job(snakemake), reused_memory():
+        clusters, choice = _cluster(
+            snakemake.params.clusters,
+            read_image_table(Path(snakemake.input.images)),
+            snakemake.wildcards.study,
+            snakemake.params.seed,
+            choose_device(snakemake.resources.get("gpu", 0)),
+        )
+        write_table(clusters, snakemake.output.clusters)
+        write_table(choice, snakemake.output.choice)

@@ -1,0 +1,99 @@
+"""What the jobs of all decoders have in common: their samples, their folds, their file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.reconstruction.data.image_table import ImageTable, read_image_table
+from scripts.reconstruction.data.responses import Responses
+from scripts.reconstruction.decoders.folds import decoder_folds
+from scripts.reconstruction.decoders.held_out_fits import (
+    DecoderInputs,
+    Fit,
+    held_out_predictions,
+    read_inputs,
+)
+from workflow.lib.pairs.splits import ImageFold
+from workflow.lib.splits.held_out import TRAINING, write_held_out
+
+
+@dataclass(frozen=True)
+class DecoderJob:
+    """One decoder of one subject.
+
+    Attributes
+    ----------
+    study, subject, name : str
+        `name` is that of the decoder.
+    decoder : mapping
+        Its block of the config.
+    inputs : DecoderInputs
+    folds : list of ImageFold
+        Of the training images.
+    seed : int
+    """
+
+    study: str
+    subject: str
+    name: str
+    decoder: Mapping[str, Any]
+    inputs: DecoderInputs
+    folds: list[ImageFold]
+    seed: int
+
+    @property
+    def images(self) -> ImageTable:
+        """The training images."""
+        return self.inputs.images[TRAINING]
+
+    @property
+    def purpose(self) -> str:
+        """What random numbers follow from, beside the seed; each decoder has its own."""
+        return f"{self.study}/{self.subject}/{self.name}"
+
+    def write_predictions(self, path: Path, fit: Fit) -> None:
+        """Fit in every fold, and write what is predicted of all parts, see `HeldOut`."""
+        predictions = held_out_predictions(self.inputs, self.folds, fit)
+        write_held_out(path, predictions, {"decoder": self.name, "subject": self.subject})
+
+
+def open_job(snakemake) -> DecoderJob:
+    """Return the job of a rule of decoders.
+
+    Its inputs have `images` and `responses`, its params `decoder` (rois, trials,
+    shuffled), `n_folds`, `validation_share` and `seed`, its wildcards `study`, `subject` and
+    `decoder`.
+
+    Raises
+    ------
+    InputError
+        Responses and images do not fit, or there are too few images for the folds.
+    """
+    params, wildcards = snakemake.params, snakemake.wildcards
+    decoder = params.decoder
+    inputs = read_inputs(
+        read_image_table(Path(snakemake.input.images)),
+        Responses(Path(snakemake.input.responses)),
+        decoder["rois"],
+        trials=decoder["trials"],
+        shuffled=decoder["shuffled"],
+        seed=params.seed,
+        study=wildcards.study,
+    )
+    folds = decoder_folds(
+        inputs.images[TRAINING],
+        n_folds=params.n_folds,
+        validation_share=params.validation_share,
+        seed=params.seed,
+        study=wildcards.study,
+    )
+    return DecoderJob(
+        study=wildcards.study,
+        subject=wildcards.subject,
+        name=wildcards.decoder,
+        decoder=decoder,
+        inputs=inputs,
+        folds=folds,
+        seed=params.seed,
+    )

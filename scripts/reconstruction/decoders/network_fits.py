@@ -1,0 +1,139 @@
+"""Fitting the same kind of network in every fold, with what is kept of it."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from scripts.reconstruction.decoders.decoder_job import DecoderJob
+from scripts.reconstruction.decoders.decoder_networks import DecoderTask, Examples
+from scripts.reconstruction.decoders.held_out_fits import Predictor
+from scripts.reconstruction.decoders.samples import ImageSamples
+from workflow.lib.features.initial import seeded_network, weights_seed
+from workflow.lib.tables import write_table
+from workflow.lib.training.options import TrainingOptions
+from workflow.lib.training.task import train
+from workflow.lib.training.weights import write_weights
+
+HISTORY_COLUMNS = ["fold", "epoch", "part", "measure", "value"]
+# ImageSamples that a network predicts at a time.
+BATCH = 256
+
+
+@dataclass
+class NetworkFits:
+    """Fits networks, one after another, to samples of training images.
+
+    Attributes
+    ----------
+    build : callable, number of voxels -> network
+    task : subclass of DecoderTask
+    outputs : callable, (network, responses (n, n_voxels)) -> tensors (n, ...) by name
+        What is kept of the predictions; "predicted" is among them.
+    targets : array (n_images, ...)
+        What is decoded, of the training images.
+    options : TrainingOptions
+    seed : int
+    purpose : str
+        Of the study, subject and decoder.
+    device : torch.device
+    checkpoints : path of a folder
+        A job that is cut short goes on from them; the caller removes it once results are safe.
+    histories : list of DataFrame
+        Filled, one per fit.
+    network : nn.Module
+        The last one that was fitted.
+    """
+
+    build: Callable[[int], nn.Module]
+    task: type[DecoderTask]
+    outputs: Callable[[nn.Module, torch.Tensor], Mapping[str, torch.Tensor]]
+    targets: np.ndarray
+    options: TrainingOptions
+    seed: int
+    purpose: str
+    device: torch.device
+    checkpoints: Path
+    histories: list[pd.DataFrame] = field(default_factory=list)
+    network: nn.Module | None = None
+
+    def __call__(self, training: ImageSamples, validation: ImageSamples, name: str) -> Predictor:
+        """Fit a network, and return what predicts by it."""
+        purpose = f"{self.purpose}/{name}"
+        self.network = seeded_network(
+            lambda: self.build(training.responses.shape[1]), weights_seed(self.seed, purpose)
+        ).to(self.device)
+        task = self.task(
+            self.network,
+            self._examples(training),
+            self._examples(validation),
+            self.options,
+            seed=self.seed,
+            purpose=purpose,
+        )
+        checkpoint = self.checkpoints / f"{name.replace(' ', '_')}.checkpoint"
+        history = train(task, seed=self.seed, purpose=purpose, checkpoint=checkpoint)
+        self.histories.append(history.assign(fold=name.removeprefix("fold ")))
+        network = self.network
+        return lambda others: self._predicted(network, others)
+
+    def _examples(self, samples: ImageSamples) -> Examples:
+        return Examples.on(self.device, samples.responses, self.targets[samples.image])
+
+    @torch.inference_mode()
+    def _predicted(self, network: nn.Module, responses: np.ndarray) -> dict[str, np.ndarray]:
+        network.eval()
+        found: dict[str, list[np.ndarray]] = {}
+        for start in range(0, len(responses), BATCH):
+            batch = torch.from_numpy(responses[start : start + BATCH]).to(self.device)
+            for name, values in self.outputs(network, batch).items():
+                found.setdefault(name, []).append(values.cpu().numpy())
+        return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def write_network_fits(
+    job: DecoderJob,
+    *,
+    build: Callable[[int], nn.Module],
+    task: type[DecoderTask],
+    outputs: Callable[[nn.Module, torch.Tensor], Mapping[str, torch.Tensor]],
+    targets: np.ndarray,
+    device: torch.device,
+    predictions_file: Path,
+    history_file: Path,
+    network_file: Path,
+) -> None:
+    """Train the networks of a decoder, and write what comes out of them.
+
+    Parameters
+    ----------
+    job : DecoderJob
+    build, task, outputs, targets, device : see `NetworkFits`
+    predictions_file : path, see `HeldOut`
+    history_file : path
+        Of the learning curves; `fold` is "all" for the network of all training images.
+    network_file : path
+        Of that one.
+    """
+    fits = NetworkFits(
+        build=build,
+        task=task,
+        outputs=outputs,
+        targets=targets,
+        options=TrainingOptions(**job.decoder["training"]),
+        seed=job.seed,
+        purpose=job.purpose,
+        device=device,
+        # Snakemake deletes what a killed job has put out, but knows nothing of this folder.
+        checkpoints=predictions_file.with_suffix(".checkpoints"),
+    )
+    job.write_predictions(predictions_file, fits)
+    write_table(pd.concat(fits.histories, ignore_index=True)[HISTORY_COLUMNS], history_file)
+    description = {"decoder": job.name, "subject": job.subject, **job.decoder["network"]}
+    write_weights(network_file, fits.network.state_dict(), description)
+    shutil.rmtree(fits.checkpoints, ignore_errors=True)

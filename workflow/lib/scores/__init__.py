@@ -1,0 +1,1 @@
+"""How well images are reconstructed, and whether they can be told from others."""
