@@ -73,7 +73,7 @@ def test_a_test_image_that_is_a_training_image_in_disguise_is_a_leak(images, tmp
 def test_copies_in_two_folds_are_a_leak(images, tmp_path):
     folds = decoder_folds(images.of(TRAINING), **SETTINGS)
     images.images[folds[1].tested[0]] = images.images[folds[0].tested[0]]
-    with pytest.raises(InputError, match="found a leak, .* with a copy in training"):
+    with pytest.raises(InputError, match=r"found a leak, .* with a copy in training"):
         audited(images, tmp_path, folds=folds)
 
 
