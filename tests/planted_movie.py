@@ -42,7 +42,7 @@ def movie_labels(seed=0):
         n_episodes = N_VOLUMES // EPISODE
         names = rng.permutation(np.resize([*CLASSES, ""], n_episodes))
         table = pd.DataFrame({"run": run, "volume": np.arange(N_VOLUMES)})
-        table["time"] = 2.0 * (number * N_VOLUMES + np.arange(N_VOLUMES))
+        table["time"] = table["shown"] = 2.0 * (number * N_VOLUMES + np.arange(N_VOLUMES))
         table["used"] = True
         table["label"] = np.repeat(names, EPISODE)
         numbers = np.repeat(np.arange(n_episodes) + number * n_episodes, EPISODE)

@@ -12,7 +12,7 @@ from scripts.emotions.label_volumes import Choices, label_volumes
 from scripts.emotions.labels import UNLABELLED, Labels
 from scripts.emotions.prepare_parcels import common_parcels
 from scripts.emotions.splits import fold_generator, make_folds
-from scripts.emotions.trained_networks import network_of, settings_of, size_of
+from scripts.emotions.trained_networks import network_of, network_options, training_options
 from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.check.files import (
     NeededFile,
@@ -89,7 +89,7 @@ def _model_checks(
 def _check_network(model: str, block: Mapping, n_classes: int) -> None:
     """Build a network, and say how large it is; one without averages depends on the mask."""
     options = {key: value for key, value in block["network"].items() if key != "weights"}
-    size, n_epochs = size_of(options), settings_of(block["training"]).n_epochs
+    size, n_epochs = network_options(options), training_options(block["training"]).n_epochs
     large = ""
     if size.average:
         network = network_of(size, n_classes, PUBLISHED_SHAPE, seed=0)

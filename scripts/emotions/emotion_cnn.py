@@ -17,6 +17,7 @@ arXiv:1704.04861; widened between, linear at their end: Sandler et al. 2018, arX
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,6 +25,7 @@ import torch
 from torch import nn
 
 from workflow.lib.errors import InputError
+from workflow.lib.features.initial import seeded_network
 
 # Channels of the first convolution, and of each block, in the published network.
 PUBLISHED_WIDTHS = (32, 64, 128, 256, 256)
@@ -172,9 +174,10 @@ def build_network(
             f"network.widths: found {list(widths)}, expected the channels of the first convolution "
             "and of one block or more; add one"
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return EmotionCNN(widths, n_classes, expansion=expansion, dropout=dropout, shape=shape)
+    build = partial(
+        EmotionCNN, widths, n_classes, expansion=expansion, dropout=dropout, shape=shape
+    )
+    return seeded_network(build, seed)
 
 
 def read_published_weights(path: str | Path) -> dict[str, torch.Tensor]:

@@ -5,34 +5,37 @@ of labels; volumes are read batch by batch, so that never all are held, and the 
 while the network works on one.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
 from scripts.emotions.batches import batches
 from scripts.emotions.emotion_cnn import LOGITS, EmotionCNN
 from workflow.lib.errors import InputError
-from workflow.lib.features.devices import autocast
-from workflow.lib.seeds import generator
+from workflow.lib.training.batches import BatchOrder
+from workflow.lib.training.digest import digest_of_arrays
 from workflow.lib.training.history import VALIDATION
-from workflow.lib.training.loop import fit
+from workflow.lib.training.measures import accuracy, balanced_accuracy, classified
+from workflow.lib.training.options import TrainingOptions
+from workflow.lib.training.task import SupervisedTask, adamw
 
 # Voxels that are evaluated at once: eight volumes of the published size, of which the widest layer
 # takes 57 MB each.
 VOXELS_AT_ONCE = 8 * 80 * 80 * 35
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How a network is trained.
+# What the best epoch is highest in.
+ACCURACY, BALANCED = "accuracy", "balanced accuracy"
+
+
+@dataclass(kw_only=True)
+class EmotionOptions(TrainingOptions):
+    """How a network is trained; the other options are those of `TrainingOptions`.
 
     Attributes
     ----------
@@ -41,31 +44,25 @@ class Settings:
         arXiv:1608.03983).
     batch : int
         Volumes of a step.
-    learning_rate, weight_decay : float
-        Of AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101).
     patience : int or None
         Epochs without a higher accuracy on validation volumes (at the same accuracy, a lower loss)
-        before training stops; None for never. Wherever there are validation volumes, the weights
-        of the best epoch are kept. It is not the loss alone: in runs that a network has not seen
-        it soon rises with the confidence in what is wrong, while more is told right.
+        before training stops; None for never. It is not the loss alone: in runs that a network has
+        not seen it soon rises with the confidence in what is wrong, while more is told right.
     noise : float
         Standard deviation of white noise that is added to voxels of the brain in training, anew in
         every step: with few moments of the movie to learn from, a network learns them by heart
         otherwise (Bishop 1995, doi:10.1162/neco.1995.7.1.108). None as published.
     balanced : bool
-        Whether all classes weigh the same in the loss, however many volumes they have.
-    precision : "float32", "bfloat16" or "float16"
-        Of training on a GPU.
+        Whether all classes weigh the same, however many volumes they have: in the loss, and in the
+        accuracy by which epochs are compared, then the mean over classes.
     """
 
     n_epochs: int = 50
     batch: int = 16
-    learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     patience: int | None = 10
     noise: float = 0.0
     balanced: bool = False
-    precision: str = "float32"
 
 
 class Volumes(Protocol):
@@ -114,30 +111,8 @@ def examples_of(chosen: np.ndarray, codes: np.ndarray) -> Examples:
     return Examples(subjects, rows, codes[rows])
 
 
-class Best:
-    """The weights of the epoch that was best on validation volumes."""
-
-    def __init__(self) -> None:
-        self.accuracy, self.loss, self.epoch = -1.0, np.inf, -1
-        self.weights: dict[str, torch.Tensor] = {}
-
-    def offer(self, accuracy: float, loss: float, epoch: int, network: nn.Module) -> None:
-        """Keep the weights of a network if they are better than those before; NaN is not."""
-        if (accuracy, -loss) > (self.accuracy, -self.loss):
-            self.accuracy, self.loss, self.epoch = accuracy, loss, epoch
-            self.weights = {name: value.clone() for name, value in network.state_dict().items()}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return all of it."""
-        return dict(vars(self))
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up what `state_dict` returned."""
-        vars(self).update(state)
-
-
-class EmotionTask:
-    """A task of `workflow.lib.training.loop`: cross-entropy, AdamW, a cosine over epochs.
+class EmotionTask(SupervisedTask):
+    """The task: cross-entropy, AdamW, a cosine over epochs.
 
     Parameters
     ----------
@@ -145,11 +120,13 @@ class EmotionTask:
     volumes : Volumes
     training, validation : Examples
         All with a class; validation may be empty.
-    settings : Settings
+    options : EmotionOptions
     device : torch.device
     seed : int
     purpose : str
         Tells the batches of this training from those of others.
+    volumes_digest : str
+        What tells the volumes from others; their labels and split are told apart here.
 
     Raises
     ------
@@ -164,82 +141,62 @@ class EmotionTask:
         *,
         training: Examples,
         validation: Examples,
-        settings: Settings,
+        options: EmotionOptions,
         device: torch.device,
         seed: int,
         purpose: str,
+        volumes_digest: str = "",
     ):
         n_classes = network.head.out_features
-        counts = _checked_counts(training, n_classes, settings.batch, purpose)
+        counts = _checked_counts(training, n_classes, options.batch, purpose)
         # Convolutions on a CPU take two thirds of the time with channels last.
-        self.network = network.to(device, memory_format=torch.channels_last_3d)
-        self.volumes, self.training, self.validation = volumes, training, validation
-        self.settings, self.device, self.seed, self.purpose = settings, device, seed, purpose
-        weights = counts.sum() / (n_classes * counts) if settings.balanced else np.ones(n_classes)
+        network = network.to(device, memory_format=torch.channels_last_3d)
+        optimiser = adamw(network, options)
+        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.n_epochs)
+        super().__init__(network, options, optimiser=optimiser, epoch_schedule=cosine)
+        self.volumes, self.volumes_digest = volumes, volumes_digest
+        self.training, self.validation = training, validation
+        self.order = BatchOrder(len(training), options.batch, seed, purpose)
+        weights = counts.sum() / (n_classes * counts) if options.balanced else np.ones(n_classes)
         self.class_weights = torch.tensor(weights, dtype=torch.float32, device=device)
         # One thread: HDF5 serves one at a time.
         self._reader = ThreadPoolExecutor(1)
         self._waiting: dict[tuple[int, int], Future[np.ndarray]] = {}
-        self._order = -1, np.zeros(0, dtype=int)
-        self.best = Best()
-        optimiser = torch.optim.AdamW(
-            network.parameters(),
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
-        self.parts = {
-            "network": self.network,
-            "optimiser": optimiser,
-            "schedule": torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.n_epochs),
-            # Half precision alone needs its gradients scaled.
-            "scaler": torch.amp.GradScaler(
-                device.type, enabled=device.type == "cuda" and settings.precision == "float16"
-            ),
-            "best": self.best,
-        }
 
-    def n_steps(self, epoch: int) -> int:
-        """Return the whole batches of an epoch, none once patience has run out."""
-        return 0 if self._stopped(epoch) else len(self.training) // self.settings.batch
+    def n_batches(self, epoch: int) -> int:
+        """Return the whole batches of an epoch."""
+        return self.order.n_batches
 
-    def _stopped(self, epoch: int) -> bool:
-        patience = self.settings.patience
-        return patience is not None and 0 <= self.best.epoch < epoch - patience
+    def data_digest(self) -> str:
+        """Return what tells these volumes, labels and split from others."""
+        parts = (self.training, self.validation)
+        numbers = (v for part in parts for v in (part.subjects, part.rows, part.codes))
+        return f"{self.volumes_digest} {digest_of_arrays(*numbers)}"
 
-    def step(self, epoch: int, step: int, rng: np.random.Generator) -> dict[str, float]:
-        """Train on one batch; return loss and accuracy, with dropout on."""
+    def loss(
+        self, epoch: int, step: int, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        """Return loss and accuracy of a batch, with dropout on."""
         batch, values = self._batch(epoch, step), self._values(epoch, step)
         codes = torch.from_numpy(batch.codes).to(self.device)
-        self.network.train()
-        with autocast(self.device, self.settings.precision):
+        with self.autocast():
             logits = self.network(self._noisy(values)).float()
         loss = nn.functional.cross_entropy(logits, codes, self.class_weights)
-        optimiser, scaler = self.parts["optimiser"], self.parts["scaler"]
-        optimiser.zero_grad()
-        scaler.scale(loss).backward()
-        scaler.step(optimiser)
-        scaler.update()
-        return {"loss": loss.item(), "accuracy": (logits.argmax(1) == codes).float().mean().item()}
+        return loss, {ACCURACY: accuracy(logits, codes)}
 
     def _noisy(self, values: torch.Tensor) -> torch.Tensor:
         """Return volumes with noise; what is outside the brain, zero, stays as it is."""
-        if not self.settings.noise:
+        if not self.options.noise:
             return values
-        return values + self.settings.noise * torch.randn_like(values) * (values != 0)
+        return values + self.options.noise * torch.randn_like(values) * (values != 0)
 
     def _batch(self, epoch: int, step: int) -> Examples:
-        """Return the examples of a step: all in random order, over the steps of an epoch."""
-        if self._order[0] != epoch:
-            rng = generator(self.seed, "batches", self.purpose, str(epoch))
-            self._order = epoch, rng.permutation(len(self.training))
-        start = step * self.settings.batch
-        return self.training[self._order[1][start : start + self.settings.batch]]
+        return self.training[self.order.rows(epoch, step)]
 
     def _values(self, epoch: int, step: int) -> torch.Tensor:
         """Return the volumes of a step, and have those of the next one read meanwhile."""
         waiting = self._waiting.pop((epoch, step), None) or self._reading(epoch, step)
-        if step + 1 < self.n_steps(epoch):
+        if step + 1 < self.order.n_batches:
             self._waiting = {(epoch, step + 1): self._reading(epoch, step + 1)}
         return torch.from_numpy(waiting.result()).to(self.device)
 
@@ -247,11 +204,8 @@ class EmotionTask:
         batch = self._batch(epoch, step)
         return self._reader.submit(self.volumes.read, batch.subjects, batch.rows)
 
-    def evaluate(self, epoch: int) -> dict[str, dict[str, float]]:
-        """Return loss and accuracy on validation volumes, and remember the best weights."""
-        if self._stopped(epoch):
-            return {}
-        self.parts["schedule"].step()
+    def validate(self, epoch: int) -> dict[str, dict[str, float]]:
+        """Return loss and accuracy on validation volumes."""
         if not len(self.validation):
             return {}
         logits = torch.cat(
@@ -261,45 +215,14 @@ class EmotionTask:
             ]
         )
         codes = torch.from_numpy(self.validation.codes)
-        loss = nn.functional.cross_entropy(logits, codes, self.class_weights.cpu()).item()
-        accuracy = (logits.argmax(1) == codes).float().mean().item()
-        self.best.offer(accuracy, loss, epoch, self.network)
-        return {VALIDATION: {"loss": loss, "accuracy": accuracy}}
+        measures = classified(logits, codes, self.class_weights.cpu())
+        if self.options.balanced:
+            measures[BALANCED] = balanced_accuracy(logits, codes)
+        return {VALIDATION: measures}
 
-
-def train(task: EmotionTask, *, checkpoint: Path, digest: str) -> pd.DataFrame:
-    """Train, going on from the checkpoint if there is one, and leave the best weights.
-
-    Parameters
-    ----------
-    task : EmotionTask
-        Its network is in evaluation mode afterwards.
-    checkpoint : path
-        The caller removes it once the results are safe.
-    digest : str
-        What tells the volumes from others; their labels and split are told apart here.
-
-    Returns
-    -------
-    DataFrame, as of `workflow.lib.training.loop.fit`
-    """
-    history = fit(
-        task,
-        n_epochs=task.settings.n_epochs,
-        seed=task.seed,
-        purpose=task.purpose,
-        checkpoint=checkpoint,
-        settings={
-            **asdict(task.settings),
-            "shapes": [list(value.shape) for value in task.network.state_dict().values()],
-            "volumes": digest,
-            "examples": _digest_of(task.training, task.validation),
-        },
-    )
-    if task.best.weights:
-        task.network.load_state_dict(task.best.weights)
-    task.network.eval()
-    return history
+    def score(self, measures: Mapping[str, float]) -> tuple[float, float]:
+        """Return what the best epoch is lowest in: minus the accuracy, and then the loss."""
+        return -measures[BALANCED if self.options.balanced else ACCURACY], measures["loss"]
 
 
 @torch.inference_mode()
@@ -325,15 +248,6 @@ def probabilities_of(network: EmotionCNN, volumes: Volumes, examples: Examples) 
         for outputs in outputs_of(network, volumes, examples)
     ]
     return np.concatenate([np.zeros((0, n_classes), np.float32), *parts])
-
-
-def _digest_of(*sets: Examples) -> str:
-    digest = hashlib.sha256()
-    for examples in sets:
-        for values in (examples.subjects, examples.rows, examples.codes):
-            digest.update(np.ascontiguousarray(values, dtype=np.int64))
-        digest.update(b"next")
-    return digest.hexdigest()
 
 
 def _checked_counts(examples: Examples, n_classes: int, batch: int, what: str) -> np.ndarray:

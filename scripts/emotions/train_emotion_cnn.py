@@ -17,12 +17,11 @@ import torch
 
 from scripts.emotions.emotion_cnn import LOGITS, EmotionCNN
 from scripts.emotions.emotion_training import (
+    EmotionOptions,
     EmotionTask,
-    Settings,
     Volumes,
     examples_of,
     outputs_of,
-    train,
 )
 from scripts.emotions.feature_writer import FeatureWriter, feature_file
 from scripts.emotions.labels import Labels, read_labels
@@ -31,30 +30,31 @@ from scripts.emotions.predictions import Predictions, empty_predictions, predict
 from scripts.emotions.splits import Fold, fold_generator, make_folds
 from scripts.emotions.timeseries import TimeSeries
 from scripts.emotions.trained_networks import (
-    Size,
+    NetworkOptions,
     network_of,
-    settings_of,
-    size_of,
+    network_options,
+    training_options,
     write_networks,
 )
 from workflow.lib.features.devices import choose_device, reused_memory
+from workflow.lib.features.initial import weights_seed
 from workflow.lib.jobs import script_job
-from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
+from workflow.lib.training.task import train
 
 HISTORY_COLUMNS = ["fold", "epoch", "part", "measure", "value"]
 
 
 @dataclass(frozen=True)
-class Run:
+class SplitTraining:
     """What the networks of a study's folds have in common.
 
     Attributes
     ----------
     volumes : Volumes
     labels : Labels
-    size : Size
-    settings : Settings
+    network : NetworkOptions
+    options : EmotionOptions
     name : str
         Of the study and the model, such as "movie/cnn".
     seed : int
@@ -67,8 +67,8 @@ class Run:
 
     volumes: Volumes
     labels: Labels
-    size: Size
-    settings: Settings
+    network: NetworkOptions
+    options: EmotionOptions
     name: str
     seed: int
     device: torch.device
@@ -81,11 +81,13 @@ class Run:
         Published weights are returned as they are, with an empty history.
         """
         purpose = f"{self.name}/{fold.name}/{fold.number}"
-        start = generator(self.seed, "initial weights", purpose).integers(2**63)
         network = network_of(
-            self.size, len(self.labels.classes), self.volumes.shape, seed=int(start)
+            self.network,
+            len(self.labels.classes),
+            self.volumes.shape,
+            seed=weights_seed(self.seed, purpose),
         ).to(self.device)
-        if not self.size.trains:
+        if not self.network.trains:
             return network, pd.DataFrame(columns=["epoch", "part", "measure", "value"])
         labelled = self.labels.labelled
         task = EmotionTask(
@@ -93,23 +95,27 @@ class Run:
             self.volumes,
             training=examples_of(fold.training & labelled, self.labels.codes),
             validation=examples_of(fold.validation & labelled, self.labels.codes),
-            settings=self.settings,
+            options=self.options,
             device=self.device,
             seed=self.seed,
             purpose=purpose,
+            volumes_digest=self.digest,
         )
         checkpoint = self.checkpoints / f"{fold.name}_{fold.number}.checkpoint"
-        return network, train(task, checkpoint=checkpoint, digest=self.digest)
+        return network, train(task, seed=self.seed, purpose=purpose, checkpoint=checkpoint)
 
 
 def train_split(
-    run: Run, folds: Sequence[Fold], predictions: Predictions, features: FeatureWriter
+    training: SplitTraining,
+    folds: Sequence[Fold],
+    predictions: Predictions,
+    features: FeatureWriter,
 ) -> tuple[list[EmotionCNN], pd.DataFrame]:
     """Train and test the networks of a split.
 
     Parameters
     ----------
-    run : Run
+    training : SplitTraining
     folds : sequence of Fold
     predictions : Predictions
         Whose arrays are filled with every test volume, labelled or not.
@@ -124,20 +130,24 @@ def train_split(
     """
     networks, histories = [], []
     for fold in folds:
-        network, history = run.fitted(fold)
-        _test(run, fold, network, predictions, features)
+        network, history = training.fitted(fold)
+        _test(training, fold, network, predictions, features)
         networks.append(network.cpu())
         histories.append(history.assign(fold=fold.number))
     return networks, pd.concat(histories, ignore_index=True)[HISTORY_COLUMNS]
 
 
 def _test(
-    run: Run, fold: Fold, network: EmotionCNN, predictions: Predictions, features: FeatureWriter
+    training: SplitTraining,
+    fold: Fold,
+    network: EmotionCNN,
+    predictions: Predictions,
+    features: FeatureWriter,
 ) -> None:
     """Fill in what a fold's network says of its test volumes."""
-    examples = examples_of(fold.test, run.labels.codes)
+    examples = examples_of(fold.test, training.labels.codes)
     start = 0
-    for outputs in outputs_of(network, run.volumes, examples):
+    for outputs in outputs_of(network, training.volumes, examples):
         part = examples[start : start + len(outputs[LOGITS])]
         start += len(part)
         where = part.subjects, part.rows
@@ -176,8 +186,8 @@ def train_emotion_cnn(
     labels : Labels
     study, model : names
     split : key of `scripts.emotions.splits.SPLITS`
-    network : mapping, see `scripts.emotions.trained_networks.Size`
-    training : mapping, see `scripts.emotions.emotion_training.Settings`
+    network : mapping, see `scripts.emotions.trained_networks.NetworkOptions`
+    training : mapping, see `scripts.emotions.emotion_training.EmotionOptions`
     n_folds, validation_share : see `make_folds`
     seed : int
         Of the run.
@@ -188,19 +198,19 @@ def train_emotion_cnn(
     network_file : path, see `scripts.emotions.trained_networks`
     features_file : path, see `scripts.emotions.network_features`
     """
-    subjects, size = [one.subject for one in series], size_of(network)
+    subjects, of_network = [one.subject for one in series], network_options(network)
     what = "a network that learns from volumes"
-    run = Run(
-        volumes=MovieVolumes(series, labels, what, scaled=size.scale_volumes),
+    of_split = SplitTraining(
+        volumes=MovieVolumes(series, labels, what, scaled=of_network.scale_volumes),
         labels=labels,
-        size=size,
-        settings=settings_of(training),
+        network=of_network,
+        options=training_options(training),
         name=f"{study}/{model}",
         seed=seed,
         device=device,
         # Snakemake deletes what a killed job has put out, but knows nothing of this folder.
         checkpoints=predictions_file.with_suffix(".checkpoints"),
-        digest=_digest_of(series, size),
+        digest=_digest_of(series, of_network),
     )
     folds = make_folds(
         labels,
@@ -213,18 +223,18 @@ def train_emotion_cnn(
     named = {"model": model, "classes": labels.classes, "subjects": subjects}
     predictions = empty_predictions(labels.classes, subjects, labels.n_rows)
     with feature_file(features_file, split=split, **named) as features:
-        networks, history = train_split(run, folds, predictions, features)
+        networks, history = train_split(of_split, folds, predictions, features)
     with prediction_file(predictions_file, **named) as writer:
         writer.add(split, predictions.probabilities, predictions.fold)
-    write_networks(network_file, networks, run.size, labels.classes, run.volumes.shape)
+    write_networks(network_file, networks, of_network, labels.classes, of_split.volumes.shape)
     write_table(history, history_file)
-    shutil.rmtree(run.checkpoints, ignore_errors=True)
+    shutil.rmtree(of_split.checkpoints, ignore_errors=True)
 
 
-def _digest_of(series: Sequence[TimeSeries], size: Size) -> str:
+def _digest_of(series: Sequence[TimeSeries], network: NetworkOptions) -> str:
     """Return what tells these volumes from others; to read all files would take minutes."""
     files = [(one.subject, one.path.stat().st_size, one.path.stat().st_mtime_ns) for one in series]
-    return hashlib.sha256(repr((files, size)).encode()).hexdigest()
+    return hashlib.sha256(repr((files, network)).encode()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from scripts.emotions.emotion_cnn import (
     build_network,
     read_published_weights,
 )
-from scripts.emotions.emotion_training import Settings
+from scripts.emotions.emotion_training import EmotionOptions
 from workflow.lib.errors import InputError
 from workflow.lib.training.weights import read_weights, write_weights
 from workflow.lib.words import listed, near
@@ -22,7 +22,7 @@ UNTRAINED = "untrained"
 
 
 @dataclass(frozen=True)
-class Size:
+class NetworkOptions:
     """How a network looks before training.
 
     Attributes
@@ -54,14 +54,14 @@ class Size:
         return self.weights == UNTRAINED
 
 
-def size_of(options: Mapping) -> Size:
+def network_options(options: Mapping) -> NetworkOptions:
     """Return what a model's block `network` says."""
-    return _of(Size, options, "network")
+    return _of(NetworkOptions, options, "network")
 
 
-def settings_of(options: Mapping) -> Settings:
+def training_options(options: Mapping) -> EmotionOptions:
     """Return what a model's block `training` says."""
-    return _of(Settings, options, "training")
+    return _of(EmotionOptions, options, "training")
 
 
 def _of(kind: type, options: Mapping, block: str):
@@ -74,12 +74,14 @@ def _of(kind: type, options: Mapping, block: str):
     return kind(**options)
 
 
-def network_of(size: Size, n_classes: int, shape: Sequence[int], *, seed: int) -> EmotionCNN:
+def network_of(
+    options: NetworkOptions, n_classes: int, shape: Sequence[int], *, seed: int
+) -> EmotionCNN:
     """Return a network before training, or the published one as it was trained.
 
     Parameters
     ----------
-    size : Size
+    options : NetworkOptions
     n_classes : int
     shape : voxels of volumes along x, y and z
     seed : int
@@ -91,35 +93,37 @@ def network_of(size: Size, n_classes: int, shape: Sequence[int], *, seed: int) -
         Published weights for another network.
     """
     network = build_network(
-        size.widths,
+        options.widths,
         n_classes,
         seed=seed,
-        expansion=size.expansion,
-        dropout=size.dropout,
-        shape=None if size.average else shape,
+        expansion=options.expansion,
+        dropout=options.dropout,
+        shape=None if options.average else shape,
     )
-    if size.trains:
+    if options.trains:
         return network
-    published = Size()
+    published = NetworkOptions()
     if (
         n_classes != PUBLISHED_CLASSES
-        or replace(size, widths=tuple(size.widths), dropout=published.dropout, weights=UNTRAINED)
+        or replace(
+            options, widths=tuple(options.widths), dropout=published.dropout, weights=UNTRAINED
+        )
         != published
     ):
         raise InputError(
-            f"models, network: found weights for {size} and {n_classes} classes, expected the "
+            f"models, network: found weights for {options} and {n_classes} classes, expected the "
             f"widths {list(published.widths)}, expansion {published.expansion}, averages and "
             f"{PUBLISHED_CLASSES} classes of the published network; set these, or leave `weights` "
             "out"
         )
-    network.load_state_dict(read_published_weights(size.weights))
+    network.load_state_dict(read_published_weights(options.weights))
     return network.eval()
 
 
 def write_networks(
     path: str | Path,
     networks: Sequence[EmotionCNN],
-    size: Size,
+    options: NetworkOptions,
     classes: Sequence[str],
     shape: Sequence[int],
 ) -> None:
@@ -130,11 +134,11 @@ def write_networks(
         for name, tensor in network.state_dict().items()
     }
     description = {
-        "widths": list(size.widths),
-        "expansion": size.expansion,
+        "widths": list(options.widths),
+        "expansion": options.expansion,
         "classes": list(classes),
-        "shape": None if size.average else list(shape),
-        "scaled": size.scale_volumes,
+        "shape": None if options.average else list(shape),
+        "scaled": options.scale_volumes,
         "n_folds": len(networks),
     }
     write_weights(path, state, description)

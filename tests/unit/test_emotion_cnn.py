@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from torch import nn
 
 from scripts.emotions.emotion_cnn import (
@@ -13,17 +14,17 @@ from scripts.emotions.emotion_cnn import (
     read_published_weights,
 )
 from scripts.emotions.emotion_training import (
+    EmotionOptions,
     EmotionTask,
     Examples,
-    Settings,
     examples_of,
     outputs_of,
     probabilities_of,
-    train,
 )
 from tests.published_network import published_state
 from workflow.lib.errors import InputError
 from workflow.lib.training.history import TRAINING, VALIDATION
+from workflow.lib.training.task import train
 
 CPU = torch.device("cpu")
 SHAPE = (8, 7, 6)
@@ -188,11 +189,15 @@ def parts(codes=CODES):
 def task_of(volumes, settings, codes=CODES, seed=1):
     training, validation, _ = parts(codes)
     network = build_network(WIDTHS, N_CLASSES, seed=seed)
-    options = {"training": training, "validation": validation, "settings": settings}
+    options = {"training": training, "validation": validation, "options": settings}
     return EmotionTask(network, volumes, **options, device=CPU, seed=seed, purpose="test")
 
 
-SHORT = Settings(n_epochs=3, batch=8, learning_rate=0.01, patience=None)
+def trained(task, checkpoint):
+    return train(task, seed=1, purpose="test", checkpoint=checkpoint)
+
+
+SHORT = EmotionOptions(n_epochs=3, batch=8, learning_rate=0.01, patience=None)
 
 
 def accuracy(task, examples):
@@ -211,15 +216,15 @@ def test_examples_are_those_chosen():
 
 
 def test_what_is_planted_is_learned_and_noise_is_not(tmp_path):
-    settings = Settings(n_epochs=10, batch=8, learning_rate=0.01, patience=None)
+    settings = EmotionOptions(n_epochs=10, batch=8, learning_rate=0.01, patience=None)
     planted = task_of(Planted(CODES), settings)
-    history = train(planted, checkpoint=tmp_path / "a", digest="")
+    history = trained(planted, tmp_path / "a")
     test = parts()[2]
     assert accuracy(planted, test) > 0.8
     loss = history.query("measure == 'loss' and part == @VALIDATION")["value"]
     assert loss.iloc[-1] < 0.7 * np.log(N_CLASSES)
     noise = task_of(Planted(CODES, strength=0), settings)
-    train(noise, checkpoint=tmp_path / "b", digest="")
+    trained(noise, tmp_path / "b")
     # Two standard errors of a guess.
     assert accuracy(noise, test) < 1 / 3 + 2 * np.sqrt(2 / 9 / len(test))
 
@@ -228,9 +233,9 @@ def test_the_best_epoch_on_validation_volumes_is_kept(tmp_path):
     """Labels of validation volumes are wrong, so that training makes them worse."""
     wrong = CODES.copy()
     wrong[30:60] = np.where(CODES[30:60] >= 0, (CODES[30:60] + 1) % N_CLASSES, -1)
-    settings = Settings(n_epochs=30, batch=8, learning_rate=0.01, patience=2)
+    settings = EmotionOptions(n_epochs=30, batch=8, learning_rate=0.01, patience=2)
     task = task_of(Planted(CODES), settings, codes=wrong)
-    history = train(task, checkpoint=tmp_path / "a", digest="")
+    history = trained(task, tmp_path / "a")
     measured = history[history["part"] == VALIDATION].pivot(
         index="epoch", columns="measure", values="value"
     )
@@ -243,9 +248,31 @@ def test_the_best_epoch_on_validation_volumes_is_kept(tmp_path):
     assert (found.argmax(axis=1) == codes).mean() == pytest.approx(measured.loc[best, "accuracy"])
 
 
+@pytest.mark.parametrize("balanced", [False, True])
+def test_where_classes_weigh_the_same_the_best_epoch_is_best_on_their_mean(tmp_path, balanced):
+    """Of validation volumes one class has five times the others', and training overshoots."""
+    codes = CODES.copy()
+    codes[30:60] = np.where(np.arange(30) % 7 < 5, 0, np.arange(30) % 7 - 4)
+    settings = EmotionOptions(
+        n_epochs=6, batch=8, learning_rate=0.03, patience=None, balanced=balanced
+    )
+    task = task_of(Planted(codes, strength=1.0), settings, codes=codes)
+    history = trained(task, tmp_path / "a")
+    validated = history[history["part"] == VALIDATION].pivot(
+        index="epoch", columns="measure", values="value"
+    )
+    by = "balanced accuracy" if balanced else "accuracy"
+    best = validated.sort_values([by, "loss"], ascending=[False, True]).index[0]
+    assert task.best.epoch + 1 == best
+    found = probabilities_of(task.network, task.volumes, task.validation).argmax(axis=1)
+    score = balanced_accuracy_score if balanced else accuracy_score
+    assert score(task.validation.codes, found) == pytest.approx(validated.loc[best, by])
+    assert ("balanced accuracy" in validated) == balanced
+
+
 def test_a_run_that_is_cut_short_ends_with_the_same_network(tmp_path):
     whole = task_of(Planted(CODES), SHORT)
-    expected = train(whole, checkpoint=tmp_path / "whole", digest="")
+    expected = trained(whole, tmp_path / "whole")
 
     class Killed(Planted):
         n_reads = 0
@@ -257,9 +284,9 @@ def test_a_run_that_is_cut_short_ends_with_the_same_network(tmp_path):
             return super().read(subjects, rows)
 
     with pytest.raises(KeyboardInterrupt):
-        train(task_of(Killed(CODES), SHORT), checkpoint=tmp_path / "cut", digest="")
+        trained(task_of(Killed(CODES), SHORT), tmp_path / "cut")
     again = task_of(Planted(CODES), SHORT)
-    found = train(again, checkpoint=tmp_path / "cut", digest="")
+    found = trained(again, tmp_path / "cut")
     np.testing.assert_array_equal(found["value"], expected["value"])
     for a, b in zip(whole.network.parameters(), again.network.parameters(), strict=True):
         assert torch.equal(a, b)
@@ -274,7 +301,7 @@ def test_every_volume_is_seen_once_an_epoch():
             return super().read(subjects, rows)
 
     volumes = Counted(CODES)
-    task = task_of(volumes, Settings(n_epochs=1, batch=12, learning_rate=0.01))
+    task = task_of(volumes, EmotionOptions(n_epochs=1, batch=12, learning_rate=0.01))
     assert len(task.training) == 4 * 12
     for step in range(task.n_steps(0)):
         task.step(0, step, np.random.default_rng(0))
@@ -285,7 +312,7 @@ def test_every_volume_is_seen_once_an_epoch():
 def test_balanced_classes_weigh_the_same():
     """The loss of class k has weight n / (n_classes n_k), as scikit-learn's `balanced`."""
     few = np.where((CODES == 0) & (np.arange(N_ROWS) % 2 == 0), -1, CODES)
-    task = task_of(Planted(few), Settings(n_epochs=1, batch=8, balanced=True), codes=few)
+    task = task_of(Planted(few), EmotionOptions(n_epochs=1, batch=8, balanced=True), codes=few)
     counts = np.bincount(task.training.codes)
     assert counts[0] < counts[1]
     expected = counts.sum() / (3 * counts)
@@ -299,7 +326,7 @@ def test_noise_is_added_within_the_brain_in_training():
             values[:, 0] = 0
             return values
 
-    task = task_of(Empty(CODES), Settings(n_epochs=1, batch=8, noise=2.0))
+    task = task_of(Empty(CODES), EmotionOptions(n_epochs=1, batch=8, noise=2.0))
     volumes = torch.from_numpy(task.volumes.read(task.training.subjects, task.training.rows))
     torch.manual_seed(0)
     added = task._noisy(volumes) - volumes
@@ -311,7 +338,7 @@ def test_the_learning_rate_falls_as_a_cosine():
     task = task_of(Planted(CODES), SHORT)
     rates = []
     for epoch in range(3):
-        rates.append(task.parts["optimiser"].param_groups[0]["lr"])
+        rates.append(task.optimisers["network"].param_groups[0]["lr"])
         task.step(epoch, 0, np.random.default_rng(0))
         task.evaluate(epoch)
     expected = 0.01 * (1 + np.cos(np.pi * np.arange(3) / 3)) / 2
@@ -319,7 +346,7 @@ def test_the_learning_rate_falls_as_a_cosine():
 
 
 def test_history_has_both_parts(tmp_path):
-    history = train(task_of(Planted(CODES), SHORT), checkpoint=tmp_path / "a", digest="")
+    history = trained(task_of(Planted(CODES), SHORT), tmp_path / "a")
     rows = set(map(tuple, history[["epoch", "part", "measure"]].to_numpy().tolist()))
     measures = ("loss", "accuracy")
     assert rows == {(e, p, m) for e in (1, 2, 3) for p in (TRAINING, VALIDATION) for m in measures}
@@ -345,7 +372,7 @@ def test_a_class_without_training_volumes_is_refused():
 
 def test_fewer_volumes_than_a_batch_are_refused():
     with pytest.raises(InputError, match=r"found \d+ training volumes, expected a batch of 500"):
-        task_of(Planted(CODES), Settings(batch=500))
+        task_of(Planted(CODES), EmotionOptions(batch=500))
 
 
 def test_no_volumes_have_no_probabilities():

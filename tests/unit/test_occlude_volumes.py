@@ -8,7 +8,7 @@ from scripts.emotions.emotion_training import examples_of, probabilities_of
 from scripts.emotions.movie_volumes import MovieVolumes
 from scripts.emotions.occlude_volumes import occlude_volumes
 from scripts.emotions.predictions import Predictions
-from scripts.emotions.trained_networks import Networks, Size, network_of
+from scripts.emotions.trained_networks import NetworkOptions, Networks, network_of
 from tests.planted_movie import AFFINE, CLASSES, movie_labels, movie_mask, write_movie
 from workflow.lib.errors import InputError
 
@@ -24,7 +24,7 @@ def study(folder, *, aligned=True, scaled=False):
     volumes = MovieVolumes(series, labels, "a test", scaled=scaled)
     networks = []
     for seed in range(2):
-        network = network_of(Size(widths=(4, 6)), 3, volumes.shape, seed=seed)
+        network = network_of(NetworkOptions(widths=(4, 6)), 3, volumes.shape, seed=seed)
         # Normalisations that have seen volumes.
         network.train()
         with torch.no_grad():

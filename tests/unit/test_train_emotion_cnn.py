@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from scripts.emotions import emotion_training
-from scripts.emotions.emotion_training import Settings
+from scripts.emotions.emotion_training import EmotionOptions
 from scripts.emotions.feature_writer import feature_file, units_of
 from scripts.emotions.labels import Labels
 from scripts.emotions.movie_volumes import MovieVolumes
@@ -15,13 +15,13 @@ from scripts.emotions.network_features import layers_of, read_features
 from scripts.emotions.predictions import read_predictions
 from scripts.emotions.splits import fold_generator, make_folds
 from scripts.emotions.timeseries import TimeSeries, write_timeseries
-from scripts.emotions.train_emotion_cnn import Run, train_emotion_cnn
+from scripts.emotions.train_emotion_cnn import SplitTraining, train_emotion_cnn
 from scripts.emotions.trained_networks import (
-    Size,
+    NetworkOptions,
     network_of,
+    network_options,
     read_networks,
-    settings_of,
-    size_of,
+    training_options,
     write_networks,
 )
 from tests.planted_movie import CLASSES, GRID, movie_labels, movie_mask, write_movie
@@ -142,7 +142,7 @@ def test_a_job_that_is_cut_short_goes_on_where_it_was(trained, labels, tmp_path,
     whole = emotion_training.EmotionTask.step
 
     def counted(task, epoch, step, rng):
-        steps.append((task.purpose, epoch, step))
+        steps.append((task.order.purpose, epoch, step))
         if len(steps) == dies_at:
             raise KeyboardInterrupt
         return whole(task, epoch, step, rng)
@@ -214,10 +214,13 @@ def test_a_fold_without_labelled_volumes_has_no_features(tmp_path):
 
 
 def test_published_weights_fit_the_published_network_alone():
-    size = Size(weights="x")
-    with pytest.raises(InputError, match=r"found weights for Size\(.* 3 classes"):
+    size = NetworkOptions(weights="x")
+    with pytest.raises(InputError, match=r"found weights for NetworkOptions\(.* 3 classes"):
         network_of(size, 3, GRID, seed=1)
-    for other in (Size(widths=(4, 8), weights="x"), Size(average=False, weights="x")):
+    for other in (
+        NetworkOptions(widths=(4, 8), weights="x"),
+        NetworkOptions(average=False, weights="x"),
+    ):
         with pytest.raises(InputError, match="expected the widths"):
             network_of(other, 5, GRID, seed=1)
 
@@ -227,11 +230,11 @@ def test_published_weights_are_tested_and_not_trained(trained, tmp_path):
     state, expected = published_state()
     torch.save(state, tmp_path / "bestmodel.pth")
     labels = Labels(movie_labels().table, (*CLASSES, "ANGERRAGE", "HAPPINESS"))
-    shared = Run(
+    shared = SplitTraining(
         volumes=MovieVolumes(trained[0], labels, "a test"),
         labels=labels,
-        size=Size(weights=str(tmp_path / "bestmodel.pth")),
-        settings=Settings(),
+        network=NetworkOptions(weights=str(tmp_path / "bestmodel.pth")),
+        options=EmotionOptions(),
         name="movie/cnn",
         seed=1,
         device=torch.device("cpu"),
@@ -247,7 +250,7 @@ def test_published_weights_are_tested_and_not_trained(trained, tmp_path):
 
 @pytest.mark.parametrize("average", [True, False])
 def test_networks_are_written_and_read(tmp_path, average):
-    size = Size(widths=(4, 6), average=average)
+    size = NetworkOptions(widths=(4, 6), average=average)
     networks = [network_of(size, 3, (6, 6, 6), seed=seed).eval() for seed in range(2)]
     path = tmp_path / "networks.safetensors"
     write_networks(path, networks, size, CLASSES, (6, 6, 6))
@@ -264,8 +267,11 @@ def test_networks_are_written_and_read(tmp_path, average):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: size_of({"width": [4, 8]}), r"network: found 'width', .* did you mean 'widths'"),
-        (lambda: settings_of({"epochs": 4}), r"training: found 'epochs', expected n_epochs"),
+        (
+            lambda: network_options({"width": [4, 8]}),
+            r"network: found 'width', .* did you mean 'widths'",
+        ),
+        (lambda: training_options({"epochs": 4}), r"training: found 'epochs', expected n_epochs"),
     ],
 )
 def test_unknown_options(call, message):
@@ -274,8 +280,9 @@ def test_unknown_options(call, message):
 
 
 def test_options_have_the_published_values():
-    assert settings_of({}) == Settings(50, 16, 1e-3, 1e-4, 10, noise=0)
-    assert size_of({}) == Size((32, 64, 128, 256, 256), 2, 0.3, average=True)
+    published = {"n_epochs": 50, "batch": 16, "learning_rate": 1e-3, "weight_decay": 1e-4}
+    assert training_options({}) == EmotionOptions(**published, patience=10, noise=0)
+    assert network_options({}) == NetworkOptions((32, 64, 128, 256, 256), 2, 0.3, average=True)
 
 
 def test_subjects_in_their_own_spaces_are_refused(tmp_path, labels):
