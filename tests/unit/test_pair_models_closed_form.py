@@ -15,7 +15,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import StandardScaler
 
 from scripts.dissimilarity import least_squares, pair_features
-from scripts.dissimilarity.models.encode import Code, Encoder, response_products
+from scripts.dissimilarity.encoder import Code, Encoder, response_products
 from scripts.dissimilarity.models.mahalanobis import LowRank
 from scripts.dissimilarity.pair_models import Items, Training, build
 from tests.unit.pair_splits import make_splits
