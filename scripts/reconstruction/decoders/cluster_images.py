@@ -3,73 +3,21 @@
 snakemake --cores 2 results/demo/pictures/tables/image_clusters.csv
 """
 
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from PIL import Image
 
+from scripts.reconstruction.data.image_features import LayerFeatures
 from scripts.reconstruction.data.image_table import ImageTable, read_image_table
 from scripts.reconstruction.decoders.clusters import cluster_table, fit_clusters, silhouettes
 from workflow.lib.errors import InputError
-from workflow.lib.features.devices import choose_device, reused_memory
-from workflow.lib.features.extraction import extract_features
-from workflow.lib.features.networks import layer_extractor, load_network
-from workflow.lib.features.stimuli import Stimuli
+from workflow.lib.features.devices import reused_memory
 from workflow.lib.jobs import script_job
 from workflow.lib.seeds import generator
 from workflow.lib.splits.held_out import TRAINING
 from workflow.lib.tables import write_table
-
-
-def image_features(
-    images: ImageTable,
-    *,
-    network: str,
-    layer: str,
-    weights: str,
-    seed: int,
-    device: torch.device,
-) -> np.ndarray:
-    """Return what a layer of a network says of images, means over space.
-
-    Parameters
-    ----------
-    images : ImageTable
-    network, layer, weights : str, see `workflow.lib.features.networks.load_network`
-    seed : int
-        Of random weights.
-    device : torch.device
-
-    Returns
-    -------
-    float32 array (n_images, n_units)
-
-    Raises
-    ------
-    InputError
-        No such network, layer or weights.
-    """
-    loaded, transforms = load_network(network, weights, seed)
-    stimuli = Stimuli(
-        images.names,
-        lambda row: Image.fromarray(images.images[row]),
-        list(range(len(images.names))),
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        (blocks,) = extract_features(
-            layer_extractor(loaded, {layer: layer}),
-            transforms,
-            stimuli,
-            device=device,
-            folder=Path(folder),
-            pooling="mean",
-        ).values()
-        with blocks:
-            return np.concatenate(list(blocks), axis=1)
 
 
 def cluster_images(
@@ -130,32 +78,24 @@ def cluster_images(
     return clusters, choice.assign(chosen=choice["n_clusters"] == n_clusters)
 
 
-def _cluster(block: Mapping, images: ImageTable, study: str, seed: int, device: torch.device):
-    features = image_features(
-        images,
-        network=block["network"],
-        layer=block["layer"],
-        weights=block["weights"],
-        seed=seed,
-        device=device,
-    )
-    return cluster_images(
-        features,
-        images,
-        n_clusters=block["n_clusters"],
-        candidates=block["candidates"],
-        rng=generator(seed, "reconstruction", "clusters", study),
-    )
-
-
 if __name__ == "__main__":
     with script_job(snakemake), reused_memory():
-        clusters, choice = _cluster(
-            snakemake.params.clusters,
-            read_image_table(Path(snakemake.input.images)),
-            snakemake.wildcards.study,
-            snakemake.params.seed,
-            choose_device(snakemake.resources.get("gpu", 0)),
+        params = snakemake.params
+        block, images = params.clusters, read_image_table(Path(snakemake.input.images))
+        layer = LayerFeatures(
+            network=block["network"],
+            layer=block["layer"],
+            weights=block["weights"],
+            pooling="mean",
+            seed=params.seed,
+            n_gpus=snakemake.resources.get("gpu", 0),
+        )
+        clusters, choice = cluster_images(
+            layer.of(images.names, images.images),
+            images,
+            n_clusters=block["n_clusters"],
+            candidates=block["candidates"],
+            rng=generator(params.seed, "reconstruction", "clusters", snakemake.wildcards.study),
         )
         write_table(clusters, snakemake.output.clusters)
         write_table(choice, snakemake.output.choice)

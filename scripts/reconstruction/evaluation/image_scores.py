@@ -1,0 +1,273 @@
+"""Scores of reconstructions: image by image, and means with intervals over images.
+
+Subjects saw the same images, so that one resample of the images serves all of them. Intervals speak
+of new images seen by the same subjects; there are too few subjects to speak of new ones.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from workflow.lib.errors import InputError
+from workflow.lib.inference.bootstrap import group_counts
+from workflow.lib.inference.variance import interval, one_factor_variance
+from workflow.lib.scores.identification import (
+    identification_null,
+    identified,
+    permutation_p,
+    resampled_identification,
+)
+from workflow.lib.scores.images import (
+    correlations,
+    pixel_correlation,
+    root_mean_square_error,
+    structural_similarities,
+)
+
+PIXELS = "pixels"
+IDENTIFICATION = "identification"
+# Measures of an image by itself, and what of them is better than nothing.
+MEASURES = {
+    "pixel_correlation": pixel_correlation,
+    "ssim": structural_similarities,
+    "rmse": root_mean_square_error,
+}
+# Fewer images have no interval.
+MIN_IMAGES = 3
+
+
+@dataclass(frozen=True)
+class Reconstructions:
+    """What one generator made of a subject's responses to the images of a test.
+
+    Attributes
+    ----------
+    scores : DataFrame
+        A column per measure, a row per image.
+    similarities : mapping, features -> float array (n_images, n_images)
+        Of every reconstruction (rows) with every true image, by pixels and by networks.
+    """
+
+    scores: pd.DataFrame
+    similarities: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(
+        cls, made: np.ndarray, true: np.ndarray, by_networks: Mapping[str, np.ndarray]
+    ) -> "Reconstructions":
+        """Return the scores of images.
+
+        Parameters
+        ----------
+        made, true : uint8 arrays (n_images, side, side, 3)
+        by_networks : mapping, features -> float array (n_images, n_images)
+        """
+        scores = {name: measure(made, true) for name, measure in MEASURES.items()}
+        return cls(pd.DataFrame(scores), {PIXELS: correlations(made, true), **by_networks})
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How means over images are tested.
+
+    Attributes
+    ----------
+    groups : int array (n_images,)
+        Copies of one image.
+    counts : int array (n_resamples, n_images)
+        How often each image is drawn; copies are drawn together.
+    n_way : sequence of int
+    n_permutations : int
+    seed : int
+        Of the permutations, which are the same for all generators and subjects.
+    """
+
+    groups: np.ndarray
+    counts: np.ndarray
+    n_way: Sequence[int]
+    n_permutations: int
+    seed: int
+
+    @classmethod
+    def of(
+        cls,
+        groups: np.ndarray,
+        *,
+        n_bootstrap: int,
+        n_permutations: int,
+        n_way: Sequence[int],
+        rng: np.random.Generator,
+    ) -> "Evaluation":
+        """Return the evaluation of images.
+
+        Raises
+        ------
+        InputError
+            Fewer than `MIN_IMAGES` different images.
+        """
+        n_groups = np.unique(groups).size
+        if n_groups < MIN_IMAGES:
+            raise InputError(
+                f"evaluation: found {n_groups} different test images, expected at least "
+                f"{MIN_IMAGES}; give more"
+            )
+        counts = group_counts(groups, n_bootstrap, rng)
+        return cls(groups, counts, n_way, n_permutations, int(rng.integers(2**31)))
+
+    @property
+    def dof(self) -> int:
+        """Different images, less one."""
+        return np.unique(self.groups).size - 1
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over images, and what it would be for others.
+
+    Attributes
+    ----------
+    measure, features, n_way : what it is of; features and n_way of identification alone
+    value : float
+    draws : float array (n_resamples,)
+    null : float array (n_orders,) or None
+        Under permutations of the images, the observed value first.
+    chance : float
+        NaN where there is none.
+    """
+
+    measure: str
+    features: str
+    n_way: int | None
+    value: float
+    draws: np.ndarray
+    null: np.ndarray | None
+    chance: float
+
+    @property
+    def key(self) -> tuple[str, str, int | None]:
+        """What tells it from other means."""
+        return self.measure, self.features, self.n_way
+
+    def row(self, evaluation: Evaluation) -> dict[str, object]:
+        """Return a row of the table of means."""
+        variance = one_factor_variance(self.draws, evaluation.dof + 1)
+        low, high = interval(self.value, variance, evaluation.dof)
+        return {
+            "measure": self.measure,
+            "features": self.features,
+            "n_way": self.n_way,
+            "value": self.value,
+            "low": low,
+            "high": high,
+            "p": np.nan if self.null is None else permutation_p(self.null),
+            "chance": self.chance,
+            "n_images": len(evaluation.groups),
+        }
+
+
+def means(made: Reconstructions, evaluation: Evaluation) -> Iterator[Mean]:
+    """Yield the means over images of every measure, and of identification.
+
+    The correlation of pixels is tested as identification is; what SSIM and RMSE are by chance
+    depends on how bright and smooth images are, and is given by the control of shuffled responses.
+    """
+    drawn = evaluation.counts.sum(axis=1)
+    for measure, scores in made.scores.items():
+        draws = evaluation.counts @ scores.to_numpy() / drawn
+        null = None
+        if measure == "pixel_correlation":
+            null = matched_null(made.similarities[PIXELS], evaluation)
+        yield Mean(measure, PIXELS, None, scores.mean(), draws, null, np.nan)
+    for features, similarities in made.similarities.items():
+        for n_way in evaluation.n_way:
+            null = identification_null(
+                similarities,
+                evaluation.groups,
+                n_way=n_way,
+                n_permutations=evaluation.n_permutations,
+                rng=np.random.default_rng(evaluation.seed),
+            )
+            draws = resampled_identification(
+                similarities, evaluation.groups, evaluation.counts, n_way
+            )
+            yield Mean(IDENTIFICATION, features, n_way, null[0], draws, null, 1 / n_way)
+
+
+def over_subjects(by_subject: Sequence[Sequence[Mean]]) -> list[Mean]:
+    """Return the means over subjects of their means over the same images."""
+    return [
+        Mean(
+            *same[0].key,
+            value=np.mean([mean.value for mean in same]),
+            draws=np.mean([mean.draws for mean in same], axis=0),
+            null=None if same[0].null is None else np.mean([mean.null for mean in same], axis=0),
+            chance=same[0].chance,
+        )
+        for same in zip(*by_subject, strict=True)
+    ]
+
+
+def differences(
+    ours: Sequence[Mean], theirs: Sequence[Mean], evaluation: Evaluation
+) -> Iterator[dict[str, object]]:
+    """Yield rows on how much larger means are than others over the same images.
+
+    Yields
+    ------
+    dict
+        measure, features, n_way, difference, low, high, p (two-sided, t over images).
+    """
+    for left, right in zip(ours, theirs, strict=True):
+        difference = left.value - right.value
+        variance = one_factor_variance(left.draws - right.draws, evaluation.dof + 1)
+        low, high = interval(difference, variance, evaluation.dof)
+        error = np.sqrt(variance)
+        p = 2 * student.sf(abs(difference) / error, evaluation.dof) if error > 0 else np.nan
+        yield {
+            "measure": left.measure,
+            "features": left.features,
+            "n_way": left.n_way,
+            "difference": difference,
+            "low": low,
+            "high": high,
+            "p": p,
+            "n_images": len(evaluation.groups),
+        }
+
+
+def image_table(made: Reconstructions, names: Sequence[str], groups: np.ndarray) -> pd.DataFrame:
+    """Return the scores of every image: name, the measures, and identified_<features> (two-way)."""
+    shares = {
+        f"identified_{features}": identified(similarities, groups)
+        for features, similarities in made.similarities.items()
+    }
+    return pd.concat(
+        [pd.Series(list(names), name="name"), made.scores, pd.DataFrame(shares)], axis=1
+    )
+
+
+def matched_null(similarities: np.ndarray, evaluation: Evaluation) -> np.ndarray:
+    """Return the mean over images of their similarity with the image they are given to.
+
+    Parameters
+    ----------
+    similarities : float array (n_images, n_images)
+    evaluation : Evaluation
+
+    Returns
+    -------
+    float64 array (n_permutations + 1,)
+        With their own images first, then with those of random permutations.
+    """
+    rng = np.random.default_rng(evaluation.seed)
+    rows = np.arange(len(similarities))
+    orders = [rows, *(rng.permutation(rows) for _ in range(evaluation.n_permutations))]
+    return np.array([similarities[rows, order].mean() for order in orders])
+
+
+def named(rows: Iterator[dict[str, object]], **names: str) -> list[dict[str, object]]:
+    """Return rows that begin with what they are about, such as the generator and the subject."""
+    return [{**names, **row} for row in rows]
