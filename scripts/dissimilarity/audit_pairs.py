@@ -19,7 +19,7 @@ from workflow.lib.features.duplicates import DISTANCE, duplicate_pairs, looks
 from workflow.lib.jobs import script_job
 from workflow.lib.leakage import COLUMNS, Part, Scaler, audit
 from workflow.lib.pairs.sampling import PairSet
-from workflow.lib.pairs.splits import CLEAN, ImageFold, Split, learning_curve
+from workflow.lib.pairs.splits import CLEAN, ImageFold, PairSplit, learning_curve
 from workflow.lib.tables import write_table
 
 log = logging.getLogger("workflow")
@@ -138,7 +138,7 @@ def _duplicates_apart(images: PairImages, folds: Sequence[ImageFold]) -> np.ndar
 
 def _all_splits(
     folds: Sequence[ImageFold], n_training_images: Sequence[int]
-) -> Iterator[tuple[ImageFold, Split]]:
+) -> Iterator[tuple[ImageFold, PairSplit]]:
     """Yield the splits of all folds; their dissimilarities do not matter."""
     values = np.broadcast_to(0.0, folds[0].n_images * (folds[0].n_images - 1) // 2)
     for some in learning_curve(folds, n_training_images).values():

@@ -24,7 +24,7 @@ from workflow.lib.pairs.splits import (
     RANDOM_PAIRS,
     SPLITS,
     ImageFold,
-    Split,
+    PairSplit,
     learning_curve,
 )
 from workflow.lib.rdms.vectors import take_conditions
@@ -234,7 +234,7 @@ class _Fits:
                     test.n_training_images.append(split.training_images.size)
         return {split: tests[split] for split in SPLITS if split in tests}, histories
 
-    def _with_one_training(self, fold: ImageFold, *, leaked: bool) -> list[list[Split]]:
+    def _with_one_training(self, fold: ImageFold, *, leaked: bool) -> list[list[PairSplit]]:
         """Return the splits of a fold, those with the same training together."""
         values = self.rdm.of(fold.number)
         together = [fold.image_splits(values)]
@@ -245,7 +245,7 @@ class _Fits:
         return [some for some in together if some]
 
     def _fit(
-        self, splits: Sequence[Split], maker: ItemMaker, purpose: str, checkpoint: Path
+        self, splits: Sequence[PairSplit], maker: ItemMaker, purpose: str, checkpoint: Path
     ) -> Outcome:
         """Fit a new model to the training pairs that splits share, and test it on each."""
         log.info("fitting %s", purpose)

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from workflow.lib.pairs.splits import Split, make_folds
+from workflow.lib.pairs.splits import PairSplit, make_folds
 
 
 def make_splits(
     values: np.ndarray, n_images: int, *, n_training_images: int | None = None, **options
-) -> list[Split]:
+) -> list[PairSplit]:
     """Return the clean and one-seen splits of every fold, then the leaked ones.
 
     Parameters

@@ -26,7 +26,7 @@ MATCHED, RANDOM_PAIRS = "matched", "random_pairs"
 
 
 @dataclass(frozen=True)
-class Split:
+class PairSplit:
     """What a model may learn from, and what it is tested on.
 
     Attributes
@@ -109,7 +109,7 @@ class ImageFold:
             )
         return replace(self, trained=self.trained[:n], leaked=None)
 
-    def image_splits(self, values: np.ndarray) -> list[Split]:
+    def image_splits(self, values: np.ndarray) -> list[PairSplit]:
         """Return the clean and the one-seen split.
 
         Parameters
@@ -130,11 +130,11 @@ class ImageFold:
             ONE_SEEN: PairSet.between(values, n, trained, self.tested),
         }
         return [
-            Split(name, self.number, training, validation, test, trained)
+            PairSplit(name, self.number, training, validation, test, trained)
             for name, test in tests.items()
         ]
 
-    def leaked_splits(self, values: np.ndarray) -> list[Split]:
+    def leaked_splits(self, values: np.ndarray) -> list[PairSplit]:
         """Return the leaked split, or nothing where no pairs were dealt out for one.
 
         Parameters
@@ -152,7 +152,7 @@ class ImageFold:
         )
         validation = PairSet.listed(values, n, pairs.validation) if pairs.validation.size else None
         training = PairSet.listed(values, n, pairs.training)
-        return [Split(LEAKED, self.number, training, validation, test, pairs.images)]
+        return [PairSplit(LEAKED, self.number, training, validation, test, pairs.images)]
 
 
 def make_folds(
