@@ -154,7 +154,7 @@ def validation_images(
     folds = decoder_folds(
         images, n_folds=n_folds, validation_share=validation_share, seed=seed, study=study
     )
-    return folds[0].validation
+    return np.isin(np.arange(len(images)), folds[0].validated)
 
 
 if __name__ == "__main__":
