@@ -5,24 +5,25 @@ kill leaves) is the same for all. An epoch is so many steps: with 48 million pai
 each pair to be seen once before looking at the validation pairs.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
 from scripts.dissimilarity.pair_features import some_pairs
 from scripts.dissimilarity.pair_models import Items, Training
 from scripts.dissimilarity.pair_networks import PUBLISHED, PairNetwork
 from workflow.lib.errors import InputError
-from workflow.lib.features.devices import autocast
+from workflow.lib.features.initial import seeded_network, weights_seed
 from workflow.lib.seeds import generator
+from workflow.lib.training.digest import digest_of_arrays
 from workflow.lib.training.history import VALIDATION
-from workflow.lib.training.loop import fit
+from workflow.lib.training.options import TrainingOptions
+from workflow.lib.training.task import SupervisedTask
+from workflow.lib.training.task import train as train_task
 
 # More pairs than these say nothing more of a mean, a spread or a loss.
 ENOUGH_PAIRS = 100_000
@@ -34,33 +35,20 @@ IMAGES_AT_ONCE = 64
 TARGETS = ("standardised", "raw")
 
 
-@dataclass
-class Options:
-    """How any network of pairs is trained.
+@dataclass(kw_only=True)
+class PairOptions(TrainingOptions):
+    """How any network of pairs is trained; the other options are those of `TrainingOptions`.
 
     Attributes
     ----------
-    n_epochs : int
     n_steps : int or None
         Batches of an epoch; None for as many as the pairs make.
     batch : int
         Pairs (contrastive: images) of a step.
-    learning_rate, weight_decay : float
-        Of Adam, with decoupled decay (Loshchilov & Hutter 2019, arXiv:1711.05101).
-    patience : int or None
-        Epochs without a better validation before training stops; None for never. Whenever there
-        are validation pairs, the weights of the best epoch are those that predict.
-    precision : "float32", "bfloat16" or "float16"
-        Of training on a GPU.
     """
 
-    n_epochs: int = 10
     n_steps: int | None = None
-    batch: int = 32
     learning_rate: float = 0.01
-    weight_decay: float = 0.0
-    patience: int | None = None
-    precision: str = "float32"
 
 
 class Objective(Protocol):
@@ -83,95 +71,66 @@ class Objective(Protocol):
         ...
 
 
-class Best:
-    """The weights of the epoch that was best on the validation pairs."""
-
-    def __init__(self) -> None:
-        self.score, self.epoch = np.inf, -1
-        self.weights: dict[str, torch.Tensor] = {}
-
-    def offer(self, score: float, epoch: int, network: nn.Module) -> None:
-        """Keep the weights of a network if it is better than those before; NaN is not."""
-        if score < self.score:
-            self.score, self.epoch = score, epoch
-            self.weights = {name: value.clone() for name, value in network.state_dict().items()}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return all of it."""
-        return {"score": self.score, "epoch": self.epoch, "weights": self.weights}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what `state_dict` returned."""
-        self.score, self.epoch, self.weights = state["score"], state["epoch"], state["weights"]
-
-
-class PairTask:
-    """A task of `workflow.lib.training.loop`.
+class PairTask(SupervisedTask):
+    """The task of learning an objective.
 
     Parameters
     ----------
     network : PairNetwork
         On its device.
     objective : Objective
-    options : Options
+    options : PairOptions
+    training : Training
+    inputs : array (n_images, ...)
+        What the network sees of the images.
     """
 
-    def __init__(self, network: PairNetwork, objective: Objective, options: Options) -> None:
-        self.network, self.objective, self.options = network, objective, options
-        self.device = next(network.parameters()).device
-        self.best = Best()
-        self.parts = {
-            "network": network,
-            "optimiser": torch.optim.AdamW(
-                network.parameters(),
-                lr=options.learning_rate,
-                weight_decay=options.weight_decay,
-                fused=True,
-            ),
-            # Half precision alone needs its gradients scaled.
-            "scaler": torch.amp.GradScaler(
-                self.device.type,
-                enabled=self.device.type == "cuda" and options.precision == "float16",
-            ),
-            "best": self.best,
-        }
+    def __init__(
+        self,
+        network: PairNetwork,
+        objective: Objective,
+        options: PairOptions,
+        training: Training,
+        inputs: Any,
+    ) -> None:
+        super().__init__(network, options)
+        self.objective, self.training, self.inputs = objective, training, inputs
 
-    def n_steps(self, epoch: int) -> int:
-        """Return the batches of an epoch, none once patience has run out."""
-        if self._stopped(epoch):
-            return 0
+    def n_batches(self, epoch: int) -> int:
+        """Return the batches of an epoch."""
         return self.options.n_steps or self.objective.n_batches(self.options.batch)
 
-    def _stopped(self, epoch: int) -> bool:
-        patience = self.options.patience
-        return patience is not None and 0 <= self.best.epoch < epoch - patience
+    def loss(
+        self, epoch: int, step: int, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        """Return the loss of a random batch."""
+        with self.autocast():
+            return self.objective.loss(self.network, rng), {}
 
-    def step(self, epoch: int, step: int, rng: np.random.Generator) -> dict[str, float]:
-        """Train on one batch."""
-        self.network.train()
-        with autocast(self.device, self.options.precision):
-            loss = self.objective.loss(self.network, rng)
-        optimiser, scaler = self.parts["optimiser"], self.parts["scaler"]
-        optimiser.zero_grad()
-        scaler.scale(loss).backward()
-        scaler.step(optimiser)
-        scaler.update()
-        return {"loss": loss.item()}
+    def validate(self, epoch: int) -> dict[str, dict[str, float]]:
+        """Return measures on the validation pairs, in float32."""
+        return {VALIDATION: self.objective.validate(self.network)}
 
-    @torch.no_grad()
-    def evaluate(self, epoch: int) -> dict[str, dict[str, float]]:
-        """Return measures on the validation pairs, in float32, and remember the best weights."""
-        if self._stopped(epoch):
-            return {}
-        self.network.eval()
-        measures = self.objective.validate(self.network)
-        if measures:
-            self.best.offer(self.objective.score(measures), epoch, self.network)
-        return {VALIDATION: measures}
+    def score(self, measures: Mapping[str, float]) -> float:
+        """Return what the best epoch is lowest in."""
+        return self.objective.score(measures)
+
+    def data_digest(self) -> str:
+        """Return what tells these inputs and pairs from others."""
+        arrays = [self.inputs]
+        for pairs in (self.training.pairs, self.training.validation):
+            if pairs is not None and len(pairs):
+                some = pairs.draw(generator(0, "digest of pairs"), DIGEST_PAIRS)
+                arrays += [np.array(len(pairs)), *some]
+        return digest_of_arrays(*arrays)
 
 
 def train(
-    network: PairNetwork, objective: Objective, options: Options, training: Training, inputs: Any
+    network: PairNetwork,
+    objective: Objective,
+    options: PairOptions,
+    training: Training,
+    inputs: Any,
 ) -> pd.DataFrame:
     """Train a network, and leave in it the weights of the best epoch.
 
@@ -180,7 +139,7 @@ def train(
     network : PairNetwork
         On the device that it is trained on.
     objective : Objective
-    options : Options
+    options : PairOptions
     training : Training
     inputs : array (n_images, ...)
         What the network sees of the images.
@@ -190,29 +149,19 @@ def train(
     DataFrame, as of `workflow.lib.training.loop.fit`
         Measure "loss" of the parts training and validation, and others of the validation pairs.
     """
-    task = PairTask(network, objective, options)
-    history = fit(
-        task,
-        n_epochs=options.n_epochs,
+    return train_task(
+        PairTask(network, objective, options, training, inputs),
         seed=training.seed,
         purpose=training.purpose,
         checkpoint=training.checkpoint,
-        settings={**asdict(options), "data": _digest(training, inputs)},
     )
-    if task.best.weights:
-        network.load_state_dict(task.best.weights)
-    network.eval()
-    return history
 
 
 def initial(
     build: Callable[[], PairNetwork], training: Training, device: torch.device
 ) -> PairNetwork:
     """Return a new network on a device; global random state neither matters nor changes."""
-    rng = generator(training.seed, "initial weights", training.purpose)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(rng.integers(2**63)))
-        return build().to(device)
+    return seeded_network(build, weights_seed(training.seed, training.purpose)).to(device)
 
 
 def needed(items: Items, name: str) -> np.ndarray:
@@ -375,7 +324,7 @@ class Regression:
     inputs : tensor (n_images, ...)
         What the network sees of the images, on its device.
     scale : Scale
-    options : Options
+    options : PairOptions
     form : "published", "both_orders" or "symmetric"
         Published training shows a pair in one order alone, the image with the smaller number first.
     correlation_share : float
@@ -387,7 +336,7 @@ class Regression:
         training: Training,
         inputs: torch.Tensor,
         scale: Scale,
-        options: Options,
+        options: PairOptions,
         *,
         form: str,
         correlation_share: float,
@@ -429,14 +378,3 @@ class Regression:
     def score(self, measures: Mapping[str, float]) -> float:
         """Return the loss."""
         return measures["loss"]
-
-
-def _digest(training: Training, inputs: Any) -> str:
-    """Return what tells these inputs and pairs from others."""
-    digest = hashlib.sha256(np.ascontiguousarray(inputs))
-    for pairs in (training.pairs, training.validation):
-        if pairs is not None and len(pairs):
-            digest.update(str(len(pairs)).encode())
-            for part in pairs.draw(generator(0, "digest of pairs"), DIGEST_PAIRS):
-                digest.update(np.ascontiguousarray(part))
-    return digest.hexdigest()

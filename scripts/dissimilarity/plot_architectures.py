@@ -11,7 +11,7 @@ from matplotlib.patches import FancyBboxPatch
 from torch import fx, nn
 
 from scripts.dissimilarity.pair_networks import example_networks, n_parameters
-from scripts.dissimilarity.pair_training import Options
+from scripts.dissimilarity.pair_training import PairOptions
 from workflow.lib.config.pair_kinds import is_stepwise
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import PAGE_WIDTH, use_style, write_figure
@@ -343,7 +343,7 @@ def sizes_used(models: Mapping[str, Mapping[str, Any]], n_components: int | None
     models : name -> block of the config: kind, options, variants
     n_components : of each embedding that networks see; None for all
     """
-    of_training = {field.name for field in fields(Options)}
+    of_training = {field.name for field in fields(PairOptions)}
     said = []
     for name, block in models.items():
         if not is_stepwise(block["kind"]):

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from scripts.dissimilarity import models
-from scripts.dissimilarity.pair_training import Options
+from scripts.dissimilarity.pair_training import PairOptions
 from workflow.lib.config import pair_kinds
 from workflow.lib.config.pair_kinds import (
     EMBEDDERS,
@@ -40,7 +40,7 @@ def test_pairs_of_responses_cannot_be_dealt_out():
 
 def test_networks_train_step_by_step_and_nothing_else_does():
     stepwise = {kind for kind in model_kinds() if is_stepwise(kind)}
-    assert stepwise == {kind for kind in model_kinds() if issubclass(model_of(kind), Options)}
+    assert stepwise == {kind for kind in model_kinds() if issubclass(model_of(kind), PairOptions)}
     assert stepwise == {"contrastive", "pair_mlp", "siamese"}
 
 

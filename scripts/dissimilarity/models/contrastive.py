@@ -14,7 +14,7 @@ from scripts.dissimilarity.pair_models import Items, Training
 from scripts.dissimilarity.pair_networks import Encoder
 from scripts.dissimilarity.pair_training import (
     ENOUGH_PAIRS,
-    Options,
+    PairOptions,
     Scale,
     check_pairs,
     initial,
@@ -30,9 +30,9 @@ ROWS_AT_ONCE = 512
 MIN_CALIBRATION_PAIRS = 45
 
 
-@dataclass
-class Model(Options):
-    """InfoNCE over neighbours in the brain; the other options are those of `Options`.
+@dataclass(kw_only=True)
+class Model(PairOptions):
+    """InfoNCE over neighbours in the brain; the other options are those of `PairOptions`.
 
     Attributes
     ----------

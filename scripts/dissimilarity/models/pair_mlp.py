@@ -11,7 +11,7 @@ import torch
 from scripts.dissimilarity.pair_models import Items, Training
 from scripts.dissimilarity.pair_networks import SYMMETRIC, PairMLP
 from scripts.dissimilarity.pair_training import (
-    Options,
+    PairOptions,
     Regression,
     initial,
     needed,
@@ -22,9 +22,9 @@ from scripts.dissimilarity.pair_training import (
 from workflow.lib.features.devices import choose_device
 
 
-@dataclass
-class Model(Options):
-    """A pair MLP; the other options are those of `Options`.
+@dataclass(kw_only=True)
+class Model(PairOptions):
+    """A pair MLP; the other options are those of `PairOptions`.
 
     Attributes
     ----------

@@ -13,7 +13,7 @@ from scripts.dissimilarity.pair_models import Items, Training
 from scripts.dissimilarity.pair_networks import SYMMETRIC, Siamese
 from scripts.dissimilarity.pair_training import (
     IMAGES_AT_ONCE,
-    Options,
+    PairOptions,
     Regression,
     initial,
     needed,
@@ -28,9 +28,9 @@ from workflow.lib.features.devices import choose_device
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-@dataclass
-class Model(Options):
-    """A siamese network; the other options are those of `Options`.
+@dataclass(kw_only=True)
+class Model(PairOptions):
+    """A siamese network; the other options are those of `PairOptions`.
 
     Attributes
     ----------
