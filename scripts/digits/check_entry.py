@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from scripts.digits.classification import Classification, Settings
+from scripts.digits.classification import Classification, ClassifierOptions
 from scripts.digits.code_contrasts import contrast_vectors
 from scripts.digits.codes import code_rdms
 from scripts.digits.labelled_images import ImageSet
@@ -150,7 +150,7 @@ def _print_training(entry: Mapping, sets: Mapping[str, ImageSet]) -> None:
     InputError
         Images or batches that the network cannot be trained on.
     """
-    settings = Settings(**entry["network"], categories=entry["categories"])
+    settings = ClassifierOptions(**entry["network"], categories=entry["categories"])
     cost = _training_cost(settings, sets["train"], sets["validation"])
     n_bytes = cost.memory_bytes() + sum(images.images.nbytes for images in sets.values())
     batch = " + ".join(f"{size} {kind}" for kind, size in settings.batch_sizes.items())
@@ -164,7 +164,9 @@ def _print_training(entry: Mapping, sets: Mapping[str, ImageSet]) -> None:
     )
 
 
-def _training_cost(settings: Settings, training: ImageSet, validation: ImageSet) -> TrainingCost:
+def _training_cost(
+    settings: ClassifierOptions, training: ImageSet, validation: ImageSet
+) -> TrainingCost:
     network = VGG(SIZES[settings.size], len(settings.classes), settings.dropout)
     # What refuses images and batches in a run does so here.
     task = Classification(
