@@ -216,7 +216,7 @@ def _table(rows: Iterator[tuple[str, str, str, str]]) -> list[str]:
 
 def _kind(node: Mapping, root: Mapping) -> str:
     if "enum" in node:
-        return " / ".join(f"`{value}`" for value in node["enum"])
+        return " / ".join(f"`{'null' if value is None else value}`" for value in node["enum"])
     if "oneOf" in node:
         return " or ".join(_kind(resolve(option, root), root) for option in node["oneOf"])
     kinds = node.get("type", "any")

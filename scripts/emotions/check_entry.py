@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 from scripts.emotions.bold_runs import open_runs
-from scripts.emotions.decoders import check_options
 from scripts.emotions.emotion_cnn import PUBLISHED_SHAPE
 from scripts.emotions.emotion_rdms import MIN_RUNS
 from scripts.emotions.label_volumes import Choices, label_volumes
@@ -42,7 +41,7 @@ def check_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> 
     """
     entry = config["emotions"][name]
     print(f"  {_models_text(entry)}")
-    found = list(problems(_model_checks(name, entry, datasets, config["mirror"])))
+    found = list(problems(_model_checks(entry, datasets, config["mirror"])))
     if entry["source"] == "simulated":
         print(f"  raw files are simulated: {_runs_text(entry)}")
         return found
@@ -72,18 +71,13 @@ def _runs_text(entry: Mapping) -> str:
     return f"{n_volumes:,} volumes of {entry['tr']:g} s of each subject"
 
 
-def _model_checks(
-    name: str, entry: Mapping, datasets: Mapping[str, Dataset], mirror: str | None
-) -> Checks:
-    """Yield a check of the options of every model, and of a network's weights."""
+def _model_checks(entry: Mapping, datasets: Mapping[str, Dataset], mirror: str | None) -> Checks:
+    """Yield a check of every network, and of its weights."""
     for model, block in entry["models"].items():
-        where = f"config, emotions.{name}.models.{model}"
         if block["kind"] == "cnn":
             yield partial(_check_network, model, block, len(entry["labels"]["classes"]))
-            weights = block["network"].get("weights", "untrained")
+            weights = block["network"]["weights"]
             yield partial(find_own_weights, model, weights, model, datasets, mirror)
-        else:
-            yield partial(check_options, block["kind"], block["options"], where)
 
 
 def _check_network(model: str, block: Mapping, n_classes: int) -> None:

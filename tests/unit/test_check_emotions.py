@@ -122,9 +122,6 @@ def test_files_that_cannot_be_used_are_found(folder, change, words):
             },
             "episodes",
         ),
-        ({"models": {"net": {"kind": "cnn", "network": {"depth": 3}}}}, "found 'depth'"),
-        ({"models": {"net": {"kind": "cnn", "training": {"epochs": 3}}}}, "found 'epochs'"),
-        ({"models": {"l": {"kind": "logistic", "options": {"alpha": 3}}}}, "found alpha"),
     ],
 )
 def test_choices_that_cannot_be_run_are_found(folder, keys, words):

@@ -6,6 +6,8 @@ import pytest
 import yaml
 
 from scripts.check.check_config import DEFAULT_CONFIG
+from scripts.emotions.emotion_training import EmotionOptions
+from scripts.emotions.trained_networks import NetworkOptions
 from workflow.lib.config.complete import complete_config
 from workflow.lib.config.emotions import covered_model, shown_model, splits_of
 from workflow.lib.errors import InputError
@@ -105,6 +107,50 @@ REFUSED = {
         {"models": {"logistic": {"kind": "logistic", "training": {"n_epochs": 2}}}},
         "found it for the kind logistic",
     ),
+    "weights that were learned from what is held out": (
+        {"models": {"net": {"kind": "cnn", "network": {"weights": "bestmodel.pth"}}}},
+        "models.net.splits: found random, .* for weights that were learned from volumes of all",
+    ),
+    "weights in a clean split": (
+        {"models": {"net": {"kind": "cnn", "network": {"weights": "best.pth"}, "splits": ["run"]}}},
+        "models.net.splits: found run for weights",
+    ),
+    "option of another kind": (
+        {"models": {"l": {"kind": "logistic", "options": {"alpha": 3}}}},
+        "models.l.options: found alpha for the kind logistic, expected C, class_weight",
+    ),
+    "options of a decoder for a network": (
+        {"models": {"net": {"kind": "cnn", "options": {"C": 1}}}},
+        "models.net.options: found C for the kind cnn, expected none",
+    ),
+    "unknown option": (
+        {"models": {"l": {"kind": "logistic", "options": {"c": 3}}}},
+        "models.l.options: found the unknown key 'c', expected one of C, alpha",
+    ),
+    "penalty that cannot be": (
+        {"models": {"l": {"kind": "logistic", "options": {"C": [1, 0]}}}},
+        "options.C.1: found 0, expected more than 0",
+    ),
+    "unknown weights of classes": (
+        {"models": {"l": {"kind": "logistic", "options": {"class_weight": "even"}}}},
+        "class_weight: found 'even', expected balanced",
+    ),
+    "unknown key of a network": (
+        {"models": {"net": {"kind": "cnn", "network": {"width": [4]}}}},
+        "models.net.network: found the unknown key 'width', .* did you mean 'widths'",
+    ),
+    "unknown key of training": (
+        {"models": {"net": {"kind": "cnn", "training": {"epochs": 3}}}},
+        "training: found the unknown key 'epochs', .* did you mean 'n_epochs'",
+    ),
+    "no epoch": (
+        {"models": {"net": {"kind": "cnn", "training": {"n_epochs": 0}}}},
+        "training.n_epochs: found 0, expected at least 1",
+    ),
+    "voxels whose mean is not zero": (
+        {"volumes": {"aligned": True, "standardise": False, "detrend": False}},
+        "occlusion: found volumes that are neither standardised nor detrended",
+    ),
     "unknown split": ({"splits": {"names": ["runs"]}}, "did you mean 'run'"),
     "split of a model that is not made": (
         {
@@ -140,6 +186,28 @@ def test_what_contradicts_itself_is_refused(case):
         completed(**changes)
     assert "lab" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_networks_have_the_published_size_and_training_by_default():
+    models = completed(
+        models={
+            **ENTRY["models"],
+            "small": {"kind": "cnn", "network": {"widths": [4, 8]}, "training": {"batch": 4}},
+        }
+    )["models"]
+    published = NetworkOptions(**models["net"]["network"])
+    assert published == NetworkOptions(widths=[32, 64, 128, 256, 256])
+    assert published.trains
+    assert EmotionOptions(**models["net"]["training"]) == EmotionOptions()
+    assert models["small"]["network"] == {**models["net"]["network"], "widths": [4, 8]}
+    assert models["small"]["training"] == {**models["net"]["training"], "batch": 4}
+    # What is of networks alone is not given to others.
+    assert {"network", "training"}.isdisjoint(models["logistic"])
+
+
+def test_published_weights_are_told_in_the_split_that_they_come_from():
+    block = {"kind": "cnn", "network": {"weights": "best.pth"}, "splits": ["random"]}
+    assert completed(models={"net": block})["models"]["net"]["network"]["average"] is True
 
 
 def test_name_of_a_study_of_another_section_is_refused():

@@ -20,6 +20,12 @@ SOURCE_KEYS = {
 # Splits that leave out whole subjects, and those that leave out whole runs.
 OVER_SUBJECTS = ("subject", "run_and_subject")
 OVER_RUNS = ("run", "run_and_subject")
+# Options of each kind of model.
+OPTIONS = {
+    "logistic": ("C", "class_weight"),
+    "linear": ("alpha", "class_weight"),
+    "cnn": (),
+}
 
 
 def check_emotions(config: Mapping) -> None:
@@ -47,7 +53,7 @@ def check_emotions(config: Mapping) -> None:
 def raw_paths(entry: Mapping, datasets: Mapping[str, Dataset], run: str) -> list[str]:
     """Return the time series and annotations of an entry, and the weights of its networks."""
     folder = raw_folder(entry, run)
-    named = [block["network"].get("weights", "untrained") for block in entry["models"].values()]
+    named = [entry["models"][name]["network"]["weights"] for name in networks_of(entry)]
     weights = [weights for weights in named if is_weight_file(weights)]
     return [f"{folder}/{file}" for file in movie_files(entry)] + weights
 
@@ -186,9 +192,15 @@ def _check_splits(where: str, entry: Mapping) -> None:
 def _check_model(where: str, block: Mapping, entry: Mapping) -> None:
     for split in block.get("splits", []):
         check_name(f"{where}.splits", split, entry["splits"]["names"])
+    unknown = [key for key in block["options"] if key not in OPTIONS[block["kind"]]]
+    if unknown:
+        raise InputError(
+            f"{where}.options: found {unknown[0]} for the kind {block['kind']}, expected "
+            f"{listed(OPTIONS[block['kind']])}; leave it out"
+        )
     if block["kind"] != "cnn":
         for key in ("network", "training"):
-            if block[key]:
+            if key in block:
                 raise InputError(
                     f"{where}.{key}: found it for the kind {block['kind']}, expected it for cnn "
                     "alone; leave it out"
@@ -204,6 +216,13 @@ def _check_model(where: str, block: Mapping, entry: Mapping) -> None:
             f"{where}.sees: found {block['sees']} for a cnn, expected patterns; give the model "
             "another kind"
         )
+    splits = block.get("splits", entry["splits"]["names"])
+    if is_weight_file(block["network"]["weights"]) and splits != ["random"]:
+        raise InputError(
+            f"{where}.splits: found {listed(splits)} for weights that were learned from volumes of "
+            "all runs and subjects, expected random, the one split that claims no more; give "
+            "`splits: [random]`"
+        )
 
 
 def _check_occlusion(where: str, entry: Mapping) -> None:
@@ -211,8 +230,15 @@ def _check_occlusion(where: str, entry: Mapping) -> None:
     if entry["occlusion"]["model"]:
         check_name(f"{where}.model", entry["occlusion"]["model"], networks)
     covered = covered_model(entry)
-    if covered:
-        check_name(f"{where}.split", covered[1], splits_of(entry, covered[0]))
+    if not covered:
+        return
+    check_name(f"{where}.split", covered[1], splits_of(entry, covered[0]))
+    if not entry["volumes"]["standardise"] and not entry["volumes"]["detrend"]:
+        raise InputError(
+            f"{where}: found volumes that are neither standardised nor detrended, expected either, "
+            "for a voxel is covered by zero, which has to be its mean; set `volumes.standardise` "
+            "or `volumes.detrend`"
+        )
 
 
 def _check_rois(where: str, entry: Mapping) -> None:

@@ -92,6 +92,8 @@ def validate(config: dict, schema: dict) -> None:
 def fill_defaults(value: object, schema: Mapping, root: Mapping) -> None:
     """Give every key that is not there its default, in place.
 
+    Of a node with `defaultIf` only where the other keys beside it have these values.
+
     Parameters
     ----------
     value : a config, or a part of it
@@ -107,7 +109,8 @@ def fill_defaults(value: object, schema: Mapping, root: Mapping) -> None:
     properties = schema.get("properties", {})
     for key, child in properties.items():
         child = resolve(child, root)
-        if key not in value and "default" in child:
+        applies = child.get("defaultIf", {}).items() <= value.items()
+        if key not in value and "default" in child and applies:
             value[key] = copy.deepcopy(child["default"])
     for key, item in value.items():
         child = properties.get(key, schema.get("additionalProperties"))

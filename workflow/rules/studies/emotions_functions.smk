@@ -148,7 +148,7 @@ def splits_of_model(wildcards):
 
 def weights_of_network(wildcards):
     """Return the file with the published weights, if a network takes them from one."""
-    weights = emotion_model("network")(wildcards).get("weights", "untrained")
+    weights = emotion_model("network")(wildcards)["weights"]
     return weights if is_weight_file(weights) else []
 
 
@@ -293,6 +293,29 @@ def model_of_confounds(wildcards):
     return next((name for name, block in models.items() if block["sees"] == "confounds"), None)
 
 
+def confounds_seen(wildcards):
+    """Return what each model that sees confounds alone is given."""
+    entry = config["emotions"][wildcards.study]
+    seen = ["which run it is", "powers of the time within the run"]
+    seen += ["motion"] if entry["volumes"]["confounds"] else []
+    seen += ["what the movie shows (luminance and the like)"] if entry["stimulus"] else []
+    models = entry["models"]
+    return {name: seen for name, block in models.items() if block["sees"] == "confounds"}
+
+
+def model_with_balanced_classes(wildcards):
+    """Return the model of an entry for which all emotions weigh as much, None if there is none."""
+    models = config["emotions"][wildcards.study]["models"]
+    return next(
+        (
+            name
+            for name, block in models.items()
+            if block["sees"] == "patterns" and block["options"].get("class_weight") == "balanced"
+        ),
+        None,
+    )
+
+
 def predictions_of_shown(wildcards):
     """Return the predictions of the shown model; of a network those of its last split."""
     entry, model = config["emotions"][wildcards.study], model_shown(wildcards)
@@ -344,7 +367,7 @@ def emotion_targets():
                 f"training_{model}_{split}"
                 for model in networks_of(entry)
                 for split in splits_of(entry, model)
-                if not is_weight_file(entry["models"][model]["network"].get("weights", "untrained"))
+                if not is_weight_file(entry["models"][model]["network"]["weights"])
             ]
         wanted += [f"{folder}/tables/{table}.csv" for table in tables]
         wanted.append(f"{folder}/tables/corrections.html")
