@@ -1,0 +1,75 @@
+"""Rows of small images under one another: what was seen, what was decoded, what was drawn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from workflow.lib.plotting import PAGE_WIDTH
+
+# Inches beside the images for the names of the rows, and above them for scores.
+NAMES_WIDTH, TITLE_HEIGHT = 0.95, 0.28
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a grid.
+
+    Attributes
+    ----------
+    name : str
+        Written at its left.
+    images : uint8 array (n, side, side, 3), or float array (n, side, side) from 0 to 1
+    notes : sequence of n str
+        Written below the images; none if empty.
+    """
+
+    name: str
+    images: np.ndarray
+    notes: Sequence[str] = ()
+
+
+def draw_grid(blocks: Sequence[tuple[str, Sequence[Row]]], *, title: str) -> plt.Figure:
+    """Return a figure of rows of images, in blocks with titles of their own.
+
+    Parameters
+    ----------
+    blocks : sequence of (title, rows)
+        All rows have as many images.
+    title : str
+    """
+    n_images = len(blocks[0][1][0].images)
+    size = (PAGE_WIDTH - NAMES_WIDTH) / n_images
+    heights = [sum(size + 0.14 * bool(row.notes) for row in rows) for _, rows in blocks]
+    figure = plt.figure(
+        figsize=(PAGE_WIDTH, sum(heights) + TITLE_HEIGHT * (len(blocks) + 1)), layout="constrained"
+    )
+    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
+    parts = figure.subfigures(len(blocks), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for part, (name, rows) in zip(parts, blocks, strict=True):
+        axes = part.subplots(len(rows), n_images, squeeze=False)
+        for row, own in zip(rows, axes, strict=True):
+            _draw_row(row, own)
+        if name:
+            part.suptitle(name, fontsize=8.5)
+    figure.suptitle(title)
+    return figure
+
+
+def _draw_row(row: Row, axes: Sequence[plt.Axes]) -> None:
+    for number, axis in enumerate(axes):
+        grey = {"cmap": "gray", "vmin": 0, "vmax": 1} if row.images.ndim == 3 else {}
+        axis.imshow(row.images[number], interpolation="nearest", **grey)
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+        if row.notes:
+            axis.set_xlabel(row.notes[number], fontsize=6.5, labelpad=1)
+    axes[0].set_ylabel(row.name, rotation=0, ha="right", va="center", fontsize=7.5)
+
+
+def spread(order: np.ndarray, n: int) -> np.ndarray:
+    """Return n of the ranked items, the first, the last, and others evenly between them."""
+    if n >= len(order):
+        return order
+    return order[np.linspace(0, len(order) - 1, n).round().astype(int)]

@@ -1,0 +1,102 @@
+"""Draw how much worse reconstructions are without a stream or a region: paired differences.
+
+snakemake --cores 1 results/demo/pictures/figures/ablations_natural.png
+"""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from scripts.reconstruction.figures.means_panels import draw_means, model_colours
+from scripts.reconstruction.figures.reconstruction_labels import (
+    INTERVALS,
+    generator_label,
+    number,
+    size_note,
+)
+from workflow.lib.jobs import script_job
+from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
+from workflow.lib.sources import JOINT_SUBJECT
+from workflow.lib.tables import read_table
+
+IDENTIFICATION = "identification"
+
+
+def plot_ablations(
+    differences: pd.DataFrame,
+    *,
+    others: Sequence[str],
+    reference: str,
+    title: str,
+    simulated: bool,
+) -> tuple[plt.Figure, str]:
+    """Draw the reference less each other generator, and return the figure and its caption.
+
+    Parameters
+    ----------
+    differences : DataFrame
+        Of one test, see `scripts.reconstruction.evaluation.evaluate_reconstruction`.
+    others : sequence of str
+        In the order in which they are drawn.
+    reference : str
+    title : str
+        Name of the study.
+    simulated : bool
+    """
+    use_style()
+    table = differences.rename(columns={"difference": "value"}).assign(chance=0.0)
+    panels = list(_panels(table))
+    figure, axes = plt.subplots(
+        1,
+        len(panels),
+        figsize=(PAGE_WIDTH, 1.05 + 0.22 * len(others)),
+        squeeze=False,
+        sharey=True,
+        layout="constrained",
+    )
+    for axis, (label, rows) in zip(axes[0], panels, strict=True):
+        draw_means(axis, rows, others, "other", model_colours(others, None))
+        axis.set_xlabel(label)
+    labels = [f"- {generator_label(name)}" for name in others]
+    axes[0, 0].set_yticklabels([f"{generator_label(reference)} {label}" for label in labels])
+    figure.suptitle(f"{titled(title, simulated=simulated)}: what each stream and region adds")
+    return figure, _caption(table, others, reference)
+
+
+def _panels(table: pd.DataFrame):
+    """Yield the label and the rows of each panel: two-way identification, and pixels."""
+    own = table[(table["measure"] == IDENTIFICATION) & (table["n_way"] == 2)]
+    for features, rows in own.groupby("features", sort=False):
+        yield f"difference of two-way\nidentification by {features}", rows
+    pixels = table[table["measure"] == "pixel_correlation"]
+    yield "difference of\npixel correlation (r)", pixels
+
+
+def _caption(table: pd.DataFrame, others: Sequence[str], reference: str) -> str:
+    joint = table[(table["subject"] == JOINT_SUBJECT) & (table["measure"] == "pixel_correlation")]
+    rows = joint.set_index("other")
+    told = "; ".join(
+        f"{generator_label(name)} {number(rows.loc[name])}, p = {rows.loc[name, 'p']:.2g}"
+        for name in others
+    )
+    return (
+        f"{size_note(table)}. How much better {generator_label(reference)} is than generators that "
+        f"lack a stream, or see other regions, over the same images. Right of the dotted line: "
+        f"better. {INTERVALS} Pixel correlation, p two-sided (t over images, not corrected): "
+        f"{told}."
+    )
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        params = snakemake.params
+        differences = read_table(snakemake.input.differences)
+        figure, caption = plot_ablations(
+            differences[differences["part"] == snakemake.wildcards.part],
+            others=params.others,
+            reference=params.reference,
+            title=params.title,
+            simulated=params.simulated,
+        )
+        write_figure(snakemake, figure, caption)

@@ -1,0 +1,90 @@
+"""Draw the same images by all generators and baselines: what each stream, and each region, adds.
+
+snakemake --cores 1 results/demo/pictures/figures/controls_natural.png
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from scripts.reconstruction.data.image_table import ImageTable, read_image_table
+from scripts.reconstruction.figures.image_grids import Row, draw_grid, spread
+from scripts.reconstruction.figures.reconstruction_labels import generator_label
+from workflow.lib.jobs import script_job
+from workflow.lib.plotting import subject_label, titled, use_style, write_figure
+from workflow.lib.splits.held_out import attributes_of, read_held_out
+from workflow.lib.tables import read_table
+
+N_SHOWN = 12
+
+
+def plot_controls(
+    images: ImageTable,
+    drawn: Mapping[str, np.ndarray],
+    scores: pd.DataFrame,
+    *,
+    subject: str,
+    title: str,
+    simulated: bool,
+) -> tuple[plt.Figure, str]:
+    """Draw a row per generator, and return the figure and its caption.
+
+    Parameters
+    ----------
+    images : ImageTable
+        Of one test.
+    drawn : mapping, generator -> uint8 array (n_images, side, side, 3)
+    scores : DataFrame
+        Of the subject: generator, name, pixel_correlation.
+    subject : str
+    title : str
+        Name of the study.
+    simulated : bool
+
+    Notes
+    -----
+    Images are taken evenly from the order of names: those that one generator draws well would
+    flatter it beside the others.
+    """
+    use_style()
+    rows = spread(np.arange(len(images)), N_SHOWN)
+    grid = [Row("seen", images.images[rows])]
+    means = scores.groupby("generator", sort=False)["pixel_correlation"].mean()
+    for name, made in drawn.items():
+        grid.append(Row(f"{generator_label(name)}\n(mean $r$ {means[name]:.2f})", made[rows]))
+    name = titled(title, simulated=simulated)
+    figure = draw_grid([("", grid)], title=f"{name}: {subject_label(subject)}, all generators")
+    caption = (
+        f"n = {len(images):,} images of the test {images.parts[0]}, every "
+        f"{max(1, round(len(images) / len(rows)))}th by name shown, of {subject_label(subject)}. "
+        "A row per generator or baseline; beside it the mean over all images of the Pearson "
+        "correlation of the pixels of reconstruction and image. Generators that lack a stream are "
+        "the same network with zero in its place; shuffled ones learned from, and are given, "
+        "responses to other images."
+    )
+    return figure, caption
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        params, inputs, part = snakemake.params, snakemake.input, snakemake.wildcards.part
+        images = read_image_table(Path(inputs.images)).of(part)
+        scores = read_table(inputs.scores)
+        own = (scores["subject"] == params.subject) & (scores["part"] == part)
+        figure, caption = plot_controls(
+            images,
+            {
+                str(attributes_of(file)["generator"]): read_held_out(file, part)
+                .of(images.names)
+                .predicted
+                for file in inputs.reconstructions
+            },
+            scores[own],
+            subject=params.subject,
+            title=params.title,
+            simulated=params.simulated,
+        )
+        write_figure(snakemake, figure, caption)

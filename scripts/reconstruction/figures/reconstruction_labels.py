@@ -1,0 +1,34 @@
+"""How figures of a study call its generators, and what they say of images and intervals."""
+
+import pandas as pd
+
+from workflow.lib.sources import JOINT_SUBJECT
+
+FEATURES = {"pixels": "pixels"}
+
+
+def generator_label(name: str) -> str:
+    """Return how a generator, a baseline or a decoder is called: its name, with spaces."""
+    return name.replace("_", " ")
+
+
+def size_note(means: pd.DataFrame) -> str:
+    """Return how many images and subjects a table of means is of, to begin a caption with."""
+    n_subjects = means.loc[means["subject"] != JOINT_SUBJECT, "subject"].nunique()
+    n_images = "; ".join(
+        f"{part} n = {rows['n_images'].iloc[0]:,} images"
+        for part, rows in means.groupby("part", sort=False)
+    )
+    return f"{n_images}; n = {n_subjects} subject{'s' * (n_subjects > 1)}"
+
+
+INTERVALS = (
+    "Large dots are means over subjects, with 95 % intervals over images (bootstrap; subjects are "
+    "the same in all resamples, so intervals speak of new images, not of new people); small dots "
+    "are subjects."
+)
+
+
+def number(row: pd.Series) -> str:
+    """Return a value with its interval."""
+    return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
