@@ -256,22 +256,33 @@ def _file_names(files: Sequence[str]) -> list[str]:
     return bare if len(set(bare)) == len(bare) else list(files)
 
 
-def decoded(file: Path | io.BytesIO, what: str) -> Image.Image:
+def decoded(
+    file: Path | io.BytesIO, what: str, *, background: tuple[int, int, int] | None = None
+) -> Image.Image:
     """Return an image file as RGB.
 
     Orientation tags are not followed: the software that shows stimuli does not either. Of several
     frames or pages, the first counts.
 
+    Parameters
+    ----------
+    file : Path or BytesIO
+    what : str
+        How errors name it.
+    background : (red, green, blue), optional
+        What shows through transparent pixels.
+
     Raises
     ------
     InputError
-        It is no image, damaged, absurdly large, transparent, or of a depth that RGB cannot hold.
+        It is no image, damaged, absurdly large, of a depth that RGB cannot hold, or transparent
+        without a background.
     """
     try:
         with Image.open(file) as image:
             _check_pixels(what, *image.size)
             image.load()
-            return _as_rgb(image, what)
+            return _as_rgb(image, what, background)
     except Image.DecompressionBombError:
         raise InputError(
             f"{what}: found more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels, expected an image of "
@@ -285,10 +296,12 @@ def decoded(file: Path | io.BytesIO, what: str) -> Image.Image:
         ) from e
 
 
-def _as_rgb(image: Image.Image, what: str) -> Image.Image:
+def _as_rgb(image: Image.Image, what: str, background: tuple[int, int, int] | None) -> Image.Image:
     if image.mode in ALPHA_MODES or "transparency" in image.info:
         image = image.convert("RGBA")
-        if image.getextrema()[3][0] < 255:
+        if background is not None:
+            image = Image.alpha_composite(Image.new("RGBA", image.size, background), image)
+        elif image.getextrema()[3][0] < 255:
             raise InputError(
                 f"{what}: found transparent pixels, expected none, for what shows through them is "
                 "not known; paste the image on the background that was shown"

@@ -1,0 +1,181 @@
+"""Bring the images that responses are to into one table: colour, shape, and which are copies.
+
+Inputs: responses (the files of all subjects, part by part), the folder of stimuli.
+Output: features/images.npz. Params: options (`responses` of the config), subjects, parts, folder,
+stimuli (part -> pattern), image (size, matte, blur, background).
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from scripts.reconstruction.data.image_files import ImageFolder, read_images, sized
+from scripts.reconstruction.data.image_table import TRAINING, ImageTable, write_image_table
+from scripts.reconstruction.data.response_files import ArrayResponses, open_responses
+from scripts.reconstruction.data.shape_targets import shape_targets
+from workflow.lib.errors import InputError
+from workflow.lib.features.duplicates import duplicate_groups
+from workflow.lib.jobs import script_job
+
+log = logging.getLogger("workflow")
+
+
+def shown_names(
+    files: Mapping[str, Mapping[str, str | Path]], options: Mapping
+) -> dict[str, list[str]]:
+    """Return the images of each part, sorted by name.
+
+    Parameters
+    ----------
+    files : mapping, part -> {subject: file of responses}
+    options : mapping
+        The block `responses` of the config.
+
+    Raises
+    ------
+    InputError
+        Subjects saw other images, or an image of a test is one of training, too.
+    """
+    shown: dict[str, list[str]] = {}
+    for part, of_subjects in files.items():
+        found = {
+            subject: set(open_responses(path, part, options).names()) - {None}
+            for subject, path in of_subjects.items()
+        }
+        first, *others = found
+        for subject in others:
+            _check_same(part, found[first], found[subject], first, subject)
+        shown[part] = sorted(found[first])
+    for part, names in shown.items():
+        both = sorted(set(names) & set(shown[TRAINING])) if part != TRAINING else []
+        if both:
+            raise InputError(
+                f"responses, tests.{part}: found {both[0]!r} ({len(both)} of {len(names)} images) "
+                "among the training images, too, expected others, for a decoder would have seen "
+                "them; take the test's own file, or leave these trials out"
+            )
+    return shown
+
+
+def _check_same(part: str, first: set, other: set, *subjects: str) -> None:
+    if first != other:
+        odd = min(first ^ other)
+        raise InputError(
+            f"responses, {part}: found {odd!r} ({len(first ^ other)} such images) for one of the "
+            f"subjects {subjects[0]} and {subjects[1]} alone, expected the same images for both; "
+            "leave a subject out, or give files of the same sessions"
+        )
+
+
+def prepare_images(
+    names: Mapping[str, Sequence[str]],
+    pictures: Mapping[str, np.ndarray],
+    *,
+    matte: bool,
+    blur: float,
+) -> ImageTable:
+    """Return the table of all images.
+
+    Parameters
+    ----------
+    names : mapping, part -> names of its images
+    pictures : mapping, part -> uint8 array (n, side, side, 3), in the order of the names
+    matte, blur : see `shape_targets`
+    """
+    images = np.concatenate([pictures[part] for part in names])
+    table = ImageTable(
+        names=[name for of_part in names.values() for name in of_part],
+        parts=[part for part, of_part in names.items() for _ in of_part],
+        images=images,
+        shapes=shape_targets(images, matte=matte, blur=blur),
+        groups=duplicate_groups(images),
+    )
+    _tell_copies(table)
+    return table
+
+
+def _tell_copies(table: ImageTable) -> None:
+    """Say which test images look like one of training: audits count them."""
+    training = dict(zip(table.of(TRAINING).groups.tolist(), table.of(TRAINING).names, strict=True))
+    for part in table.tests:
+        test = table.of(part)
+        copies = [
+            (name, training[group])
+            for name, group in zip(test.names, test.groups.tolist(), strict=True)
+            if group in training
+        ]
+        if copies:
+            log.warning(
+                "%s: found %d images that are copies of training images, or nearly, such as %s of "
+                "%s; they are no test of anything, leave them out",
+                part,
+                len(copies),
+                *copies[0],
+            )
+
+
+def stimuli_from_files(
+    names: Mapping[str, Sequence[str]],
+    folder: str | Path,
+    patterns: Mapping[str, str],
+    *,
+    side: int,
+    background: int,
+    n_threads: int = 1,
+) -> dict[str, np.ndarray]:
+    """Return the images of each part from their files, uint8 arrays (n, side, side, 3).
+
+    Parameters
+    ----------
+    names : mapping, part -> names
+    folder : of the patterns
+    patterns : mapping, part -> pattern, see `ImageFolder`
+    side, background, n_threads : see `read_images`
+    """
+    paths = {
+        part: ImageFolder(Path(folder), patterns[part]).find_all(of_part)
+        for part, of_part in names.items()
+    }
+    return {
+        part: read_images(of_part, side=side, background=background, n_threads=n_threads)
+        for part, of_part in paths.items()
+    }
+
+
+def stimuli_from_arrays(
+    files: Mapping[str, str | Path], names: Mapping[str, Sequence[str]], options: Mapping, side: int
+) -> dict[str, np.ndarray]:
+    """Return the images of each part that stand beside the responses, as `stimuli_from_files`."""
+    found = {}
+    for part, path in files.items():
+        stored = ArrayResponses(Path(path), part, options).images()
+        images = [sized(Image.fromarray(stored[name]).convert("RGB"), side) for name in names[part]]
+        found[part] = np.array(images, dtype=np.uint8)
+    return found
+
+
+if __name__ == "__main__":
+    with script_job(snakemake):
+        params, paths = snakemake.params, iter(snakemake.input.responses)
+        files = {
+            part: {subject: next(paths) for subject in params.subjects} for part in params.parts
+        }
+        names, image = shown_names(files, params.options), params.image
+        if params.options["format"] == "arrays":
+            first = {part: next(iter(of_part.values())) for part, of_part in files.items()}
+            pictures = stimuli_from_arrays(first, names, params.options, image["size"])
+        else:
+            pictures = stimuli_from_files(
+                names,
+                params.folder,
+                params.stimuli,
+                side=image["size"],
+                background=image["background"],
+                n_threads=snakemake.threads,
+            )
+        table = prepare_images(names, pictures, matte=image["matte"], blur=image["blur"])
+        log.info("%d images, %d that differ", len(table), len(set(table.groups.tolist())))
+        write_image_table(snakemake.output.images, table)
