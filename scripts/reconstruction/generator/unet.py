@@ -19,6 +19,7 @@ from itertools import pairwise
 
 import torch
 from torch import nn
+from torch.nn.utils import skip_init
 
 from workflow.lib.errors import InputError
 from workflow.lib.features.initial import seeded_network
@@ -32,12 +33,16 @@ N_COLOURS = 3
 LEAK = 0.2
 
 
-def _halving(inputs: int, outputs: int, **options: bool) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, kernel_size=4, stride=2, padding=1, **options)
+STRIDED = {"kernel_size": 4, "stride": 2, "padding": 1}
 
 
-def _doubling(inputs: int, outputs: int, **options: bool) -> nn.ConvTranspose2d:
-    return nn.ConvTranspose2d(inputs, outputs, kernel_size=4, stride=2, padding=1, **options)
+# Weights are drawn once all layers are there: until then they are whatever memory held.
+def _halving(inputs: int, outputs: int) -> nn.Conv2d:
+    return skip_init(nn.Conv2d, inputs, outputs, bias=False, **STRIDED)
+
+
+def _doubling(inputs: int, outputs: int, *, bias: bool = False) -> nn.ConvTranspose2d:
+    return skip_init(nn.ConvTranspose2d, inputs, outputs, bias=bias, **STRIDED)
 
 
 class Join(nn.Module):
@@ -50,8 +55,8 @@ class Join(nn.Module):
 
     def __init__(self, inputs: int, n_vector: int, outputs: int) -> None:
         super().__init__()
-        self.map = _doubling(inputs, outputs, bias=False)
-        self.vector = _doubling(n_vector, outputs, bias=False) if n_vector else None
+        self.map = _doubling(inputs, outputs)
+        self.vector = _doubling(n_vector, outputs) if n_vector else None
 
     def forward(self, x: torch.Tensor, vectors: torch.Tensor | None) -> torch.Tensor:
         """Return (n, outputs, 2 * side, 2 * side) of a map (n, inputs, side, side)."""
@@ -100,16 +105,16 @@ class UNet(nn.Module):
 
         # At a level the map has size / 2^level a side, and widths[level - 1] channels.
         self.down = nn.ModuleList(
-            block(_halving(inputs, outputs, bias=False), level, nn.LeakyReLU(LEAK))
+            block(_halving(inputs, outputs), level, nn.LeakyReLU(LEAK))
             for level, (inputs, outputs) in enumerate(pairwise((1, *widths)), 1)
         )
         self.join = Join(widths[-1], n_vector, widths[-2])
         self.up = nn.ModuleList(
             # Twice the channels: what comes up, and what was there on the way down.
-            block(_doubling(2 * widths[level], widths[level - 1], bias=False), level, nn.ReLU())
+            block(_doubling(2 * widths[level], widths[level - 1]), level, nn.ReLU())
             for level in range(len(widths) - 2, 0, -1)
         )
-        self.last = _doubling(2 * widths[0], N_COLOURS)
+        self.last = _doubling(2 * widths[0], N_COLOURS, bias=True)
         self._draw_weights()
 
     def _draw_weights(self) -> None:
