@@ -1,6 +1,7 @@
 """What an entry of section `emotions` would do, and what it would stop at: part of `make check`."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from scripts.emotions.label_volumes import Choices, label_volumes
 from scripts.emotions.labels import UNLABELLED, Labels
 from scripts.emotions.prepare_parcels import common_parcels
 from scripts.emotions.splits import fold_generator, make_folds
-from scripts.emotions.trained_networks import network_of, network_options, training_options
+from scripts.emotions.trained_networks import UNTRAINED, NetworkOptions, network_of
 from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.check.files import (
     NeededFile,
@@ -82,13 +83,14 @@ def _model_checks(entry: Mapping, datasets: Mapping[str, Dataset], mirror: str |
 
 def _check_network(model: str, block: Mapping, n_classes: int) -> None:
     """Build a network, and say how large it is; one without averages depends on the mask."""
-    options = {key: value for key, value in block["network"].items() if key != "weights"}
-    size, n_epochs = network_options(options), training_options(block["training"]).n_epochs
+    options, n_epochs = NetworkOptions(**block["network"]), block["training"]["n_epochs"]
     large = ""
-    if size.average:
-        network = network_of(size, n_classes, PUBLISHED_SHAPE, seed=0)
+    if options.average:
+        untrained = replace(options, weights=UNTRAINED)
+        network = network_of(untrained, n_classes, PUBLISHED_SHAPE, seed=0)
         large = f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters, "
-    print(f"  {model}: {large}up to {n_epochs} epochs in every fold")
+    epochs = f"up to {n_epochs} epochs in every fold" if options.trains else "not trained"
+    print(f"  {model}: {large}{epochs}")
 
 
 def _data_checks(name: str, entry: Mapping, config: Mapping, files: list[NeededFile]) -> Checks:

@@ -18,7 +18,7 @@ from scripts.emotions.decoder_features import (
     Responses,
     read_stimulus,
 )
-from scripts.emotions.decoders import check_options, fit_decoder
+from scripts.emotions.decoders import fit_decoder
 from scripts.emotions.evaluation import (
     MEASURES,
     Evaluated,
@@ -99,9 +99,8 @@ def decode_emotions(
     Raises
     ------
     InputError
-        Options that the kind does not have, or splits that cannot be made.
+        Splits that cannot be made, or options to choose from without volumes to choose by.
     """
-    check_options(settings.kind, settings.options, f"models.{settings.model}")
     return {
         split: _predict_split(labels, subjects, features, settings, split)
         for split in settings.splits

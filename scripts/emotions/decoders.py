@@ -1,4 +1,4 @@
-"""Linear decoders of emotions, and what they see: features of volumes, or confounds alone.
+"""Linear decoders of emotions.
 
 A decoder is fitted to volumes (n, n_features) and codes of classes (n,), and returns what gives
 probabilities to other volumes. Features are centred and scaled by the volumes that are learned
@@ -98,30 +98,8 @@ def fit_linear(
     return lambda others: softmax(model.predict(others).astype(np.float64), axis=1)
 
 
-# Kind of a model -> how it is fitted, and its options.
-DECODERS: dict[str, tuple[Callable[..., Decoder], tuple[str, ...]]] = {
-    "logistic": (fit_logistic, ("C", "class_weight")),
-    "linear": (fit_linear, ("alpha", "class_weight")),
-}
-
-
-def check_options(kind: str, options: Mapping[str, Any], where: str) -> None:
-    """Refuse a kind, or options, that there are not.
-
-    Raises
-    ------
-    InputError
-    """
-    if kind not in DECODERS:
-        raise InputError(
-            f"{where}.kind: found {kind}, expected one of {', '.join(DECODERS)}; change it"
-        )
-    unknown = sorted(set(options) - set(DECODERS[kind][1]))
-    if unknown:
-        raise InputError(
-            f"{where}.options: found {', '.join(unknown)}, expected {', '.join(DECODERS[kind][1])} "
-            f"for kind {kind}; leave it out"
-        )
+# Kind of a model -> how it is fitted.
+DECODERS: dict[str, Callable[..., Decoder]] = {"logistic": fit_logistic, "linear": fit_linear}
 
 
 def fit_decoder(
@@ -154,7 +132,7 @@ def fit_decoder(
     InputError
         Options to choose from, and no volumes to choose by.
     """
-    fit, _ = DECODERS[kind]
+    fit = DECODERS[kind]
     candidates = _combinations(options)
     best = candidates[0]
     if len(candidates) > 1:

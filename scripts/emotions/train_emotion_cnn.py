@@ -32,8 +32,6 @@ from scripts.emotions.timeseries import TimeSeries
 from scripts.emotions.trained_networks import (
     NetworkOptions,
     network_of,
-    network_options,
-    training_options,
     write_networks,
 )
 from workflow.lib.features.devices import choose_device, reused_memory
@@ -198,13 +196,13 @@ def train_emotion_cnn(
     network_file : path, see `scripts.emotions.trained_networks`
     features_file : path, see `scripts.emotions.network_features`
     """
-    subjects, of_network = [one.subject for one in series], network_options(network)
+    subjects, of_network = [one.subject for one in series], NetworkOptions(**network)
     what = "a network that learns from volumes"
     of_split = SplitTraining(
         volumes=MovieVolumes(series, labels, what, scaled=of_network.scale_volumes),
         labels=labels,
         network=of_network,
-        options=training_options(training),
+        options=EmotionOptions(**training),
         name=f"{study}/{model}",
         seed=seed,
         device=device,

@@ -1,7 +1,7 @@
-"""Networks of all folds of a split in one file, and what the config may say of a network."""
+"""Networks before training, and those of all folds of a split in one file."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,17 +13,15 @@ from scripts.emotions.emotion_cnn import (
     build_network,
     read_published_weights,
 )
-from scripts.emotions.emotion_training import EmotionOptions
 from workflow.lib.errors import InputError
 from workflow.lib.training.weights import read_weights, write_weights
-from workflow.lib.words import listed, near
 
 UNTRAINED = "untrained"
 
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """How a network looks before training.
+    """How a network looks before training; the block `network` of the config.
 
     Attributes
     ----------
@@ -52,26 +50,6 @@ class NetworkOptions:
     def trains(self) -> bool:
         """Whether the network is to be trained."""
         return self.weights == UNTRAINED
-
-
-def network_options(options: Mapping) -> NetworkOptions:
-    """Return what a model's block `network` says."""
-    return _of(NetworkOptions, options, "network")
-
-
-def training_options(options: Mapping) -> EmotionOptions:
-    """Return what a model's block `training` says."""
-    return _of(EmotionOptions, options, "training")
-
-
-def _of(kind: type, options: Mapping, block: str):
-    known = [field.name for field in fields(kind)]
-    for name in options:
-        if name not in known:
-            raise InputError(
-                f"models, {block}: found {name!r}, expected {listed(known)}{near(name, known)}"
-            )
-    return kind(**options)
 
 
 def network_of(
@@ -106,7 +84,11 @@ def network_of(
     if (
         n_classes != PUBLISHED_CLASSES
         or replace(
-            options, widths=tuple(options.widths), dropout=published.dropout, weights=UNTRAINED
+            options,
+            widths=tuple(options.widths),
+            dropout=published.dropout,
+            scale_volumes=published.scale_volumes,
+            weights=UNTRAINED,
         )
         != published
     ):
