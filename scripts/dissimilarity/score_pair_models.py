@@ -17,8 +17,9 @@ from scripts.dissimilarity.pair_predictions import (
     read_predictions,
 )
 from workflow.lib.inference.bootstrap import image_counts
+from workflow.lib.inference.held_out_null import WIDENING
 from workflow.lib.jobs import script_job
-from workflow.lib.pairs.evaluation import WIDENING, PairScores, evaluate
+from workflow.lib.pairs.evaluation import PairScores, evaluate
 from workflow.lib.pairs.predictions import joined
 from workflow.lib.pairs.resampling import MEASURES
 from workflow.lib.pairs.splits import LEAKED, RANDOM_PAIRS

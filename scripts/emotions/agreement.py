@@ -269,7 +269,10 @@ def _numbers(marks: Marks, labels: np.ndarray, runs: np.ndarray) -> dict[str, di
 
 
 def _limits(draws: np.ndarray) -> np.ndarray:
-    """Return limits (2, n) of draws (n_draws, n), NaN where too many draws have no value."""
+    """Return limits (2, n) of draws (n_draws, n), NaN where too many draws have no value.
+
+    Quantiles of the draws, not t-intervals as of scores: kappa of a rare emotion is skewed.
+    """
     limits = np.full((2, draws.shape[1]), np.nan)
     if len(draws):
         enough = np.isnan(draws).mean(axis=0) <= MAX_WITHOUT

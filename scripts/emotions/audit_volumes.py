@@ -15,7 +15,10 @@ from workflow.lib.jobs import script_job
 from workflow.lib.leakage import Part, audit
 from workflow.lib.tables import write_table
 
-COLUMNS = ("study", "split", "fold", "of", "seen_in", "unit", "n", "n_shared", "share", "allowed")
+COLUMNS = (
+    *("study", "split", "fold", "n_training", "n_validation", "of", "seen_in", "unit", "min_gap"),
+    *("n", "n_shared", "share", "allowed"),
+)
 # Units of which times less than `MIN_GAP` apart count as shared.
 NEAR = ("near movie times", "neighbours")
 # Parts, and where their volumes may be seen: what a decoder is tested on, and what it stops by.
@@ -46,7 +49,10 @@ def audit_volumes(
     Returns
     -------
     DataFrame with the columns `COLUMNS`, a row per fold, two parts and unit
+        n_training, n_validation : labelled volumes of all subjects that a fold learns from, and
+        stops or tunes by; decoders without options to tune learn from both
         unit : what is shared, see `scripts.emotions.splits.Split.apart`
+        min_gap : seconds within which times count as shared, NaN for other units
         n, n_shared, share : of the one part (`of`), and those that the other (`seen_in`) has, too
         allowed : whether the split may share them
 
@@ -112,8 +118,13 @@ def _audit_fold(
                 where=f"{where}, {unit} of {of} in {seen_in}",
                 min_gap=MIN_GAP,
             )
-            tables.append(table.assign(of=of, seen_in=seen_in, unit=unit))
-    return pd.concat(tables).assign(study=study, split=fold.name, fold=fold.number)
+            gap = MIN_GAP if unit in NEAR else np.nan
+            tables.append(table.assign(of=of, seen_in=seen_in, unit=unit, min_gap=gap))
+    numbers = {
+        f"n_{part}": int((getattr(fold, part) & labels.labelled).sum())
+        for part in ("training", "validation")
+    }
+    return pd.concat(tables).assign(study=study, split=fold.name, fold=fold.number, **numbers)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def compare_emotion_rdms(
     models : what they are compared with
     comparator : str
     n_permutations : int
-        All orders of the emotions are taken where there are no more.
+        All permutations of the emotion labels are taken where there are no more.
     rng : numpy Generator
 
     Returns
@@ -137,7 +137,8 @@ def map_models(
     -------
     DataFrame with `PLACE_COLUMNS`
         `p_max` by the largest statistic over the places of a model, sign-flips of subjects;
-        `p_orders` of the mean RDM over subjects, by orders of the emotions, of one place alone.
+        `p_orders` of the mean RDM over subjects, by permutations of the emotion labels, of one
+        place alone.
         Places without an RDM in some subject are left out.
     """
     check_same_images([places, models])

@@ -7,10 +7,11 @@ import pandas as pd
 from scripts.emotions.splits import SPLITS
 from workflow.lib.plotting import PALETTE
 
+AUC = "auc"
 MEASURES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
-    "auc": "AUC within runs",
+    AUC: "AUC within runs",
     "brier": "Brier score",
     "calibration_error": "calibration error",
 }

@@ -152,11 +152,12 @@ class Scores:
     Attributes
     ----------
     accuracy, balanced_accuracy, auc : float arrays (K,)
-        Share of volumes told right, mean over classes of the share of each, mean area over classes.
+        Share of volumes classified correctly, mean over classes of that of each, mean area over
+        classes.
     class_auc : float array (K, n_classes)
         NaN of a class that no run has beside another.
     confusion : float array (K, n_classes, n_classes)
-        Weight of the volumes of a class (rows) taken for each (columns).
+        Weight of the volumes of a class (rows) predicted as each (columns).
     """
 
     accuracy: np.ndarray
@@ -193,7 +194,7 @@ class Evaluated:
         self.fold = predictions.fold[own]
         tested = predictions.tested[own]
         taken = predictions.chosen[own]
-        self._taken_for = np.stack(
+        self._predicted_as = np.stack(
             [(taken == code).sum(axis=0) for code in range(self.n_classes)], axis=1
         ).astype(np.float32)
         rows = (labels.of_run(run) for run in labels.runs)
@@ -201,7 +202,9 @@ class Evaluated:
 
     def scores(self, weights: np.ndarray) -> Scores:
         """Return the scores under weights, float32 (n_classes, K, n_rows)."""
-        confusion = np.stack([own @ self._taken_for for own in weights], axis=1).astype(np.float64)
+        confusion = np.stack([own @ self._predicted_as for own in weights], axis=1).astype(
+            np.float64
+        )
         right, sizes = np.diagonal(confusion, axis1=1, axis2=2), confusion.sum(axis=2)
         with np.errstate(invalid="ignore", divide="ignore"):
             accuracy = right.sum(axis=1) / sizes.sum(axis=1)

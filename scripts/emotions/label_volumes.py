@@ -111,7 +111,7 @@ def label_volumes(
     InputError
         Annotations, runs or labels that cannot be used; a class that no volume is labelled with.
     """
-    found = runs_of(runs, tr=tr)
+    found = runs_of(runs)
     annotations = read_observers(files, duration=duration(found), vocabulary=vocabulary or EMOTIONS)
     check_classes(annotations, labels.classes)
     volumes, marks, names = _labelled(annotations, found, tr, labels)

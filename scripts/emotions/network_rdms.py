@@ -35,7 +35,8 @@ def network_rdms(path: str | Path, labels: Labels) -> Iterator[tuple[dict[str, s
     Notes
     -----
     Networks of different folds have units of their own: distances are taken between the class
-    means of one fold's test volumes, and averaged over the folds that test every class.
+    means of one fold's test volumes, and averaged over the folds that test every class. They are
+    not cross-validated: means of rare classes are noisier, and lie farther from all others.
     """
     with h5py.File(path, "r") as file:
         model, classes = str(file.attrs["model"]), list(map(str, file.attrs["classes"]))

@@ -1,4 +1,4 @@
-"""Draw which emotion every decoder takes for which, in the most leaked and the cleanest split.
+"""Draw as which emotion every decoder predicts which, in the most leaked and the cleanest split.
 
 snakemake --cores 1 results/demo/movie/figures/confusion.png
 """
@@ -50,17 +50,17 @@ def plot_emotion_confusion(
         for axis, model in zip(row, models, strict=True):
             own = shares[(shares["split"] == split) & (shares["model"] == model)]
             _draw(axis, own, classes, norm)
-        row[0].set_ylabel(f"{SPLITS[split].title} held out\nlabel")
+        row[0].set_ylabel(f"{SPLITS[split].title} held out\ntrue emotion")
     for axis, model in zip(axes[0], models, strict=True):
         axis.set_title(model_label(model))
     for axis in axes[-1]:
-        axis.set_xlabel("taken for")
+        axis.set_xlabel("predicted as")
     colours = plt.cm.ScalarMappable(norm, SEQUENTIAL)
     figure.colorbar(colours, ax=axes, label="share of the emotion's volumes", shrink=0.6)
-    figure.suptitle(f"{titled(title, simulated=simulated)}: what is taken for what")
+    figure.suptitle(f"{titled(title, simulated=simulated)}: confusion of emotions")
     return figure, (
-        f"{size_note(decoding)}. Share of the volumes of each emotion (rows) that decoders take "
-        "for each (columns), in percent, by what is held out; rows add up to 100. Volumes of one "
+        f"{size_note(decoding)}. Share of the volumes of each emotion (rows) that decoders predict "
+        "as each (columns), in percent, by what is held out; rows add up to 100. Volumes of one "
         "episode are alike, so that single cells rest on few observations."
     )
 

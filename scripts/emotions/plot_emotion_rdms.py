@@ -100,7 +100,8 @@ def _caption(brain: RDMStore, models: RDMStore, subject: str) -> str:
     layers = [row for row in models.rows() if row["layer"]]
     of_network = (
         f" Layers of {layers[0]['model']}: 1 - Pearson's r between the class means of test "
-        "volumes, fold by fold, averaged over folds."
+        "volumes, fold by fold, averaged over folds; not cross-validated, so that rare emotions, "
+        "whose means are noisier, lie farther from all."
         if layers
         else ""
     )

@@ -20,7 +20,6 @@ from workflow.lib.sources import JOINT_SUBJECT
 from workflow.lib.tables import read_table
 
 ALPHA = 0.05
-BRAIN = "brain "
 # Of the published study: class-mean volumes and features of its network.
 REPORTED = -0.590
 
@@ -112,9 +111,10 @@ def _caption(table: pd.DataFrame, of_brain: pd.DataFrame, subjects: list[str]) -
     first = table.iloc[0]
     n_orders = int(first["n_orders"])
     orders = (
-        f"all {n_orders} orders of the emotions, so that p is exact and at least 1/{n_orders}"
+        f"all {n_orders} permutations of the emotion labels, so that p is exact and at least "
+        f"1/{n_orders}"
         if first["complete"]
-        else f"{n_orders - 1:,} random orders of the emotions"
+        else f"{n_orders - 1:,} random permutations of the emotion labels"
     )
     who = (
         f"the mean RDM of n = {n_subjects} subjects (circles; bars: single subjects)"
@@ -126,8 +126,9 @@ def _caption(table: pd.DataFrame, of_brain: pd.DataFrame, subjects: list[str]) -
     if len(group):
         best = group.loc[group["p_subjects"].idxmin()]
         over_subjects = (
-            f" Over subjects (sign-flips, one-sided) the smallest p is {best['p_subjects']:.3g} "
-            f"({best['first']} with {best['second']}, mean {best['mean']:.2f})."
+            f" Over subjects (sign-flips, one-sided) the smallest p of {len(group)}, not "
+            f"corrected, is {best['p_subjects']:.3g} ({best['first']} with {best['second']}, mean "
+            f"{best['mean']:.2f})."
         )
     else:
         over_subjects = f" Over subjects there is no test: {over.iloc[0]}." if len(over) else ""

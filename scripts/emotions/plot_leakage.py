@@ -1,4 +1,4 @@
-"""Draw how well emotions are told in every split, from leaked to clean: how much is leakage.
+"""Draw how well emotions are decoded in every split, from leaked to clean: how much is leakage.
 
 snakemake --cores 1 results/demo/movie/figures/leakage.png
 """
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scripts.emotions.decoding_figures import (
+    AUC,
     MEASURES,
     cleanest,
     model_label,
@@ -19,7 +20,7 @@ from scripts.emotions.decoding_figures import (
     size_note,
     splits_of,
 )
-from scripts.emotions.splits import SPLITS
+from scripts.emotions.splits import N_SUBJECT_GROUPS, RANDOM, SPLITS
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     MUTED,
@@ -34,7 +35,6 @@ from workflow.lib.tables import read_table
 
 # Of the places of splits, which are one apart.
 GROUP_WIDTH = 0.72
-LEAKED = "random"
 # Lines that are nearer to one another are one.
 VISIBLE = 0.005
 
@@ -45,6 +45,7 @@ def plot_leakage(
     measures: Sequence[str],
     shown: str | None,
     published: float | None,
+    confounds: Mapping[str, Sequence[str]],
     title: str,
     simulated: bool,
 ) -> tuple[plt.Figure, str]:
@@ -60,6 +61,8 @@ def plot_leakage(
         Model whose numbers stand in the caption; the first if not given.
     published : float or None
         Accuracy that the network was published with, for volumes dealt out at random.
+    confounds : mapping, model -> sequence of str
+        What models that see confounds alone are given, for the caption.
     title : str
         Name of the study.
     simulated : bool
@@ -81,8 +84,8 @@ def plot_leakage(
         for axis, measure in zip(row, measures, strict=True):
             _draw(axis, table[table["measure"] == measure], splits, styles)
             axis.set_ylabel(MEASURES[measure])
-            if published is not None and measure != "auc" and LEAKED in splits:
-                place = splits.index(LEAKED)
+            if published is not None and measure != AUC and RANDOM in splits:
+                place = splits.index(RANDOM)
                 axis.plot(place, published, "*", ms=9, color="black", label="published network")
         row[0].set_title(name, loc="left", fontweight="bold")
     for axis in axes[-1]:
@@ -98,7 +101,7 @@ def plot_leakage(
                 )
     legend_below(figure, axes[0, 0], 4)
     figure.suptitle(f"{titled(title, simulated=simulated)}: how much of the accuracy is leakage")
-    return figure, _caption(tables, measures[0], shown, published)
+    return figure, _caption(tables, measures[0], shown, published, confounds)
 
 
 def _draw(
@@ -136,30 +139,43 @@ def _draw(
         again = rows["refit_mean"].to_numpy(float)
         axis.plot(places, again, ls="", marker="_", ms=7, mew=1.4, color=MUTED)
     if table["null_high"].notna().any():
-        axis.plot([], [], ls="-", color="black", lw=1.0, label="95 % of moved labels lie below")
+        axis.plot(
+            [], [], ls="-", color="black", lw=1.0, label="95th percentile of shifted labels (null)"
+        )
     if table["refit_mean"].notna().any():
         axis.plot(
-            [], [], ls="", marker="_", ms=7, mew=1.4, color=MUTED, label="fitted to moved labels"
+            [],
+            [],
+            ls="",
+            marker="_",
+            ms=7,
+            mew=1.4,
+            color=MUTED,
+            label="refitted to shifted labels",
         )
     axis.set_xlim(-0.5, len(splits) - 0.5)
 
 
 def _caption(
-    tables: Mapping[str, pd.DataFrame], measure: str, shown: str | None, published: float | None
+    tables: Mapping[str, pd.DataFrame],
+    measure: str,
+    shown: str | None,
+    published: float | None,
+    confounds: Mapping[str, Sequence[str]],
 ) -> str:
     notes = [_numbers(name, table, measure, shown) for name, table in tables.items()]
     first = next(iter(tables.values()))
     n_shifts = int(first["n_shifts"].max())
     null = (
-        f" Black line: 95 % of {n_shifts:,} circular shifts of the labels within runs, the same in "
-        "all subjects, lie below (widened by the square root of 2, for folds that learn from one "
+        f" Black line: 95th percentile of {n_shifts:,} circular shifts of the labels within runs, "
+        "the same in all subjects (widened by the square root of 2, for folds that learn from one "
         "another); without fitting again this is a null only where runs are held out."
         if n_shifts
         else ""
     )
     n_refits = int(first["n_refits"].max())
     again = (
-        f" Grey line: mean of {n_refits} fits to labels that were moved in the same way, which "
+        f" Grey line: mean of {n_refits} fits to labels that were shifted in the same way, which "
         "leak as the real ones do."
         if n_refits
         else ""
@@ -174,7 +190,25 @@ def _caption(
         f"{' '.join(notes)} Lines: 95 % intervals over episodes, all subjects' volumes of an "
         "episode resampled together. Shaded: splits in which tested volumes share moments of the "
         "movie, their neighbours or scenes with volumes that were learned from. Dotted: chance."
-        f"{_majority_note(first, measure)}{null}{again}{star}"
+        f"{_majority_note(first, measure)}{_sizes_note(first)}{null}{again}{star}"
+        f"{_confounds_note(first, confounds)}"
+    )
+
+
+def _sizes_note(table: pd.DataFrame) -> str:
+    if "run_and_subject" not in splits_of(table):
+        return ""
+    return (
+        f" With {SPLITS['run_and_subject'].title} held out, decoders learn from 1/"
+        f"{N_SUBJECT_GROUPS} of the subjects."
+    )
+
+
+def _confounds_note(table: pd.DataFrame, confounds: Mapping[str, Sequence[str]]) -> str:
+    return "".join(
+        f" Model {model_label(model)} sees {', '.join(seen)}, and no response."
+        for model, seen in confounds.items()
+        if model in models_of(table)
     )
 
 
@@ -183,7 +217,7 @@ def _majority_note(table: pd.DataFrame, measure: str) -> str:
     most, guess = rows["majority"].max(), rows["chance"].iloc[0]
     if most - guess <= VISIBLE:
         return ""
-    return f" Dashed: who always says the most frequent emotion, {most:.3f}."
+    return f" Dashed: always the most frequent emotion, {most:.3f}."
 
 
 def _numbers(name: str, table: pd.DataFrame, measure: str, shown: str | None) -> str:
@@ -202,15 +236,45 @@ def _numbers(name: str, table: pd.DataFrame, measure: str, shown: str | None) ->
         f"{begin}{size_note(of_model)}. {MEASURES[measure].capitalize()} of {model_label(model)} "
         f"by what is held out: {spread}."
     )
-    clean = cleanest(list(rows.index))
-    above = rows["value"] - rows["chance"]
-    if LEAKED in rows.index and clean != LEAKED and above[LEAKED] > 0:
-        lost = 1 - above[clean] / above[LEAKED]
-        text += (
-            f" Of what random volumes reach above chance, {min(max(lost, 0), 1):.0%} is gone once "
-            f"{SPLITS[clean].title} are held out."
-        )
-    return text
+    areas = table[(table["model"] == model) & (table["measure"] == AUC)].set_index("split")["value"]
+    return text + _null_note(rows, measure) + _lost(areas) + _above_refits(rows, measure)
+
+
+def _null_note(rows: pd.DataFrame, measure: str) -> str:
+    """Return what runs that differ in their emotions do to a measure without an effect."""
+    null, guess = rows["null_mean"].min(), rows["chance"].iloc[0]
+    if not guess - null > VISIBLE:
+        return ""
+    return (
+        f" Runs differ in their emotions, so that {MEASURES[measure]} without an effect is "
+        f"{null:.3f} where they are held out, below {guess:.3f}."
+    )
+
+
+def _lost(areas: pd.Series) -> str:
+    """Return how much of the area above 0.5 is leakage: shares of emotions do not touch it."""
+    clean = cleanest(list(areas.index))
+    above = areas - 0.5
+    if RANDOM not in areas.index or clean == RANDOM or not above[RANDOM] > 0:
+        return ""
+    lost = min(max(1 - above[clean] / above[RANDOM], 0), 1)
+    return (
+        f" {MEASURES[AUC]}, which the shares of emotions do not touch: "
+        f"{areas[RANDOM]:.3f} with {SPLITS[RANDOM].title} held out and {areas[clean]:.3f} with "
+        f"{SPLITS[clean].title}; {lost:.0%} of what lies above 0.5 is gone."
+    )
+
+
+def _above_refits(rows: pd.DataFrame, measure: str) -> str:
+    """Return by how much a leaked and a clean split exceed fits to shifted labels."""
+    again, clean = rows["refit_mean"], cleanest(list(rows.index))
+    if RANDOM not in rows.index or clean == RANDOM or again[[RANDOM, clean]].isna().any():
+        return ""
+    above = rows["value"] - again
+    return (
+        f" Above fits to shifted labels, {MEASURES[measure]} is {above[RANDOM]:+.3f} and "
+        f"{above[clean]:+.3f}."
+    )
 
 
 if __name__ == "__main__":
@@ -221,6 +285,7 @@ if __name__ == "__main__":
             measures=params.measures,
             shown=params.shown,
             published=params.published,
+            confounds=params.confounds,
             title=params.title,
             simulated=params.simulated,
         )

@@ -96,21 +96,22 @@ def _caption(table: pd.DataFrame, called: str) -> str:
         test = f"Over subjects there is no test: {first['reason']}."
     else:
         test = (
-            f"Diamonds: p < {ALPHA:g}, one-sided, corrected over the places of a panel by the "
+            f"Diamonds: p < {ALPHA:g}, one-sided, corrected over the {called} of a panel by the "
             f"largest statistic under {int(first['n_flips']):,} sign-flips of subjects; numbers: "
             "names of the three with the largest t. Sign-flips speak of other subjects, not of "
             "other emotions or other movies."
         )
     least = table["p_orders"].min()
     bound = (
-        f"no place by itself can pass a correction over {n_places} of them"
+        f"none by itself can pass a correction over {n_places} of them"
         if n_places / n_orders > ALPHA
-        else "that bounds what a single place can show"
+        else "that bounds what a single one can show"
     )
     return (
         f"How much the RDM over n = {int(first['n_images'])} emotions of each of {n_places} "
-        f"{called} resembles each model; means over {who}. {_distance(called)} {test} By orders of "
-        f"the emotions, p is at least 1/{n_orders} (smallest found {least:.3g}): {bound}."
+        f"{called} resembles each model; means over {who}. {_distance(called)} {test} By "
+        f"permutations of the emotion labels, p is at least 1/{n_orders} (smallest found "
+        f"{least:.3g}): {bound}."
     )
 
 

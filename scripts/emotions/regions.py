@@ -6,13 +6,10 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from scripts.emotions.timeseries import PARCELS, TimeSeries
+from scripts.emotions.timeseries import PARCELS, WHOLE, TimeSeries
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.images import AFFINE_TOLERANCE
 from workflow.lib.searchlight.maps import read_maps
-
-# The region of all voxels or parcels.
-WHOLE = "all"
 
 
 def regions_of(

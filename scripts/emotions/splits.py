@@ -7,7 +7,9 @@ split of `SPLITS` says what it holds apart; `scripts.emotions.audit_volumes` che
 
 Every used volume is tested in one fold, labelled or not, so that labels can be shifted along the
 movie against the predictions. All splits have the same number of folds, as far as there are runs
-and subjects, so that they learn from about as many volumes.
+and subjects, but do not learn from as many volumes: validation takes whole runs where there are
+few, and subjects who are held out beside runs leave half of the others (`N_SUBJECT_GROUPS`).
+`leak_audit.csv` has the numbers.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,8 +23,8 @@ from scripts.emotions.labels import Labels
 from workflow.lib.errors import InputError
 from workflow.lib.seeds import generator
 
-# Groups of subjects that are held out in turn, beside runs: with two, as many volumes are learned
-# from over all folds as when runs alone are held out.
+# Groups of subjects that are held out in turn, beside runs: two are the fewest folds, each of which
+# learns from half of the subjects.
 N_SUBJECT_GROUPS = 2
 # The response to a moment is over, and slow noise mostly too, so many seconds later. One run shows
 # what comes next in the movie after another: there, volumes nearer than this are left out.
@@ -43,8 +45,8 @@ class Split:
     validation_apart : tuple of str or None
         The same of validation and training; None if it is `apart`.
     clean : bool
-        Whether predictions owe nothing to the movie time or the scene of what they predict, so that
-        labels shifted along the movie are a null without fitting again.
+        Whether predictions do not depend on the time in the movie or the scene of what they
+        predict, so that shifted labels are a null without fitting again.
     """
 
     title: str
@@ -54,9 +56,10 @@ class Split:
 
 
 RUNS_APART = ("movie times", "near movie times", "neighbours", "episodes", "runs")
+RANDOM = "random"
 # From the most leaked to the cleanest.
 SPLITS = {
-    "random": Split("random volumes", (), clean=False),
+    RANDOM: Split("random volumes", (), clean=False),
     "subject": Split("subjects", ("neighbours", "subjects"), clean=False),
     "tr": Split("movie times", ("movie times",), clean=False),
     "episode": Split("episodes", ("movie times", "episodes"), clean=False),
@@ -85,11 +88,6 @@ class Fold:
     training: np.ndarray
     validation: np.ndarray
     test: np.ndarray
-
-    @property
-    def learned(self) -> np.ndarray:
-        """Training and validation, for models that have nothing to stop or tune by the latter."""
-        return self.training | self.validation
 
 
 @dataclass(frozen=True)

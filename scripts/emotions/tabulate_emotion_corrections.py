@@ -3,23 +3,25 @@
 snakemake --cores 1 results/demo/movie/tables/corrections.html
 """
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from scripts.emotions.agreement import ALL
+from scripts.emotions.compare_emotion_rdms import BRAIN
 from scripts.emotions.labels import Labels, read_labels
 from scripts.emotions.predictions import Predictions, read_predictions
-from scripts.emotions.splits import SPLITS
-from scripts.emotions.timeseries import VOLUMES, TimeSeries
+from scripts.emotions.splits import RANDOM, SPLITS
+from scripts.emotions.timeseries import VOLUMES, WHOLE, TimeSeries
 from workflow.lib.corrections import Correction, corrections_table, shown
 from workflow.lib.jobs import script_job
 from workflow.lib.sources import JOINT_SUBJECT
 from workflow.lib.tables import read_table, write_html, write_table
 
-LEAKED = "random"
 # What the published study reports of the RDMs of its volumes and its network.
 PUBLISHED_SIMILARITY = -0.590
 # What RDMs are compared with beside layers of networks.
@@ -27,7 +29,10 @@ NO_LAYERS = ("affect", "co-occurrence", "runs")
 
 
 def split_corrections(
-    decoding: pd.DataFrame, audit: pd.DataFrame, model: str, as_published: pd.DataFrame | None
+    decoding: pd.DataFrame,
+    audit: pd.DataFrame,
+    models: Sequence[str],
+    as_published: pd.DataFrame | None,
 ) -> Iterator[Correction]:
     """Yield the rows on how volumes are split.
 
@@ -35,20 +40,20 @@ def split_corrections(
     ----------
     decoding : `decoding.csv`
     audit : `leak_audit.csv`
-    model : whose scores are given
+    models : whose scores are given
     as_published : `decoding.csv` of labels and times as published, if there is one
     """
     splits = list(dict.fromkeys(decoding["split"]))
-    if LEAKED not in splits:
+    if RANDOM not in splits:
         return
     clean = max(splits, key=list(SPLITS).index)
     source = decoding if as_published is None else as_published
     labels = "" if as_published is None else ", of labels and times as published"
-    for measure in ("accuracy", "balanced_accuracy"):
+    for model, measure in itertools.product(models, ("accuracy", "balanced_accuracy", "auc")):
         yield Correction(
             "random split of volumes",
             f"{measure.replace('_', ' ')} of {model}",
-            _score(source, model, LEAKED, measure),
+            _score(source, model, RANDOM, measure),
             _score(decoding, model, clean, measure),
             f"the original deals volumes out at random{labels}; ours holds out "
             f"{SPLITS[clean].title}",
@@ -57,7 +62,7 @@ def split_corrections(
         yield Correction(
             "random split of volumes",
             f"share of tested volumes with {unit} in training",
-            _shared(audit, LEAKED, unit),
+            _shared(audit, RANDOM, unit),
             _shared(audit, clean, unit),
             "movie times: the same moment in another subject; neighbours: volumes of one subject "
             "and run that lie close in time",
@@ -100,7 +105,7 @@ def label_corrections(
         lag,
         "the original labels a volume with what is shown while it is measured",
     )
-    total = counts[counts["emotion"] == "all"].set_index(["rule", "timing"])["n_volumes"]
+    total = counts[counts["emotion"] == ALL].set_index(["rule", "timing"])["n_volumes"]
     for timing_name in ("cumulative", "runs"):
         yield Correction(
             "labels",
@@ -114,7 +119,7 @@ def label_corrections(
 
 
 def baseline_corrections(decoding: pd.DataFrame, confounds: str | None) -> Iterator[Correction]:
-    """Yield the row on what is told without responses."""
+    """Yield the rows on what is decoded without responses."""
     if confounds is None:
         return
     for split in dict.fromkeys(decoding["split"]):
@@ -123,8 +128,8 @@ def baseline_corrections(decoding: pd.DataFrame, confounds: str | None) -> Itera
             f"accuracy from confounds alone, {SPLITS[split].title} held out",
             np.nan,
             _score(decoding, confounds, split, "accuracy"),
-            "the original has none: emotions are not spread evenly over runs, so that the run, the "
-            "time within it and motion tell something",
+            "the original has none: emotions are not spread evenly over runs, so that the run and "
+            "the time within it tell something without any response",
         )
 
 
@@ -139,7 +144,7 @@ def area_corrections(
             pooled_area(labels, found),
             _score(decoding, model, split, "auc"),
             "the original pools volumes of all runs, so that telling runs apart counts; ours takes "
-            "areas within runs, weighted by positives x negatives",
+            "areas within runs and folds, weighted by positives x negatives",
         )
 
 
@@ -170,14 +175,14 @@ def null_corrections(decoding: pd.DataFrame, model: str, n_shifts: int) -> Itera
             f"p of the accuracy of {model}, {SPLITS[row.split].title} held out",
             np.nan,
             float(row.p),
-            f"the original has none; ours moves labels along the movie, by {n_shifts:,} circular "
-            "shifts within runs",
+            f"the original has none; ours shifts the labels circularly within runs, {n_shifts:,} "
+            "times",
         )
 
 
 def rsa_corrections(rsa: pd.DataFrame) -> Iterator[Correction]:
     """Yield the rows on RDMs; `rsa` is `emotion_rsa.csv`."""
-    own = rsa[rsa["first"] == "brain all"]
+    own = rsa[rsa["first"] == f"{BRAIN} {WHOLE}"]
     joint = own[own["subject"] == JOINT_SUBJECT]
     rows = (joint if len(joint) else own).set_index("second")
     layers = [name for name in rows.index if name not in NO_LAYERS]
@@ -205,11 +210,11 @@ def rsa_corrections(rsa: pd.DataFrame) -> Iterator[Correction]:
     )
     yield Correction(
         "test of RDMs",
-        "smallest p that orders of the emotions allow",
+        "smallest p that permutations of the emotion labels allow",
         np.nan,
         1 / float(row["n_orders"]),
-        "the original tests nothing; five emotions have 120 orders, all of which are taken, and no "
-        "p is taken from pairs as if they were independent",
+        "the original tests nothing; five emotions have 120 permutations, all of which are taken, "
+        "and no p is taken from pairs as if they were independent",
     )
 
 
@@ -238,11 +243,12 @@ def corrections(input: Mapping, params: Mapping) -> pd.DataFrame:
     tables = {name: read_table(input[name]) for name in ("decoding", "audit", "timing", "counts")}
     beside = list(input.get("as_published", []))
     decoding, model = tables["decoding"], params["model"]
+    models = list(dict.fromkeys(filter(None, (model, params["balanced"]))))
     labels = read_labels(input["labels"], params["classes"])
     series = TimeSeries(input["series"])
     rows = [
         *split_corrections(
-            decoding, tables["audit"], model, read_table(beside[0]) if beside else None
+            decoding, tables["audit"], models, read_table(beside[0]) if beside else None
         ),
         *label_corrections(tables["timing"], tables["counts"], lag=params["lag"]),
         *baseline_corrections(decoding, params["confounds"]),

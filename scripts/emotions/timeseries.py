@@ -16,6 +16,8 @@ from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
 
 VOLUMES, PARCELS = "volumes", "parcels"
+# The region of all voxels or parcels.
+WHOLE = "all"
 # In mm, as in workflow.lib.patterns.images, whose nibabel jobs that read time series do without.
 AFFINE_TOLERANCE = 1e-3
 # What to do about subjects who lie in spaces of their own.

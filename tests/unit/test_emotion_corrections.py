@@ -67,7 +67,7 @@ DECODING = pd.DataFrame(
     [
         ("logistic", split, measure, value)
         for split, value in (("random", 0.9), ("run", 0.5), ("run_and_subject", 0.4))
-        for measure in ("accuracy", "balanced_accuracy")
+        for measure in ("accuracy", "balanced_accuracy", "auc")
     ],
     columns=["model", "split", "measure", "value"],
 )
@@ -83,16 +83,29 @@ AUDIT = pd.DataFrame(
 
 
 def test_leaked_scores_stand_beside_those_of_the_cleanest_split():
-    table = corrections_table(list(split_corrections(DECODING, AUDIT, "logistic", None)))
+    table = corrections_table(list(split_corrections(DECODING, AUDIT, ["logistic"], None)))
     first = table.iloc[0]
     assert (first["original"], first["ours"]) == (0.9, 0.4)
     shared = table[table["measure"].str.contains("movie times")].iloc[0]
     assert (shared["original"], shared["ours"]) == (0.8, 0.0)
 
 
+def test_every_measure_of_every_model_stands_in_a_row():
+    decoding = pd.concat([DECODING, DECODING.assign(model="balanced", value=0.1)])
+    table = corrections_table(
+        list(split_corrections(decoding, AUDIT, ["logistic", "balanced"], None))
+    )
+    assert table["measure"].tolist()[:6] == [
+        f"{measure} of {model}"
+        for model in ("logistic", "balanced")
+        for measure in ("accuracy", "balanced accuracy", "auc")
+    ]
+    assert table["ours"].tolist()[:6] == [0.4] * 3 + [0.1] * 3
+
+
 def test_scores_of_published_labels_stand_for_the_original_where_there_are_any():
     published = DECODING.assign(value=DECODING["value"] / 2)
-    table = corrections_table(list(split_corrections(DECODING, AUDIT, "logistic", published)))
+    table = corrections_table(list(split_corrections(DECODING, AUDIT, ["logistic"], published)))
     assert table["original"].iloc[0] == 0.45
     assert table["ours"].iloc[0] == 0.4
 

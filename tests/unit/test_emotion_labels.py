@@ -47,7 +47,7 @@ def runs_config(runs):
 
 
 def runs(table):
-    return runs_of(runs_config(table), tr=TR)
+    return runs_of(runs_config(table))
 
 
 def times(table, *, timing="runs", lag=0, drop_overlap=0):
@@ -124,15 +124,6 @@ def test_runs_stand_in_the_order_of_the_movie():
     shuffled = {name: MOVIE[name] for name in reversed(MOVIE)}
     pd.testing.assert_frame_equal(times(shuffled), times(MOVIE))
     assert duration(runs(shuffled)) == 7086
-
-
-def test_a_run_that_lasts_otherwise_than_its_volumes_is_refused():
-    config = runs_config(MOVIE)
-    config["4"]["n_volumes"] = 462
-    with pytest.raises(InputError, match=r"run 4 shows 975\.84 s.*462 volumes of 2 s.*924 s"):
-        runs_of(config, tr=TR)
-    with pytest.raises(InputError, match="run 1"):
-        runs_of(runs_config(MOVIE), tr=2.5)
 
 
 def test_a_run_of_which_nothing_is_left_is_refused():

@@ -73,7 +73,7 @@ def episodes_of(n_episodes=40, seed=0):
 
 def movie_of(seed=0):
     rng = np.random.default_rng(seed)
-    runs = runs_of(RUNS, tr=TR)
+    runs = runs_of(RUNS)
     responses = emotion_responses(episodes_of(), runs, emotions=EMOTIONS, tr=TR)
     return Movie(runs, responses, emotions=EMOTIONS, tr=TR, rng=rng)
 
@@ -157,7 +157,7 @@ def test_subjects_have_their_own_numbers_by_seed_and_name(folder, tmp_path):
 def test_the_response_is_the_convolution_with_the_haemodynamic_response():
     """Against a discrete convolution at 0.1 s; an emotion that lasts gives one."""
     shown = pd.DataFrame({"start": [20, 150], "end": [35, 200], "emotion": ["FEAR", "FEAR"]})
-    runs = runs_of({"1": RUNS["1"]}, tr=TR)
+    runs = runs_of({"1": RUNS["1"]})
     found = emotion_responses(shown, runs, emotions=("FEAR", "LOVE"), tr=TR)["1"]
     step = 0.1
     time = np.arange(0, N_VOLUMES * TR, step)
@@ -170,7 +170,7 @@ def test_the_response_is_the_convolution_with_the_haemodynamic_response():
 
 def test_what_was_shown_before_a_run_evokes_nothing_in_it():
     shown = pd.DataFrame({"start": [200], "end": [223], "emotion": ["FEAR"]})
-    responses = emotion_responses(shown, runs_of(RUNS, tr=TR), emotions=("FEAR",), tr=TR)
+    responses = emotion_responses(shown, runs_of(RUNS), emotions=("FEAR",), tr=TR)
     assert responses["1"].any()
     assert not responses["2"].any()
 

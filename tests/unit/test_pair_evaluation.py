@@ -10,7 +10,8 @@ from sklearn.metrics import r2_score
 
 from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import bootstrap_similarities, image_counts
-from workflow.lib.pairs.evaluation import WIDENING, evaluate
+from workflow.lib.inference.held_out_null import WIDENING
+from workflow.lib.pairs.evaluation import evaluate
 from workflow.lib.pairs.predictions import PairPredictions, joined, symmetry_error
 from workflow.lib.rdms.vectors import condensed_index
 

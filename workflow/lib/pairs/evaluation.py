@@ -17,9 +17,6 @@ from workflow.lib.pairs.resampling import MEASURES, permuted, ratio_r2, resample
 from workflow.lib.pairs.tables import FoldTable
 from workflow.lib.rdms.vectors import working_dtype
 
-# Of the null where folds learned from one another's images, see `evaluate`.
-WIDENING = float(np.sqrt(2))
-
 
 @dataclass(frozen=True)
 class PairScores:
@@ -60,8 +57,9 @@ def evaluate(
     level : float
         Coverage of intervals.
     widening : float
-        How many times wider than under permutations the null is taken; `WIDENING` for folds whose
-        models learned from the images that other folds test.
+        How many times wider than under permutations the null is taken;
+        `workflow.lib.inference.held_out_null.WIDENING` for folds whose models learned from the
+        images that other folds test.
 
     Returns
     -------
@@ -94,10 +92,8 @@ def evaluate(
     p is the share of orders of the images, their own counted, under which predictions score as well
     as they do: images change places with those that are seen, and not seen, in the same folds.
     Models are not fitted anew. Of one fold the test is exact. Scores of several folds vary together
-    more than their orders tell, since what one fold tests the models of the others learned: where
-    the score of fold k has parts t_k . A t_j for the other folds j, the variance of the sum is at
-    most twice that under permutations (each such part stands in two folds; Cauchy-Schwarz). With
-    `WIDENING`, all orders but their own count with sqrt(2) times their scores, which are 0 on
+    more than their orders tell, by up to what `workflow.lib.inference.held_out_null.widened` has:
+    with `WIDENING`, all orders but their own count with sqrt(2) times their scores, which are 0 on
     average, and p is an upper bound: up to 0.1 also of a line through one distance, whose score is
     the size of a normal variable, for its sign is learned. Of 150 to 200 data sets without
     effect, 60 images in five folds, p <= 0.05 on clean pairs came up in 2 to 5 % for such a line (6

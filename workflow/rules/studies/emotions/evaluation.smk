@@ -131,6 +131,7 @@ rule tabulate_emotion_corrections:
         classes=movie_setting("labels", "classes"),
         subjects=movie_setting("subjects"),
         model=model_shown,
+        balanced=model_with_balanced_classes,
         confounds=model_of_confounds,
         lag=lag_in_seconds,
         n_shifts=movie_setting("inference", "n_shifts"),

@@ -81,6 +81,7 @@ rule plot_leakage:
         measures=["accuracy", "auc"],
         shown=model_shown,
         published=movie_setting("published", "accuracy"),
+        confounds=confounds_seen,
         title=setting("title"),
         simulated=is_simulated,
         code=script_digest("emotions/plot_leakage.py"),
@@ -117,7 +118,7 @@ rule plot_roc:
 
 
 rule plot_emotion_confusion:
-    """Draw which emotion every decoder takes for which."""
+    """Draw as which emotion every decoder predicts which."""
     input:
         confusion="<results>/{study}/tables/confusion.csv",
         decoding="<results>/{study}/tables/decoding.csv",
