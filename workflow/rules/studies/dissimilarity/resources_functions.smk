@@ -4,8 +4,9 @@
 # MB of Python and what it imports: with PyTorch, and without.
 TORCH_MB, NUMPY_MB = 2000, 1000
 # Bytes per pair of images of an RDM, and of what jobs hold of pairs. Of a fit: pairs of every fold,
-# an RDM, and what is predicted; of scores: the tables that permutations and resamples go through.
-RDM_BYTES, AUDIT_BYTES, FIT_BYTES, SCORE_BYTES = 8, 60, 200, 200
+# an RDM, and what is predicted (60 measured); of scores: the tables that permutations and resamples
+# go through (120 measured).
+RDM_BYTES, AUDIT_BYTES, FIT_BYTES, SCORE_BYTES = 8, 60, 120, 160
 # Of a subject of the challenge, and of a study of `rsa`; vertices of both hemispheres.
 MOST_IMAGES, MOST_VERTICES = {"path": 9841, "rsa": 1000}, 40_000
 # Of images that all subjects of the challenge saw.
