@@ -16,7 +16,7 @@ arXiv:1704.04861; widened between, linear at their end: Sandler et al. 2018, arX
 
 import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +26,7 @@ from torch import nn
 
 from workflow.lib.errors import InputError
 from workflow.lib.features.initial import seeded_network
+from workflow.lib.features.state_dicts import fit_state, read_state, renamed
 
 # Channels of the first convolution, and of each block, in the published network.
 PUBLISHED_WIDTHS = (32, 64, 128, 256, 256)
@@ -186,36 +187,13 @@ def read_published_weights(path: str | Path) -> dict[str, torch.Tensor]:
     Raises
     ------
     InputError
-        A file that cannot be read without running code in it, or of another network.
+        A file that cannot be read, could run code, or is of another network.
     """
     path = Path(path)
-    what = f"weights {path.name}"
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # zip, pickle and PyTorch raise almost anything on a damaged file
-        raise InputError(
-            f"{what}: found no weights that can be read ({' '.join(str(error).split())[:200]}), "
-            "expected bestmodel.pth of the published study; copy it again"
-        ) from error
-    expected = EmotionCNN().state_dict()
-    names = {_name_here(key): key for key in state} if isinstance(state, Mapping) else {}
-    for name, own in expected.items():
-        found = state[names[name]] if name in names else None
-        if not isinstance(found, torch.Tensor) or found.shape != own.shape:
-            shape = (
-                "nothing" if found is None else f"the shape {tuple(getattr(found, 'shape', ()))}"
-            )
-            raise InputError(
-                f"{what}: found {shape} for {name}, expected {tuple(own.shape)} as the published "
-                "network has it; give its bestmodel.pth, or leave `weights` out"
-            )
-    others = sorted(set(names) - set(expected))
-    if others:
-        raise InputError(
-            f"{what}: found {names[others[0]]}, which the published network does not have; give "
-            "its bestmodel.pth, or leave `weights` out"
-        )
-    return {name: state[names[name]] for name in expected}
+    network = EmotionCNN()
+    state = renamed(read_state(path), _name_here)
+    fit_state(network, state, name="the published network", what=f"weights {path.name}")
+    return network.state_dict()
 
 
 def _name_here(key: str) -> str:

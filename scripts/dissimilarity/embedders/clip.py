@@ -10,6 +10,7 @@ is an archive of code with weights, which this refuses to run; save its weights 
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from scripts.dissimilarity.embedders.networks import shown
 from scripts.dissimilarity.embedding_images import EmbeddingImages
 from scripts.dissimilarity.embeddings import Embedding
 from workflow.lib.errors import InputError
+from workflow.lib.features.initial import seeded_network
 from workflow.lib.words import one_line
 
 # isort: split
@@ -141,10 +143,8 @@ def _built(network: str, seed: int, *, with_text: bool) -> open_clip.CLIP:
             f"found the network {network!r} for CLIP, expected one of open_clip's own, such as "
             "ViT-B-32, ViT-B-32-quickgelu, ViT-B-16 or RN50; correct `network`"
         )
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed, which also seeds every GPU.
-        torch.default_generator.manual_seed(seed)
-        return open_clip.CLIP(**config if with_text else config | {"text_cfg": NO_TEXT})
+    towers = config if with_text else config | {"text_cfg": NO_TEXT}
+    return seeded_network(partial(open_clip.CLIP, **towers), seed)
 
 
 def _load(model: open_clip.CLIP, path: Path, network: str) -> None:

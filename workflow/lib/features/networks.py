@@ -10,20 +10,19 @@ intermediate result can be a layer, and nothing is computed after the last one w
 import contextlib
 import difflib
 import importlib.util
-import pickle
 import re
 import sys
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import nn
 
 from workflow.lib.errors import InputError
+from workflow.lib.features.initial import seeded_network
+from workflow.lib.features.state_dicts import fit_state, read_state, renamed
 from workflow.lib.words import one_line
 
 
@@ -63,9 +62,6 @@ BUILD_OPTIONS: dict[str, dict] = {"googlenet": _INCEPTION, "inception_v3": _INCE
 TRAINING_ONLY = ("aux1.", "aux2.", "AuxLogits.")
 N_IMAGENET_CLASSES = 1000
 
-# Under what names training scripts nest a state dict, and what wrappers put before its keys.
-NESTED_UNDER = ("state_dict", "model_state_dict", "model")
-WRAPPER_PREFIXES = ("module.", "_orig_mod.", "model.")
 # The DenseNets that torchvision publishes still have keys of 2017: "norm.1" for "norm1".
 _OLD_DENSENET_KEY = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 
@@ -112,7 +108,7 @@ def load_network(
     if weights == "torchvision":
         what, state = f"torchvision's weights of {name}", _downloaded(name)
     else:
-        what, state = Path(weights).name, _read_state(Path(weights))
+        what, state = Path(weights).name, read_state(Path(weights))
     return _fitted(name, transforms, state, what), transforms
 
 
@@ -171,13 +167,8 @@ def _build(
         options["init_weights"] = init_weights  # slow, and a waste where weights are loaded
     if name.startswith("vit_"):
         options["image_size"] = transforms.crop_size[0]
-    state = torch.get_rng_state()
-    # Not torch.manual_seed, which also seeds every GPU.
-    torch.default_generator.manual_seed(seed)
-    try:
-        return torchvision.models.get_model(name, weights=None, **options).eval()
-    finally:
-        torch.set_rng_state(state)
+    build = partial(torchvision.models.get_model, name, weights=None, **options)
+    return seeded_network(build, seed).eval()
 
 
 def _downloaded(name: str) -> Mapping[str, torch.Tensor]:
@@ -193,79 +184,7 @@ def _downloaded(name: str) -> Mapping[str, torch.Tensor]:
         ) from error
 
 
-# Weights from a file.
-
-
-def _read_state(path: Path) -> Mapping[str, torch.Tensor]:
-    """Return the state dict of a file, whatever it is nested in."""
-    if not path.is_file():
-        raise InputError(
-            f"{path}: found no such file, expected the weights of a network; correct `weights`, "
-            "or say torchvision or untrained"
-        )
-    readers = {".pth": _read_torch, ".pt": _read_torch, ".safetensors": safetensors.torch.load_file}
-    if path.suffix not in readers:
-        raise InputError(
-            f"{path.name}: found the suffix {path.suffix!r}, expected one of {', '.join(readers)}; "
-            "save the network's state dict in one of these formats"
-        )
-    try:
-        found = readers[path.suffix](path)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path.name}: found more than tensors, which could run code when it is read, expected "
-            "a state dict; save it again by torch.save(network.state_dict(), ...)"
-        ) from error
-    except (RuntimeError, OSError, EOFError, zipfile.BadZipFile, safetensors.SafetensorError) as e:
-        raise InputError(
-            f"{path.name}: found {path.stat().st_size} bytes that are no readable weights "
-            f"({one_line(e)}), expected a whole file; download or copy it again"
-        ) from e
-    return _unwrapped(_unnested(found, path.name))
-
-
-def _read_torch(path: Path) -> object:
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _unnested(found: object, what: str) -> Mapping[str, torch.Tensor]:
-    for key in NESTED_UNDER:
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    is_state = isinstance(found, Mapping) and all(torch.is_tensor(v) for v in found.values())
-    if not is_state or not found:
-        held = (
-            f"a mapping with the keys {', '.join(map(repr, list(found)[:5]))}"
-            if isinstance(found, Mapping)
-            else type(found).__name__
-        )
-        raise InputError(
-            f"{what}: found {held}, expected a state dict (names to tensors), by itself or under "
-            f"{' or '.join(NESTED_UNDER)}; save it by torch.save(network.state_dict(), ...)"
-        )
-    return found
-
-
-def _unwrapped(state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
-    """Return a state dict without what DataParallel and other wrappers put before its keys."""
-    for prefix in WRAPPER_PREFIXES:
-        if all(key.startswith(prefix) for key in state):
-            state = _renamed(state, lambda key, prefix=prefix: key.removeprefix(prefix))
-    return state
-
-
-def _renamed(
-    state: Mapping[str, torch.Tensor], rename: Callable[[str], str]
-) -> Mapping[str, torch.Tensor]:
-    """Return a state dict with other keys, and the versions of its modules under theirs."""
-    renamed = type(state)((rename(key), value) for key, value in state.items())
-    if hasattr(state, "_metadata"):
-        # The name of a module is its keys' prefix without the dot.
-        renamed._metadata = {
-            rename(f"{module}.").removesuffix("."): versions
-            for module, versions in state._metadata.items()
-        }
-    return renamed
+# Weights that fit.
 
 
 def _fitted(
@@ -273,7 +192,7 @@ def _fitted(
 ) -> nn.Module:
     """Return the network with the weights of a state dict."""
     if name.startswith("densenet"):
-        state = _renamed(state, lambda key: _OLD_DENSENET_KEY.sub(r"\1\2", key))
+        state = renamed(state, lambda key: _OLD_DENSENET_KEY.sub(r"\1\2", key))
     network = _build(name, transforms, seed=0, init_weights=False)
     classes = _other_number_of_classes(network.state_dict(), state)
     if classes:
@@ -284,36 +203,8 @@ def _fitted(
     )
     # .safetensors have no versions of modules, without which MNASNet refuses its weights.
     kept._metadata = getattr(state, "_metadata", reference._metadata)
-    _load_or_explain(network, kept, name, what)
+    fit_state(network, kept, name=name, what=what)
     return network
-
-
-def _load_or_explain(
-    network: nn.Module, state: Mapping[str, torch.Tensor], name: str, what: str
-) -> None:
-    reference = network.state_dict()
-    misshapen = [
-        f"{key!r}, {tuple(state[key].shape)} in place of {tuple(reference[key].shape)}"
-        for key in reference
-        if key in state and state[key].shape != reference[key].shape
-    ]
-    # Modules rename keys of older versions while they load, so that only this tells what is amiss.
-    missing, unknown = (
-        (reference.keys() - state.keys(), state.keys() - reference.keys())
-        if misshapen
-        else network.load_state_dict(state, strict=False)
-    )
-    # Early PyTorch did not keep this count of training batches, and nothing here uses it.
-    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
-    faults = {"missing": missing, "unknown": unknown, "of another shape": misshapen}
-    described = [
-        f"{len(keys)} {fault}, for example {min(keys)}" for fault, keys in faults.items() if keys
-    ]
-    if described:
-        raise InputError(
-            f"{what}: found weights that do not fit {name} (keys: {'; '.join(described)}), "
-            f"expected those of {name}; give the network that they belong to, or other weights"
-        )
 
 
 def _other_number_of_classes(
