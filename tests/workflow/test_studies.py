@@ -1,0 +1,183 @@
+"""A study is deleted, or added, by its own files alone: nothing else notices."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.checkout import Checkout
+from workflow.lib.config.sections import study_sections
+
+# Modules of workflow/lib that only one study needs, beside that of its section.
+OF_STUDY = {
+    "dissimilarity": [
+        "config/pair_kinds.py",
+        "config/pair_options.py",
+        "layouts/algonauts2023.py",
+    ],
+    "emotions": ["layouts/movie.py"],
+}
+CONFIGS = ("config", "tiny", "full", "real", "own_data")
+# The files of a study without any of another's, as CONTRIBUTING.md lists them.
+NEW_STUDY = {
+    "workflow/schemas/studies/counting.schema.yaml": """
+type: object
+default: {}
+additionalProperties:
+  type: object
+  additionalProperties: false
+  required: [title, path]
+  properties:
+    extends: {type: string}
+    title: {type: string}
+    source: {type: string, default: path}
+    path: {type: string}
+    n_images: {type: integer, default: 3}
+""",
+    "workflow/lib/config/counting.py": """
+from workflow.lib.config.sections import Section
+from workflow.lib.errors import InputError
+
+
+def check(config):
+    for name, entry in config["counting"].items():
+        if entry["n_images"] > 5:
+            raise InputError(f"config, counting.{name}.n_images: found too many, expected 5")
+
+
+def raw_paths(entry, datasets, run):
+    return [f"{entry['path']}/{i}.png" for i in range(entry["n_images"])]
+
+
+SECTION = Section("counting", check=check, raw_paths=raw_paths)
+""",
+    "workflow/rules/studies/counting.smk": """
+rule count_images:
+    input:
+        lambda wildcards: raw_paths(wildcards.study),
+    output:
+        "<results>/{study}/tables/counts.csv",
+    wildcard_constraints:
+        study=one_of(config["counting"]),
+    resources:
+        runtime=minutes(5),
+    script:
+        "../../../scripts/counting/count_images.py"
+
+
+COUNTED = [study for study in STUDIES if study in config["counting"]]
+STUDY_TARGETS.append(lambda: [f"<results>/{study}/tables/counts.csv" for study in COUNTED])
+""",
+    "scripts/counting/__init__.py": "",
+    "scripts/counting/check_entry.py": """
+def check_entry(name, config, datasets):
+    print("  counts images")
+    return [f"found no {path}" for path in ["nothing.png"]]
+""",
+    "scripts/counting/count_images.py": """
+from pathlib import Path
+
+Path(snakemake.output[0]).write_text(f"n\\n{len(snakemake.input)}\\n")
+""",
+}
+
+
+def delete(checkout: Checkout, section: str) -> None:
+    """Delete the rules, scripts, schema, library and entries of a study from a copy."""
+    rules = checkout.folder / "workflow/rules/studies"
+    library = checkout.folder / "workflow/lib"
+    shutil.rmtree(checkout.folder / "scripts" / section)
+    shutil.rmtree(rules / section)
+    for file in (
+        rules / f"{section}.smk",
+        rules / f"{section}_functions.smk",
+        checkout.folder / f"workflow/schemas/studies/{section}.schema.yaml",
+        library / f"config/{section}.py",
+        *(library / module for module in OF_STUDY.get(section, [])),
+    ):
+        file.unlink()
+    for name in CONFIGS:
+        file = checkout.folder / f"config/{name}.yaml"
+        file.write_text(yaml.safe_dump(without(section, file), sort_keys=False))
+
+
+def without(section: str, file: Path) -> dict:
+    """Return a config without the entries of a section, and what cannot be without them."""
+    config = yaml.safe_load(file.read_text())
+    default = yaml.safe_load((file.parent / "config.yaml").read_text())
+    gone = {*config.pop(section, {}), *default.get(section, {})}
+    known = {**default.get("rsa", {}), **config.get("rsa", {})}
+    made = {
+        name
+        for name, entry in known.items()
+        if name in gone and any("made" in model for model in entry.get("models", {}).values())
+    }
+    config["rsa"] = {
+        name: entry for name, entry in config.get("rsa", {}).items() if name not in made
+    }
+    left = gone - (set(known) - made)
+    config["studies"] = [study for study in config.get("studies", []) if study not in left]
+    return config
+
+
+def mentions(folder: Path, section: str) -> list[str]:
+    """Return the rules, scripts and modules that import or include what a study is made of."""
+    modules = [f"workflow.lib.config.{section}"]
+    modules += [
+        "workflow.lib." + module.removesuffix(".py").replace("/", ".")
+        for module in OF_STUDY.get(section, [])
+    ]
+    names = "|".join(map(re.escape, [*modules, f"scripts.{section}", f"scripts/{section}"]))
+    wanted = re.compile(rf"(?:{names})\b|\b{section}(?:_functions)?\.smk")
+    files = [folder / "Snakefile"]
+    for top in ("workflow", "scripts"):
+        files += [*(folder / top).rglob("*.py"), *(folder / top).rglob("*.smk")]
+    return [str(file.relative_to(folder)) for file in files if wanted.search(file.read_text())]
+
+
+@pytest.mark.parametrize("section", [name for name in study_sections() if name != "rsa"])
+def test_deleted_study_leaves_the_others_as_they_are(fresh, section):
+    before = (fresh.folder / "config/config.yaml").read_text()
+    others = [name for name in study_sections() if name not in ("rsa", section)]
+    delete(fresh, section)
+    assert mentions(fresh.folder, section) == []
+    # The default runs every study that is left, and none of the deleted one's jobs.
+    jobs = fresh.planned_jobs()
+    kept = yaml.safe_load((fresh.folder / "config/config.yaml").read_text())
+    assert set(kept["studies"]) < set(yaml.safe_load(before)["studies"])
+    assert jobs["all"] == 1
+    for other in others:
+        file = fresh.folder / f"workflow/rules/studies/{other}.smk"
+        rules = set(re.findall(r"^rule (\w+):", rules_of(file), re.M))
+        assert rules & set(jobs), f"no job of {other}"
+
+
+def rules_of(file: Path) -> str:
+    """Return the text of a study's rule files."""
+    files = [file, *sorted((file.parent / file.stem).glob("*.smk"))]
+    return "\n".join(file.read_text() for file in files)
+
+
+def test_new_study_is_found_by_its_files(fresh):
+    for path, text in NEW_STUDY.items():
+        fresh.write(path, text)
+    pictures = [fresh.write(f"pictures/{i}.png", "") for i in range(3)]
+    entry = {"title": "Pictures", "path": str(pictures[0].parent)}
+    config = {"run": "own", "studies": ["pictures"], "calibration": {"n_simulations": 0}}
+    fresh.write("own.yaml", yaml.safe_dump(config | {"counting": {"pictures": entry}}))
+    # Its targets are among those of a run, its checks among those of a config.
+    assert fresh.planned_jobs("--configfile", "own.yaml")["count_images"] == 1
+    fresh.snakemake("results/own/pictures/tables/counts.csv", "--configfile", "own.yaml")
+    assert (fresh.folder / "results/own/pictures/tables/counts.csv").read_text() == "n\n3\n"
+    printed = fresh.run("scripts.check.check_config", "own.yaml", ok=False)
+    assert "counting.pictures: Pictures (source: path)" in printed
+    assert "pictures: found no nothing.png" in printed
+    # A name of a study of another section is refused, and so is what its own check refuses.
+    for name, changes, said in (
+        ("movie", {}, "config, emotions.movie: found a study of that name in `counting`"),
+        ("pictures", {"n_images": 6}, "config, counting.pictures.n_images: found too many"),
+    ):
+        fresh.write("own.yaml", yaml.safe_dump({"counting": {name: entry | changes}}))
+        assert said in fresh.run("scripts.check.check_config", "own.yaml", ok=False)
