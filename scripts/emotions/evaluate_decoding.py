@@ -4,12 +4,12 @@ snakemake --cores 1 results/demo/movie/tables/decoding.csv
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from scripts.emotions.decoding_cases import Cases, against_null, make_cases
 from scripts.emotions.evaluation import (
     ACCURACY,
     AUC,
@@ -20,24 +20,17 @@ from scripts.emotions.evaluation import (
     Scores,
     brier_score,
     calibration_error,
-    class_weights,
-    draw_shifts,
-    episode_weights,
     min_volumes,
     reliability,
     roc_curves,
     runs_with,
-    shifted_codes,
 )
 from scripts.emotions.labels import Labels, read_labels
 from scripts.emotions.predictions import Predictions, model_of, read_predictions
 from scripts.emotions.splits import SPLITS
-from workflow.lib.inference.bootstrap import image_counts
-from workflow.lib.inference.held_out_null import widened, widened_p
 from workflow.lib.inference.permutation import TIE_TOLERANCE
-from workflow.lib.inference.variance import interval, one_factor_variance
+from workflow.lib.inference.variance import interval
 from workflow.lib.jobs import script_job
-from workflow.lib.seeds import generator
 from workflow.lib.tables import read_table, write_table
 
 # Scores are sums of whole numbers and halves; what differs by less is a tie.
@@ -68,96 +61,6 @@ class Tables(NamedTuple):
     calibration: pd.DataFrame
 
 
-@dataclass(frozen=True)
-class Cases:
-    """Weights of volumes that all models and splits are scored under.
-
-    Attributes
-    ----------
-    own, shifted, anywhere, resampled : float32 arrays (n_classes, K, n_rows)
-        As labelled; labels shifted circularly, by at least so much, and by any shift; episodes
-        resampled within their class.
-    n_episodes : int
-    """
-
-    own: np.ndarray
-    shifted: np.ndarray
-    anywhere: np.ndarray
-    resampled: np.ndarray
-    n_episodes: int
-
-    @property
-    def n_shifts(self) -> int:
-        """Number of shifts."""
-        return self.shifted.shape[1]
-
-    def limits(self, value: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the 95 % interval of scores (...) over episodes, of draws (K, ...), in 0 to 1.
-
-        Notes
-        -----
-        Decoders stay as they were fitted. Of 200 data sets with an effect intervals held the mean
-        score over data sets in 91 to 98 %; without effect, where folds vary together most, in 84 to
-        92 % of clean splits.
-        """
-        n_classes = len(self.own)
-        # Episodes are drawn within classes, so that it is there that draws vary too little.
-        per_class = max(2, self.n_episodes // n_classes)
-        dof = max(1, self.n_episodes - n_classes)
-        low, high = interval(value, one_factor_variance(draws, per_class), dof)
-        return np.clip(low, 0, 1), np.clip(high, 0, 1)
-
-
-def make_cases(
-    labels: Labels, *, n_shifts: int, fewest: int, n_bootstrap: int, seed: int, study: str
-) -> Cases:
-    """Return the cases of a study, which are the same for all models and splits.
-
-    Parameters
-    ----------
-    labels : Labels
-    n_shifts : int
-    fewest : int
-        Volumes of a shift, from either end of a run.
-    n_bootstrap : int
-        Resamples of the episodes.
-    seed : int
-    study : str
-
-    Raises
-    ------
-    InputError
-        A run that is too short for shifts.
-    """
-    n_classes = len(labels.classes)
-    rng = generator(seed, "emotions", "shifts", study)
-    moved = [
-        class_weights(
-            shifted_codes(labels, draw_shifts(labels, n_shifts, fewest=n, rng=rng)), n_classes
-        )
-        for n in (fewest, 0)
-    ]
-    episodes, of_class = labelled_episodes(labels)
-    rng = generator(seed, "emotions", "resample", study)
-    counts = image_counts(of_class.size, n_bootstrap, rng, groups=of_class)
-    return Cases(
-        own=class_weights(labels.codes[None], n_classes),
-        shifted=moved[0],
-        anywhere=moved[1],
-        resampled=episode_weights(labels, counts, episodes),
-        n_episodes=of_class.size,
-    )
-
-
-def labelled_episodes(labels: Labels) -> tuple[np.ndarray, np.ndarray]:
-    """Return each volume's episode, -1 where it is not labelled, and each episode's class."""
-    chosen = labels.labelled
-    _, first, numbers = np.unique(labels.episodes[chosen], return_index=True, return_inverse=True)
-    of_row = np.full(labels.n_rows, -1)
-    of_row[chosen] = numbers
-    return of_row, labels.codes[chosen][first]
-
-
 def evaluate_decoding(
     labels: Labels,
     predictions: Mapping[str, Mapping[str, Predictions]],
@@ -173,7 +76,7 @@ def evaluate_decoding(
     labels : Labels
     predictions : mapping, model -> split -> Predictions
     refits : DataFrame
-        Of `scripts.emotions.decode_emotions.refit_shifted`; may be empty.
+        Of `scripts.emotions.refit_decoders`; may be empty.
     cases : Cases
     study : str
 
@@ -243,52 +146,6 @@ def _row(
         limits = interval(each.mean(), each.var(ddof=1) / each.size, each.size - 1)
         row |= dict(zip(("subject_low", "subject_high"), np.clip(limits, 0, 1), strict=True))
     return row | against_null(value, *(getattr(scores, measure) for scores in null or ()))
-
-
-def against_null(
-    value: float, null: np.ndarray | None = None, anywhere: np.ndarray | None = None
-) -> dict[str, float]:
-    """Return p, the own order counted among the shifts, and where the widened null lies.
-
-    Parameters
-    ----------
-    value : float
-    null : float array (n_shifts,), optional
-        Of shifts by at least so much; not given where shifts are no null.
-    anywhere : float array (n,), optional
-        Of shifts by any number of volumes: where the null is centred.
-
-    Returns
-    -------
-    dict
-        p, null_mean, null_high (95 % lie below), n_shifts
-
-    Notes
-    -----
-    Labels are shifted in a circle in each run, by as much in all subjects, over all used volumes
-    before classes are selected: they stay as slow as they are, and runs keep their classes. Models
-    are not fitted again, for which the null is widened. Of 400 data sets without effect p <= 0.05
-    of linear decoders came up in 2 to 6 % so, and in 10 to 15 % without.
-
-    The centre is that of all shifts, small ones too: without those that leave labels nearly where
-    they are, the mean lies on the other side of zero from the score, which in short runs makes p
-    too small (7 % for 5 %, where shifts are 20 s or more in runs of 200 s).
-
-    p is that of predictions that do not depend on the time in the movie: it stands for splits that
-    hold out runs. Decoders of other splits have seen the moment in other subjects, or its
-    neighbours: shifted labels are then wrong even where a decoder has only remembered what was
-    shown when. Fitting again to shifted labels (`n_refits`) is a null for these, too.
-    """
-    if null is None or not np.isfinite(value):
-        return {"p": np.nan, "null_mean": np.nan, "null_high": np.nan, "n_shifts": 0}
-    # In a shift in which a class lies in no run beside another, its area is not known.
-    known, centre = null[np.isfinite(null)], np.nanmean(anywhere)
-    return {
-        "p": widened_p(value, known, centre),
-        "null_mean": centre,
-        "null_high": np.quantile(widened(known, centre), 0.95),
-        "n_shifts": known.size,
-    }
 
 
 def _of_refits(measure: str, own: Scores, refits: pd.DataFrame) -> dict[str, float]:

@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts.emotions.evaluate_decoding import evaluate_decoding, make_cases
+from scripts.emotions.decoding_cases import make_cases
+from scripts.emotions.evaluate_decoding import evaluate_decoding
 from scripts.emotions.plot_emotion_calibration import plot_emotion_calibration
 from scripts.emotions.plot_emotion_confusion import plot_emotion_confusion
 from scripts.emotions.plot_leakage import plot_leakage

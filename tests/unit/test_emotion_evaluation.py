@@ -15,12 +15,8 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from scripts.emotions.evaluate_decoding import (
-    evaluate_decoding,
-    labelled_episodes,
-    make_cases,
-    read_refits,
-)
+from scripts.emotions.decoding_cases import labelled_episodes, make_cases
+from scripts.emotions.evaluate_decoding import evaluate_decoding, read_refits
 from scripts.emotions.evaluation import (
     MEASURES,
     RATES,
@@ -324,6 +320,20 @@ def test_tables_say_what_was_tested_against_what():
     np.testing.assert_allclose(tested["majority"], [counts.max() / counts.sum(), 1 / 3, 0.5])
     assert tables.confusion["n"].sum() == rows.loc["accuracy", "n_volumes"]
     assert (tables.auc["n_positive"] == counts).all()
+
+
+def test_intervals_stay_within_what_scores_can_be():
+    labels = movie_labels(24, n_episodes=6)
+    for skill in (6.0, -6.0):
+        tables = evaluated(labels, predict(labels, 9, skill=skill, untested=0, ties=False))
+        limits = tables.decoding.set_index("measure").loc[list(MEASURES)]
+        for table in (limits, tables.auc):
+            assert (table["low"] >= 0).all()
+            assert (table["high"] <= 1).all()
+            assert (table["low"] <= table["value"]).all()
+            assert (table["value"] <= table["high"]).all()
+        assert limits["subject_low"].min() >= 0
+        assert limits["subject_high"].max() <= 1
 
 
 def test_scores_of_subjects_are_theirs_alone_and_their_mean_is_that_of_all():

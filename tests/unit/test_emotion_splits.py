@@ -13,13 +13,13 @@ from scripts.emotions.predictions import (
     prediction_file,
     read_predictions,
 )
+from scripts.emotions.split_units import nearest_episodes
 from scripts.emotions.splits import (
     MIN_GAP,
     N_SUBJECT_GROUPS,
     SPLITS,
     fold_generator,
     make_folds,
-    nearest_episodes,
 )
 from tests.unit.emotion_labels import CLASSES, SUBJECTS, movie_labels
 from workflow.lib.errors import InputError

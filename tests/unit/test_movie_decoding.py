@@ -7,7 +7,8 @@ import yaml
 
 from scripts.emotions.decode_emotions import Settings, decode_emotions
 from scripts.emotions.decoder_features import Confounds, Responses
-from scripts.emotions.evaluate_decoding import evaluate_decoding, make_cases
+from scripts.emotions.decoding_cases import make_cases
+from scripts.emotions.evaluate_decoding import evaluate_decoding
 from scripts.emotions.label_volumes import Choices, label_volumes
 from scripts.emotions.labels import Labels
 from scripts.emotions.mask_volumes import mask_volumes, write_mask
