@@ -141,7 +141,8 @@ def train_generator(
     grid = SampleGrid(
         shown, task.sampled.images, task.sampled.inputs.shapes[:, 0].numpy(), epochs, drawn
     )
-    return Result(TrainedGenerator(task.generator.cpu(), scaling), history, grid)
+    network = task.generator.to("cpu", memory_format=torch.contiguous_format)
+    return Result(TrainedGenerator(network, scaling), history, grid)
 
 
 def validation_images(
