@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from scripts.emotions.decoder_features import (
     CONFOUNDS,
@@ -19,27 +18,17 @@ from scripts.emotions.decoder_features import (
     read_stimulus,
 )
 from scripts.emotions.decoders import fit_decoder
-from scripts.emotions.evaluation import (
-    MEASURES,
-    Evaluated,
-    class_weights,
-    draw_shifts,
-    min_volumes,
-)
-from scripts.emotions.labels import Labels, read_labels, shifted
+from scripts.emotions.labels import Labels, read_labels
 from scripts.emotions.predictions import Predictions, empty_predictions, prediction_file
 from scripts.emotions.splits import fold_generator, make_folds
 from scripts.emotions.timeseries import TimeSeries, require_aligned
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
-from workflow.lib.seeds import generator
-from workflow.lib.tables import write_table
 
 log = logging.getLogger(__name__)
 
 # Volumes of a subject that are predicted at a time, where all do not fit into memory.
 ROWS = 1024
-REFITS = ("study", "model", "split", "refit", "measure", "value")
 
 
 @dataclass(frozen=True)
@@ -58,10 +47,6 @@ class Settings:
         What is held out to choose options by; learned from, too, where there is nothing to choose.
     options : mapping
         Of the kind; a list is chosen from.
-    n_refits : int
-        Fits to labels shifted along the movie.
-    min_shift : int
-        Fewest volumes of a shift.
     """
 
     study: str
@@ -72,8 +57,6 @@ class Settings:
     validation_share: float
     seed: int
     options: Mapping[str, Any] = field(default_factory=dict)
-    n_refits: int = 0
-    min_shift: int = 15
 
 
 def decode_emotions(
@@ -102,49 +85,19 @@ def decode_emotions(
         Splits that cannot be made, or options to choose from without volumes to choose by.
     """
     return {
-        split: _predict_split(labels, subjects, features, settings, split)
+        split: predict_split(labels, subjects, features, settings, split)
         for split in settings.splits
     }
 
 
-def refit_shifted(
-    labels: Labels,
-    subjects: Sequence[str],
-    features: Responses | Confounds,
-    settings: Settings,
-) -> pd.DataFrame:
-    """Return the scores of decoders that were fitted and tested with labels shifted in each run.
-
-    Such labels are as slow as the real ones, and leak as they do, but are not what was seen. So the
-    scores are a null for every split, leaked ones too: what memory alone brings.
-
-    Returns
-    -------
-    DataFrame with the columns `REFITS`, a row per split, refit and measure
-    """
-    rng = generator(settings.seed, "emotions", "refits", settings.study)
-    shifts = draw_shifts(labels, settings.n_refits, fewest=settings.min_shift, rng=rng)
-    rows = []
-    for refit, by in enumerate(shifts):
-        moved = shifted(labels, dict(zip(labels.runs, by.tolist(), strict=True)))
-        weights = class_weights(moved.codes[None], len(labels.classes))
-        for split in settings.splits:
-            found = _predict_split(moved, subjects, features, settings, split)
-            scores = Evaluated(found, moved).scores(weights)
-            rows += [
-                (settings.study, settings.model, split, refit, name, getattr(scores, name)[0])
-                for name in MEASURES
-            ]
-    return pd.DataFrame(rows, columns=list(REFITS))
-
-
-def _predict_split(
+def predict_split(
     labels: Labels,
     subjects: Sequence[str],
     features: Responses | Confounds,
     settings: Settings,
     split: str,
 ) -> Predictions:
+    """Return the predictions of one split; arguments as of `decode_emotions`."""
     predictions = empty_predictions(labels.classes, subjects, labels.n_rows)
     folds = make_folds(
         labels,
@@ -206,28 +159,30 @@ def seen_features(
     return Responses(series, labels)
 
 
+def read_job(job) -> tuple[Labels, list[str], Responses | Confounds, Settings]:
+    """Return labels, subjects, what a model sees, and how it is fitted, of a job of Snakemake."""
+    params, inputs = job.params, job.input
+    labels = read_labels(inputs.labels, params.classes)
+    series = [TimeSeries(path) for path in inputs.timeseries]
+    features = seen_features(params.sees, series, labels, inputs.get("stimulus"))
+    settings = Settings(
+        study=job.wildcards.study,
+        model=job.wildcards.model,
+        kind=params.kind,
+        splits=params.splits,
+        n_folds=params.n_folds,
+        validation_share=params.validation_share,
+        seed=params.seed,
+        options=params.options,
+    )
+    return labels, [one.subject for one in series], features, settings
+
+
 if __name__ == "__main__":
     with script_job(snakemake):
-        params, inputs, outputs = snakemake.params, snakemake.input, snakemake.output
-        labels = read_labels(inputs.labels, params.classes)
-        series = [TimeSeries(path) for path in inputs.timeseries]
-        subjects = [one.subject for one in series]
-        features = seen_features(params.sees, series, labels, inputs.get("stimulus"))
-        settings = Settings(
-            study=snakemake.wildcards.study,
-            model=snakemake.wildcards.model,
-            kind=params.kind,
-            splits=params.splits,
-            n_folds=params.n_folds,
-            validation_share=params.validation_share,
-            seed=params.seed,
-            options=params.options,
-            n_refits=params.n_refits,
-            min_shift=min_volumes(params.min_shift, params.tr),
-        )
+        labels, subjects, features, settings = read_job(snakemake)
         found = decode_emotions(labels, subjects, features, settings)
         described = {"model": settings.model, "classes": labels.classes, "subjects": subjects}
-        with prediction_file(outputs.predictions, **described) as writer:
+        with prediction_file(snakemake.output[0], **described) as writer:
             for split, predictions in found.items():
                 writer.add(split, predictions.probabilities, predictions.fold)
-        write_table(refit_shifted(labels, subjects, features, settings), outputs.refits)

@@ -14,12 +14,14 @@ import pytest
 import yaml
 
 from scripts.emotions.audit_volumes import audit_volumes
-from scripts.emotions.decode_emotions import Settings, decode_emotions, refit_shifted
+from scripts.emotions.decode_emotions import Settings, decode_emotions
 from scripts.emotions.decoder_features import Confounds, Responses
-from scripts.emotions.evaluate_decoding import evaluate_decoding, make_cases
+from scripts.emotions.decoding_cases import make_cases
+from scripts.emotions.evaluate_decoding import evaluate_decoding
 from scripts.emotions.label_volumes import Choices, label_volumes
 from scripts.emotions.labels import Labels
 from scripts.emotions.prepare_parcels import prepare_parcels
+from scripts.emotions.refit_decoders import refit_decoders
 from scripts.emotions.timeseries import TimeSeries
 from tests.conftest import ROOT
 
@@ -191,10 +193,9 @@ def test_fitted_to_moved_labels_leaked_splits_reach_nearly_as_much(label, series
         0.15,
         0,
         {"C": 1e-3},
-        n_refits=4,
-        min_shift=15,
     )
-    refits = refit_shifted(labels, subjects, Responses(series, labels), settings)
+    features = Responses(series, labels)
+    refits = refit_decoders(labels, subjects, features, settings, n_refits=4, min_shift=15)
     moved = refits.query("measure == 'accuracy'").groupby("split")["value"].mean()
     found = values(as_published, "logistic", "accuracy")
     assert moved["random"] == pytest.approx(found["random"], abs=0.03)

@@ -12,13 +12,14 @@ from scripts.emotions.audit_volumes import audit_volumes
 from scripts.emotions.decode_emotions import (
     Settings,
     decode_emotions,
-    refit_shifted,
     seen_features,
 )
 from scripts.emotions.decoder_features import Confounds, Responses, read_stimulus
 from scripts.emotions.decoders import fit_decoder
-from scripts.emotions.evaluate_decoding import against_null, evaluate_decoding, make_cases
+from scripts.emotions.decoding_cases import against_null, make_cases
+from scripts.emotions.evaluate_decoding import evaluate_decoding
 from scripts.emotions.evaluation import Evaluated, class_weights
+from scripts.emotions.refit_decoders import refit_decoders
 from scripts.emotions.splits import SPLITS, Fold, fold_generator, make_folds
 from scripts.emotions.timeseries import TimeSeries, write_timeseries
 from tests.unit.emotion_labels import CLASSES, SUBJECTS, Given, movie_labels, responses
@@ -29,7 +30,7 @@ NO_REFITS = pd.DataFrame(columns=["model", "split", "measure", "value"])
 
 
 def settings(splits=tuple(SPLITS), kind="linear", seed=0, **options):
-    fixed = {"study": "movie", "model": kind, "kind": kind, "n_folds": 4, "min_shift": 5}
+    fixed = {"study": "movie", "model": kind, "kind": kind, "n_folds": 4}
     return Settings(
         **(fixed | {"splits": splits, "validation_share": 0.15, "seed": seed} | options)
     )
@@ -37,6 +38,10 @@ def settings(splits=tuple(SPLITS), kind="linear", seed=0, **options):
 
 def decoded(labels, values, **options):
     return decode_emotions(labels, SUBJECTS[: len(values)], Given(values), settings(**options))
+
+
+def refitted(labels, values, chosen):
+    return refit_decoders(labels, SUBJECTS, Given(values), chosen, n_refits=8, min_shift=5)
 
 
 def accuracy(labels, predictions):
@@ -231,8 +236,8 @@ def test_p_values_of_clean_splits_are_uniform_without_an_effect():
 def test_fitted_again_to_moved_labels_a_leaked_split_is_as_good_as_without_an_effect():
     labels = movie_labels(8, n_episodes=18, shuffled=True)
     values = responses(labels, 8, n_features=40)
-    chosen = settings(splits=["random", "run"], n_refits=8)
-    refits = refit_shifted(labels, SUBJECTS, Given(values), chosen)
+    chosen = settings(splits=["random", "run"])
+    refits = refitted(labels, values, chosen)
     assert refits.groupby(["split", "measure"]).size().eq(8).all()
     own = decode_emotions(labels, SUBJECTS, Given(values), chosen)
     moved = refits.query("measure == 'balanced_accuracy'").groupby("split")["value"]
@@ -244,7 +249,7 @@ def test_fitted_again_to_moved_labels_a_leaked_split_is_as_good_as_without_an_ef
     assert rows.loc[("random", "balanced_accuracy"), "refit_p"] > 1 / 9
     with_effect = responses(labels, 8, effect=1.0, n_features=40)
     own = decode_emotions(labels, SUBJECTS, Given(with_effect), chosen)
-    refits = refit_shifted(labels, SUBJECTS, Given(with_effect), chosen)
+    refits = refitted(labels, with_effect, chosen)
     tables = evaluate_decoding(labels, {"linear": own}, refits, cases, study="movie")
     assert (tables.decoding["refit_p"].dropna() == 1 / 9).all()
 
@@ -374,6 +379,32 @@ def test_the_audit_counts_what_leaked_splits_share_and_finds_nothing_in_clean_on
     assert shares.loc["episode", "episodes"] == 0
     assert 0 < shares.loc["episode", "neighbours"] < 1
     assert not table.loc[~table["allowed"], "n_shared"].any()
+
+
+def test_the_audit_says_how_many_labelled_volumes_a_fold_learns_from():
+    labels = movie_labels(12, n_episodes=18)
+    table = audited(labels)
+    n = labels.labelled.sum() * len(SUBJECTS)
+    for (split, number), rows in table.groupby(["split", "fold"]):
+        (fold,) = [
+            fold
+            for fold in make_folds(
+                labels,
+                SUBJECTS,
+                split,
+                n_folds=4,
+                validation_share=0.15,
+                rng=fold_generator(0, "movie", split),
+            )
+            if fold.number == number
+        ]
+        for part in ("training", "validation"):
+            expected = (getattr(fold, part) & labels.labelled).sum()
+            assert (rows[f"n_{part}"] == expected).all()
+    learned = table.assign(n=table["n_training"] + table["n_validation"]).groupby("split")["n"]
+    assert learned.mean()["random"] == pytest.approx(0.75 * n, rel=0.02)
+    # Half of the subjects, of three runs of four.
+    assert learned.mean()["run_and_subject"] == pytest.approx(0.75 * n / 2, rel=0.1)
 
 
 def test_a_split_that_claims_too_much_stops_the_run(monkeypatch):

@@ -7,6 +7,7 @@
 
 
 include: "emotions_functions.smk"
+include: "emotions/resources_functions.smk"
 include: "emotions/data.smk"
 include: "emotions/models.smk"
 include: "emotions/evaluation.smk"

@@ -182,8 +182,9 @@ def all_predictions(wildcards):
 
 
 def all_refits(wildcards):
-    """Return the scores of decoders of shifted labels, of all decoders of an entry."""
-    models = config["emotions"][wildcards.study]["models"]
+    """Return the scores of decoders of shifted labels, of all decoders of an entry, or none."""
+    entry = config["emotions"][wildcards.study]
+    models = entry["models"] if entry["inference"]["n_refits"] else {}
     return [
         f"<results>/{wildcards.study}/models/refits_{model}.csv"
         for model, block in models.items()

@@ -29,7 +29,7 @@ for movie, entry in movie_simulations().items():
         threads: 1
         resources:
             mem_mb=2000,
-            runtime=30,
+            runtime=minutes(30),
         params:
             subjects=simulation_setting("subjects"),
             runs=simulation_setting("runs"),
@@ -78,7 +78,7 @@ rule label_volumes:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=30,
+        runtime=minutes(30),
     params:
         observers=movie_setting("annotations", "observers"),
         vocabulary=movie_setting("annotations", "vocabulary"),
@@ -110,7 +110,7 @@ rule mask_volumes:
     threads: 1
     resources:
         mem_mb=3000,
-        runtime=120,
+        runtime=minutes(120),
     params:
         subjects=movie_setting("subjects"),
         n_volumes=run_lengths,
@@ -139,8 +139,8 @@ rule prepare_volumes:
         "../../../../envs/neuro.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(20, at_least=2000),
-        runtime=120,
+        mem_mb=size_mb(6, at_least=2000),
+        runtime=minutes(120),
     params:
         n_volumes=run_lengths,
         tr=movie_setting("tr"),
@@ -170,7 +170,7 @@ rule prepare_parcels:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=30,
+        runtime=minutes(30),
     params:
         n_volumes=run_lengths,
         tr=movie_setting("tr"),

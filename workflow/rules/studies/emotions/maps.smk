@@ -26,8 +26,8 @@ rule occlude_volumes:
         "../../../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=occlusion_mb,
+        runtime=minutes(240),
         gpu=1,
     params:
         model=lambda wildcards: covered_model(config["emotions"][wildcards.study])[0],
@@ -81,7 +81,7 @@ for movie in OCCLUDED_NAMES:
         threads: 1
         resources:
             mem_mb=size_mb(4, at_least=2000),
-            runtime=60,
+            runtime=minutes(60),
         params:
             n_top=movie_setting("occlusion", "n_top"),
             n_per_class=movie_setting("occlusion", "n_per_class"),
@@ -120,7 +120,7 @@ rule embed_emotions:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=60,
+        runtime=minutes(60),
     params:
         options=movie_setting("embed"),
         n_per_class=movie_setting("occlusion", "n_per_class"),
@@ -149,7 +149,7 @@ rule plot_occlusion:
     threads: 1
     resources:
         mem_mb=size_mb(8, at_least=2000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         cube=movie_setting("occlusion", "cube"),
@@ -178,7 +178,7 @@ rule plot_top_voxels:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         title=setting("title"),
@@ -204,7 +204,7 @@ rule plot_emotion_embedding:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         title=setting("title"),

@@ -13,8 +13,7 @@ rule decode_emotions:
         timeseries=all_timeseries,
         stimulus=stimulus_table,
     output:
-        predictions="<results>/{study}/models/predictions_{model}.h5",
-        refits="<results>/{study}/models/refits_{model}.csv",
+        "<results>/{study}/models/predictions_{model}.h5",
     log:
         "<logs>/{study}/models/{model}.log",
     benchmark:
@@ -27,7 +26,42 @@ rule decode_emotions:
     threads: 1
     resources:
         mem_mb=size_mb(6, at_least=2000),
-        runtime=240,
+        runtime=minutes(240),
+    params:
+        classes=movie_setting("labels", "classes"),
+        kind=emotion_model("kind"),
+        sees=emotion_model("sees"),
+        options=emotion_model("options"),
+        splits=splits_of_model,
+        n_folds=movie_setting("splits", "n_folds"),
+        validation_share=movie_setting("splits", "validation_share"),
+        seed=config["seed"],
+        code=script_digest("emotions/decode_emotions.py"),
+    script:
+        "../../../../scripts/emotions/decode_emotions.py"
+
+
+rule refit_decoders:
+    """Fit a linear decoder to labels that are shifted along the movie: a null for every split."""
+    input:
+        labels="<results>/{study}/tables/labels.csv",
+        timeseries=all_timeseries,
+        stimulus=stimulus_table,
+    output:
+        "<results>/{study}/models/refits_{model}.csv",
+    log:
+        "<logs>/{study}/models/refits_{model}.log",
+    benchmark:
+        "<benchmarks>/{study}/models/refits_{model}.tsv"
+    wildcard_constraints:
+        study=EMOTION_STUDIES,
+        model=emotion_models("logistic", "linear"),
+    conda:
+        "../../../../envs/neuro.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(6, at_least=2000),
+        runtime=refit_minutes,
     params:
         classes=movie_setting("labels", "classes"),
         kind=emotion_model("kind"),
@@ -40,9 +74,9 @@ rule decode_emotions:
         min_shift=movie_setting("inference", "min_shift"),
         tr=movie_setting("tr"),
         seed=config["seed"],
-        code=script_digest("emotions/decode_emotions.py"),
+        code=script_digest("emotions/refit_decoders.py"),
     script:
-        "../../../../scripts/emotions/decode_emotions.py"
+        "../../../../scripts/emotions/refit_decoders.py"
 
 
 rule train_emotion_cnn:
@@ -68,8 +102,8 @@ rule train_emotion_cnn:
         "../../../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=24 * 60,
+        mem_mb=emotion_training_mb,
+        runtime=emotion_training_minutes,
         gpu=1,
     params:
         classes=movie_setting("labels", "classes"),
