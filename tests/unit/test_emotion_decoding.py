@@ -132,15 +132,6 @@ def test_options_are_chosen_by_validation_volumes():
         fit_decoder("logistic", {"C": [1e-3, 1e3]}, parts[0], none, 3)
 
 
-def test_options_and_kinds_that_there_are_not():
-    labels = movie_labels(4)
-    values = responses(labels, 4)
-    with pytest.raises(InputError, match=r"models\.linear\.options: found C, expected alpha"):
-        decoded(labels, values, options={"C": 1.0})
-    with pytest.raises(InputError, match=r"found forest, expected one of logistic, linear"):
-        decoded(labels, values, kind="forest")
-
-
 # What decoding in splits does
 
 
