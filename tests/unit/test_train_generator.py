@@ -28,7 +28,7 @@ from scripts.reconstruction.generator.trained_generator import (
 )
 from scripts.reconstruction.generator.unet import build_unet
 from workflow.lib.errors import InputError
-from workflow.lib.training.history import TRAINING
+from workflow.lib.training.history import TRAINING, VALIDATION
 
 COLOURS = np.array([[220, 60, 60], [60, 160, 60], [70, 90, 230], [200, 170, 40]])
 CHANCE = 1 / len(COLOURS)
