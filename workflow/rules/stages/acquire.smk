@@ -36,7 +36,7 @@ rule acquire_file:
     threads: 1
     resources:
         mem_mb=500,
-        runtime=720,
+        runtime=minutes(720),
     params:
         dataset="{dataset}",
         files=lambda wildcards: [wildcards.file],
@@ -70,7 +70,7 @@ rule unpack_file:
     threads: 1
     resources:
         mem_mb=500,
-        runtime=60,
+        runtime=minutes(60),
     params:
         datasets_file=unrecorded(str(DATASETS_FILE)),
         code=unrecorded(script_digest("acquire/unpack_file.py")),
@@ -96,7 +96,7 @@ for number, (dataset, files) in enumerate(SMALL_FAMILIES):
         threads: 1
         resources:
             mem_mb=500,
-            runtime=720,
+            runtime=minutes(720),
         params:
             dataset=dataset,
             files=files,

@@ -23,7 +23,7 @@ rule resample_images:
     threads: 2
     resources:
         mem_mb=size_mb(5),
-        runtime=120,
+        runtime=minutes(120),
     params:
         comparators=setting("comparators"),
         engine=setting("engine"),
@@ -53,7 +53,7 @@ rule compare_rdms:
     threads: 1
     resources:
         mem_mb=size_mb(5),
-        runtime=120,
+        runtime=minutes(120),
     params:
         n_permutations=setting("inference", "n_permutations"),
         within_groups=setting("inference", "within_groups"),
@@ -89,7 +89,7 @@ rule estimate_noise_ceiling:
     threads: 1
     resources:
         mem_mb=size_mb(4),
-        runtime=60,
+        runtime=minutes(60),
     params:
         comparators=setting("comparators"),
         engine=setting("engine"),
@@ -125,7 +125,7 @@ rule fit_encoding:
     threads: 1
     resources:
         mem_mb=size_mb(6, at_least=2000),
-        runtime=240,
+        runtime=minutes(240),
     params:
         match=setting("images", "match"),
         n_folds=setting("encoding", "folds"),

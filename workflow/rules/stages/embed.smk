@@ -38,7 +38,7 @@ rule embed_layers:
     threads: 2
     resources:
         mem_mb=size_mb(2),
-        runtime=60,
+        runtime=minutes(60),
     params:
         options=embedding_options,
         seed=config["seed"],
@@ -64,7 +64,7 @@ rule plot_embedding:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         options=embedding_options,

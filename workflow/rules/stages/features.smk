@@ -30,7 +30,7 @@ rule extract_network:
     threads: 2
     resources:
         mem_mb=size_mb(0, at_least=4000),
-        runtime=240,
+        runtime=minutes(240),
         gpu=1,
     params:
         model=model_block(
@@ -79,7 +79,7 @@ rule compute_control:
     threads: 1
     resources:
         mem_mb=size_mb(4),
-        runtime=60,
+        runtime=minutes(60),
     params:
         control=lambda wildcards: model_block("control")(wildcards)["control"],
         options=control_options,
@@ -118,7 +118,7 @@ rule compute_feature_rdms:
     threads: 2
     resources:
         mem_mb=size_mb(2, at_least=2000),
-        runtime=60,
+        runtime=minutes(60),
     params:
         model=model_block("metric", "standardise_units"),
         source=source_of_model,
@@ -155,7 +155,7 @@ rule select_images:
     threads: 1
     resources:
         mem_mb=size_mb(1),
-        runtime=30,
+        runtime=minutes(30),
     params:
         match=setting("images", "match"),
         layers=made_layers,
@@ -181,7 +181,7 @@ rule compute_groups:
     threads: 1
     resources:
         mem_mb=size_mb(0),
-        runtime=10,
+        runtime=minutes(10),
     params:
         code=script_digest("features/compute_groups.py"),
     script:

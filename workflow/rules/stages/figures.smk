@@ -17,7 +17,7 @@ rule plot_heatmap:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         comparator=first_comparator,
@@ -47,7 +47,7 @@ rule plot_layer_profile:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         comparator=first_comparator,
@@ -77,7 +77,7 @@ rule plot_layer_preference:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         comparator=first_comparator,
@@ -105,7 +105,7 @@ rule plot_variance_partition:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         comparator=first_partial_comparator,
@@ -131,7 +131,7 @@ rule plot_roi_groups:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         comparator=first_comparator,
@@ -157,7 +157,7 @@ rule plot_noise_ceiling:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         comparator=first_comparator,
@@ -182,7 +182,7 @@ rule plot_radar:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         comparator=first_comparator,
@@ -207,7 +207,7 @@ rule plot_surface:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         comparator=first_comparator,
@@ -233,7 +233,7 @@ rule plot_rdms:
     threads: 1
     resources:
         mem_mb=size_mb(4),
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         title=setting("title"),
@@ -258,7 +258,7 @@ rule plot_composition:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         match=setting("images", "match"),
@@ -284,7 +284,7 @@ rule plot_encoding:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         comparator=first_comparator,

@@ -28,7 +28,7 @@ rule infer_layers:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=20,
+        runtime=minutes(20),
     params:
         ordered=lambda wildcards: ordered_models(wildcards.study),
         code=script_digest("infer/infer_layers.py"),
@@ -58,7 +58,7 @@ rule infer_group:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=20,
+        runtime=minutes(20),
     params:
         seed=config["seed"],
         code=script_digest("infer/infer_group.py"),
@@ -82,7 +82,7 @@ rule cross_validate_layers:
     threads: 1
     resources:
         mem_mb=size_mb(5),
-        runtime=60,
+        runtime=minutes(60),
     params:
         comparator=first_comparator,
         n_folds=setting("inference", "cross_validation"),
@@ -115,7 +115,7 @@ rule cross_validate_group:
     threads: 1
     resources:
         mem_mb=size_mb(4),
-        runtime=120,
+        runtime=minutes(120),
     params:
         comparator=first_comparator,
         n_folds=setting("inference", "cross_validation"),
@@ -152,7 +152,7 @@ rule control_models:
     threads: 1
     resources:
         mem_mb=size_mb(7),
-        runtime=120,
+        runtime=minutes(120),
     params:
         controls=setting("controls"),
         comparators=setting("comparators"),
@@ -188,7 +188,7 @@ rule partition_variance:
     threads: 2
     resources:
         mem_mb=size_mb(4),
-        runtime=120,
+        runtime=minutes(120),
     params:
         partition=setting("partition"),
         comparators=setting("comparators"),

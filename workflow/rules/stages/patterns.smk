@@ -23,7 +23,7 @@ rule extract_patterns:
     threads: 1
     resources:
         mem_mb=size_mb(4),
-        runtime=60,
+        runtime=minutes(60),
     params:
         source=brain_source,
         detrend=setting("brain", "detrend"),

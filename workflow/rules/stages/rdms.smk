@@ -25,7 +25,7 @@ rule align_images:
     threads: 1
     resources:
         mem_mb=size_mb(0),
-        runtime=10,
+        runtime=minutes(10),
     params:
         brain=brain_source,
         models=model_sources,
@@ -57,7 +57,7 @@ rule import_brain_rdms:
     threads: 1
     resources:
         mem_mb=size_mb(0.5),
-        runtime=30,
+        runtime=minutes(30),
     params:
         source=brain_source,
         match=setting("images", "match"),
@@ -86,7 +86,7 @@ rule compute_brain_rdms:
     threads: 1
     resources:
         mem_mb=size_mb(8),
-        runtime=60,
+        runtime=minutes(60),
     params:
         metric=setting("brain", "metric"),
         noise_normalisation=setting("brain", "noise_normalisation"),
@@ -114,7 +114,7 @@ rule import_model_rdms:
     threads: 1
     resources:
         mem_mb=size_mb(0.5),
-        runtime=30,
+        runtime=minutes(30),
     params:
         source=source_of_model,
         match=setting("images", "match"),
@@ -143,7 +143,7 @@ rule average_subjects:
     threads: 1
     resources:
         mem_mb=size_mb(0.5),
-        runtime=30,
+        runtime=minutes(30),
     params:
         method=setting("joint"),
         code=script_digest("rdms/average_subjects.py"),

@@ -29,7 +29,7 @@ rule summarise_study:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=10,
+        runtime=minutes(10),
     params:
         title=setting("title"),
         simulated=is_simulated,
@@ -77,7 +77,7 @@ rule gather_tables:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=10,
+        runtime=minutes(10),
     params:
         title=setting("title"),
         simulated=is_simulated,
@@ -132,7 +132,7 @@ rule write_explorer:
     threads: 1
     resources:
         mem_mb=size_mb(4),
-        runtime=20,
+        runtime=minutes(20),
     params:
         comparator=first_comparator,
         title=setting("title"),
@@ -168,7 +168,7 @@ rule write_provenance:
     threads: 1
     resources:
         mem_mb=500,
-        runtime=60,
+        runtime=minutes(60),
     params:
         config=config,
         benchmarks=f"results/{config['run']}/benchmarks",

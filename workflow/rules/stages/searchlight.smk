@@ -63,7 +63,7 @@ rule compute_searchlight:
     threads: searchlight_threads
     resources:
         mem_mb=size_mb(8, at_least=2000),
-        runtime=120,
+        runtime=minutes(120),
     params:
         spheres=searchlight_spheres,
         comparator=setting("searchlight", "comparator"),
@@ -115,7 +115,7 @@ rule infer_searchlight_group:
     threads: 2
     resources:
         mem_mb=size_mb(30, at_least=2000),
-        runtime=120,
+        runtime=minutes(120),
     params:
         n_flips=setting("searchlight", "n_permutations"),
         tfce=setting("searchlight", "tfce"),
@@ -151,7 +151,7 @@ rule plot_searchlight:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         title=setting("title"),
@@ -212,7 +212,7 @@ rule view_searchlight:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         title=setting("title"),
         simulated=is_simulated,
@@ -274,7 +274,7 @@ rule assign_layers:
     threads: 2
     resources:
         mem_mb=size_mb(8, at_least=2000),
-        runtime=60,
+        runtime=minutes(60),
     params:
         spheres=searchlight_spheres,
         comparator=setting("searchlight", "comparator"),
@@ -315,7 +315,7 @@ rule assign_layers_group:
     threads: 1
     resources:
         mem_mb=size_mb(30, at_least=2000),
-        runtime=60,
+        runtime=minutes(60),
     params:
         layer_groups=layer_groups_of,
         n_resamples=setting("inference", "n_bootstrap"),
@@ -348,7 +348,7 @@ rule plot_assignment:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         title=setting("title"),

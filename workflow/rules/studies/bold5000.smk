@@ -23,7 +23,7 @@ rule simulate_bold5000:
     threads: 1
     resources:
         mem_mb=3000,
-        runtime=20,
+        runtime=minutes(20),
     params:
         n_images=lambda wildcards: simulations("bold5000")[wildcards.folder]["n_images"],
         null_effect=lambda wildcards: simulations("bold5000")[wildcards.folder]["null_effect"],
@@ -56,7 +56,7 @@ rule check_recovery:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=10,
+        runtime=minutes(10),
     params:
         comparator=first_comparator,
         model=config["bold5000"]["published_model"],
@@ -79,7 +79,7 @@ rule plot_tiers:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         comparator=first_comparator,
@@ -118,7 +118,7 @@ rule tabulate_latency:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=10,
+        runtime=minutes(10),
     params:
         comparator=first_comparator,
         model=config["bold5000"]["published_model"],
@@ -143,7 +143,7 @@ rule plot_latency:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         title=setting("title"),
@@ -175,7 +175,7 @@ rule compare_published:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=10,
+        runtime=minutes(10),
     params:
         model=config["bold5000"]["published_model"],
         code=script_digest("bold5000/compare_published.py"),
@@ -199,7 +199,7 @@ rule plot_published:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         study_titles=lambda wildcards: [

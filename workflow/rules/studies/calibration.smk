@@ -21,7 +21,7 @@ rule calibrate_tests:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=60,
+        runtime=minutes(60),
     params:
         geometries=config["calibration"]["geometries"],
         design={
@@ -56,7 +56,7 @@ rule plot_calibration:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         simulated=True,

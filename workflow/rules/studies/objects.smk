@@ -23,7 +23,7 @@ rule simulate_objects:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         n_images=lambda wildcards: simulations("objects")[wildcards.folder]["n_images"],
         null_effect=lambda wildcards: simulations("objects")[wildcards.folder]["null_effect"],

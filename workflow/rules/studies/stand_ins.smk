@@ -25,7 +25,7 @@ rule compute_stand_in_rdms:
     threads: 2
     resources:
         mem_mb=3000,
-        runtime=30,
+        runtime=minutes(30),
         gpu=1,
     params:
         network=stand_in_setting("network"),

@@ -40,7 +40,7 @@ rule compute_code_rois:
     threads: 2
     resources:
         mem_mb=size_mb(8, at_least=2000),
-        runtime=120,
+        runtime=minutes(120),
     params:
         subjects=lambda wildcards: study_subjects(wildcards.study, joint=False),
         spheres=searchlight_spheres,
@@ -69,7 +69,7 @@ rule plot_code_rois:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         layers=NETWORK_MODEL,

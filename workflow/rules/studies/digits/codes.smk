@@ -28,7 +28,7 @@ rule compute_layer_rdms:
     threads: 2
     resources:
         mem_mb=layers_mb,
-        runtime=60,
+        runtime=minutes(60),
         gpu=1,
     params:
         categories=digits_setting("categories"),
@@ -55,7 +55,7 @@ rule compute_codes:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=10,
+        runtime=minutes(10),
     params:
         codes=digits_setting("codes"),
         categories=digits_setting("categories"),
@@ -89,7 +89,7 @@ rule compare_codes:
     threads: 1
     resources:
         mem_mb=size_mb(40),
-        runtime=20,
+        runtime=minutes(20),
     params:
         n_permutations=digits_setting("code_tests", "n_permutations"),
         n_resamples=digits_setting("code_tests", "n_bootstrap"),
@@ -130,7 +130,7 @@ rule fit_codes_to_layers:
     threads: 1
     resources:
         mem_mb=size_mb(40),
-        runtime=20,
+        runtime=minutes(20),
     params:
         contrasts=digits_setting("contrasts"),
         categories=digits_setting("categories"),
@@ -192,7 +192,7 @@ rule plot_layer_rdms:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         title=setting("title"),
@@ -217,7 +217,7 @@ rule plot_codes:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         title=setting("title"),
@@ -244,7 +244,7 @@ rule plot_code_cosines:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         alpha=digits_setting("code_tests", "alpha"),
@@ -270,7 +270,7 @@ rule plot_code_fit:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         alpha=digits_setting("code_tests", "alpha"),

@@ -29,7 +29,7 @@ rule measure_training:
     threads: 1
     resources:
         mem_mb=size_mb(4, at_least=3000),
-        runtime=30,
+        runtime=minutes(30),
     params:
         coloured=coloured_categories,
         seed=config["seed"],
@@ -57,7 +57,7 @@ rule measure_group_null:
     threads: 1
     resources:
         mem_mb=size_mb(20, at_least=2000),
-        runtime=60,
+        runtime=minutes(60),
     params:
         codes=CODE_MODEL,
         layers=NETWORK_MODEL,
@@ -116,7 +116,7 @@ rule tabulate_corrections:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=10,
+        runtime=minutes(10),
     params:
         part=compared_part,
         contrasts=digits_setting("contrasts"),

@@ -28,7 +28,7 @@ rule prepare_images:
     threads: 1
     resources:
         mem_mb=images_mb,
-        runtime=60,
+        runtime=minutes(60),
     params:
         collections=digit_collections,
         categories=digits_categories,
@@ -57,7 +57,7 @@ rule convert_betas:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=10,
+        runtime=minutes(10),
     params:
         code=script_digest("digits/convert_betas.py"),
     script:

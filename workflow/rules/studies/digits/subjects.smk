@@ -30,7 +30,7 @@ rule simulate_digit_subjects:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         null_effect=lambda wildcards: simulations("digits")[wildcards.folder]["null_effect"],
         seed=config["seed"],
@@ -67,7 +67,7 @@ rule check_map_recovery:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         layer_groups=planted_layer_groups,
         radius=setting("searchlight", "radius"),

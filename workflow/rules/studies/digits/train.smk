@@ -29,7 +29,7 @@ rule simulate_digit_images:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         categories=lambda wildcards: all_categories(digit_simulations()[wildcards.folder]),
         n_per_category=lambda wildcards: numbers_of_images(digit_simulations()[wildcards.folder]),
@@ -96,7 +96,7 @@ rule tabulate_accuracy:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=10,
+        runtime=minutes(10),
     params:
         groups=digits_setting("categories"),
         title=setting("title"),
@@ -121,7 +121,7 @@ rule plot_training:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         title=setting("title"),
@@ -148,7 +148,7 @@ rule plot_confusion:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         title=setting("title"),

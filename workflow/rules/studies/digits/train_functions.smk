@@ -34,8 +34,9 @@ def training_mb(wildcards, attempt):
     return (TRAINING_MB[entry["network"]["size"]] + int(bytes_of_images / 1e6)) * 2 ** (attempt - 1)
 
 
-def training_minutes(wildcards):
-    return TRAINING_MINUTES[config["digits"][wildcards.study]["network"]["size"]]
+def training_minutes(wildcards, attempt):
+    n_minutes = TRAINING_MINUTES[config["digits"][wildcards.study]["network"]["size"]]
+    return minutes(n_minutes)(wildcards, attempt)
 
 
 def training_threads(wildcards):

@@ -35,7 +35,7 @@ rule maximise_activations:
     threads: 2
     resources:
         mem_mb=maximisation_mb,
-        runtime=600,
+        runtime=minutes(600),
         gpu=1,
     params:
         settings=digits_setting("maximisation"),
@@ -61,7 +61,7 @@ rule plot_maximised:
     threads: 1
     resources:
         mem_mb=size_mb(20),
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         title=setting("title"),
@@ -90,7 +90,7 @@ rule extract_layer_grams:
     threads: 2
     resources:
         mem_mb=layers_mb,
-        runtime=60,
+        runtime=minutes(60),
         gpu=1,
     params:
         code=script_digest("digits/extract_layer_grams.py"),

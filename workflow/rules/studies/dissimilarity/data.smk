@@ -36,7 +36,7 @@ rule simulate_scenes:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         n_images=lambda wildcards: scene_simulations()[wildcards.folder]["n_images"],
         null_effect=lambda wildcards: scene_simulations()[wildcards.folder]["null_effect"],
@@ -67,7 +67,7 @@ rule prepare_pair_images:
     threads: 1
     resources:
         mem_mb=MB_OF_PAIRS["prepare_pair_images"],
-        runtime=60,
+        runtime=minutes(60),
     params:
         folder=pair_folder,
         stimuli=if_from_rsa(stimuli_source),
@@ -103,7 +103,7 @@ rule compute_fmri_rdms:
     threads: 2
     resources:
         mem_mb=MB_OF_PAIRS["compute_fmri_rdms"],
-        runtime=120,
+        runtime=minutes(120),
     params:
         folder=folder_of_challenge,
         rois=pair_rois,
@@ -142,7 +142,7 @@ rule compute_pair_ceilings:
     threads: 1
     resources:
         mem_mb=ceilings_mb,
-        runtime=60,
+        runtime=minutes(60),
     params:
         subjects=lambda wildcards: pair_subjects(wildcards.study),
         source=pair_setting("source"),
@@ -179,7 +179,7 @@ rule find_extreme_pairs:
     threads: 1
     resources:
         mem_mb=MB_OF_PAIRS["find_extreme_pairs"],
-        runtime=10,
+        runtime=minutes(10),
     params:
         subjects=lambda wildcards: pair_subjects(wildcards.study),
         rois=pair_rois,
@@ -212,7 +212,7 @@ rule count_vertices:
     threads: 1
     resources:
         mem_mb=MB_OF_PAIRS["count_vertices"],
-        runtime=120,
+        runtime=minutes(120),
     params:
         folder=folder_of_challenge,
         subjects=lambda wildcards: pair_subjects(wildcards.study),

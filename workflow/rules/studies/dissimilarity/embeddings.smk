@@ -30,7 +30,7 @@ rule embed_images:
     threads: 2
     resources:
         mem_mb=MB_OF_PAIRS["embed_images"],
-        runtime=120,
+        runtime=minutes(120),
         gpu=lambda wildcards: int(sees_originals(wildcards)),
     params:
         embedding=embedding_block,
@@ -71,7 +71,7 @@ rule compare_raw_distances:
     threads: 2
     resources:
         mem_mb=MB_OF_PAIRS["compare_raw_distances"],
-        runtime=60,
+        runtime=minutes(60),
     params:
         subjects=lambda wildcards: pair_subjects(wildcards.study),
         rois=pair_rois,

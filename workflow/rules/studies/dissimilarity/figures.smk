@@ -24,7 +24,7 @@ rule plot_flow_chart:
     threads: 1
     resources:
         mem_mb=size_mb(0),
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         source=pair_setting("source"),
@@ -54,7 +54,7 @@ rule plot_architectures:
     threads: 1
     resources:
         mem_mb=MB_OF_PAIRS["plot_architectures"],
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         models=pair_setting("models"),
@@ -81,7 +81,7 @@ rule plot_fmri_rdms:
     threads: 1
     resources:
         mem_mb=MB_OF_PAIRS["plot_fmri_rdms"],
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         rois=pair_rois,
@@ -108,7 +108,7 @@ rule plot_distributions:
     threads: 1
     resources:
         mem_mb=MB_OF_PAIRS["plot_distributions"],
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         rois=pair_rois,
@@ -135,7 +135,7 @@ rule plot_extreme_pairs:
     threads: 1
     resources:
         mem_mb=MB_OF_PAIRS["plot_extreme_pairs"],
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         subjects=lambda wildcards: pair_subjects(wildcards.study),
@@ -161,7 +161,7 @@ rule plot_raw_distances:
     threads: 1
     resources:
         mem_mb=size_mb(0),
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         title=setting("title"),
@@ -187,7 +187,7 @@ rule plot_pair_r2:
     threads: 1
     resources:
         mem_mb=size_mb(0),
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         model=lambda wildcards: wildcards.model,
@@ -220,7 +220,7 @@ rule plot_true_predicted:
     threads: 1
     resources:
         mem_mb=MB_OF_PAIRS["plot_true_predicted"],
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         place=shown_place,
@@ -251,7 +251,7 @@ rule plot_loss_curves:
     threads: 1
     resources:
         mem_mb=size_mb(0),
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         fit=shown_fit,
@@ -281,7 +281,7 @@ rule plot_model_ranking:
     threads: 1
     resources:
         mem_mb=size_mb(0),
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         roi=first_roi,
@@ -310,7 +310,7 @@ rule plot_inflation:
     threads: 1
     resources:
         mem_mb=size_mb(0),
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         roi=first_roi,
@@ -337,7 +337,7 @@ rule plot_subject_rois:
     threads: 1
     resources:
         mem_mb=size_mb(0),
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         model=pair_setting("shown_model"),
@@ -366,7 +366,7 @@ rule plot_training_size:
     threads: 1
     resources:
         mem_mb=size_mb(0),
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         roi=first_roi,

@@ -33,7 +33,7 @@ rule audit_pairs:
     threads: 1
     resources:
         mem_mb=MB_OF_PAIRS["audit_pairs"],
-        runtime=60,
+        runtime=minutes(60),
     params:
         subjects=lambda wildcards: pair_subjects(wildcards.study),
         splits=fold_settings("leaked"),
@@ -71,7 +71,7 @@ rule fit_pair_model:
     threads: 1
     resources:
         mem_mb=fit_mb,
-        runtime=600,
+        runtime=minutes(600),
         gpu=pair_gpus,
     params:
         model=pair_model_block,
@@ -108,7 +108,7 @@ rule score_pair_models:
     threads: 1
     resources:
         mem_mb=MB_OF_PAIRS["score_pair_models"],
-        runtime=120,
+        runtime=minutes(120),
     params:
         labels=standardised_by,
         deal=pair_setting("splits", "leaked"),
@@ -158,7 +158,7 @@ rule tabulate_pair_scores:
     threads: 1
     resources:
         mem_mb=size_mb(8),
-        runtime=30,
+        runtime=minutes(30),
     params:
         subjects=lambda wildcards: pair_subjects(wildcards.study),
         code=script_digest("dissimilarity/tabulate_pair_scores.py"),

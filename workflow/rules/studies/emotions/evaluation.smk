@@ -29,7 +29,7 @@ rule audit_volumes:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=30,
+        runtime=minutes(30),
     params:
         classes=movie_setting("labels", "classes"),
         subjects=movie_setting("subjects"),
@@ -79,7 +79,7 @@ rule evaluate_decoding:
     threads: 1
     resources:
         mem_mb=size_mb(20, at_least=4000),
-        runtime=120,
+        runtime=minutes(120),
     params:
         classes=movie_setting("labels", "classes"),
         subjects=movie_setting("subjects"),
@@ -126,7 +126,7 @@ rule tabulate_emotion_corrections:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=10,
+        runtime=minutes(10),
     params:
         classes=movie_setting("labels", "classes"),
         subjects=movie_setting("subjects"),

@@ -18,7 +18,7 @@ rule plot_timeline:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         classes=movie_setting("labels", "classes"),
@@ -48,7 +48,7 @@ rule plot_agreement:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         classes=movie_setting("labels", "classes"),
@@ -74,7 +74,7 @@ rule plot_leakage:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         labels=labels_beside,
@@ -106,7 +106,7 @@ rule plot_roc:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         published=movie_setting("published", "auc"),
@@ -133,7 +133,7 @@ rule plot_emotion_confusion:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         title=setting("title"),
@@ -159,7 +159,7 @@ rule plot_emotion_calibration:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         title=setting("title"),
@@ -192,7 +192,7 @@ rule plot_emotion_training:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         title=setting("title"),

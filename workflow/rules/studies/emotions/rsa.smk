@@ -29,7 +29,7 @@ rule compute_emotion_rdms:
     threads: 1
     resources:
         mem_mb=size_mb(4),
-        runtime=60,
+        runtime=minutes(60),
     params:
         classes=movie_setting("labels", "classes"),
         observers=movie_setting("annotations", "observers"),
@@ -74,7 +74,7 @@ rule compare_emotion_rdms:
     threads: 1
     resources:
         mem_mb=size_mb(8),
-        runtime=60,
+        runtime=minutes(60),
     params:
         comparator=movie_setting("rsa", "comparator"),
         n_permutations=movie_setting("rsa", "n_permutations"),
@@ -103,7 +103,7 @@ rule plot_emotion_rdms:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         title=setting("title"),
@@ -128,7 +128,7 @@ rule plot_emotion_rsa:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         title=setting("title"),
@@ -153,7 +153,7 @@ rule plot_parcel_rsa:
     threads: 1
     resources:
         mem_mb=1500,
-        runtime=10,
+        runtime=minutes(10),
     params:
         caption=caption_of,
         data=movie_setting("data"),
