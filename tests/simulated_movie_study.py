@@ -60,7 +60,6 @@ def simulated_study(
         runs=entry["runs"],
         tr=entry["tr"],
         labels=Choices(**entry["labels"]),
-        n_bootstrap=2,
         seed=seed,
         study="movie",
         vocabulary=entry["annotations"]["vocabulary"],

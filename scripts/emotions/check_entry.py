@@ -111,7 +111,6 @@ def _check_labels(name: str, entry: Mapping, folder: Path, seed: int) -> None:
         runs=entry["runs"],
         tr=entry["tr"],
         labels=Choices(**entry["labels"]),
-        n_bootstrap=0,
         seed=seed,
         study=name,
         vocabulary=entry["annotations"]["vocabulary"],

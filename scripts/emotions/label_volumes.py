@@ -1,4 +1,4 @@
-"""Label the volumes of a movie by what its observers agree on, and say how well they agree."""
+"""Label the volumes of a movie by what its observers agree on."""
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts.emotions.agreement import ALL, measure_agreement, shared_rows
+from scripts.emotions.agreement import ALL
 from scripts.emotions.annotations import EMOTIONS, check_classes, read_observers
 from scripts.emotions.label_rules import (
     RULES,
@@ -67,9 +67,43 @@ class Tables:
     """What comes out; see `label_volumes`."""
 
     labels: pd.DataFrame
-    agreement: pd.DataFrame
     counts: pd.DataFrame
     timing: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What observers wrote, and what it makes of volumes.
+
+    Attributes
+    ----------
+    annotations : DataFrame, from `scripts.emotions.annotations.read_observers`
+    runs : run -> Run
+    volumes : DataFrame, a row per volume, from `scripts.emotions.timeline.volume_times`
+    marks : Marks, who sees what in every volume
+    names : str array (n_volumes,), the label of each
+    """
+
+    annotations: pd.DataFrame
+    runs: Mapping[str, Run]
+    volumes: pd.DataFrame
+    marks: Marks
+    names: np.ndarray
+
+
+def read_observed(
+    files: Mapping[str, str | Path],
+    *,
+    runs: Mapping[str, Mapping[str, float]],
+    tr: float,
+    labels: Choices,
+    vocabulary: Collection[str] | None = None,
+) -> Observed:
+    """Return what observers wrote, and what it makes of volumes; arguments of `label_volumes`."""
+    found = runs_of(runs)
+    annotations = read_observers(files, duration=duration(found), vocabulary=vocabulary or EMOTIONS)
+    check_classes(annotations, labels.classes)
+    return Observed(annotations, found, *_labelled(annotations, found, tr, labels))
 
 
 def label_volumes(
@@ -78,7 +112,6 @@ def label_volumes(
     runs: Mapping[str, Mapping[str, float]],
     tr: float,
     labels: Choices,
-    n_bootstrap: int,
     seed: int,
     study: str,
     vocabulary: Collection[str] | None = None,
@@ -91,7 +124,6 @@ def label_volumes(
     runs : run -> {start, end (s of the movie), n_volumes}
     tr : seconds from one volume to the next
     labels : how volumes are labelled
-    n_bootstrap : resamples for the intervals of agreement
     seed : seed of the run
     study : name of the study
     vocabulary : words that may stand for emotions; None for those of the published observers
@@ -99,42 +131,25 @@ def label_volumes(
     Returns
     -------
     Tables
-        labels: as `scripts.emotions.labels.Labels` has it. agreement: from
-        `scripts.emotions.agreement.measure_agreement`, over the volumes that are used, and from
-        `scripts.emotions.agreement.shared_rows`. counts: for
-        every rule, timing and emotion ("all" for all), how many volumes and episodes have the
-        label, and which rule and timing were chosen. timing: from
-        `scripts.emotions.timeline.published_errors`.
+        labels: as `scripts.emotions.labels.Labels` has it. counts: for every rule, timing and
+        emotion ("all" for all), how many volumes and episodes have the label, and which rule and
+        timing were chosen. timing: from `scripts.emotions.timeline.published_errors`.
 
     Raises
     ------
     InputError
         Annotations, runs or labels that cannot be used; a class that no volume is labelled with.
     """
-    found = runs_of(runs)
-    annotations = read_observers(files, duration=duration(found), vocabulary=vocabulary or EMOTIONS)
-    check_classes(annotations, labels.classes)
-    volumes, marks, names = _labelled(annotations, found, tr, labels)
-    table = label_table(volumes, marks, names)
-    _check_every_class(table, marks, labels)
+    seen = read_observed(files, runs=runs, tr=tr, labels=labels, vocabulary=vocabulary)
+    table = label_table(seen.volumes, seen.marks, seen.names)
+    _check_every_class(table, seen.marks, labels)
     if labels.per_class is not None:
         rng = generator(seed, "emotions", "sample", study)
         table["sampled"] = sample_classes(
             table["label"].to_numpy(), labels.classes, labels.per_class, rng
         )
-    used = table["used"].to_numpy()
-    agreement = measure_agreement(
-        marks.of_volumes(used),
-        table["run"].to_numpy()[used],
-        rule=labels.rule,
-        min_observers=labels.min_observers,
-        tr=tr,
-        n_bootstrap=n_bootstrap,
-        rng=generator(seed, "emotions", "agreement", study),
-    )
-    agreement = pd.concat([agreement, shared_rows(annotations)], ignore_index=True)
-    counts = count_labels(annotations, found, tr, labels)
-    return Tables(table, agreement, counts, published_errors(found, tr=tr))
+    counts = count_labels(seen.annotations, seen.runs, tr, labels)
+    return Tables(table, counts, published_errors(seen.runs, tr=tr))
 
 
 def _labelled(
@@ -209,13 +224,11 @@ if __name__ == "__main__":
             runs=params.runs,
             tr=params.tr,
             labels=Choices(**params.labels),
-            n_bootstrap=params.n_bootstrap,
             seed=params.seed,
             study=snakemake.wildcards.study,
             vocabulary=params.vocabulary,
         )
         _log(tables)
         write_table(tables.labels, output.labels)
-        write_table(tables.agreement, output.agreement)
         write_table(tables.counts, output.counts)
         write_table(tables.timing, output.timing)

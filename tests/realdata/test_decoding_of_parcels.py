@@ -82,7 +82,6 @@ def label(mirror, entry):
             runs=entry["runs"],
             tr=entry["tr"],
             labels=choices,
-            n_bootstrap=100,
             seed=0,
             study="studyforrest",
         )

@@ -1,6 +1,7 @@
 """Figures of annotations show every label, and say what they show."""
 
 from dataclasses import replace
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.patches import StepPatch
 
 from scripts.emotions.label_volumes import Choices, label_volumes
 from scripts.emotions.labels import Labels
+from scripts.emotions.measure_agreement import agreement_of_observers
 from scripts.emotions.plot_agreement import plot_agreement
 from scripts.emotions.plot_timeline import FULL, plot_timeline
 from scripts.emotions.simulate_annotations import simulate_annotations
@@ -36,16 +38,10 @@ def label(tmp_path_factory):
     rng = np.random.default_rng(3)
     simulate_annotations(folder, observers=OBSERVERS, duration=688, emotions=CLASSES, rng=rng)
 
-    def of(n_bootstrap=50, **changed):
-        return label_volumes(
-            {name: folder / f"av1o{name}.csv" for name in OBSERVERS},
-            runs=RUNS,
-            tr=2.0,
-            labels=replace(CHOICES, **changed),
-            n_bootstrap=n_bootstrap,
-            seed=1,
-            study="movie",
-        )
+    def of(function=label_volumes, **changed):
+        files = {name: folder / f"av1o{name}.csv" for name in OBSERVERS}
+        labels = replace(CHOICES, **changed)
+        return function(files, runs=RUNS, tr=2.0, labels=labels, seed=1, study="movie")
 
     return of
 
@@ -108,14 +104,15 @@ def test_a_timeline_says_what_it_shows(label):
     assert "Times are as published" in caption
 
 
-def agreement(tables):
-    return plot_agreement(tables.agreement, classes=CLASSES, title="A movie", simulated=False)
+def agreement(label, *, n_bootstrap=50, **changed):
+    """Return the table, the figure and its caption."""
+    table = label(partial(agreement_of_observers, n_bootstrap=n_bootstrap), **changed)
+    return table, *plot_agreement(table, classes=CLASSES, title="A movie", simulated=False)
 
 
 def test_agreement_shows_a_kappa_for_each_emotion(label):
-    tables = label()
-    figure, caption = agreement(tables)
-    kappas = tables.agreement[tables.agreement["statistic"] == "fleiss_kappa"]
+    table, figure, caption = agreement(label)
+    kappas = table[table["statistic"] == "fleiss_kappa"]
     names = [text.get_text().split(" (")[0] for text in figure.axes[0].get_yticklabels()]
     assert set(names) == {*kappas["emotion"], "all emotions"} - {"all"}
     points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
@@ -130,7 +127,6 @@ def test_agreement_shows_a_kappa_for_each_emotion(label):
 
 
 def test_agreement_can_do_without_intervals_and_without_leaving_out(label):
-    tables = label(n_bootstrap=0, min_observers=5)
-    _, caption = agreement(tables)
+    *_, caption = agreement(label, n_bootstrap=0, min_observers=5)
     assert "bootstrap" not in caption
     assert "Without one observer" not in caption

@@ -400,7 +400,6 @@ def label(files, choices=CHOICES, **changed):
         runs=runs_config(SMALL),
         tr=TR,
         labels=replace(choices, **changed),
-        n_bootstrap=20,
         seed=7,
         study="movie",
     )
@@ -494,7 +493,6 @@ def test_annotations_after_the_last_run_are_refused(movie):
             runs=runs_config(shorter),
             tr=TR,
             labels=CHOICES,
-            n_bootstrap=0,
             seed=7,
             study="movie",
         )

@@ -80,7 +80,6 @@ def written(folder, entry, *, seed, null_effect):
         runs=entry["runs"],
         tr=entry["tr"],
         labels=Choices("any_character", "runs", 5, classes, lag=2, drop_overlap=4, per_class=None),
-        n_bootstrap=10,
         seed=seed,
         study="movie",
     )

@@ -47,18 +47,11 @@ for movie, entry in movie_simulations().items():
 
 
 rule label_volumes:
-    """Label the volumes of the movie by what its observers agree on, and measure how they agree."""
+    """Label the volumes of the movie by what its observers agree on."""
     input:
         annotations=in_movie_folder(annotation_files),
     output:
         labels="<results>/{study}/tables/labels.csv",
-        agreement=report(
-            "<results>/{study}/tables/agreement.csv",
-            caption="../../../report/agreement_table.rst",
-            category="{study}",
-            subcategory="Tables",
-            labels={"item": "agreement of observers"},
-        ),
         counts=report(
             "<results>/{study}/tables/emotion_counts.csv",
             caption="../../../report/emotion_counts_table.rst",
@@ -85,12 +78,49 @@ rule label_volumes:
         runs=movie_setting("runs"),
         tr=movie_setting("tr"),
         labels=movie_setting("labels"),
-        n_bootstrap=movie_setting("inference", "n_bootstrap"),
         simulated=is_simulated,
         seed=config["seed"],
         code=script_digest("emotions/label_volumes.py"),
     script:
         "../../../../scripts/emotions/label_volumes.py"
+
+
+rule measure_agreement:
+    """Measure how well the observers of the movie agree."""
+    input:
+        annotations=in_movie_folder(annotation_files),
+    output:
+        report(
+            "<results>/{study}/tables/agreement.csv",
+            caption="../../../report/agreement_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "agreement of observers"},
+        ),
+    log:
+        "<logs>/{study}/tables/agreement.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/agreement.tsv"
+    wildcard_constraints:
+        study=EMOTION_STUDIES,
+    conda:
+        "../../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=minutes(30),
+    params:
+        observers=movie_setting("annotations", "observers"),
+        vocabulary=movie_setting("annotations", "vocabulary"),
+        runs=movie_setting("runs"),
+        tr=movie_setting("tr"),
+        labels=movie_setting("labels"),
+        n_bootstrap=movie_setting("inference", "n_bootstrap"),
+        simulated=is_simulated,
+        seed=config["seed"],
+        code=script_digest("emotions/measure_agreement.py"),
+    script:
+        "../../../../scripts/emotions/measure_agreement.py"
 
 
 rule mask_volumes:

@@ -1,4 +1,7 @@
 # Figures of the emotions studies, from tables alone.
+#
+# Out: <results>/<study>/figures/: timeline, agreement, leakage, roc, confusion, calibration and
+# training_<model>_<split>; each .png and .svg, with its caption in .rst.
 
 
 rule plot_timeline:
@@ -36,7 +39,6 @@ rule plot_agreement:
     """Draw how well observers agree, by emotion, by pairs, and without each of them."""
     input:
         agreement="<results>/{study}/tables/agreement.csv",
-        counts="<results>/{study}/tables/emotion_counts.csv",
     output:
         **figure_files("agreement", "Annotations", figure="agreement of observers"),
     log:
