@@ -37,7 +37,7 @@ rule resample_images:
 
 
 rule compare_rdms:
-    """Compare every layer with every ROI of one subject: similarity, interval, test against zero."""
+    """Compare every layer with every ROI of a subject: similarity, interval, test against zero."""
     input:
         brain="<results>/{study}/rdms/brain_{subject}.h5",
         models=model_rdms,

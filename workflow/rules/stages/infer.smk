@@ -37,7 +37,7 @@ rule infer_layers:
 
 
 rule infer_group:
-    """Infer over subjects and images: two-factor intervals, sign-flips, distance from the ceiling."""
+    """Infer over subjects and images: two-factor intervals, sign-flips, distance from ceiling."""
     input:
         draws=subject_files("draws/rsa_{subject}.h5", joint=False),
         ceiling=of_several_subjects("draws/noise_ceiling.h5"),

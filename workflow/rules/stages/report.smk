@@ -2,8 +2,8 @@
 #
 # In: tables of a study, and everything else that a run made.
 # Out: <results>/<study>/tables/summary.{csv,html}, and layers.html, layer_differences.html,
-# layer_centre.html and held_out.html where a study has such tables, <results>/<study>/explorer.html,
-# <results>/provenance.json.
+# layer_centre.html and held_out.html where a study has such tables,
+# <results>/<study>/explorer.html, <results>/provenance.json.
 # The report itself is Snakemake's: `make report` writes <results>/report.html.
 
 

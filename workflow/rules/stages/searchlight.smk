@@ -7,9 +7,9 @@
 # and mean_z_group.nii.gz with t and the same p-values; <results>/<study>/tables/ with
 # searchlight_<subject>.csv and searchlight_group.csv (a row per layer) and
 # searchlight_clusters.csv (of the group); a figure and an interactive page per subject and model;
-# for models of several layers, maps/assignment_<subject or group>_<model>.nii.gz with the layer that
-# each voxel resembles most, its margin and reliability, a table of how many voxels of each region
-# prefer each layer, and a figure of both.
+# for models of several layers, maps/assignment_<subject or group>_<model>.nii.gz with the layer
+# that each voxel resembles most, its margin and reliability, a table of how many voxels of each
+# region prefer each layer, and a figure of both.
 
 
 include: "searchlight_functions.smk"
@@ -32,7 +32,7 @@ use rule extract_patterns as extract_searchlight_patterns with:
 
 
 rule compute_searchlight:
-    """Compare the RDM of a sphere around every voxel of one subject with every layer, and test it."""
+    """Compare the RDM of a sphere around every voxel of a subject with every layer, and test it."""
     input:
         patterns="<results>/{study}/patterns/searchlight_{subject}.h5",
         models=searchlight_models,
@@ -128,7 +128,7 @@ rule infer_searchlight_group:
 
 
 rule plot_searchlight:
-    """Draw a subject's searchlight maps of every layer of a model, the significant part outlined."""
+    """Draw a subject's searchlight maps of every layer of a model, significant parts outlined."""
     input:
         maps="<results>/{study}/maps/similarity_{subject}.nii.gz",
         p=searchlight_p,

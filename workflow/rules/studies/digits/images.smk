@@ -1,7 +1,7 @@
 # Images and betas of the digits studies, as they are published, in the form of the study.
 #
 # In:  raw files of the registry or of the user's own folder: MNIST's idx files, images in a folder
-#      per category, the .npz files of the published sample (its layout: scripts/digits/published.py).
+#      per category, the .npz files of the published sample (scripts/digits/published.py).
 # Out: <results>/<study>/images/{train,validation,stimuli}.npz, which have no image in common;
 #      <resources>/digitobject/converted/: the published betas as an image, with names and mask.
 

@@ -2,7 +2,8 @@
 #
 # In: the RDMs of the trained network's layers and of the codes, over categories; maps of the group.
 # Out: <simulated>/<folder>/ with sub-<subject>_betas.nii.gz, observations.csv, mask.nii.gz,
-# region_<region>.nii.gz, truth.nii.gz and truth.csv; <results>/<study>/tables/map_recovery.{csv,html}.
+# region_<region>.nii.gz, truth.nii.gz and truth.csv;
+# <results>/<study>/tables/map_recovery.{csv,html}.
 
 
 include: "subjects_functions.smk"

@@ -48,8 +48,8 @@ def training_note(wildcards):
     images, n_categories = digits_setting("images")(wildcards), len(digits_categories(wildcards))
     return (
         f"Trained on n = {n_categories * images['train']:,} images, validated on n = "
-        f"{n_categories * images['validation']:,} others. Loss: cross-entropy. Penalty: what weight "
-        "decay adds to it, half the sum of squared weights times the config's weight_decay."
+        f"{n_categories * images['validation']:,} others. Loss: cross-entropy. Penalty: what "
+        "weight decay adds to it, half the sum of squared weights times the config's weight_decay."
     )
 
 

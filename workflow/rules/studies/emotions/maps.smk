@@ -1,10 +1,10 @@
 # What a network of the emotions studies looks at.
 #
 # In: time series, labels, networks of all folds of a split and their predictions.
-# Out: <results>/<study>/features/occlusion_vectors.h5, what covering test volumes cube by cube costs;
-# maps/{occlusion,gradients}_<emotion>.nii.gz, in simulations also planted_<emotion>.nii.gz and
-# tables/occlusion_recovery.csv; tables/{occlusion_checks,top_voxels,embedding,embedding_quality}.csv;
-# figures/{occlusion,top_voxels,embedding}.
+# Out: <results>/<study>/features/occlusion_vectors.h5, what covering test volumes cube by cube
+# costs; maps/{occlusion,gradients}_<emotion>.nii.gz, in simulations also planted_<emotion>.nii.gz
+# and tables/occlusion_recovery.csv; tables/{occlusion_checks,top_voxels,embedding}.csv and
+# embedding_quality.csv; figures/{occlusion,top_voxels,embedding}.
 
 
 rule occlude_volumes:

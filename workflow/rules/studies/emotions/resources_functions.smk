@@ -1,4 +1,5 @@
-# Functions of section `emotions`: what jobs of networks need, from the sizes of volumes and network.
+# Functions of section `emotions`: what jobs of networks need, from the sizes of volumes and
+# network.
 
 # PyTorch and what it loads, MB.
 EMOTION_TORCH_MB = 2000

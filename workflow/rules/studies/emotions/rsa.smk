@@ -1,6 +1,6 @@
 # RDMs of emotions: how responses, networks and observers tell the emotions apart.
 #
-# In: time series, labels, annotations, features of the covered network, regions where there are any.
+# In: time series, labels, annotations, features of the covered network, regions if there are any.
 # Out: <results>/<study>/rdms/emotions_brain.h5 (subjects x regions, and means over subjects),
 # emotions_places.h5 (subjects x parcels or cubes of voxels), emotions_models.h5 (affect,
 # co-occurrence, runs, layers); tables/emotion_rsa.csv, parcel_rsa.csv.
@@ -43,7 +43,7 @@ rule compute_emotion_rdms:
 
 
 rule compare_emotion_rdms:
-    """Compare the RDMs of emotions with one another, and map where responses resemble each model."""
+    """Compare RDMs of emotions with one another, and map where responses resemble each model."""
     input:
         brain="<results>/{study}/rdms/emotions_brain.h5",
         places="<results>/{study}/rdms/emotions_places.h5",
