@@ -122,8 +122,8 @@ rule score_pair_models:
 rule tabulate_pair_scores:
     """Gather the scores of all models, what leakage adds to them, and their order."""
     input:
-        scores=of_pair_subjects("tables/pair_scores_{subject}.csv"),
-        draws=of_pair_subjects("tables/pair_draws_{subject}.h5"),
+        scores=of_scored_subjects("tables/pair_scores_{subject}.csv"),
+        draws=of_scored_subjects("tables/pair_draws_{subject}.h5"),
         ceilings="<results>/{study}/tables/ceilings.csv",
     output:
         scores=report(

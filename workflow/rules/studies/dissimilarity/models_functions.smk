@@ -5,6 +5,21 @@ PAIR_MODELS = one_of(
 )
 
 
+def of_scored_subjects(path):
+    """Return an input function for a file of every subject that any model is fitted to."""
+
+    def files(wildcards):
+        models = config["dissimilarity"][wildcards.study]["models"]
+        fitted = {name for model in models for name in model_subjects(wildcards.study, model)}
+        return [
+            f"<results>/{wildcards.study}/{path.format(subject=subject)}"
+            for subject in pair_subjects(wildcards.study)
+            if subject in fitted
+        ]
+
+    return files
+
+
 def curve_sizes(wildcards):
     """Return the numbers of training images that any model is fitted to, beside all."""
     entry = config["dissimilarity"][wildcards.study]
