@@ -60,6 +60,8 @@ rule plot_architectures:
         models=pair_setting("models"),
         n_components=pair_setting("n_components"),
         title=setting("title"),
+        # Of the caption: networks are what they are, simulated data or not.
+        simulated=False,
         code=script_digest("dissimilarity/plot_architectures.py"),
     script:
         "../../../../scripts/dissimilarity/plot_architectures.py"
@@ -141,6 +143,7 @@ rule plot_extreme_pairs:
         subjects=lambda wildcards: pair_subjects(wildcards.study),
         title=setting("title"),
         simulated=is_simulated,
+        published=pair_setting("published", "extremes"),
         code=script_digest("dissimilarity/plot_extreme_pairs.py"),
     script:
         "../../../../scripts/dissimilarity/plot_extreme_pairs.py"
@@ -166,6 +169,7 @@ rule plot_raw_distances:
         caption=caption_of,
         title=setting("title"),
         simulated=is_simulated,
+        published=pair_setting("published", "raw_distances"),
         code=script_digest("dissimilarity/plot_raw_distances.py"),
     script:
         "../../../../scripts/dissimilarity/plot_raw_distances.py"
@@ -196,6 +200,7 @@ rule plot_pair_r2:
         measure="r2",
         title=setting("title"),
         simulated=is_simulated,
+        published=pair_setting("published", "hidden_layers"),
         code=script_digest("dissimilarity/plot_pair_r2.py"),
     script:
         "../../../../scripts/dissimilarity/plot_pair_r2.py"
@@ -289,6 +294,7 @@ rule plot_model_ranking:
         measure="spearman",
         title=setting("title"),
         simulated=is_simulated,
+        published=pair_setting("published", "ranking"),
         code=script_digest("dissimilarity/plot_model_ranking.py"),
     script:
         "../../../../scripts/dissimilarity/plot_model_ranking.py"
