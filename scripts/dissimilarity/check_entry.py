@@ -11,10 +11,11 @@ from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.check.files import find_own_weights
 from workflow.lib.check.problems import problems
 from workflow.lib.config.pair_sizes import asked_sizes, check_sizes
+from workflow.lib.config.schema import check_name
 from workflow.lib.errors import InputError
 from workflow.lib.layouts.algonauts2023 import SIMULATED_SUBJECTS, classes_of
 from workflow.lib.sources import axis_of
-from workflow.lib.words import listed, near
+from workflow.lib.words import listed
 
 
 def check_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> list[str]:
@@ -80,7 +81,7 @@ def _simulated_checks(name: str, entry: Mapping, config: Mapping) -> Iterator[Ca
     print(f"  raw files are simulated: {n_available} images of {listed(entry['subjects'])}")
     where = f"config, dissimilarity.{name}"
     for subject in entry["subjects"]:
-        yield partial(_known_name, f"{where}.subjects", subject, SIMULATED_SUBJECTS)
+        yield partial(check_name, f"{where}.subjects", subject, SIMULATED_SUBJECTS)
     for parts in entry["rois"].values():
         yield partial(classes_of, parts)
     yield partial(excluded_images, entry["images"]["exclude"])
@@ -142,14 +143,7 @@ def _rsa_checks(name: str, entry: Mapping, config: Mapping) -> Iterator[Callable
         of_models = [(f"models.{model}.", block) for model, block in entry["models"].items()]
         for place, block in [("", entry), *of_models]:
             for given in block.get(key, []) if known else []:
-                yield partial(_known_name, f"{where}.{place}{key}", given, known.names)
-
-
-def _known_name(where: str, name: str, names: Iterable[str]) -> None:
-    if name not in names:
-        raise InputError(
-            f"{where}: found {name!r}, expected one of {listed(names)}{near(name, list(names))}"
-        )
+                yield partial(check_name, f"{where}.{place}{key}", given, known.names)
 
 
 # Source of an entry -> the checks of its data.
