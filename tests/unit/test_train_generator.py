@@ -202,6 +202,7 @@ def test_samples_are_of_validation_images_at_intervals(tmp_path):
     assert grid.epochs.tolist() == [1, 2, 4, 5]
     assert grid.drawn.shape == (4, 3, SIDE, SIDE, 3)
     np.testing.assert_array_equal(grid.images, images[[0, 10, 20]])
+    np.testing.assert_allclose(grid.shapes, decoded.shapes[[0, 10, 20]], rtol=1e-6)
 
 
 def test_a_generator_on_disk_draws_the_same(tmp_path):

@@ -42,6 +42,7 @@ from workflow.lib.features.initial import weights_seed
 from workflow.lib.jobs import script_job
 from workflow.lib.splits.held_out import TRAINING
 from workflow.lib.tables import write_table
+from workflow.lib.training.samples import Samples
 from workflow.lib.training.task import train
 
 
@@ -136,13 +137,25 @@ def train_generator(
         purpose=purpose,
     )
     history = train(task, seed=seed, purpose=purpose, checkpoint=checkpoint, save_every=save_every)
-    shown = [decoded.names[row] for row in np.flatnonzero(validation)[: options.n_samples]]
-    epochs, drawn = task.samples.grid()
-    grid = SampleGrid(
-        shown, task.sampled.images, task.sampled.inputs.shapes[:, 0].numpy(), epochs, drawn
-    )
+    rows = np.flatnonzero(validation)[: options.n_samples]
     network = task.generator.to("cpu", memory_format=torch.contiguous_format)
-    return Result(TrainedGenerator(network, scaling), history, grid)
+    return Result(
+        TrainedGenerator(network, scaling),
+        history,
+        _sample_grid(images, decoded, rows, task.samples),
+    )
+
+
+def _sample_grid(
+    images: np.ndarray, decoded: Decoded, rows: np.ndarray, samples: Samples
+) -> SampleGrid:
+    shapes = np.zeros(images.shape[:3]) if decoded.shapes is None else decoded.shapes
+    return SampleGrid(
+        [decoded.names[row] for row in rows],
+        images[rows],
+        shapes[rows].astype(np.float32),
+        *samples.grid(),
+    )
 
 
 def validation_images(
