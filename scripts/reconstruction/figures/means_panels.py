@@ -1,4 +1,4 @@
-"""Panels of means with intervals: a line per model, a dot per subject, chance where there is any."""
+"""Panels of means with intervals: a line per model, a dot per subject, chance where it is known."""
 
 from collections.abc import Sequence
 
