@@ -10,13 +10,14 @@ Categories belong to materials, which are far apart in hue and pattern; the cate
 differ a little. Training and test images are of different categories of the same materials.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.ndimage
 
 SIDE = 32
-# Pixels of a drawing along a side of a pixel of the picture.
+# Points of the outline along a side of a pixel.
 FINE = 4
 # Shares of the range of luminance: the ground, and of an object the mean, and the contrast of light
 # and dark on it; the last two vary from object to object by these standard deviations.
@@ -126,26 +127,27 @@ def draw_outlines(n: int, rng: np.random.Generator) -> Outlines:
     )
 
 
-def silhouettes(outlines: Outlines) -> np.ndarray:
-    """Return which pixels of a drawing are inside, bool (n, FINE SIDE, FINE SIDE)."""
-    along = (np.arange(FINE * SIDE) + 0.5) / FINE
-    dx = along[None, None, :] - outlines.x[:, None, None]
-    dy = along[None, :, None] - outlines.y[:, None, None]
-    place = (dx + 1j * dy) * np.exp(-1j * outlines.direction)[:, None, None]
-    stretch = np.sqrt(outlines.elongation)[:, None, None]
-    place = place.real / stretch + 1j * place.imag * stretch
-    angle = np.angle(place)
-    log_radius = np.zeros(angle.shape)
-    for harmonic, wave in zip(HARMONICS, outlines.waves.T, strict=True):
-        log_radius += (wave[:, None, None] * np.exp(1j * harmonic * angle)).real
-    return np.abs(place) < outlines.radius[:, None, None] * np.exp(log_radius)
+def coverage(outlines: Outlines) -> np.ndarray:
+    """Return the share of each pixel that is inside, float array (n, SIDE, SIDE)."""
+    along = ((np.arange(FINE * SIDE) + 0.5) / FINE).astype(np.float32)
+    found = np.empty((len(outlines.x), SIDE, SIDE))
+    for i, waves in enumerate(outlines.waves):
+        place = (along - outlines.x[i]) + 1j * (along[:, None] - outlines.y[i])
+        place *= np.exp(-1j * outlines.direction[i])
+        stretch = np.sqrt(outlines.elongation[i])
+        place = place.real / stretch + 1j * place.imag * stretch
+        distance = np.maximum(np.abs(place), np.finfo(np.float32).tiny)
+        unit = place / distance
+        log_radius = sum((w * unit**k).real for k, w in zip(HARMONICS, waves, strict=True))
+        inside = distance < outlines.radius[i] * np.exp(log_radius)
+        found[i] = inside.reshape(SIDE, FINE, SIDE, FINE).mean(axis=(1, 3))
+    return found
 
 
 def shading(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Return light and dark on n surfaces, in shares of the range of luminance (n, side, side)."""
-    side = FINE * SIDE
-    white = rng.standard_normal((n, side, side))
-    patches = scipy.ndimage.gaussian_filter(white, FINE * PATCH, axes=(1, 2), mode="wrap")
+    """Return light and dark on n surfaces, in shares of the range of luminance (n, SIDE, SIDE)."""
+    white = rng.standard_normal((n, SIDE, SIDE))
+    patches = scipy.ndimage.gaussian_filter(white, PATCH, axes=(1, 2), mode="wrap")
     patches /= patches.std(axis=(1, 2), keepdims=True)
     brighter, stronger = rng.standard_normal((2, n, 1, 1))
     levels = LUMINANCE + BRIGHTER * brighter + (CONTRAST + STRONGER * stronger) * patches
@@ -153,11 +155,11 @@ def shading(n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def colours(category: Category, phase: float) -> np.ndarray:
-    """Return what a category adds to luminance, (side, side, 3) of a drawing, itself of none."""
-    along = (np.arange(FINE * SIDE) + 0.5) / FINE
+    """Return what a category adds to luminance, (SIDE, SIDE, 3), itself of none."""
+    along = np.arange(SIDE) + 0.5
     width, direction = category.stripes
     angle = np.deg2rad(direction)
-    across = along[None, :] * np.cos(angle) + along[:, None] * np.sin(angle)
+    across = along * np.cos(angle) + along[:, None] * np.sin(angle)
     wave = np.sin(np.pi * across / width + phase)
     hue = np.deg2rad(category.hue)
     radial = np.cos(hue) * REDNESS + np.sin(hue) * BLUENESS
@@ -165,18 +167,13 @@ def colours(category: Category, phase: float) -> np.ndarray:
     return SATURATION * radial + SHADES * wave[..., None] * beside
 
 
-def draw_pictures(shown: list[Category], rng: np.random.Generator) -> np.ndarray:
+def draw_pictures(shown: Sequence[Category], rng: np.random.Generator) -> np.ndarray:
     """Return a picture of a random object of each category, uint8 (n, SIDE, SIDE, 3)."""
-    inside = silhouettes(draw_outlines(len(shown), rng))
-    levels = shading(len(shown), rng)
+    inside = coverage(draw_outlines(len(shown), rng))[..., None]
+    levels = shading(len(shown), rng)[..., None]
     phases = rng.uniform(0, 2 * np.pi, len(shown))
-    pictures = np.empty((len(shown), SIDE, SIDE, 3), np.uint8)
-    for i, category in enumerate(shown):
-        surface = levels[i, ..., None] + colours(category, phases[i])
-        drawing = np.where(inside[i, ..., None], surface, GROUND)
-        mean = drawing.reshape(SIDE, FINE, SIDE, FINE, 3).mean(axis=(1, 3))
-        pictures[i] = np.rint(255 * mean)
-    return pictures
+    added = np.array(list(map(colours, shown, phases)))
+    return np.rint(255 * (inside * (levels + added) + (1 - inside) * GROUND)).astype(np.uint8)
 
 
 def luminance(pictures: np.ndarray) -> np.ndarray:

@@ -99,10 +99,11 @@ def _shown(trials: Recorded) -> Recorded:
 def _check_voxels(training: Recorded, trials: Recorded) -> None:
     for roi, mask in training.masks.items():
         other = trials.masks[roi]
-        if mask.sum() != other.sum() or not np.array_equal(mask, other):
+        if not np.array_equal(mask, other):
             raise InputError(
-                f"{trials.what}, {roi}: found {other.sum():,} voxels, expected the {mask.sum():,} "
-                f"of {training.what} in the same order; give files of the same subject and mask"
+                f"{trials.what}, {roi}: found {other.sum():,} of {other.size:,} voxels, expected "
+                f"the {mask.sum():,} of {mask.size:,} of {training.what} in the same order; give "
+                "files of the same subject and mask"
             )
     if training.places.shape == trials.places.shape and not np.allclose(
         training.places, trials.places, equal_nan=True

@@ -1,0 +1,427 @@
+"""Images and responses of reconstruction: found, converted, averaged, standardised, refused."""
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+from PIL import Image
+
+from scripts.reconstruction.data.bdata_files import Session, write_bdata
+from scripts.reconstruction.data.image_files import ImageFolder, read_images
+from scripts.reconstruction.data.image_table import (
+    ImageTable,
+    read_image_table,
+    write_image_table,
+)
+from scripts.reconstruction.data.prepare_images import (
+    prepare_images,
+    shown_names,
+    stimuli_from_arrays,
+    stimuli_from_files,
+)
+from scripts.reconstruction.data.prepare_responses import prepare_responses
+from scripts.reconstruction.data.response_files import Recorded, open_responses
+from scripts.reconstruction.data.responses import Responses, write_responses
+from scripts.reconstruction.data.shape_targets import object_of, shape_targets
+from workflow.lib.errors import InputError
+
+BDATA = {"format": "bdata", "names": "stimulus_name"}
+
+
+def flat(colour, side=8):
+    return Image.new("RGB", (side, side), colour)
+
+
+# Finding images.
+
+
+def test_images_are_found_by_name_whatever_their_ending(tmp_path):
+    for file in ("n1_1.JPEG", "n1_10.png", "n1_1.5.tif", "._n1_10.jpg", "n1_10.txt"):
+        (tmp_path / file).touch()
+    folder = ImageFolder(tmp_path, "{name}.*")
+    names = ["n1_1", "n1_10", "n1_1.5", "n1_10.JPEG"]
+    assert [path.name for path in folder.find_all(names)] == [
+        *("n1_1.JPEG", "n1_10.png", "n1_1.5.tif", "n1_10.png")
+    ]
+
+
+@pytest.mark.parametrize("name", ["1518878.005958", "n01518878_5958"])
+def test_ids_with_six_decimals_name_synset_and_image(tmp_path, name):
+    (tmp_path / "01518878").mkdir()
+    (tmp_path / "01518878/n01518878_5958.JPEG").touch()
+    found = ImageFolder(tmp_path, "{synset}/n{synset}_{image}.*").find(name)
+    assert found == tmp_path / "01518878/n01518878_5958.JPEG"
+
+
+def test_ids_without_an_image_are_refused_with_the_nearest(tmp_path):
+    (tmp_path / "n01_12.png").touch()
+    folder = ImageFolder(tmp_path, "{name}.*")
+    with pytest.raises(InputError, match=r"no image for 'n01_13' \(1 of 2 ids.*mean 'n01_12'"):
+        folder.find_all(["n01_12", "n01_13"])
+    (tmp_path / "n01_12.jpg").touch()
+    with pytest.raises(InputError, match=r"found n01_12\.jpg and n01_12\.png, expected one file"):
+        ImageFolder(tmp_path, "{name}.*").find("n01_12")
+    with pytest.raises(InputError, match="found no synset in the name 'circle'"):
+        ImageFolder(tmp_path, "{synset}.*").find("circle")
+
+
+def test_images_of_any_mode_become_rgb(tmp_path):
+    modes = {"L": 90, "RGB": (90, 90, 90), "CMYK": (0, 0, 0, 165), "1": 1, "P": 0, "RGBA": (0,) * 4}
+    paths = []
+    for mode, colour in modes.items():
+        ending = "tif" if mode == "CMYK" else "png"
+        paths.append(tmp_path / f"{mode}.{ending}")
+        Image.new(mode, (12, 8), colour).save(paths[-1])
+    found = read_images(paths, side=4, background=90)
+    assert found.shape == (6, 4, 4, 3)
+    levels = dict(zip(modes, found[:, 0, 0].tolist(), strict=True))
+    assert levels["L"] == levels["RGB"] == levels["CMYK"] == [90, 90, 90]
+    # White, the first colour of the palette, and what shows through.
+    assert levels["1"] == [255, 255, 255]
+    assert levels["RGBA"] == [90, 90, 90]
+
+
+def test_images_are_cropped_to_the_square_in_their_middle(tmp_path):
+    wide = np.zeros((4, 12, 3), np.uint8)
+    wide[:, 4:8] = 200
+    Image.fromarray(wide).save(tmp_path / "a.png")
+    assert (read_images([tmp_path / "a.png"], side=4, background=0) == 200).all()
+
+
+def test_damaged_images_are_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"a\.png: found a file that does not decode"):
+        read_images([tmp_path / "a.png"], side=4, background=0)
+
+
+# Shapes.
+
+
+def scene(ground, own, side=32):
+    """A square of a level on a ground (side, side) of levels, as a grey picture."""
+    image = np.broadcast_to(np.asarray(ground, float), (side, side)).copy()
+    image[10:20, 12:22] = own
+    return image
+
+
+@pytest.mark.parametrize("own", [0.0, 0.4, 1.0])
+def test_the_ground_is_replaced_by_its_level(own):
+    slope = 0.6 + 0.1 * np.arange(32) / 32
+    found = object_of(scene(slope, own))
+    assert (found == (scene(0, 1) > 0.5)).all()
+    image = np.repeat(np.uint8(255 * scene(slope, own))[..., None], 3, 2)[None]
+    target = shape_targets(image, matte=True, blur=0)[0]
+    np.testing.assert_allclose(target[~found], np.median(slope), atol=0.01)
+    np.testing.assert_allclose(target[found], own, atol=0.005)
+
+
+def test_holes_belong_to_the_object_and_an_even_picture_stays_whole():
+    ring = scene(0.7, 0.3)
+    ring[13:17, 15:19] = 0.7
+    assert (object_of(ring) == (scene(0, 1) > 0.5)).all()
+    assert object_of(np.full((32, 32), 0.5)).all()
+    speck = np.full((32, 32), 0.5)
+    speck[5, 5] = 1
+    assert object_of(speck).all()
+
+
+def test_grey_is_that_of_the_standard_and_blur_that_of_a_gaussian():
+    image = np.full((1, 31, 31, 3), 255, np.uint8)
+    image[0, 15, 15] = (0, 255, 0)
+    sharp = shape_targets(image, matte=False, blur=0)[0]
+    assert sharp[15, 15] == pytest.approx(0.587, abs=0.003)
+    blurred = 1 - shape_targets(image, matte=False, blur=2.0)[0]
+    # Mass and variance of the dark point.
+    mass = blurred.sum()
+    assert mass == pytest.approx(1 - 0.587, rel=0.01)
+    away = np.arange(31) - 15
+    assert (blurred.sum(axis=0) @ away**2) / mass == pytest.approx(4.0, rel=0.05)
+    assert shape_targets(image, matte=False, blur=0).dtype == np.float32
+
+
+# The table of images.
+
+
+def test_copies_share_a_group_and_test_copies_are_told(caplog):
+    rng = np.random.default_rng(0)
+    pictures = {
+        "training": rng.integers(0, 255, (3, 8, 8, 3), dtype=np.uint8),
+        "natural": rng.integers(0, 255, (2, 8, 8, 3), dtype=np.uint8),
+    }
+    pictures["training"][2] = pictures["training"][0]
+    pictures["natural"][1] = pictures["training"][1]
+    names = {"training": ["a", "b", "c"], "natural": ["d", "e"]}
+    table = prepare_images(names, pictures, matte=False, blur=0)
+    assert table.groups[0] == table.groups[2]
+    assert table.groups[1] == table.groups[4]
+    assert len(set(table.groups.tolist())) == 3
+    assert "natural: found 1 images that are copies" in caplog.text
+    assert "e of b" in caplog.text
+
+
+def test_a_table_reads_back(tmp_path):
+    rng = np.random.default_rng(0)
+    table = ImageTable(
+        ["a", "b", "ä"],
+        ["training", "training", "natural"],
+        rng.integers(0, 255, (3, 4, 4, 3), dtype=np.uint8),
+        rng.random((3, 4, 4), dtype=np.float32),
+        np.array([0, 1, 0]),
+    )
+    write_image_table(tmp_path / "images.npz", table)
+    again = read_image_table(tmp_path / "images.npz")
+    assert (again.names, again.parts, again.tests) == (table.names, table.parts, ["natural"])
+    np.testing.assert_array_equal(again.of("training").images, table.images[:2])
+    np.testing.assert_array_equal(again.shapes, table.shapes)
+    assert again.of("training").positions(["b", "a", "b"]).tolist() == [1, 0, 1]
+    with pytest.raises(InputError, match=r"found 'ä' \(1 such names\)"):
+        again.of("training").positions(["a", "ä"])
+
+
+# Which images are shown.
+
+
+def written(path, pairs, seed=0, n_voxels=3, variant="fmriprep"):
+    n = len(pairs)
+    responses = np.random.default_rng(seed).standard_normal((n, n_voxels))
+    synsets, images = np.array(pairs).T
+    session = Session(responses, synsets, images, np.ones(n), np.arange(n) + 1, np.zeros((n, 6)))
+    write_bdata(path, session, {"ROI_V1": np.arange(n_voxels) < 2}, variant=variant)
+    return path
+
+
+def test_images_of_all_subjects_are_listed_once(tmp_path):
+    files = {
+        "training": {
+            "01": written(tmp_path / "a.h5", [(7, 1), (7, 20), (7, 1)]),
+            "02": written(tmp_path / "b.h5", [(7, 20), (7, 1)]),
+        },
+        "natural": {
+            "01": written(tmp_path / "c.h5", [(8, 1)]),
+            "02": written(tmp_path / "d.h5", [(8, 1)]),
+        },
+    }
+    assert shown_names(files, BDATA) == {
+        "training": ["n00000007_1", "n00000007_20"],
+        "natural": ["n00000008_1"],
+    }
+    files["natural"]["02"] = files["training"]["02"]
+    with pytest.raises(InputError, match=r"natural: found 'n00000007_1' .3 such images.*01 and 02"):
+        shown_names(files, BDATA)
+    files["natural"]["01"] = written(tmp_path / "e.h5", [(7, 20), (7, 1)])
+    with pytest.raises(InputError, match=r"tests\.natural: found 'n00000007_1' .2 of 2 images"):
+        shown_names(files, BDATA)
+
+
+@pytest.mark.parametrize("variant", ["fmriprep", "original"])
+def test_images_of_both_variants_are_found(tmp_path, variant):
+    names = {"fmriprep": "stimulus_name", "original": "label"}[variant]
+    file = written(tmp_path / "a.h5", [(7, 1), (7, 20)], variant=variant)
+    flat((10, 0, 0)).save(tmp_path / "n00000007_1.png")
+    flat((200, 0, 0)).save(tmp_path / "n00000007_20.JPG", quality=100)
+    shown = shown_names({"training": {"01": file}}, {"format": "bdata", "names": names})
+    found = stimuli_from_files(
+        shown, tmp_path, {"training": "n{synset}_{image}.*"}, side=8, background=0
+    )["training"]
+    assert abs(int(found[0, 0, 0, 0]) - 10) <= 1
+    assert abs(int(found[1, 0, 0, 0]) - 200) <= 1
+
+
+# Responses.
+
+
+def trials(part, names, voxels, what=None):
+    voxels = np.asarray(voxels, np.float32)
+    masks = {"V1": np.arange(voxels.shape[1]) < 2, "all": np.ones(voxels.shape[1], bool)}
+    return Recorded(
+        what=what or f"{part}.h5",
+        voxels=voxels,
+        masks=masks,
+        places=np.empty((0, voxels.shape[1])),
+        names=list(names),
+        runs=["1"] * len(names),
+    )
+
+
+IMAGES = ImageTable(
+    ["a", "b", "s", "t"],
+    ["training", "training", "natural", "natural"],
+    np.zeros((4, 2, 2, 3), np.uint8),
+    np.zeros((4, 2, 2), np.float32),
+    np.arange(4),
+)
+
+
+def both(n_voxels=3, **changes):
+    rng = np.random.default_rng(5)
+    training = 100 + 7 * rng.standard_normal((6, n_voxels))
+    test = 120 + 9 * rng.standard_normal((5, n_voxels))
+    recorded = {
+        "training": trials("training", "ababab", training),
+        "natural": trials("natural", "tstst", test),
+    }
+    return recorded | changes
+
+
+def test_trials_are_standardised_by_training_alone_and_test_repeats_averaged():
+    recorded = both()
+    rois, parts = prepare_responses(recorded, IMAGES, missing="refuse")
+    training, test = parts["training"], parts["natural"]
+    raw = recorded["training"].voxels.astype(float)
+    np.testing.assert_allclose(training.responses.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(training.responses.std(axis=0), 1, atol=1e-5)
+    shown = recorded["natural"].voxels.astype(float)
+    # By hand: s in rows 1 and 3, t in rows 0, 2 and 4.
+    means = np.array([(shown[1] + shown[3]) / 2, (shown[0] + shown[2] + shown[4]) / 3])
+    np.testing.assert_allclose(
+        test.responses, (means - raw.mean(axis=0)) / raw.std(axis=0), rtol=1e-4
+    )
+    assert (test.names, test.n_repeats.tolist()) == (["s", "t"], [2, 3])
+    assert (training.names, training.runs) == (list("ababab"), ["1"] * 6)
+    assert rois["V1"].tolist() == [True, True, False]
+
+
+def test_tests_have_no_part_in_what_training_looks_like():
+    recorded = both()
+    first = prepare_responses(recorded, IMAGES, missing="refuse")[1]["training"]
+    other = trials("natural", "st", 1e4 * np.ones((2, 3)))
+    second = prepare_responses(recorded | {"natural": other}, IMAGES, missing="refuse")[1]
+    np.testing.assert_array_equal(first.responses, second["training"].responses)
+
+
+def test_responses_read_back_by_roi(tmp_path):
+    rois, parts = prepare_responses(both(), IMAGES, missing="refuse")
+    write_responses(tmp_path / "01.h5", "01", rois, parts)
+    read = Responses(tmp_path / "01.h5")
+    assert (read.subject, read.parts, read.roi_names) == (
+        "01",
+        ["training", "natural"],
+        ["V1", "all"],
+    )
+    np.testing.assert_array_equal(read.read("natural", ["V1"]), parts["natural"].responses[:, :2])
+    # The union, each voxel once.
+    np.testing.assert_array_equal(read.read("training", ["V1", "all"]), parts["training"].responses)
+    assert read.names("training") == list("ababab")
+    assert read.n_repeats("natural").tolist() == [2, 3]
+    assert read.n_voxels(["V1", "all"]) == 3
+    with pytest.raises(InputError, match="ROI: found 'V2', expected one of V1, all"):
+        read.read("training", ["V2"])
+    with pytest.raises(InputError, match="part: found 'shapes'"):
+        read.names("shapes")
+
+
+def test_voxels_that_are_no_number_are_refused_or_left_out():
+    recorded = both()
+    recorded["natural"].voxels[2, 1] = np.nan
+    with pytest.raises(InputError, match=r"1 of 3 voxels that are not a number.*1 of V1, 1 of all"):
+        prepare_responses(recorded, IMAGES, missing="refuse")
+    rois, parts = prepare_responses(recorded, IMAGES, missing="leave_out")
+    assert rois["V1"].tolist() == [True, False]
+    assert parts["training"].responses.shape == (6, 2)
+    assert np.isfinite(parts["natural"].responses).all()
+    recorded["training"].voxels[0, 0] = np.inf
+    with pytest.raises(InputError, match="V1: found no voxel that varies and is a number"):
+        prepare_responses(recorded, IMAGES, missing="leave_out")
+
+
+def test_constant_voxels_are_left_out():
+    recorded = both()
+    recorded["training"].voxels[:, 2] = 3.3
+    rois, _ = prepare_responses(recorded, IMAGES, missing="refuse")
+    assert rois["all"].tolist() == [True, True]
+
+
+def test_rest_is_left_out():
+    training = trials("training", ["a", None, "b"], [[1, 2, 3], [99, 99, 99], [3, 1, 9]])
+    _, parts = prepare_responses(both(training=training), IMAGES, missing="refuse")
+    np.testing.assert_allclose(parts["training"].responses, [[-1, 1, -1], [1, -1, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"natural": trials("natural", "sta", np.ones((3, 3)))}, "'a' .1 of 3.*among the training"),
+        ({"natural": trials("natural", "s", np.ones((1, 3)))}, "found no trial of 't'"),
+        ({"training": trials("training", "abc", np.eye(3))}, "found trials of 'c'"),
+        (
+            {"natural": trials("natural", "st", np.ones((2, 4)))},
+            "V1: found 2 of 4 voxels, expected the 2 of 3 of training.h5",
+        ),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(changed, told):
+    with pytest.raises(InputError, match=told):
+        prepare_responses(both(**changed), IMAGES, missing="refuse")
+
+
+def test_voxels_at_other_places_are_refused(tmp_path):
+    files = [written(tmp_path / f"{n}.h5", [(n, 1), (n, 2)]) for n in (7, 8)]
+    with h5py.File(files[1], "r+") as opened:
+        row = [key.decode() for key in opened["metadata/key"][()]].index("voxel_x")
+        opened["metadata/value"][row, 0] += 2
+    recorded = {
+        part: open_responses(file, part, BDATA).read({"V1": "ROI_V1 = 1"})
+        for part, file in zip(("training", "natural"), files, strict=True)
+    }
+    assert recorded["training"].runs == ["1", "2"]
+    names = [name for trials_ in recorded.values() for name in trials_.names]
+    images = ImageTable(names, IMAGES.parts, IMAGES.images, IMAGES.shapes, IMAGES.groups)
+    with pytest.raises(InputError, match=r"8\.h5: found voxels at other places than in 7\.h5"):
+        prepare_responses(recorded, images, missing="refuse")
+
+
+# Arrays.
+
+ARRAYS = {"format": "arrays", "key": "R", "images": {"key": "I", "shape": [2, 3]}}
+
+
+def arrays(path, transposed=False, **changes):
+    # Two images of 2 x 3, column by column; the second first.
+    one, two = np.array([[0, 0, 1], [1, 0, 1]]), np.array([[1, 1, 0], [0, 0, 0]])
+    pixels = np.array([image.ravel(order="F") for image in (two, one, two, two)]).T
+    responses = np.arange(20.0).reshape(5, 4)
+    stored = {"I": pixels, "R": responses} | changes
+    scipy.io.savemat(path, {k: v.T if transposed else v for k, v in stored.items()})
+    return path, one, two
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_arrays_give_trials_and_the_images_beside_them(tmp_path, transposed):
+    path, one, two = arrays(tmp_path / "a.mat", transposed)
+    file = open_responses(path, "training", ARRAYS)
+    assert file.names() == ["image_01", "image_02", "image_01", "image_01"]
+    images = file.images()
+    np.testing.assert_array_equal(images["image_01"], 255 * two)
+    np.testing.assert_array_equal(images["image_02"], 255 * one)
+    read = file.read({"V1": "all"})
+    np.testing.assert_array_equal(read.voxels, np.arange(20.0).reshape(5, 4).T)
+    assert read.masks["V1"].tolist() == [True] * 5
+    with pytest.raises(InputError, match=r"rois\.V1: found 'ROI_V1 = 1', expected 'all'"):
+        file.read({"V1": "ROI_V1 = 1"})
+
+
+def test_images_of_arrays_become_a_table(tmp_path):
+    square = {"I": np.eye(4)[:, [0, 1, 0]], "R": np.ones((2, 3))}
+    scipy.io.savemat(tmp_path / "a.mat", square)
+    options = ARRAYS | {"images": {"key": "I", "shape": [2, 2]}}
+    names = shown_names({"training": {"S1": tmp_path / "a.mat"}}, options)
+    pictures = stimuli_from_arrays({"training": tmp_path / "a.mat"}, names, options, side=2)
+    table = prepare_images(names, pictures, matte=False, blur=0)
+    assert table.names == ["image_01", "image_02"]
+    np.testing.assert_array_equal(table.shapes[0], [[1, 0], [0, 0]])
+    # Column by column: the second pixel is below the first.
+    np.testing.assert_array_equal(table.shapes[1], [[0, 0], [1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"I": np.zeros((5, 4))}, r"I: found an array of shape \(5, 4\), expected 6 pixels"),
+        ({"I": np.full((6, 4), -1.0)}, "I: found values of -1 to -1"),
+        ({"R": np.zeros((5, 3))}, r"R: found an array of shape \(5, 3\), expected voxels x 4"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(tmp_path, changed, told):
+    path, *_ = arrays(tmp_path / "a.mat", **changed)
+    with pytest.raises(InputError, match=told):
+        open_responses(path, "training", ARRAYS).read({"V1": "all"})
