@@ -49,15 +49,6 @@ NOT_APPLICABLE = "not applicable"
 # Of a model that is not applicable, or that the config fits to other ROIs or metrics alone.
 NOT_FITTED = "not fitted"
 
-# Hexter, Puente Quera & Bar-Ilan 2025, one subject of Algonauts 2023, 500 images.
-REPORTED = {
-    "siamese": (
-        "Reported for the siamese network (pair split, subject of the report): R² -0.0039 and "
-        "Spearman 0.0065 with a linear head, R² -0.1116 and Spearman 0.0053 with 2 sigmoid."
-    ),
-    "best": "Reported as the best honest test R²: 0.279 ± 0.023 (on training pairs 0.757).",
-}
-
 
 def in_order(found: Iterable[str], known: Iterable[str]) -> list[str]:
     """Return the labels found, those of a known order first."""

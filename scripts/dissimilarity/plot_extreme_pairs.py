@@ -20,13 +20,8 @@ ROIS = ("V1", "all")
 MAX_SUBJECTS = 4
 # White between the two images of a pair, as a share of their width.
 GAP = 0.06
-# Hexter, Puente Quera & Bar-Ilan 2025, one subject of Algonauts 2023.
-REPORTED = {
-    ("V1", "correlation"): {"smallest": 0.288, "closest to 1": 1.000, "largest": 1.630},
-    ("V1", "euclidean"): {"smallest": 38.154, "largest": 185.448},
-    ("all", "correlation"): {"smallest": 0.356, "closest to 1": 1.000, "largest": 1.524},
-    ("all", "euclidean"): {"smallest": 181.478, "largest": 573.075},
-}
+# ROI -> metric -> which extreme -> its published value.
+Extremes = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 def shown_pairs(table: pd.DataFrame) -> pd.DataFrame:
@@ -68,6 +63,7 @@ def plot_extreme_pairs(
     n_subjects: int,
     title: str,
     simulated: bool,
+    published: Extremes | None = None,
 ) -> tuple[plt.Figure, str]:
     """Draw a row of pairs per subject and ROI, and return the figure and its caption.
 
@@ -78,6 +74,7 @@ def plot_extreme_pairs(
     n_subjects : number of subjects in the whole table
     title : name of the study
     simulated : whether the data is simulated
+    published : published extremes of the same data
     """
     rows = list(dict.fromkeys(zip(table["subject"], table["roi"], strict=True)))
     columns = list(dict.fromkeys(zip(table["metric"], table["which"], strict=True)))
@@ -106,37 +103,36 @@ def plot_extreme_pairs(
             **{"xycoords": "axes fraction", "ha": "right", "va": "center", "fontsize": 7.5},
         )
     figure.suptitle(f"{titled(title, simulated=simulated)}: extreme pairs of images")
-    return figure, _caption(table, n_subjects, simulated=simulated)
+    note = published_note(table, published or {})
+    return figure, f"{_caption(table, n_subjects)} {note}".strip()
 
 
-def _caption(table: pd.DataFrame, n_subjects: int, *, simulated: bool) -> str:
+def _caption(table: pd.DataFrame, n_subjects: int) -> str:
     rois = ", ".join(dict.fromkeys(table["roi"]))
     near = ", and, for 1 - Pearson's r, that closest to 1 (responses that are not correlated)"
     n_images, n_shown = table["n_images"].max(), table["subject"].nunique()
     part = f" of {n_subjects}, the others are in the table" if n_shown < n_subjects else ""
-    caption = (
+    return (
         f"Pairs of images with the smallest and the largest dissimilarity of responses in {rois}"
         f"{near if 'closest to 1' in set(table['which']) else ''}; the number above a pair is its "
         f"dissimilarity. {subjects_note(table)}{part}; up to {n_images:,} images each. These are "
         "extremes of many pairs in single measurements, and owed to noise for a part."
     )
-    return caption if simulated else f"{caption} {reported_note(table)}".strip()
 
 
-def reported_note(table: pd.DataFrame) -> str:
+def published_note(table: pd.DataFrame, published: Extremes) -> str:
     """Return the published extremes beside ours, nothing where there are none."""
     parts = []
-    for (roi, metric), published in REPORTED.items():
-        own = table[(table["roi"] == roi) & (table["metric"] == metric)]
-        ours = own.groupby("which")["value"].agg(["min", "max"])
-        parts += [
-            f"{roi}, {metric}, {which} {value:.3f} ({_range(*ours.loc[which])})"
-            for which, value in published.items()
-            if which in ours.index
-        ]
-    if not parts:
-        return ""
-    return f"Reported of one subject, 500 images (here in brackets): {'; '.join(parts)}."
+    for roi, metrics in published.items():
+        for metric, values in metrics.items():
+            own = table[(table["roi"] == roi) & (table["metric"] == metric)]
+            ours = own.groupby("which")["value"].agg(["min", "max"])
+            parts += [
+                f"{roi}, {metric}, {which} {value:.3f} ({_range(*ours.loc[which])})"
+                for which, value in values.items()
+                if which in ours.index
+            ]
+    return f"Published (here in brackets): {'; '.join(parts)}." if parts else ""
 
 
 def _range(low: float, high: float) -> str:
@@ -155,5 +151,6 @@ if __name__ == "__main__":
             n_subjects=found["subject"].nunique(),
             title=params.title,
             simulated=params.simulated,
+            published=params.published,
         )
         write_figure(snakemake, figure, caption)

@@ -10,7 +10,6 @@ from scripts.dissimilarity.pair_figures import (
     MEASURES,
     METRICS,
     NOT_FITTED,
-    REPORTED,
     SPLITS,
     called,
     floor_note,
@@ -50,6 +49,7 @@ def plot_model_ranking(
     measure: str,
     title: str,
     simulated: bool,
+    published: str = "",
 ) -> tuple[plt.Figure, str]:
     """Draw a panel per metric, a row per fit, and return the figure and its caption.
 
@@ -65,6 +65,7 @@ def plot_model_ranking(
     measure : key of `MEASURES`
     title : name of the study
     simulated : whether the data is simulated
+    published : published numbers, in sentences that end the caption
     """
     roi = first_if_none(roi, scores["roi"])
     place = {"roi": roi, "split": split, "measure": measure}
@@ -99,7 +100,7 @@ def plot_model_ranking(
         f"{titled(title, simulated=simulated)}: models of pairs, {roi}, "
         f"{SPLITS.get(split, split)}, {subjects_note(rows)}"
     )
-    return figure, _caption(means, rows, tops, place, simulated)
+    return figure, f"{_caption(means, rows, tops, place)} {published}".strip()
 
 
 def _order(means: pd.DataFrame, rows: pd.DataFrame, metrics: list[str]) -> list[dict[str, str]]:
@@ -180,7 +181,6 @@ def _caption(
     rows: pd.DataFrame,
     tops: pd.DataFrame,
     place: dict[str, str],
-    simulated: bool,
 ) -> str:
     several = rows["subject"].nunique() > 1
     whose = "Circles: means over subjects, dashes: subjects" if several else "Circles: this subject"
@@ -190,7 +190,6 @@ def _caption(
     measure = place["measure"]
     n_absent = int(means["value"].isna().groupby([means[name] for name in NAMING]).all().sum())
     absent = f" {n_absent} fit(s) are not applicable to the data." if n_absent else ""
-    reported = "" if simulated else f" {REPORTED['siamese']} {REPORTED['best']}"
     return (
         f"{measured(measure, rows)} of every model and embedding, "
         f"{SPLITS.get(place['split'], place['split'])}, for dissimilarities of {place['roi']}; "
@@ -200,7 +199,7 @@ def _caption(
         "than the best, and not compared. Rows in the order of the first panel. "
         "Asymmetry: largest |f(a, b) - f(b, a)| over test pairs and subjects, in units of the "
         f"dissimilarity. {' '.join(found)}{_ceiling_note(tops, place['split'])}{absent}"
-        f"{floor_note(rows['value'])}{reported}"
+        f"{floor_note(rows['value'])}"
     )
 
 
@@ -261,5 +260,6 @@ if __name__ == "__main__":
             measure=params.measure,
             title=params.title,
             simulated=params.simulated,
+            published=params.published,
         )
         write_figure(snakemake, figure, caption)

@@ -8,7 +8,6 @@ import pandas as pd
 
 from scripts.dissimilarity.pair_figures import (
     METRICS,
-    REPORTED,
     SPLITS,
     draw_off_scale,
     drawn_values,
@@ -42,6 +41,7 @@ def plot_pair_r2(
     measure: str,
     title: str,
     simulated: bool,
+    published: str = "",
 ) -> tuple[plt.Figure, str]:
     """Draw a row of panels per metric and a column per split, a line per embedding.
 
@@ -54,6 +54,7 @@ def plot_pair_r2(
     measure : key of `MEASURES`
     title : name of the study
     simulated : whether the data is simulated
+    published : published numbers, in sentences that end the caption
     """
     roi = first_if_none(roi, table["roi"])
     rows = fully_trained(chosen(table, model=model, roi=roi, measure=measure))
@@ -77,7 +78,7 @@ def plot_pair_r2(
         f"{titled(title, simulated=simulated)}: {model}, {roi}, "
         f"{subjects_note(rows) if len(rows) else 'no fit'}"
     )
-    return figure, _caption(rows, model, roi, measure, simulated)
+    return figure, f"{_caption(rows, model, roi, measure)} {published}".strip()
 
 
 def _draw(axis: plt.Axes, rows: pd.DataFrame, styles: Mapping[str, dict]) -> None:
@@ -101,7 +102,7 @@ def _reason(rows: pd.DataFrame) -> str:
     return next((reason for reason in reasons if reason), "no such fit")
 
 
-def _caption(rows: pd.DataFrame, model: str, roi: str, measure: str, simulated: bool) -> str:
+def _caption(rows: pd.DataFrame, model: str, roi: str, measure: str) -> str:
     if rows["value"].isna().all():
         return f"{model} was not applicable to {roi}: {_reason(rows)}."
     clean = chosen(rows, split="clean").groupby(["metric", "embedding", "n_hidden"], sort=False)
@@ -113,13 +114,12 @@ def _caption(rows: pd.DataFrame, model: str, roi: str, measure: str, simulated: 
             f" Best on the clean split: {best.max():.3f} ({metric}, {embedding}, {n_hidden} hidden "
             f"layers; the best of {best.count()}, and so optimistic)."
         )
-    reported = "" if simulated else f" {REPORTED['best']}"
     zero = " Zero is what the mean of the test pairs scores." if measure == "r2" else ""
     return (
         f"{measured(measure, rows)} of {model}, a network over the embeddings of both images, in "
         f"{span(rows['n_folds'])} folds, against its number of hidden layers, for "
         f"dissimilarities of {roi}; {size_note(rows)}. {spread_note(rows)}{zero} Leaked test pairs "
-        f"have met both their images in training pairs.{floor_note(rows['value'])}{said}{reported}"
+        f"have met both their images in training pairs.{floor_note(rows['value'])}{said}"
     )
 
 
@@ -134,5 +134,6 @@ if __name__ == "__main__":
             measure=params.measure,
             title=params.title,
             simulated=params.simulated,
+            published=params.published,
         )
         write_figure(snakemake, figure, caption)

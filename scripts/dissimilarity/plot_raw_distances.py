@@ -30,15 +30,10 @@ DISTANCES = {"correlation": "1 - Pearson $r$", "euclidean": "Euclidean", "cosine
 # Between the marks of two distances of one embedding.
 BESIDE = 0.24
 ALPHA = 0.05
-# Hexter, Puente Quera & Bar-Ilan 2025, one subject of Algonauts 2023.
-REPORTED = (
-    " Reported for CLIP and one subject: 0.288 for 1 - Pearson's r of responses, 0.162 for their "
-    "Euclidean distance."
-)
 
 
 def plot_raw_distances(
-    table: pd.DataFrame, *, title: str, simulated: bool, published: bool = False
+    table: pd.DataFrame, *, title: str, simulated: bool, published: str = ""
 ) -> tuple[plt.Figure, str]:
     """Draw a panel per ROI and metric of the responses, and return the figure and its caption.
 
@@ -47,7 +42,7 @@ def plot_raw_distances(
     table : DataFrame, `raw_distances.csv`
     title : name of the study
     simulated : whether the data is simulated
-    published : whether the data is that of the report whose numbers the caption then gives
+    published : published numbers, in sentences that end the caption
     """
     rois, embeddings = (list(dict.fromkeys(table[name])) for name in ("roi", "embedding"))
     metrics = in_order(table["metric"], METRICS)
@@ -77,7 +72,7 @@ def plot_raw_distances(
         f"{titled(title, simulated=simulated)}: distances of embeddings,\n{subjects_note(table)}, "
         f"{span(table['n_images'])} images"
     )
-    return figure, _caption(table) + (REPORTED if published else "")
+    return figure, f"{_caption(table)} {published}".strip()
 
 
 def _draw(axis: plt.Axes, cells: pd.DataFrame, embeddings: list[str]) -> None:
@@ -136,6 +131,6 @@ if __name__ == "__main__":
             read_table(snakemake.input.table),
             title=params.title,
             simulated=params.simulated,
-            published=bool(params.get("published", False)),
+            published=params.published,
         )
         write_figure(snakemake, figure, caption)

@@ -231,7 +231,7 @@ def _default(node: Mapping) -> str:
     if "default" not in node:
         return ""
     value = node["default"]
-    if value in (None, {}, []):
+    if value in (None, {}, [], ""):
         return "none"
     if isinstance(value, dict) or (isinstance(value, list) and isinstance(value[0], dict)):
         text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000)

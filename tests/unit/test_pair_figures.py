@@ -186,9 +186,10 @@ def test_scores_by_hidden_layers_stand_where_they_belong():
     assert "of 4, and so optimistic" in caption
 
 
-def test_published_numbers_stand_beside_real_data_only():
-    assert "0.279" not in hidden_figure(score_table(), **SIMULATED)[1]
-    assert "0.279 ± 0.023" in hidden_figure(score_table(), **REAL)[1]
+def test_published_numbers_end_captions_where_there_are_any():
+    published = "Published: R² 0.279 ± 0.023."
+    assert hidden_figure(score_table(), **REAL, published=published)[1].endswith(published)
+    assert "ublished" not in hidden_figure(score_table(), **REAL)[1]
 
 
 def test_one_subject_is_a_single_case_with_its_intervals():
@@ -312,10 +313,11 @@ def test_ranking_without_a_ceiling_says_why():
     place = {"roi": "V1", "split": "clean", "measure": "spearman"}
     ceilings = ceilings_of(np.nan, note="no image was seen by two subjects")
     ranking = ranking_of(scores, np.nan)
-    _, caption = plot_model_ranking(ranking, scores, ceilings, **place, **REAL)
+    options = {**place, **REAL, "published": "Published: R² -0.0039."}
+    _, caption = plot_model_ranking(ranking, scores, ceilings, **options)
     assert "No ceiling: no image was seen by two subjects." in caption
     assert "of the ceiling" not in caption
-    assert "R² -0.0039 and Spearman 0.0065" in caption
+    assert caption.endswith("Published: R² -0.0039.")
 
 
 def test_ranking_of_leaked_pairs_has_no_ceiling():

@@ -13,7 +13,7 @@ from scripts.dissimilarity.plot_distributions import Distribution, plot_distribu
 from scripts.dissimilarity.plot_extreme_pairs import (
     pictures,
     plot_extreme_pairs,
-    reported_note,
+    published_note,
     shown_pairs,
 )
 from scripts.dissimilarity.plot_fmri_rdms import image_order, plot_fmri_rdms
@@ -168,17 +168,22 @@ def test_pairs_stand_under_their_metric_beside_their_roi(stores, files):
         np.testing.assert_array_equal(grid[line, column].images[0].get_array(), picture)
 
 
-def test_published_extremes_stand_beside_ours_where_data_is_real(stores, files):
+def test_published_extremes_stand_beside_ours_where_there_are_any(stores, files):
     table = shown_pairs(find_extreme_pairs(stores))
     pairs = pictures(table, files)
-    _, simulated = plot_extreme_pairs(table, pairs, n_subjects=2, title="Scenes", simulated=True)
-    _, real = plot_extreme_pairs(table, pairs, n_subjects=2, title="NSD", simulated=False)
-    assert "Reported" not in simulated
+    published = {
+        "V1": {"correlation": {"largest": 1.63}, "euclidean": {"smallest": 38.154}},
+        "all": {"euclidean": {"largest": 573.075}},
+    }
+    options = {"n_subjects": 2, "title": "NSD", "simulated": False}
+    _, without = plot_extreme_pairs(table, pairs, **options)
+    _, real = plot_extreme_pairs(table, pairs, **options, published=published)
+    assert "ublished" not in without
     ours = [store.vector(0).max() for store in stores]
     assert f"V1, correlation, largest 1.630 ({min(ours):.3f} to {max(ours):.3f})" in real
     assert "V1, euclidean, smallest 38.154" in real
     assert "all, euclidean, largest 573.075" in real
-    assert reported_note(table[table["roi"] == "hV4"]) == ""
+    assert published_note(table[table["roi"] == "hV4"], published) == ""
 
 
 def test_without_the_rois_of_the_publication_the_first_two_are_shown(stores):
