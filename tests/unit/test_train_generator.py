@@ -193,6 +193,28 @@ def test_a_step_of_one_network_leaves_the_other_alone(monkeypatch):
     assert changed == [[DISCRIMINATOR], [GENERATOR]]
 
 
+def test_half_precision_leaves_weights_and_losses_in_single(tmp_path, monkeypatch):
+    """As on a GPU, in the half precision that CPUs have; losses are near those in single."""
+    images, decoded, _, _ = discs(40, seed=9)
+    perceptual = {"network": "squeezenet1_1", "layers": ["features.2"], "weights": "untrained"}
+    options = replace(TINY, perceptual=perceptual, perceptual_weight=1.0)
+    single = trained(decoded, images, tmp_path / "single", options)
+    used = []
+
+    def half(self):
+        used.append(torch.bfloat16)
+        return torch.autocast("cpu", dtype=torch.bfloat16)
+
+    monkeypatch.setattr(GanTask, "autocast", half)
+    found = trained(decoded, images, tmp_path / "half", options)
+    assert used
+    weights = found.trained.network.state_dict().values()
+    assert {value.dtype for value in weights} == {torch.float32}
+    first = [result.history.query("epoch == 1")["value"].to_numpy() for result in (single, found)]
+    assert not np.array_equal(*first)
+    np.testing.assert_allclose(*first, rtol=0.1)
+
+
 def test_samples_are_of_validation_images_at_intervals(tmp_path):
     images, decoded, _, _ = discs(40, seed=7)
     result = trained(decoded, images, tmp_path, replace(TINY, n_epochs=5, n_samples=3))

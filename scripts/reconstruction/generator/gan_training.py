@@ -177,7 +177,8 @@ class GanTask(NetworkTask):
         self.descend(told_apart, DISCRIMINATOR)
         with self.autocast():
             detected = self.discriminator(made, shown.shapes)
-        deceived, errors = adversarial_loss(detected), self._errors(made, true)
+            errors = self._errors(made, true)
+        deceived = adversarial_loss(detected)
         self.descend(deceived + self._weighed(errors), GENERATOR)
         return {
             "discriminator loss": told_apart.item(),
@@ -189,8 +190,7 @@ class GanTask(NetworkTask):
         """Return how far images are from the true ones, by name of the loss."""
         errors = {PIXEL: pixel_loss(made, true)}
         if self.perceptual is not None:
-            with self.autocast():
-                errors[PERCEPTUAL] = self.perceptual(made, true)
+            errors[PERCEPTUAL] = self.perceptual(made, true)
         return errors
 
     def _weighed(self, errors: Mapping[str, Any]) -> Any:

@@ -138,12 +138,9 @@ def train_generator(
     )
     history = train(task, seed=seed, purpose=purpose, checkpoint=checkpoint, save_every=save_every)
     rows = np.flatnonzero(validation)[: options.n_samples]
+    grid = _sample_grid(images, decoded, rows, task.samples)
     network = task.generator.to("cpu", memory_format=torch.contiguous_format)
-    return Result(
-        TrainedGenerator(network, scaling),
-        history,
-        _sample_grid(images, decoded, rows, task.samples),
-    )
+    return Result(TrainedGenerator(network, scaling), history, grid)
 
 
 def _sample_grid(
