@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.files import written_whole
+from workflow.lib.training.history import COLUMNS
 
 # Fits of fewer seconds are sooner done again than kept.
 SAVE_AFTER = 2.0
-HISTORY = ("epoch", "part", "measure", "value")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Outcome:
     ----------
     predicted : mapping of split to float64 array (n_pairs,), in the order of its test pairs
     asymmetries : mapping of split to the largest |f(a, b) - f(b, a)|
-    history : DataFrame with the columns `HISTORY`, or None
+    history : DataFrame with the columns `COLUMNS` of `workflow.lib.training.history`, or None
     """
 
     predicted: Mapping[str, np.ndarray]
@@ -81,7 +81,7 @@ def _write(path: Path, outcome: Outcome) -> None:
     arrays = {f"predicted {split}": values for split, values in outcome.predicted.items()}
     arrays |= {f"asymmetry {split}": np.array(v) for split, v in outcome.asymmetries.items()}
     if outcome.history is not None:
-        for name in HISTORY:
+        for name in COLUMNS:
             column = outcome.history[name]
             # Text of a fixed width: that of Python objects would have to be pickled.
             arrays[f"history {name}"] = column.to_numpy(None if column.dtype.kind in "if" else str)

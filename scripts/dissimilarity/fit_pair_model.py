@@ -10,7 +10,7 @@ import pandas as pd
 from scripts.dissimilarity.algonauts import Algonauts2023
 from scripts.dissimilarity.brain_rdms import fold_rdms
 from scripts.dissimilarity.embeddings import read_embedding
-from scripts.dissimilarity.finished_fits import HISTORY, FinishedFits
+from scripts.dissimilarity.finished_fits import FinishedFits
 from scripts.dissimilarity.joined import named_embeddings
 from scripts.dissimilarity.pair_fits import OF_FIT, FitSettings, fit_pair_model
 from scripts.dissimilarity.pair_folds import subject_folds
@@ -20,6 +20,7 @@ from scripts.dissimilarity.pair_predictions import prediction_file
 from workflow.lib.files import sha256_of
 from workflow.lib.jobs import script_job
 from workflow.lib.tables import write_table
+from workflow.lib.training.history import COLUMNS
 
 if __name__ == "__main__":
     with script_job(snakemake):
@@ -72,7 +73,7 @@ if __name__ == "__main__":
             histories = fit_pair_model(
                 subject, rdms, folds, settings, predictions=predictions, finished=finished
             )
-        columns = [*OF_FIT, "split", "fold", *HISTORY]
+        columns = [*OF_FIT, "split", "fold", *COLUMNS]
         # All columns stand even where there is no learning curve.
         history = pd.concat([pd.DataFrame(columns=columns), *histories], ignore_index=True)
         write_table(history, outputs.history)

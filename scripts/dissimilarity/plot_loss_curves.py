@@ -8,9 +8,9 @@ from matplotlib.ticker import MaxNLocator
 
 from scripts.dissimilarity.pair_figures import SPLITS, called, in_order, say_not_applicable
 from scripts.dissimilarity.score_tables import chosen, read_scores
+from workflow.lib.figures.curves import STYLES, draw_curves
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
-    MUTED,
     PAGE_WIDTH,
     legend_below,
     titled,
@@ -18,15 +18,10 @@ from workflow.lib.plotting import (
     wrapped,
     write_figure,
 )
-from workflow.lib.training.history import TRAINING, VALIDATION
+from workflow.lib.training.history import VALIDATION
 
 # More rows than these do not fit on a page.
 MAX_NETWORKS = 6
-STYLES = {
-    TRAINING: {"color": MUTED, "ls": "--"},
-    VALIDATION: {"color": "#0173b2", "ls": "-"},
-}
-BEST_COLOUR = "#d55e00"
 # Clean and one-seen splits have the same training pairs: one fit serves both.
 HEADINGS = {**SPLITS, "clean": "clean and one image seen: one fit"}
 
@@ -67,7 +62,8 @@ def plot_loss_curves(
         axis.set_title(HEADINGS.get(split, split))
     for line, network in zip(axes, networks, strict=False):
         for axis, split in zip(line, splits, strict=False):
-            _draw(axis, chosen(rows, network=network, split=split))
+            shown = chosen(rows, network=network, split=split)
+            draw_curves(axis, shown, STYLES, best_epochs(shown), f"lowest {VALIDATION} of a fold")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         line[0].set_ylabel(f"{wrapped([network], 20)[0]}\n{measure}", fontsize=7)
     for axis in axes[-1]:
@@ -120,26 +116,6 @@ def shown_networks(rows: pd.DataFrame) -> list[str]:
     values = fits["network"].map(lowest).fillna(float("inf"))
     best = values.groupby([fits["model"], fits["variant"]], sort=False).idxmin()
     return fits["network"].loc[best].tolist()[:MAX_NETWORKS]
-
-
-def _draw(axis: plt.Axes, rows: pd.DataFrame) -> None:
-    for part, style in STYLES.items():
-        of_part = rows[rows["part"] == part]
-        for _, run in of_part.groupby("fold"):
-            axis.plot(run["epoch"], run["value"], lw=0.6, alpha=0.4, **style)
-        mean = of_part.groupby("epoch")["value"].mean()
-        axis.plot(mean.index, mean, lw=1.8, label=f"{part}, mean of folds", **style)
-    best = best_epochs(rows)
-    axis.plot(
-        best["epoch"],
-        best["value"],
-        ls="",
-        marker="o",
-        ms=3.6,
-        mfc="white",
-        mec=BEST_COLOUR,
-        label=f"lowest {VALIDATION} of a fold",
-    )
 
 
 def _caption(rows: pd.DataFrame, fit: Mapping[str, str], measure: str, n_networks: int) -> str:

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import Normalize
 
 from scripts.dissimilarity.pair_figures import (
     MEASURES,
@@ -17,8 +18,9 @@ from scripts.dissimilarity.pair_figures import (
     subjects_note,
 )
 from scripts.dissimilarity.score_tables import chosen, fully_trained, read_scores
+from workflow.lib.figures.cells import draw_cells
 from workflow.lib.jobs import script_job
-from workflow.lib.plotting import MUTED, PAGE_WIDTH, SEQUENTIAL, titled, use_style, write_figure
+from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
 
 SPLIT = "clean"
 # More cells than these have no room beside one another for their numbers.
@@ -109,33 +111,18 @@ def _draw(
         for name in ("value", "p")
     )
     many = len(rois) > MAX_CELLS / 2
-    muted = ~(p < alpha)
-    low, high = scale
-    mesh = axis.pcolormesh(
-        np.ma.masked_array(values, muted | np.isnan(values)),
-        cmap=SEQUENTIAL,
-        vmin=low,
-        vmax=high,
-        edgecolors="white",
-        linewidth=0.6,
+    texts = np.where(np.isfinite(values), np.char.mod("%.2f", values), "n/a")
+    return draw_cells(
+        axis,
+        values,
+        rows=subjects,
+        columns=rois,
+        norm=Normalize(*scale),
+        texts=np.char.replace(texts, "0.", ".") if many else texts,
+        coloured=p < alpha,
+        fontsize=5.8 if many else 7,
+        turned=many,
     )
-    axis.set_facecolor("0.93")
-    for (i, j), value in np.ndenumerate(values):
-        known = np.isfinite(value)
-        bright = known and not muted[i, j] and mesh.norm(value) > 0.6
-        colour = MUTED if muted[i, j] else ("black" if bright else "white")
-        text = f"{value:.2f}" if known else "n/a"
-        if many:
-            text = text.replace("0.", ".")
-        place = {"ha": "center", "va": "center", "fontsize": 5.8 if many else 7}
-        axis.text(j + 0.5, i + 0.5, text, color=colour, **place)
-    turned = {"rotation": 90} if many else {}
-    axis.set_xticks(np.arange(len(rois)) + 0.5, rois, **turned)
-    axis.set_yticks(np.arange(len(subjects)) + 0.5, subjects)
-    axis.set_ylim(len(subjects), 0)
-    axis.tick_params(length=0)
-    axis.spines[["left", "bottom"]].set_visible(False)
-    return mesh
 
 
 def _caption(shown: dict, fits: dict, measure: str, alpha: float) -> str:

@@ -9,12 +9,10 @@ import pandas as pd
 
 from scripts.emotions.decoding_figures import extremes, model_label, models_of, size_note
 from scripts.emotions.splits import SPLITS
+from workflow.lib.figures.cells import draw_cells
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import MUTED, PAGE_WIDTH, SEQUENTIAL, titled, use_style, write_figure
 from workflow.lib.tables import read_table
-
-# Shares above this part of the largest are written in black, which is read on light colours.
-LIGHT = 0.6
 
 
 def plot_emotion_confusion(
@@ -74,21 +72,13 @@ def _shares(confusion: pd.DataFrame) -> pd.Series:
 def _draw(axis: plt.Axes, shares: pd.DataFrame, classes: list[str], norm: plt.Normalize) -> None:
     matrix = shares.pivot(index="label", columns="predicted", values="share")
     matrix = matrix.reindex(index=classes, columns=classes).to_numpy(float)
-    axis.pcolormesh(matrix, cmap=SEQUENTIAL, norm=norm)
-    for (i, j), share in np.ndenumerate(matrix):
-        if np.isfinite(share):
-            colour = "black" if norm(share) > LIGHT else "white"
-            place = {"ha": "center", "va": "center", "fontsize": 6}
-            axis.text(j + 0.5, i + 0.5, f"{100 * share:.0f}", color=colour, **place)
+    texts = np.where(np.isfinite(matrix), np.char.mod("%.0f", 100 * matrix), "")
+    names = {"rows": classes, "columns": classes, "turned": True}
+    draw_cells(axis, matrix, **names, norm=norm, texts=texts, fontsize=6)
+    axis.set_aspect("equal")
     if shares.empty:
         middle = len(classes) / 2
         axis.text(middle, middle, "not fitted", ha="center", va="center", color=MUTED)
-    places = np.arange(len(classes)) + 0.5
-    axis.set_xticks(places, classes, rotation=90)
-    axis.set_yticks(places, classes)
-    axis.set(ylim=(len(classes), 0), aspect="equal")
-    axis.tick_params(length=0)
-    axis.spines[["left", "bottom"]].set_visible(False)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import Normalize
 
+from workflow.lib.figures.cells import draw_cells
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     DIVERGING,
-    INK,
     MUTED,
     PAGE_WIDTH,
     PALETTE,
@@ -20,11 +21,11 @@ from workflow.lib.sources import JOINT_SUBJECT
 from workflow.lib.tables import read_table
 
 ALPHA = 0.05
-# Of the published study: class-mean volumes and features of its network.
-REPORTED = -0.590
 
 
-def plot_emotion_rsa(table: pd.DataFrame, *, title: str, simulated: bool) -> tuple[plt.Figure, str]:
+def plot_emotion_rsa(
+    table: pd.DataFrame, *, title: str, simulated: bool, published: float | None = None
+) -> tuple[plt.Figure, str]:
     """Draw a matrix of all RDMs and a row per RDM of responses and model; return the caption.
 
     Parameters
@@ -32,6 +33,7 @@ def plot_emotion_rsa(table: pd.DataFrame, *, title: str, simulated: bool) -> tup
     table : `emotion_rsa.csv`
     title : name of the study
     simulated : whether the data is simulated
+    published : similarity of responses and the network, published of the same data
     """
     table = table.fillna({"subject": "", "roi": ""})
     subjects = [name for name in dict.fromkeys(table["subject"]) if name]
@@ -48,28 +50,34 @@ def plot_emotion_rsa(table: pd.DataFrame, *, title: str, simulated: bool) -> tup
     _draw_matrix(left, together, label)
     _draw_subjects(right, table, of_brain, label)
     figure.suptitle(f"{titled(title, simulated=simulated)}: similarity of RDMs of emotions")
-    return figure, _caption(table, of_brain, subjects)
+    return figure, _caption(table, of_brain, subjects) + _published_note(published)
 
 
 def _draw_matrix(panel: plt.Axes, table: pd.DataFrame, label: str) -> None:
     # Responses of regions are not compared with one another.
     columns, lines = (list(dict.fromkeys(table[side])) for side in ("first", "second"))
     matrix = np.full((len(lines), len(columns)), np.nan)
-    size = 6.5 if len(columns) < 6 else 5
+    texts = np.full(matrix.shape, "", dtype="U6")
     for row in table.itertuples():
-        column, line = columns.index(row.first), lines.index(row.second)
-        matrix[line, column] = row.similarity
+        place = lines.index(row.second), columns.index(row.first)
+        matrix[place] = row.similarity
         # Without the zero, numbers stand clear of one another.
         number = f"{row.similarity:.2f}".replace("0.", ".")
-        text = f"{number}{'*' if row.p < ALPHA else ''}"
-        colour = "white" if abs(row.similarity) > 0.7 else INK
-        panel.text(column, line, text, ha="center", va="center", fontsize=size, color=colour)
-    image = panel.imshow(matrix, cmap=DIVERGING, vmin=-1, vmax=1)
-    panel.set_xticks(range(len(columns)), columns, rotation=90, fontsize=6.5)
-    panel.set_yticks(range(len(lines)), lines, fontsize=6.5)
-    panel.tick_params(length=0)
-    panel.spines[["left", "bottom"]].set_visible(False)
-    panel.figure.colorbar(image, ax=panel, shrink=0.7, label=label, location="top")
+        texts[place] = f"{number}{'*' if row.p < ALPHA else ''}"
+    mesh = draw_cells(
+        panel,
+        matrix,
+        rows=lines,
+        columns=columns,
+        norm=Normalize(-1, 1),
+        texts=texts,
+        cmap=DIVERGING,
+        fontsize=6.5 if len(columns) < 6 else 5,
+        turned=True,
+    )
+    panel.tick_params(labelsize=6.5)
+    panel.set_aspect("equal")
+    panel.figure.colorbar(mesh, ax=panel, shrink=0.7, label=label, location="top")
 
 
 def _draw_subjects(
@@ -135,8 +143,15 @@ def _caption(table: pd.DataFrame, of_brain: pd.DataFrame, subjects: list[str]) -
     return (
         f"Similarity of RDMs over n = {int(first['n_images'])} emotions; of responses {who}. Left: "
         f"all RDMs with one another. Right: responses with each model. * and filled: p < "
-        f"{ALPHA:g}, one-sided, {orders}; not corrected for the number of cells.{over_subjects} "
-        f"Published for class-mean volumes and features of the network: r = {REPORTED:.3f}, of "
+        f"{ALPHA:g}, one-sided, {orders}; not corrected for the number of cells.{over_subjects}"
+    )
+
+
+def _published_note(published: float | None) -> str:
+    if published is None:
+        return ""
+    return (
+        f" Published for class-mean volumes and features of the network: r = {published:.3f}, of "
         "volumes that were not standardised, without a test."
     )
 
@@ -147,5 +162,6 @@ if __name__ == "__main__":
             read_table(snakemake.input[0]),
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
+            published=snakemake.params.published,
         )
         write_figure(snakemake, figure, caption)

@@ -38,9 +38,10 @@ from workflow.lib.features.devices import choose_device, reused_memory
 from workflow.lib.features.initial import weights_seed
 from workflow.lib.jobs import script_job
 from workflow.lib.tables import write_table
+from workflow.lib.training.history import COLUMNS
 from workflow.lib.training.task import train
 
-HISTORY_COLUMNS = ["fold", "epoch", "part", "measure", "value"]
+HISTORY_COLUMNS = ["fold", *COLUMNS]
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class SplitTraining:
             seed=weights_seed(self.seed, purpose),
         ).to(self.device)
         if not self.network.trains:
-            return network, pd.DataFrame(columns=["epoch", "part", "measure", "value"])
+            return network, pd.DataFrame(columns=list(COLUMNS))
         labelled = self.labels.labelled
         task = EmotionTask(
             network,
@@ -124,7 +125,7 @@ def train_split(
     -------
     networks : list of EmotionCNN, one per fold, on the CPU
     history : DataFrame
-        fold, epoch, part, measure, value.
+        `HISTORY_COLUMNS`.
     """
     networks, histories = [], []
     for fold in folds:
@@ -192,7 +193,7 @@ def train_emotion_cnn(
     device : torch.device
     predictions_file : path, see `scripts.emotions.predictions`
     history_file : path
-        Of the learning curves: fold, epoch, part, measure, value.
+        Of the learning curves: `HISTORY_COLUMNS`.
     network_file : path, see `scripts.emotions.trained_networks`
     features_file : path, see `scripts.emotions.network_features`
     """

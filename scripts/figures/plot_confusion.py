@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import Normalize
 
+from workflow.lib.figures.cells import draw_cells
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     PAGE_WIDTH,
-    SEQUENTIAL,
     roi_colours,
     titled,
     use_style,
@@ -67,32 +68,25 @@ def plot_confusion(
 def _draw_matrix(axes: plt.Axes, counts: pd.DataFrame, groups: Mapping[str, Sequence[str]]) -> None:
     """Draw the share of each category's images (rows) taken for each category, numbers written."""
     shares = counts.div(counts.sum(axis=1), axis=0).to_numpy()
-    n = len(shares)
-    mesh = axes.pcolormesh(
-        np.ma.masked_equal(shares, 0),
-        cmap=SEQUENTIAL,
-        vmin=0,
-        vmax=1,
-        edgecolors="white",
-        linewidth=0.4,
+    numbers = counts.to_numpy()
+    texts = np.where(numbers > 0, np.char.mod("%d", numbers), "")
+    mesh = draw_cells(
+        axes,
+        shares,
+        rows=list(counts.index),
+        columns=list(counts.columns),
+        norm=Normalize(0, 1),
+        texts=texts if len(counts) <= MAX_WRITTEN else None,
+        coloured=numbers > 0,
+        fontsize=5.5,
+        turned=True,
     )
-    axes.set_facecolor("0.95")
-    if n <= MAX_WRITTEN:
-        for (i, j), number in np.ndenumerate(counts.to_numpy()):
-            if number:
-                colour = "black" if shares[i, j] > 0.6 else "white"
-                place = {"ha": "center", "va": "center", "fontsize": 5.5}
-                axes.text(j + 0.5, i + 0.5, f"{number:,}", color=colour, **place)
     for end in np.cumsum([len(those) for those in groups.values()])[:-1]:
         axes.axhline(end, color="black", lw=0.8)
         axes.axvline(end, color="black", lw=0.8)
     axes.figure.colorbar(mesh, ax=axes, label="share of the category's images", shrink=0.7)
-    axes.set_xticks(np.arange(n) + 0.5, list(counts.columns), rotation=90)
-    axes.set_yticks(np.arange(n) + 0.5, list(counts.index))
-    axes.set(xlabel="taken for", ylabel="category", ylim=(n, 0))
+    axes.set(xlabel="taken for", ylabel="category")
     axes.set_aspect("equal")
-    axes.tick_params(length=0)
-    axes.spines[["left", "bottom"]].set_visible(False)
 
 
 def _draw_accuracies(

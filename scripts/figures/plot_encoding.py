@@ -6,11 +6,12 @@ import matplotlib.patheffects
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import Normalize
 
+from workflow.lib.figures.cells import draw_cells
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     MUTED,
-    SEQUENTIAL,
     similarity_label,
     titled,
     use_style,
@@ -145,23 +146,14 @@ def _draw_cells(
     axes: plt.Axes, values: pd.DataFrame, label: str, ceiling: pd.Series | None = None
 ) -> None:
     numbers = values.to_numpy()
-    mesh = axes.pcolormesh(
+    mesh = draw_cells(
+        axes,
         numbers,
-        cmap=SEQUENTIAL,
-        vmin=min(0.0, numbers.min()),
-        vmax=max(numbers.max(), 1e-3),
-        edgecolors="white",
-        linewidth=0.6,
+        rows=list(values.index),
+        columns=list(values.columns),
+        norm=Normalize(min(0.0, numbers.min()), max(numbers.max(), 1e-3)),
+        texts=np.char.mod("%.2f", numbers.round(2) + 0.0),
     )
-    for (i, j), value in np.ndenumerate(numbers):
-        colour = "white" if mesh.norm(value) < 0.6 else "black"
-        axes.text(
-            *(j + 0.5, i + 0.5, f"{round(value, 2) + 0.0:.2f}"),
-            ha="center",
-            va="center",
-            fontsize=7,
-            color=colour,
-        )
     for i, best in enumerate(_best(values)):
         if best is not None:
             corner = (list(values.columns).index(best) + 0.03, i + 0.06)
@@ -181,10 +173,6 @@ def _draw_cells(
             axes.text(ticks[-1], i + 0.5, text, ha="center", va="center", fontsize=7, color=MUTED)
     axes.set_xlim(0, numbers.shape[1] + 1.2)
     axes.set_xticks(ticks, names, rotation=90 if upright else 0)
-    axes.set_yticks(np.arange(len(numbers)) + 0.5, list(values.index))
-    axes.tick_params(length=0)
-    axes.invert_yaxis()
-    axes.spines[["left", "bottom"]].set_visible(False)
 
 
 def _write_rows(axes: plt.Axes, title: str, rows: Sequence[str]) -> None:

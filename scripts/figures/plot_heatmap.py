@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import Normalize
 
+from workflow.lib.figures.cells import draw_cells
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import (
     MUTED,
-    SEQUENTIAL,
     interval_note,
     n_note,
     roi_colours,
@@ -125,30 +126,16 @@ def _draw_cells(
     axes: plt.Axes, values: pd.DataFrame, significant: pd.DataFrame, label: str
 ) -> None:
     similarity = values.to_numpy()
-    muted = ~significant.to_numpy()
-    mesh = axes.pcolormesh(
-        np.ma.masked_array(similarity, muted),
-        cmap=SEQUENTIAL,
-        vmin=min(0.0, similarity.min()),
-        vmax=max(similarity.max(), 1e-3),
-        edgecolors="white",
-        linewidth=0.6,
+    mesh = draw_cells(
+        axes,
+        similarity,
+        rows=list(values.index),
+        columns=wrapped(list(values.columns)),
+        norm=Normalize(min(0.0, similarity.min()), max(similarity.max(), 1e-3)),
+        texts=np.char.mod("%.3f", similarity),
+        coloured=significant.to_numpy(),
     )
-    axes.set_facecolor("0.93")
-    for (i, j), value in np.ndenumerate(similarity):
-        dark = mesh.norm(value) < 0.6
-        colour = MUTED if muted[i, j] else ("white" if dark else "black")
-        text = f"{value:.3f}"
-        axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=7, color=colour)
     axes.figure.colorbar(mesh, ax=axes, label=label, shrink=0.8)
-    axes.set_xticks(
-        np.arange(values.shape[1]) + 0.5,
-        wrapped(list(values.columns)),
-    )
-    axes.set_yticks(np.arange(values.shape[0]) + 0.5, list(values.index))
-    axes.tick_params(length=0)
-    axes.invert_yaxis()
-    axes.spines[["left", "bottom"]].set_visible(False)
 
 
 def _draw_bars(

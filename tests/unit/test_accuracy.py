@@ -94,7 +94,8 @@ def test_figures_say_which_chance_they_draw(predictions):
     history = pd.DataFrame({"epoch": [1], "part": VALIDATION, "measure": "accuracy", "value": 0.5})
     study = {"title": "t", "simulated": False, "groups": GROUPS}
     captions = []
-    for figure, caption in (plot_training(history, **study), plot_confusion(predictions, **study)):
+    drawn = plot_training(history, network="vgg", **study), plot_confusion(predictions, **study)
+    for figure, caption in drawn:
         captions.append(caption)
         plt.close(figure)
     for caption in captions:
@@ -143,7 +144,9 @@ def test_learning_curves_of_every_measure_and_part():
         )
     ]
     history = pd.DataFrame(rows, columns=["epoch", "part", "measure", "value"])
-    figure, caption = plot_training(history, title="t", simulated=False, groups=GROUPS)
+    figure, caption = plot_training(
+        history, network="vgg", title="t", simulated=False, groups=GROUPS
+    )
     drawn = {
         (axes.get_title(), line.get_label()): list(line.get_ydata())
         for axes in figure.axes

@@ -463,9 +463,8 @@ class Stopping:
         if self.n_fits == self.stop:
             raise KeyboardInterrupt
         self.sum = sum(training.pairs.all()[2])
-        return pd.DataFrame(
-            {"epoch": [1, 2], "part": "training", "measure": "loss", "value": [self.sum, 0.5]}
-        )
+        measured = {"part": "training", "measure": "loss", "value": [self.sum, 0.5]}
+        return pd.DataFrame({"epoch": [1, 2], **measured, "kept": [0, 1]})
 
     def predict(self, items, first, second):
         """Return what depends on fit, features and order."""

@@ -13,7 +13,7 @@ ORDER = (
     *("acquire", "layout", "layouts", "config"),
     *("arrays", "rdms", "patterns", "features", "image_groups", "image_sets"),
     *("rsa", "inference", "pairs", "leakage", "searchlight", "embedding", "umap_embedding"),
-    *("splits", "scores", "training", "prediction", "check", "plotting"),
+    *("splits", "scores", "training", "prediction", "check", "plotting", "figures"),
 )
 
 

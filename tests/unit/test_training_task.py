@@ -141,8 +141,9 @@ class NetworkOf(NetworkTask):
 
 def test_weights_of_the_best_epoch_are_kept(tmp_path):
     task = Regression(validated=(3.0, 1.0, np.nan, 2.0, 1.0, 4.0))
-    trained(task, tmp_path)
+    history = trained(task, tmp_path)
     assert task.best.epoch == 1
+    assert set(history.loc[history["kept"] == 1, "epoch"]) == {2}
     assert torch.equal(weights(task.network), task.kept[1])
     assert not torch.equal(task.kept[1], task.kept[5])
 
@@ -153,7 +154,8 @@ def test_without_a_score_the_last_epoch_is_kept(tmp_path):
             return None
 
     task = Unscored(validated=(1.0, 2.0, 3.0, 4.0, 5.0, 6.0))
-    trained(task, tmp_path)
+    history = trained(task, tmp_path)
+    assert set(history.loc[history["kept"] == 1, "epoch"]) == {6}
     assert torch.equal(weights(task.network), task.kept[5])
 
 

@@ -15,8 +15,8 @@ CATEGORIES += ["bed", "bird", "cat", "dog", "house", "tree"]
 N_LAYERS = 15
 # What each figure takes when nothing but itself is missing.
 FIGURES = {
-    "training": "plot_training",
-    "confusion": "plot_confusion",
+    "learning_curves_vgg": "plot_training",
+    "confusion_vgg": "plot_confusion",
     "maximised_classes": "plot_maximised",
     "maximised_filters": "plot_maximised",
     "embedding_tsne": "plot_embedding",

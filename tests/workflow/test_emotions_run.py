@@ -29,7 +29,7 @@ FIGURES = {
     "roc": "plot_roc",
     "confusion": "plot_emotion_confusion",
     "calibration": "plot_emotion_calibration",
-    "training_cnn_run_and_subject": "plot_emotion_training",
+    "learning_curves_cnn_run_and_subject": "plot_training",
     "occlusion": "plot_occlusion",
     "top_voxels": "plot_top_voxels",
     "embedding": "plot_emotion_embedding",

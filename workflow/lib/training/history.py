@@ -4,3 +4,6 @@
 TRAINING = "training"
 # Data that is not trained on, after the epoch.
 VALIDATION = "validation"
+# Columns: `kept` is 1 at the epoch whose weights the trained network has, and 0 elsewhere.
+KEPT = "kept"
+COLUMNS = ("epoch", "part", "measure", "value", KEPT)

@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from workflow.lib.features.devices import autocast
 from workflow.lib.training.best import Best, Score
-from workflow.lib.training.history import VALIDATION
+from workflow.lib.training.history import KEPT, VALIDATION
 from workflow.lib.training.loop import Stateful, fit
 from workflow.lib.training.options import TrainingOptions
 
@@ -226,7 +226,7 @@ def train(
 
     Returns
     -------
-    DataFrame, as of `workflow.lib.training.loop.fit`
+    DataFrame with the columns `COLUMNS`, otherwise as of `workflow.lib.training.loop.fit`
     """
     shapes = {
         name: [list(value.shape) for value in network.state_dict().values()]
@@ -244,7 +244,8 @@ def train(
     task.best.load_into(task.networks)
     for network in task.networks.values():
         network.eval()
-    return history
+    kept = task.best.epoch + 1 if task.best.weights else history["epoch"].max()
+    return history.assign(**{KEPT: (history["epoch"] == kept).astype(int)})
 
 
 def _named(what: str, parts: Mapping[str, Stateful]) -> dict[str, Stateful]:

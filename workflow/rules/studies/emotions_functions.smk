@@ -350,6 +350,16 @@ def lag_in_seconds(wildcards):
     return entry["labels"]["lag"] * entry["tr"]
 
 
+TRAININGS |= dict.fromkeys(
+    config["emotions"],
+    lambda network: {
+        "note": "Loss: cross-entropy. Weights are kept of the epoch that tells most validation "
+        "volumes right (the mean over emotions, where training is balanced); test volumes have no "
+        "part in this."
+    },
+)
+
+
 def emotion_targets():
     """Return the figures and tables of the selected studies."""
     wanted = []
@@ -365,7 +375,7 @@ def emotion_targets():
             figures += ["occlusion", "top_voxels", "embedding"]
             # Networks with published weights are not trained.
             figures += [
-                f"training_{model}_{split}"
+                f"learning_curves_{model}_{split}"
                 for model in networks_of(entry)
                 for split in splits_of(entry, model)
                 if not is_weight_file(entry["models"][model]["network"]["weights"])

@@ -4,7 +4,7 @@
 # <simulated>/<folder>/images/.
 # Out: <results>/<study>/models/vgg.safetensors (weights, classes and scaling of images),
 # vgg_history.csv (a row per epoch, part and measure), vgg_predictions.csv (a row per validation
-# image); tables/accuracy.csv and .html; figures training and confusion.
+# image), of which stage train makes figures and tables.
 #
 # A training that was cut short goes on from models/vgg.checkpoint, and ends with the same network.
 
@@ -70,90 +70,3 @@ rule train_cnn:
         code=script_digest("digits/train_cnn.py"),
     script:
         "../../../../scripts/digits/train_cnn.py"
-
-
-rule tabulate_accuracy:
-    """Tabulate how many validation images of each category are told right, with intervals."""
-    input:
-        "<results>/{study}/models/vgg_predictions.csv",
-    output:
-        table="<results>/{study}/tables/accuracy.csv",
-        html=report(
-            "<results>/{study}/tables/accuracy.html",
-            caption="../../../report/accuracy_table.rst",
-            category="{study}",
-            subcategory="Tables",
-            labels={"item": "accuracy of the network"},
-        ),
-    log:
-        "<logs>/{study}/tables/accuracy.log",
-    benchmark:
-        "<benchmarks>/{study}/tables/accuracy.tsv"
-    wildcard_constraints:
-        study=DIGIT_STUDIES,
-    conda:
-        "../../../../envs/rsa.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=minutes(10),
-    params:
-        groups=digits_setting("categories"),
-        title=setting("title"),
-        simulated=is_simulated,
-        code=script_digest("training/tabulate_accuracy.py"),
-    script:
-        "../../../../scripts/training/tabulate_accuracy.py"
-
-
-rule plot_training:
-    """Draw the learning curves of the network."""
-    input:
-        "<results>/{study}/models/vgg_history.csv",
-    output:
-        **figure_files("training", "Network", figure="learning curves"),
-    log:
-        "<logs>/{study}/figures/training.log",
-    wildcard_constraints:
-        study=DIGIT_STUDIES,
-    conda:
-        "../../../../envs/plot.yaml"
-    threads: 1
-    resources:
-        mem_mb=1500,
-        runtime=minutes(10),
-    params:
-        caption=caption_of,
-        title=setting("title"),
-        simulated=is_simulated,
-        groups=digits_setting("categories"),
-        note=training_note,
-        code=script_digest("figures/plot_training.py"),
-    script:
-        "../../../../scripts/figures/plot_training.py"
-
-
-rule plot_confusion:
-    """Draw what the network takes for what, and its accuracy per category."""
-    input:
-        "<results>/{study}/models/vgg_predictions.csv",
-    output:
-        **figure_files("confusion", "Network", figure="confusion"),
-    log:
-        "<logs>/{study}/figures/confusion.log",
-    wildcard_constraints:
-        study=DIGIT_STUDIES,
-    conda:
-        "../../../../envs/plot.yaml"
-    threads: 1
-    resources:
-        mem_mb=1500,
-        runtime=minutes(10),
-    params:
-        caption=caption_of,
-        title=setting("title"),
-        simulated=is_simulated,
-        groups=digits_setting("categories"),
-        code=script_digest("figures/plot_confusion.py"),
-    script:
-        "../../../../scripts/figures/plot_confusion.py"

@@ -43,22 +43,30 @@ def training_threads(wildcards):
     return TRAINING_THREADS[config["digits"][wildcards.study]["network"]["size"]]
 
 
-def training_note(wildcards):
-    """Return what the caption of learning curves says of images and measures."""
-    images, n_categories = digits_setting("images")(wildcards), len(digits_categories(wildcards))
-    return (
+def digit_training(study):
+    """Return what figures of the network of a study say."""
+    entry = config["digits"][study]
+    categories, images = entry["categories"], entry["images"]
+    n_categories = len(all_categories(entry))
+    note = (
         f"Trained on n = {n_categories * images['train']:,} images, validated on n = "
-        f"{n_categories * images['validation']:,} others. Loss: cross-entropy. Penalty: what "
-        "weight decay adds to it, half the sum of squared weights times the config's weight_decay."
+        f"{n_categories * images['validation']:,} others. Loss: cross-entropy. Penalty: what weight "
+        "decay adds to it, half the sum of squared weights times the config's weight_decay. No "
+        "epoch is chosen: the weights of the last are kept."
     )
+    return lambda network: {"groups": categories, "note": note}
+
+
+TRAININGS |= {study: digit_training(study) for study in config["digits"]}
 
 
 def training_targets():
     """Return the figures and tables of training of the selected studies."""
+    files = ("figures/learning_curves_vgg.png", "figures/confusion_vgg.png")
     return [
         f"<results>/{study}/{file}"
         for study in DIGITS
-        for file in ("figures/training.png", "figures/confusion.png", "tables/accuracy.html")
+        for file in (*files, "tables/accuracy_vgg.html")
     ]
 
 

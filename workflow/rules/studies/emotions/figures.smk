@@ -169,36 +169,3 @@ rule plot_emotion_calibration:
         code=script_digest("emotions/plot_emotion_calibration.py"),
     script:
         "../../../../scripts/emotions/plot_emotion_calibration.py"
-
-
-rule plot_emotion_training:
-    """Draw the learning curves of a split's networks, averaged over its folds."""
-    input:
-        "<results>/{study}/models/{model}_{split}_history.csv",
-    output:
-        **figure_files(
-            "training_{model}_{split}",
-            "Network",
-            figure="learning curves",
-            model="{model}",
-            split="{split}",
-        ),
-    log:
-        "<logs>/{study}/figures/training_{model}_{split}.log",
-    wildcard_constraints:
-        study=OCCLUDED_STUDIES,
-        model=emotion_models("cnn"),
-        split=MOVIE_SPLITS,
-    conda:
-        "../../../../envs/plot.yaml"
-    threads: 1
-    resources:
-        mem_mb=1500,
-        runtime=minutes(10),
-    params:
-        caption=caption_of,
-        title=setting("title"),
-        simulated=is_simulated,
-        code=script_digest("emotions/plot_emotion_training.py"),
-    script:
-        "../../../../scripts/emotions/plot_emotion_training.py"
