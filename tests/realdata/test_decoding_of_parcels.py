@@ -173,7 +173,7 @@ def test_classes_are_confounded_with_runs(label, series):
     )
     table = evaluate_decoding(labels, {"confounds": found}, NO_REFITS, cases, study="studyforrest")
     rows = table.decoding.set_index(["split", "measure"])
-    # Run, time within it and global signal tell more than all parcels (.40), but not of other runs.
+    # The run and the time within it tell more than all parcels (.40), but not of other runs.
     for split in ("random", "subject", "tr"):
         assert rows.loc[(split, "accuracy"), "value"] > 0.5
     assert rows.loc[("run", "balanced_accuracy"), "value"] < 0.25
