@@ -10,10 +10,11 @@ from scripts.emotions.emotion_cnn import PUBLISHED_SHAPE
 from scripts.emotions.emotion_rdms import MIN_RUNS
 from scripts.emotions.label_volumes import Choices, label_volumes
 from scripts.emotions.labels import UNLABELLED, Labels
+from scripts.emotions.planted import GRID
 from scripts.emotions.prepare_parcels import common_parcels
 from scripts.emotions.splits import fold_generator, make_folds
 from scripts.emotions.trained_networks import UNTRAINED, NetworkOptions, network_of
-from workflow.lib.acquire.datasets import Dataset
+from workflow.lib.acquire.datasets import Dataset, size_text
 from workflow.lib.check.files import (
     NeededFile,
     are_readable,
@@ -23,10 +24,12 @@ from workflow.lib.check.files import (
     needed_file,
     print_files,
 )
+from workflow.lib.check.forecast import duration_text, n_cores
 from workflow.lib.check.problems import problems
 from workflow.lib.errors import InputError
 from workflow.lib.layout import raw_folder
 from workflow.lib.layouts.movie import annotation_files, movie_files, run_files
+from workflow.lib.prediction import OPERATIONS_PER_SECOND, training_cost
 
 Checks = Iterator[Callable[[], object]]
 
@@ -68,29 +71,55 @@ def _models_text(entry: Mapping) -> str:
 
 
 def _runs_text(entry: Mapping) -> str:
-    n_volumes = sum(run["n_volumes"] for run in entry["runs"].values())
-    return f"{n_volumes:,} volumes of {entry['tr']:g} s of each subject"
+    return f"{_n_volumes(entry):,} volumes of {entry['tr']:g} s of each subject"
+
+
+def _n_volumes(entry: Mapping) -> int:
+    """Return the number of volumes of a subject."""
+    return sum(run["n_volumes"] for run in entry["runs"].values())
 
 
 def _model_checks(entry: Mapping, datasets: Mapping[str, Dataset], mirror: str | None) -> Checks:
     """Yield a check of every network, and of its weights."""
     for model, block in entry["models"].items():
         if block["kind"] == "cnn":
-            yield partial(_check_network, model, block, len(entry["labels"]["classes"]))
+            yield partial(_check_network, model, entry)
             weights = block["network"]["weights"]
             yield partial(find_own_weights, model, weights, model, datasets, mirror)
 
 
-def _check_network(model: str, block: Mapping, n_classes: int) -> None:
-    """Build a network, and say how large it is; one without averages depends on the mask."""
-    options, n_epochs = NetworkOptions(**block["network"]), block["training"]["n_epochs"]
-    large = ""
-    if options.average:
-        untrained = replace(options, weights=UNTRAINED)
-        network = network_of(untrained, n_classes, PUBLISHED_SHAPE, seed=0)
-        large = f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters, "
-    epochs = f"up to {n_epochs} epochs in every fold" if options.trains else "not trained"
-    print(f"  {model}: {large}{epochs}")
+def _check_network(model: str, entry: Mapping) -> None:
+    """Build a network, and say how large it is and what its training takes.
+
+    The box around the brain is known of simulated volumes alone; others are taken to be as large as
+    the published ones.
+    """
+    block, n_volumes = entry["models"][model], len(entry["subjects"]) * _n_volumes(entry)
+    options, training = NetworkOptions(**block["network"]), block["training"]
+    shape = GRID if entry["source"] == "simulated" else PUBLISHED_SHAPE
+    n_classes, n_epochs = len(entry["labels"]["classes"]), training["n_epochs"]
+    cost = training_cost(
+        network_of(replace(options, weights=UNTRAINED), n_classes, shape, seed=0),
+        shape,
+        batch_size=training["batch"],
+        # All volumes are the most that a fold can learn from.
+        n_steps=n_epochs * (n_volumes // training["batch"]),
+        n_evaluated=int(n_epochs * entry["splits"]["validation_share"] * n_volumes),
+    )
+    grid = " x ".join(map(str, shape))
+    print(
+        f"  {model}: {cost.n_parameters:,} parameters, {cost.operations / 1e9:.3g} GFLOP of each "
+        f"volume of {grid} voxels, {size_text(cost.memory_bytes())} of memory"
+    )
+    if options.trains:
+        cores = n_cores()
+        print(
+            f"    in every fold up to {n_epochs} epochs, at most {cost.n_steps:,} steps of "
+            f"{cost.batch_size} volumes, about {duration_text(cost.seconds(cores))} without a GPU "
+            f"(at {OPERATIONS_PER_SECOND / 1e9:.0f} GFLOP/s per core)"
+        )
+    else:
+        print("    not trained")
 
 
 def _data_checks(name: str, entry: Mapping, config: Mapping, files: list[NeededFile]) -> Checks:

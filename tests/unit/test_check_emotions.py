@@ -1,5 +1,6 @@
 """`make check` of study emotions: what a run would stop at, found before it."""
 
+import re
 import shutil
 
 import pandas as pd
@@ -62,7 +63,33 @@ def test_nothing_stands_in_the_way_of_a_whole_folder(folder, capsys):
 def test_simulated_entries_of_the_repository_pass(path, capsys):
     config = complete_config(laid_over(DEFAULT, yaml.safe_load(path.read_text())))
     assert check_study("movie", config, REGISTRY) == []
-    assert "raw files are simulated" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "raw files are simulated" in printed
+    # Of all volumes of all subjects, in whole batches.
+    entry = config["emotions"]["movie"]
+    training = entry["models"]["cnn"]["training"]
+    n_volumes = len(entry["subjects"]) * sum(run["n_volumes"] for run in entry["runs"].values())
+    n_steps = training["n_epochs"] * (n_volumes // training["batch"])
+    assert f"at most {n_steps:,} steps of {training['batch']} volumes, about " in printed
+    assert re.search(
+        r"cnn: [\d,]+ parameters, .* volume of 16 x 18 x 14 voxels, .* of memory", printed
+    )
+
+
+@pytest.mark.parametrize("average", [True, False])
+def test_size_of_a_network_is_counted_by_hand(average, folder, capsys):
+    """A convolution of 27 weights, and a block that widens, filters each channel, and narrows."""
+    network = {"widths": [4, 5], "expansion": 2, "average": average}
+    problems_of(folder, models={"net": {"kind": "cnn", "network": network}})
+    n_classes, n_voxels, n_halved = len(TINY["labels"]["classes"]), 80 * 80 * 35, 40 * 40 * 18
+    n_inputs = 5 if average else 5 * n_halved
+    at_voxels, at_halved, at_classes = 27 * 4 + 4 * 8, 27 * 8 + 8 * 5, n_inputs * n_classes
+    # Each of 4, 8, 8 and 5 channels is normalised by two numbers.
+    n_parameters = at_voxels + at_halved + 2 * (4 + 8 + 8 + 5) + at_classes + n_classes
+    # A multiplication and an addition for every weight by which something is computed.
+    operations = 2 * (at_voxels * n_voxels + at_halved * n_halved + at_classes)
+    said = f"net: {n_parameters:,} parameters, {operations / 1e9:.3g} GFLOP of each volume of 80 x"
+    assert said in capsys.readouterr().out
 
 
 def lose_a_run(folder):
