@@ -22,8 +22,6 @@ from workflow.lib.jobs import script_job
 from workflow.lib.sources import JOINT_SUBJECT
 from workflow.lib.tables import read_table, write_html, write_table
 
-# What the published study reports of the RDMs of its volumes and its network.
-PUBLISHED_SIMILARITY = -0.590
 # What RDMs are compared with beside layers of networks.
 NO_LAYERS = ("affect", "co-occurrence", "runs")
 
@@ -180,22 +178,28 @@ def null_corrections(decoding: pd.DataFrame, model: str, n_shifts: int) -> Itera
         )
 
 
-def rsa_corrections(rsa: pd.DataFrame) -> Iterator[Correction]:
-    """Yield the rows on RDMs; `rsa` is `emotion_rsa.csv`."""
+def rsa_corrections(rsa: pd.DataFrame, published: float | None = None) -> Iterator[Correction]:
+    """Yield the rows on RDMs.
+
+    Parameters
+    ----------
+    rsa : `emotion_rsa.csv`
+    published : similarity of RDMs of volumes and of the network, published of the same data
+    """
     own = rsa[rsa["first"] == f"{BRAIN} {WHOLE}"]
     joint = own[own["subject"] == JOINT_SUBJECT]
     rows = (joint if len(joint) else own).set_index("second")
     layers = [name for name in rows.index if name not in NO_LAYERS]
     note = (
-        "published, of volumes that were not standardised, without noise taken into account or a "
-        "test"
+        "the original compares volumes that were not standardised, without noise taken into "
+        "account or a test"
     )
     if layers:
         row = rows.loc[layers[-1]]
         yield Correction(
             "RDMs",
             "similarity of responses and the network's last layer (published: Pearson)",
-            PUBLISHED_SIMILARITY,
+            np.nan if published is None else published,
             float(row["similarity"]),
             f"{note}; ours are standardised and cross-validated over runs, "
             f"p = {row['n_reached']:g}/{row['n_orders']:g}",
@@ -257,7 +261,7 @@ def corrections(input: Mapping, params: Mapping) -> pd.DataFrame:
         *volume_corrections(series, int(decoding["n_subjects"].max())),
     ]
     if input.get("rsa"):
-        rows += rsa_corrections(read_table(input["rsa"]))
+        rows += rsa_corrections(read_table(input["rsa"]), params["published"])
     return corrections_table(rows)
 
 

@@ -135,7 +135,8 @@ def test_rdms_of_the_mean_over_subjects_are_compared():
         ],
         columns=["subject", "first", "second", "similarity", "n_reached", "n_orders"],
     )
-    table = corrections_table(list(rsa_corrections(rsa)))
+    table = corrections_table(list(rsa_corrections(rsa, -0.59)))
     assert table["original"].tolist()[0] == -0.59
+    assert corrections_table(list(rsa_corrections(rsa)))["original"].isna().all()
     assert table["ours"].tolist() == [0.3, 0.3, 1 / 120]
     assert "p = 6/120" in table["note"].iloc[0]

@@ -137,6 +137,7 @@ rule tabulate_emotion_corrections:
         n_shifts=movie_setting("inference", "n_shifts"),
         title=setting("title"),
         simulated=is_simulated,
+        published=movie_setting("published", "similarity"),
         code=script_digest("emotions/tabulate_emotion_corrections.py"),
     script:
         "../../../../scripts/emotions/tabulate_emotion_corrections.py"

@@ -133,6 +133,7 @@ rule plot_emotion_rsa:
         caption=caption_of,
         title=setting("title"),
         simulated=is_simulated,
+        published=movie_setting("published", "similarity"),
         code=script_digest("emotions/plot_emotion_rsa.py"),
     script:
         "../../../../scripts/emotions/plot_emotion_rsa.py"
