@@ -1,13 +1,15 @@
 """Draw what a network needs to tell each emotion: slices of the brain, and a look through it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import matplotlib.pyplot as plt
 import nibabel
 import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
+from matplotlib.colors import ListedColormap
 
 from scripts.emotions.occlusion_recovery import ALL, NOT_PLANTED, OWN, SHARED
 from scripts.figures.brain_slices import blank, draw_outlines, image_options
@@ -122,13 +124,20 @@ def _draw_row(
         _draw_through(panel, one, region, axis)
 
 
-def _draw_slice(panel: plt.Axes, one: Oriented, region: np.ndarray, z: int) -> None:
-    values = one.data[:, :, z]
-    inside, options = np.isfinite(values), image_options(one)
+def _draw_values(
+    panel: plt.Axes, values: np.ndarray, inside: np.ndarray, options: Mapping[str, Any]
+) -> None:
+    """Draw values (x, y) above zero in colour, and grey where there are none within the brain."""
     grey = np.where(inside, 0.0, np.nan)
-    panel.imshow(grey.T, cmap=plt.matplotlib.colors.ListedColormap([NOTHING]), **options)
+    panel.imshow(grey.T, cmap=ListedColormap([NOTHING]), **options)
     shown = np.where(inside & (values > 0), values, np.nan)
     panel.imshow(shown.T, cmap=SEQUENTIAL, vmin=0, vmax=1, **options)
+
+
+def _draw_slice(panel: plt.Axes, one: Oriented, region: np.ndarray, z: int) -> None:
+    values = one.data[:, :, z]
+    inside = np.isfinite(values)
+    _draw_values(panel, values, inside, image_options(one))
     _outline_planted(panel, inside, *(region[:, :, z] == kind for kind in (OWN, SHARED)))
     _show_alike(panel, one, (0, 1))
 
@@ -140,8 +149,7 @@ def _draw_through(panel: plt.Axes, one: Oriented, region: np.ndarray, axis: int)
     left = tuple(number for number in range(3) if number != axis)
     sizes = nibabel.affines.voxel_sizes(one.affine)[list(left)]
     options = {"origin": "lower", "interpolation": "nearest", "aspect": sizes[1] / sizes[0]}
-    shown = np.where(inside & (values > 0), values, np.nan)
-    panel.imshow(shown.T, cmap=SEQUENTIAL, vmin=0, vmax=1, **options)
+    _draw_values(panel, values, inside, options)
     own, shared = ((region == kind).any(axis=axis) for kind in (OWN, SHARED))
     _outline_planted(panel, inside, own, shared)
     _show_alike(panel, one, left)

@@ -137,8 +137,8 @@ def test_what_costs_nothing_is_grey_and_the_largest_value_has_the_last_colour(ma
     figure, _ = drawn(maps)
     for row, emotion in enumerate(EMOTIONS):
         above = figure.axes[row * (N_SLICES + len(VIEWS)) + N_SLICES]
-        shown = above.images[0].get_array()
-        assert above.images[0].get_clim() == (0, 1)
+        shown = above.images[-1].get_array()
+        assert above.images[-1].get_clim() == (0, 1)
         largest = (
             maps.values[row].max() / checks().set_index("emotion").loc[emotion, "largest_drop"]
         )
