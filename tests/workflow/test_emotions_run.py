@@ -38,7 +38,7 @@ FIGURES = {
     "parcel_rsa": "plot_parcel_rsa",
 }
 TABLES = {
-    "agreement.csv": "label_volumes",
+    "agreement.csv": "measure_agreement",
     "emotion_counts.csv": "label_volumes",
     "leak_audit.csv": "audit_volumes",
     "decoding.csv": "evaluate_decoding",
