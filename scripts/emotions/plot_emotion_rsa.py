@@ -75,6 +75,8 @@ def _draw_matrix(panel: plt.Axes, table: pd.DataFrame, label: str) -> None:
         fontsize=6.5 if len(columns) < 6 else 5,
         turned=True,
     )
+    # Cells of the other half, and of responses with one another, are left empty.
+    panel.set_facecolor("white")
     panel.tick_params(labelsize=6.5)
     panel.set_aspect("equal")
     panel.figure.colorbar(mesh, ax=panel, shrink=0.7, label=label, location="top")

@@ -64,7 +64,7 @@ def plot_training(
         if measure in SHARES:
             axes.set_ylim(0, 1.02)
         elif rows["value"].min() >= 0:
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.05 * rows["value"].max() or 1)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch")
         axes.set_title(measure)
@@ -103,11 +103,13 @@ def _folds(history: pd.DataFrame) -> str:
     if "fold" not in history or history["fold"].nunique() == 1:
         return ""
     ends = history.groupby("fold")["epoch"].max()
-    return (
-        f" Thin lines: n = {len(ends)} folds, a network each, of which training ended after "
-        f"{ends.min()} to {ends.max()} epochs; thick ones: means, of late epochs over those that "
-        "went on."
+    early = (
+        f"; training ended after {ends.min()} to {ends.max()} epochs, and late means are over "
+        "those that went on"
+        if ends.nunique() > 1
+        else ""
     )
+    return f" Thin lines: n = {len(ends)} folds, a network each; thick ones: their means{early}."
 
 
 def _end(history: pd.DataFrame) -> str:

@@ -55,7 +55,8 @@ def draw_cells(
         edgecolors="white",
         linewidth=0.6,
     )
-    axes.set_facecolor(GROUND)
+    if not shown.all():
+        axes.set_facecolor(GROUND)
     if texts is not None:
         for (i, j), text in np.ndenumerate(texts):
             colour = text_colour(mesh.to_rgba(values[i, j])) if shown[i, j] else MUTED
