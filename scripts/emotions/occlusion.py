@@ -1,7 +1,7 @@
 """What of a volume a network needs: the fall of a probability when a cube of it is covered.
 
-A voxel is covered by its mean, which is zero in standardised time series. Cubes lie on a grid;
-those without a voxel of the brain are left out, and of the others nothing changes outside the
+A voxel is covered by zero: its mean over the run in standardised or detrended time series, and the
+mean over the brain of a volume that was scaled for its network. Cubes lie on a grid; those without a voxel of the brain are left out, and of the others nothing changes outside the
 brain, which is zero from the start.
 
 References
