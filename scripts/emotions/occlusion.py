@@ -1,8 +1,9 @@
 """What of a volume a network needs: the fall of a probability when a cube of it is covered.
 
 A voxel is covered by zero: its mean over the run in standardised or detrended time series, and the
-mean over the brain of a volume that was scaled for its network. Cubes lie on a grid; those without a voxel of the brain are left out, and of the others nothing changes outside the
-brain, which is zero from the start.
+mean over the brain of a volume that was scaled for its network. Cubes lie on a grid; those without
+a voxel of the brain are left out, and of the others nothing changes outside the brain, which is
+zero from the start.
 
 References
 ----------
