@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.checkout import Checkout
+from tests.checkout import REPOSITORY, Checkout
 from workflow.lib.config.sections import study_sections
 
-# Modules of workflow/lib that only one study needs, beside that of its section.
+# Modules of workflow/lib that only one study needs, beside those of the name of its section.
 OF_STUDY = {
     "dissimilarity": [
         "config/pair_kinds.py",
@@ -18,6 +18,7 @@ OF_STUDY = {
         "layouts/algonauts2023.py",
     ],
     "emotions": ["layouts/movie.py"],
+    "reconstruction": ["layouts/pictures.py"],
 }
 CONFIGS = ("config", "tiny", "full", "real", "own_data")
 # The files of a study without any of another's, as CONTRIBUTING.md lists them.
@@ -90,20 +91,24 @@ Path(snakemake.output[0]).write_text(f"n\\n{len(snakemake.input)}\\n")
 def delete(checkout: Checkout, section: str) -> None:
     """Delete the rules, scripts, schema, library and entries of a study from a copy."""
     rules = checkout.folder / "workflow/rules/studies"
-    library = checkout.folder / "workflow/lib"
     shutil.rmtree(checkout.folder / "scripts" / section)
-    shutil.rmtree(rules / section)
+    shutil.rmtree(rules / section, ignore_errors=True)
     for file in (
-        rules / f"{section}.smk",
-        rules / f"{section}_functions.smk",
+        *rules.glob(f"{section}*.smk"),
         checkout.folder / f"workflow/schemas/studies/{section}.schema.yaml",
-        library / f"config/{section}.py",
-        *(library / module for module in OF_STUDY.get(section, [])),
+        *(checkout.folder / "workflow/lib" / module for module in modules_of(section)),
     ):
         file.unlink()
     for name in CONFIGS:
         file = checkout.folder / f"config/{name}.yaml"
         file.write_text(yaml.safe_dump(without(section, file), sort_keys=False))
+
+
+def modules_of(section: str) -> list[str]:
+    """Return the modules of workflow/lib that only a study needs."""
+    library = REPOSITORY / "workflow/lib"
+    own = [*library.glob(f"config/{section}.py"), *library.glob(f"config/{section}_*.py")]
+    return [*(str(file.relative_to(library)) for file in own), *OF_STUDY.get(section, [])]
 
 
 def without(section: str, file: Path) -> dict:
@@ -127,10 +132,9 @@ def without(section: str, file: Path) -> dict:
 
 def mentions(folder: Path, section: str) -> list[str]:
     """Return the rules, scripts and modules that import or include what a study is made of."""
-    modules = [f"workflow.lib.config.{section}"]
-    modules += [
+    modules = [
         "workflow.lib." + module.removesuffix(".py").replace("/", ".")
-        for module in OF_STUDY.get(section, [])
+        for module in modules_of(section)
     ]
     names = "|".join(map(re.escape, [*modules, f"scripts.{section}", f"scripts/{section}"]))
     wanted = re.compile(rf"(?:{names})\b|\b{section}(?:_functions)?\.smk")
@@ -142,16 +146,20 @@ def mentions(folder: Path, section: str) -> list[str]:
 
 @pytest.mark.parametrize("section", [name for name in study_sections() if name != "rsa"])
 def test_deleted_study_leaves_the_others_as_they_are(fresh, section):
-    before = (fresh.folder / "config/config.yaml").read_text()
-    others = [name for name in study_sections() if name not in ("rsa", section)]
     delete(fresh, section)
     assert mentions(fresh.folder, section) == []
     # The default runs every study that is left, and none of the deleted one's jobs.
     jobs = fresh.planned_jobs()
-    kept = yaml.safe_load((fresh.folder / "config/config.yaml").read_text())
-    assert set(kept["studies"]) < set(yaml.safe_load(before)["studies"])
     assert jobs["all"] == 1
-    for other in others:
+    kept = yaml.safe_load((fresh.folder / "config/config.yaml").read_text())
+    default = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+    assert section not in kept
+    gone = default.get(section, {})
+    assert kept["studies"] == [study for study in default["studies"] if study not in gone]
+    for other in set(study_sections()) - {"rsa", section}:
+        # An entry of the section runs by default.
+        if not set(kept.get(other, {})) & set(kept["studies"]):
+            continue
         file = fresh.folder / f"workflow/rules/studies/{other}.smk"
         rules = set(re.findall(r"^rule (\w+):", rules_of(file), re.M))
         assert rules & set(jobs), f"no job of {other}"
