@@ -13,8 +13,8 @@ from scripts.reconstruction.data.image_table import (
     read_image_table,
     write_image_table,
 )
-from scripts.reconstruction.data.prepare_images import (
-    prepare_images,
+from scripts.reconstruction.data.prepare_pictures import (
+    prepare_pictures,
     shown_names,
     stimuli_from_arrays,
     stimuli_from_files,
@@ -151,7 +151,7 @@ def test_copies_share_a_group_and_test_copies_are_told(caplog):
     pictures["training"][2] = pictures["training"][0]
     pictures["natural"][1] = pictures["training"][1]
     names = {"training": ["a", "b", "c"], "natural": ["d", "e"]}
-    table = prepare_images(names, pictures, matte=False, blur=0)
+    table = prepare_pictures(names, pictures, matte=False, blur=0)
     assert table.groups[0] == table.groups[2]
     assert table.groups[1] == table.groups[4]
     assert len(set(table.groups.tolist())) == 3
@@ -406,7 +406,7 @@ def test_images_of_arrays_become_a_table(tmp_path):
     options = ARRAYS | {"images": {"key": "I", "shape": [2, 2]}}
     names = shown_names({"training": {"S1": tmp_path / "a.mat"}}, options)
     pictures = stimuli_from_arrays({"training": tmp_path / "a.mat"}, names, options, side=2)
-    table = prepare_images(names, pictures, matte=False, blur=0)
+    table = prepare_pictures(names, pictures, matte=False, blur=0)
     assert table.names == ["image_01", "image_02"]
     np.testing.assert_array_equal(table.shapes[0], [[1, 0], [0, 0]])
     # Column by column: the second pixel is below the first.

@@ -70,7 +70,7 @@ def _check_same(part: str, first: set, other: set, *subjects: str) -> None:
         )
 
 
-def prepare_images(
+def prepare_pictures(
     names: Mapping[str, Sequence[str]],
     pictures: Mapping[str, np.ndarray],
     *,
@@ -176,6 +176,6 @@ if __name__ == "__main__":
                 background=image["background"],
                 n_threads=snakemake.threads,
             )
-        table = prepare_images(names, pictures, matte=image["matte"], blur=image["blur"])
+        table = prepare_pictures(names, pictures, matte=image["matte"], blur=image["blur"])
         log.info("%d images, %d that differ", len(table), len(set(table.groups.tolist())))
         write_image_table(snakemake.output.images, table)

@@ -1,0 +1,141 @@
+"""What the schema cannot say of section `reconstruction`."""
+
+from collections.abc import Mapping
+
+from workflow.lib.acquire.datasets import Dataset
+from workflow.lib.config.reconstruction_models import (
+    check_decoders,
+    check_generators,
+    name_references,
+    network_blocks,
+    torchvision_networks,
+)
+from workflow.lib.config.sections import Section
+from workflow.lib.errors import InputError
+from workflow.lib.layout import is_weight_file, raw_folder
+from workflow.lib.layouts.pictures import (
+    TRAINING,
+    all_response_files,
+    response_patterns,
+    stimulus_patterns,
+)
+from workflow.lib.words import listed
+
+# What each source of raw files cannot do without.
+SOURCE_KEYS = {
+    "simulated": ("simulation", "folder"),
+    "path": ("path",),
+    "mirror": ("dataset",),
+    "download": ("dataset",),
+}
+# What each format of responses needs, and which keys of `responses` are for another one.
+NEEDED = {"bdata": (), "arrays": ("key", "images")}
+
+
+def check_reconstruction(config: Mapping) -> None:
+    """Check sources, responses and stimuli of every entry."""
+    folders: dict[str, str] = {}
+    for name, entry in config["reconstruction"].items():
+        where = f"config, reconstruction.{name}"
+        _check_source(where, entry, name, folders)
+        _check_responses(f"{where}.responses", entry)
+        _check_stimuli(f"{where}.stimuli", entry)
+        check_decoders(where, entry)
+        check_generators(where, entry)
+
+
+def raw_paths(entry: Mapping, datasets: Mapping[str, Dataset], run: str) -> list[str]:
+    """Return the files of responses of an entry, and the weights of its networks."""
+    folder = raw_folder(entry, run)
+    weights = [block["weights"] for block in network_blocks(entry)]
+    return [f"{folder}/{file}" for file in all_response_files(entry)] + [
+        path for path in weights if is_weight_file(path)
+    ]
+
+
+def _check_source(where: str, entry: Mapping, name: str, folders: dict[str, str]) -> None:
+    value: object = entry
+    for key in SOURCE_KEYS[entry["source"]]:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    if not value:
+        key = ".".join(SOURCE_KEYS[entry["source"]])
+        raise InputError(
+            f"{where}.source: found {entry['source']!r} without `{key}`, expected both; give "
+            f"`{key}`"
+        )
+    if entry["source"] != "simulated":
+        return
+    if entry["responses"]["format"] != "bdata":
+        raise InputError(
+            f"{where}.responses.format: found {entry['responses']['format']} of a simulation, "
+            "expected bdata, which is what is simulated; correct it, or give another source"
+        )
+    if value in folders:
+        raise InputError(
+            f"{where}.simulation.folder: found {value!r}, where {folders[value]} simulates, "
+            "expected a folder of its own; give another"
+        )
+    folders[value] = name
+
+
+def _check_responses(where: str, entry: Mapping) -> None:
+    responses = entry["responses"]
+    for key in NEEDED[responses["format"]]:
+        if not responses[key]:
+            raise InputError(
+                f"{where}: found no `{key}`, expected it for the format {responses['format']}; "
+                "give it"
+            )
+    if TRAINING in responses["tests"]:
+        raise InputError(
+            f"{where}.tests: found a test called {TRAINING}, expected another name, for that is "
+            "what the other part is called; rename it"
+        )
+    for part, file in response_patterns(entry).items():
+        if "{subject}" not in file and len(entry["subjects"]) > 1:
+            raise InputError(
+                f"{where}, {part}: found {file!r} for {len(entry['subjects'])} subjects, expected "
+                "{subject} in it; correct it"
+            )
+
+
+def _check_stimuli(where: str, entry: Mapping) -> None:
+    if entry["responses"]["format"] == "arrays":
+        if "stimuli" in entry:
+            raise InputError(
+                f"{where}: found stimuli for responses in arrays, expected none, for the images "
+                "stand beside them; leave it out"
+            )
+        return
+    if "stimuli" not in entry:
+        raise InputError(
+            f"{where}: found none, expected the patterns of the image files of training and "
+            "tests; give them"
+        )
+    tests, shown = entry["responses"]["tests"], entry["stimuli"]["tests"]
+    if set(tests) != set(shown):
+        raise InputError(
+            f"{where}.tests: found {listed(shown)}, expected a pattern for each of "
+            f"{listed(tests)}, the tests of `responses`; correct it"
+        )
+    if entry["source"] in ("mirror", "download") and not entry["stimuli"]["path"]:
+        raise InputError(
+            f"{where}.path: found none, expected the folder of the images, which are no part of "
+            f"the published data; give it"
+        )
+    for part, pattern in stimulus_patterns(entry).items():
+        if "{" not in pattern:
+            raise InputError(
+                f"{where}, {part}: found {pattern!r}, expected {{name}}, or {{synset}} and "
+                "{image}, in it; correct it"
+            )
+
+
+SECTION = Section(
+    "reconstruction",
+    check=check_reconstruction,
+    finish=name_references,
+    torchvision_networks=torchvision_networks,
+    raw_paths=raw_paths,
+    dataset_blocks=lambda entry: [entry],
+)

@@ -1,0 +1,79 @@
+"""Decoders and generators of section `reconstruction`, and what the schema cannot say of them."""
+
+from collections.abc import Mapping
+
+from workflow.lib.config.schema import check_name
+from workflow.lib.errors import InputError
+
+# Key of a generator -> the section's decoders of that stream.
+STREAMS = {"shape": "shapes", "semantics": "semantics"}
+NEAREST = "nearest_image"
+# Blocks of a decoder that are for one kind alone.
+OF_KIND = {"ridge": "ridge", "logistic": "logistic", "network": "network", "training": "network"}
+
+
+def check_decoders(where: str, entry: Mapping) -> None:
+    """Check the regions and blocks of all decoders."""
+    for stream in STREAMS.values():
+        for name, block in entry[stream].items():
+            place = f"{where}.{stream}.{name}"
+            for roi in block["rois"]:
+                check_name(f"{place}.rois", roi, entry["responses"]["rois"])
+            for key, kind in OF_KIND.items():
+                if key in block and block["kind"] != kind:
+                    raise InputError(
+                        f"{place}.{key}: found it for the kind {block['kind']}, expected it for "
+                        f"{kind} alone; leave it out"
+                    )
+
+
+def check_generators(where: str, entry: Mapping) -> None:
+    """Check what generators are told, and that there are images to draw."""
+    if not entry["generators"]:
+        return
+    if not entry["responses"]["tests"]:
+        raise InputError(
+            f"{where}.generators: found generators without `responses.tests`, expected a test "
+            "whose images they draw; give one, or leave generators out"
+        )
+    for name, block in entry["generators"].items():
+        for key, stream in STREAMS.items():
+            if block[key]:
+                check_name(f"{where}.generators.{name}.{key}", block[key], entry[stream])
+        if not block["shape"] and not block["semantics"]:
+            raise InputError(
+                f"{where}.generators.{name}: found neither a shape nor a category, expected one at "
+                "least; name a decoder, or leave the generator out"
+            )
+    reference = entry["evaluation"]["reference"]
+    if reference:
+        check_name(f"{where}.evaluation.reference", reference, entry["generators"])
+
+
+def name_references(config: Mapping) -> None:
+    """Name the first generator as the reference of every entry that names none."""
+    for entry in config["reconstruction"].values():
+        evaluation = entry["evaluation"]
+        evaluation["reference"] = evaluation["reference"] or next(iter(entry["generators"]), None)
+
+
+def network_blocks(entry: Mapping) -> list[Mapping]:
+    """Return the blocks of the networks that an entry shows images to."""
+    compared = entry["evaluation"]["networks"].values() if entry["generators"] else ()
+    perceptual = bool(entry["generators"]) and entry["generator"]["perceptual_weight"] > 0
+    return [
+        *([entry["clusters"]] if entry["semantics"] else []),
+        *([entry["generator"]["perceptual"]] if perceptual else []),
+        *compared,
+    ]
+
+
+def torchvision_networks(entry: Mapping) -> list[str]:
+    """Return the networks whose weights torchvision downloads."""
+    blocks = network_blocks(entry)
+    return [block["network"] for block in blocks if block["weights"] == "torchvision"]
+
+
+def generators_of(entry: Mapping) -> list[str]:
+    """Return the generators and baselines of an entry."""
+    return [*entry["generators"], *entry["baselines"]] if entry["generators"] else []

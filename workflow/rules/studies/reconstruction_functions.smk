@@ -1,0 +1,82 @@
+# Functions of section `reconstruction`: its entries, and where their data lies.
+
+from workflow.lib.layouts.pictures import (
+    all_response_files,
+    parts_of,
+    response_files,
+    response_patterns,
+    simulated_stimuli,
+    stimulus_folders,
+    stimulus_patterns,
+)
+
+RECONSTRUCTION_STUDIES = one_of(config["reconstruction"])
+RECONSTRUCTION = [study for study in STUDIES if study in config["reconstruction"]]
+RECONSTRUCTION_SUBJECTS = one_of(
+    subject for entry in config["reconstruction"].values() for subject in entry["subjects"]
+)
+
+
+def picture_simulations():
+    """Return folder -> entry of the simulated studies."""
+    return {
+        entry["simulation"]["folder"]: entry
+        for entry in config["reconstruction"].values()
+        if entry["source"] == "simulated"
+    }
+
+
+def of_parts(entry, training, test):
+    """Return part -> setting of the simulation, one of training and one of every test."""
+    first, *tests = parts_of(entry)
+    found = entry["simulation"]
+    return {first: found[training]} | dict.fromkeys(tests, found[test])
+
+
+def of_picture_entry(function):
+    """Return a params or input function: a function of the wildcards' entry."""
+    return lambda wildcards: function(config["reconstruction"][wildcards.study])
+
+
+def recorded_files(entry):
+    """Return the files of responses of all subjects, part by part."""
+    folder = raw_folder(entry, config["run"])
+    patterns = response_patterns(entry).values()
+    return [f"{folder}/{file.format(subject=s)}" for file in patterns for s in entry["subjects"]]
+
+
+def recorded_files_of_subject(wildcards):
+    """Return the files of responses of the wildcards' subject, part by part."""
+    entry = config["reconstruction"][wildcards.study]
+    folder = raw_folder(entry, config["run"])
+    return [f"{folder}/{file}" for file in response_files(entry, wildcards.subject)]
+
+
+def folder_of_stimuli(entry):
+    """Return the folder of the image files; nothing where images stand beside the responses."""
+    if not stimulus_patterns(entry):
+        return []
+    return entry["stimuli"]["path"] or raw_folder(entry, config["run"])
+
+
+def folders_of_images(entry):
+    """Return the folders with the image files, none where they stand beside the responses."""
+    return [f"{folder_of_stimuli(entry)}/{folder}" for folder in stimulus_folders(entry)]
+
+
+def check_image_folders():
+    """Stop at a selected study whose folder of images is not there, before anything is run."""
+    for study in RECONSTRUCTION:
+        entry = config["reconstruction"][study]
+        if entry["source"] == "simulated":
+            continue
+        for folder in folders_of_images(entry):
+            if not Path(folder).is_dir():
+                told = DATASETS[entry["dataset"]].how_to_get if entry["dataset"] else ""
+                raise WorkflowError(
+                    f"config, reconstruction.{study}.stimuli: found no folder {folder}, expected "
+                    f"the images that subjects saw; give their folder in stimuli.path. {told}"
+                )
+
+
+check_image_folders()
