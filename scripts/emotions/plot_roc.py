@@ -87,7 +87,8 @@ def _draw(
     axis.plot([0, 1], [0, 1], color="black", lw=0.8, ls=":")
     for line, model in enumerate(models_of(curves)):
         own, colour = curves[curves["model"] == model], styles[model]["color"]
-        axis.plot(own["fpr"], own["tpr"], color=colour, lw=1.0)
+        # Of few volumes a first step is high: the line rises from the corner.
+        axis.plot([0, *own["fpr"]], [0, *own["tpr"]], color=colour, lw=1.0)
         value = areas.loc[areas["model"] == model, "value"].iloc[0]
         place = 0.97, 0.04 + 0.105 * line
         text = {"transform": axis.transAxes, "ha": "right", "va": "bottom", "fontsize": 6.5}
