@@ -27,7 +27,7 @@ def plot_decoders(
     means: pd.DataFrame,
     *,
     decoders: Mapping[str, Sequence[str]],
-    rois: Mapping[str, str],
+    rois: Mapping[str, Mapping[str, str]],
     title: str,
     simulated: bool,
 ) -> tuple[plt.Figure, str]:
@@ -38,7 +38,7 @@ def plot_decoders(
     means : DataFrame
         Of one part, see `scripts.reconstruction.evaluation.evaluate_decoders`.
     decoders : mapping, "shapes" and "semantics" -> decoders, in the order in which they are drawn
-    rois : mapping, decoder -> what is written of its regions
+    rois : mapping, "shapes" and "semantics" -> decoder -> what is written of its regions
     title : str
         Name of the study.
     simulated : bool
@@ -65,7 +65,7 @@ def plot_decoders(
         for axis in own[len(panels) :]:
             axis.set_visible(False)
         own[0].set_yticklabels(
-            [f"{generator_label(name)} ({rois[name]})" for name in decoders[what]]
+            [f"{generator_label(name)} ({rois[what][name]})" for name in decoders[what]]
         )
         own[0].set_ylabel(what)
     figure.suptitle(f"{titled(title, simulated=simulated)}: decoders of shape and category")

@@ -6,4 +6,9 @@
 
 
 include: "reconstruction_functions.smk"
+include: "reconstruction/models_functions.smk"
 include: "reconstruction/data.smk"
+include: "reconstruction/decoders.smk"
+include: "reconstruction/generator.smk"
+include: "reconstruction/evaluation.smk"
+include: "reconstruction/figures.smk"

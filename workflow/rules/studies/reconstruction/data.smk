@@ -48,6 +48,7 @@ rule prepare_pictures:
     input:
         responses=of_picture_entry(recorded_files),
         stimuli=of_picture_entry(folders_of_images),
+        tables=of_picture_entry(tables_of_images),
     output:
         images="<results>/{study}/features/images.npz",
     log:
@@ -68,6 +69,7 @@ rule prepare_pictures:
         parts=of_picture_entry(parts_of),
         folder=of_picture_entry(folder_of_stimuli),
         stimuli=of_picture_entry(stimulus_patterns),
+        tables=of_picture_entry(stimulus_tables),
         image=setting("image"),
         code=script_digest("reconstruction/data/prepare_pictures.py"),
     script:

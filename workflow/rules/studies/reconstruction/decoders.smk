@@ -49,7 +49,7 @@ rule decode_shapes:
     wildcard_constraints:
         study=RECONSTRUCTION_STUDIES,
         subject=RECONSTRUCTION_SUBJECTS,
-        decoder=decoders_of("shapes", "ridge"),
+        decoder=reconstruction_decoders("shapes", "ridge"),
     conda:
         "../../../../envs/torch.yaml"
     threads: 2
@@ -82,7 +82,7 @@ rule train_shape_decoder:
     wildcard_constraints:
         study=RECONSTRUCTION_STUDIES,
         subject=RECONSTRUCTION_SUBJECTS,
-        decoder=decoders_of("shapes", "network"),
+        decoder=reconstruction_decoders("shapes", "network"),
     conda:
         "../../../../envs/torch.yaml"
     threads: 1
@@ -115,7 +115,7 @@ rule decode_semantics:
     wildcard_constraints:
         study=CLUSTERED_STUDIES,
         subject=RECONSTRUCTION_SUBJECTS,
-        decoder=decoders_of("semantics", "logistic"),
+        decoder=reconstruction_decoders("semantics", "logistic"),
     conda:
         "../../../../envs/torch.yaml"
     threads: 1
@@ -149,7 +149,7 @@ rule train_semantic_decoder:
     wildcard_constraints:
         study=CLUSTERED_STUDIES,
         subject=RECONSTRUCTION_SUBJECTS,
-        decoder=decoders_of("semantics", "network"),
+        decoder=reconstruction_decoders("semantics", "network"),
     conda:
         "../../../../envs/torch.yaml"
     threads: 1

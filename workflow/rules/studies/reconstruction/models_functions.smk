@@ -1,0 +1,264 @@
+# Functions of section `reconstruction`: its decoders and generators, what they read and write.
+
+from workflow.lib.config.reconstruction_models import NEAREST, generators_of
+
+CLUSTERED_STUDIES = one_of(
+    name for name, entry in config["reconstruction"].items() if entry["semantics"]
+)
+GENERATED_STUDIES = one_of(
+    name for name, entry in config["reconstruction"].items() if entry["generators"]
+)
+GENERATORS = one_of(
+    name for entry in config["reconstruction"].values() for name in entry["generators"]
+)
+COMPARED_FEATURES = one_of(
+    name for entry in config["reconstruction"].values() for name in entry["evaluation"]["networks"]
+)
+RECONSTRUCTION_TESTS = one_of(
+    test for entry in config["reconstruction"].values() for test in entry["responses"]["tests"]
+)
+RECONSTRUCTION_PARTS = one_of(
+    part for entry in config["reconstruction"].values() for part in parts_of(entry)
+)
+DECODED = ("shapes", "semantics")
+
+
+def reconstruction_decoders(stream, kind):
+    """Return a regular expression for the decoders of a stream that are of this kind."""
+    return one_of(
+        name
+        for entry in config["reconstruction"].values()
+        for name, block in entry[stream].items()
+        if block["kind"] == kind
+    )
+
+
+def decoder_block(stream):
+    """Return a params function that gives the block of the wildcards' decoder."""
+
+    def block(wildcards):
+        return config["reconstruction"][wildcards.study][stream][wildcards.decoder]
+
+    return block
+
+
+def weight_file(weights):
+    """Return the file with a network's weights, if they come from a file."""
+    return weights if is_weight_file(weights) else []
+
+
+def weights_of_clusters(wildcards):
+    return weight_file(config["reconstruction"][wildcards.study]["clusters"]["weights"])
+
+
+def weights_of_generator(wildcards):
+    """Return the file with the weights of the network of the perceptual loss, if it has one."""
+    generator = config["reconstruction"][wildcards.study]["generator"]
+    return weight_file(generator["perceptual"]["weights"]) if generator["perceptual_weight"] else []
+
+
+def compared_network(wildcards):
+    """Return the block of the network whose features are compared."""
+    entry = config["reconstruction"][wildcards.study]
+    return entry["evaluation"]["networks"][wildcards.features]
+
+
+def weights_of_comparison(wildcards):
+    return weight_file(compared_network(wildcards)["weights"])
+
+
+def networks_compared(wildcards):
+    return list(config["reconstruction"][wildcards.study]["evaluation"]["networks"])
+
+
+def all_compared(wildcards):
+    """Return the comparisons by networks, in the order of `networks_compared`."""
+    return [
+        f"<results>/{wildcards.study}/features/compared_{name}.h5"
+        for name in networks_compared(wildcards)
+    ]
+
+
+def decoded_by_stream(wildcards):
+    """Return what was decoded of all subjects, by stream, and the clusters if there are any."""
+    entry = config["reconstruction"][wildcards.study]
+    found = {
+        stream: [
+            f"<results>/{wildcards.study}/models/{stream}_{name}_{subject}.h5"
+            for name in entry[stream]
+            for subject in entry["subjects"]
+        ]
+        for stream in DECODED
+    }
+    if entry["semantics"]:
+        found["clusters"] = f"<results>/{wildcards.study}/tables/image_clusters.csv"
+    return found
+
+
+def all_decoded(wildcards):
+    """Return what was decoded of all subjects by all decoders."""
+    found = decoded_by_stream(wildcards)
+    return [file for stream in DECODED for file in found[stream]]
+
+
+def decoded_files(wildcards, block):
+    """Return the files of a block with the keys `shape` and `semantics`, each a decoder or null."""
+    decoders = dict(zip(DECODED, (block["shape"], block["semantics"])))
+    return {
+        stream: f"<results>/{wildcards.study}/models/{stream}_{name}_{wildcards.subject}.h5"
+        for stream, name in decoders.items()
+        if name
+    }
+
+
+def decoded_for_generator(wildcards):
+    entry = config["reconstruction"][wildcards.study]
+    return decoded_files(wildcards, entry["generators"][wildcards.generator])
+
+
+def decoded_for_baseline(wildcards):
+    """Return what the reference generator sees, by which the nearest image is found."""
+    if wildcards.baseline != NEAREST:
+        return {}
+    entry = config["reconstruction"][wildcards.study]
+    return decoded_files(wildcards, entry["generators"][entry["evaluation"]["reference"]])
+
+
+def all_reconstructions(wildcards):
+    """Return the reconstructions of all generators and baselines, and all subjects."""
+    entry = config["reconstruction"][wildcards.study]
+    return [
+        f"<results>/{wildcards.study}/reconstructions/{name}_{subject}.h5"
+        for name in generators_of(entry)
+        for subject in entry["subjects"]
+    ]
+
+
+def reconstructions_of_reference(wildcards):
+    entry = config["reconstruction"][wildcards.study]
+    return [
+        f"<results>/{wildcards.study}/reconstructions/{entry['evaluation']['reference']}_{subject}.h5"
+        for subject in entry["subjects"]
+    ]
+
+
+def shapes_of_reference(wildcards):
+    """Return the shapes that the reference generator sees, of all subjects; none if it does not."""
+    entry = config["reconstruction"][wildcards.study]
+    shape = entry["generators"][entry["evaluation"]["reference"]]["shape"]
+    return [
+        f"<results>/{wildcards.study}/models/shapes_{shape}_{subject}.h5"
+        for subject in entry["subjects"]
+        if shape
+    ]
+
+
+def reconstructions_of_subject(wildcards):
+    """Return the reconstructions of a subject by all generators and baselines."""
+    return [
+        f"<results>/{wildcards.study}/reconstructions/{name}_{wildcards.subject}.h5"
+        for name in generators_of(config["reconstruction"][wildcards.study])
+    ]
+
+
+def generators_drawn(wildcards):
+    """Return all generators and baselines in the order in which figures show them."""
+    return generators_of(config["reconstruction"][wildcards.study])
+
+
+def others_drawn(wildcards):
+    """Return all generators and baselines but the reference."""
+    entry = config["reconstruction"][wildcards.study]
+    return [name for name in generators_of(entry) if name != entry["evaluation"]["reference"]]
+
+
+def decoders_drawn(wildcards):
+    """Return stream -> its decoders."""
+    entry = config["reconstruction"][wildcards.study]
+    return {stream: list(entry[stream]) for stream in DECODED}
+
+
+def semantic_decoders_drawn(wildcards):
+    return list(config["reconstruction"][wildcards.study]["semantics"])
+
+
+def rois_of_decoders(wildcards):
+    """Return stream -> decoder -> its regions, as figures write them."""
+    entry = config["reconstruction"][wildcards.study]
+    return {
+        stream: {name: ", ".join(block["rois"]) for name, block in entry[stream].items()}
+        for stream in DECODED
+    }
+
+
+def network_of_clusters(wildcards):
+    """Return how captions call the network by which images are clustered."""
+    block = config["reconstruction"][wildcards.study]["clusters"]
+    untrained = " (untrained)" if block["weights"] == "untrained" else ""
+    return f"{block['layer']} of {block['network']}{untrained}"
+
+
+def decoder_mb(wildcards, input, attempt):
+    """Return the memory of a network of all voxels and pixels: weights, gradients, two moments."""
+    entry = config["reconstruction"][wildcards.study]
+    n_outputs = entry["image"]["size"] ** 2
+    widths = [
+        block["network"]["widths"] for block in entry["shapes"].values() if "network" in block
+    ]
+    widest = max([max(sizes) for sizes in widths] or [0])
+    return int(2500 + 6 * input.size_mb + 5 * 4e-6 * widest * n_outputs) * 2 ** (attempt - 1)
+
+
+def generator_mb(wildcards, input, attempt):
+    """Return the memory of a generator: images in float32, and the results of a batch."""
+    entry = config["reconstruction"][wildcards.study]
+    # Results of a U-Net of the published widths for an image of 256 pixels: about 300 MB.
+    of_batch = 300 * entry["generator"]["batch"] * (entry["image"]["size"] / 256) ** 2
+    return int(2500 + 8 * input.size_mb + of_batch) * 2 ** (attempt - 1)
+
+
+def reconstruction_targets():
+    """Return the figures and tables of the selected studies."""
+    wanted = []
+    for study in RECONSTRUCTION:
+        entry, folder = config["reconstruction"][study], f"<results>/{study}"
+        tables, figures = reconstruction_items(entry)
+        wanted += [f"{folder}/tables/{table}.csv" for table in tables]
+        wanted += [f"{folder}/figures/{figure}.png" for figure in figures]
+    return wanted
+
+
+def reconstruction_items(entry):
+    """Return the tables and the figures of an entry."""
+    tables, figures = [], []
+    parts, tests = parts_of(entry), list(entry["responses"]["tests"])
+    if entry["shapes"]:
+        tables += ["leak_audit", "decoder_means"]
+        figures += [f"decoders_{part}" for part in parts]
+    if entry["semantics"]:
+        figures += ["image_clusters", *(f"semantic_confusion_{part}" for part in parts)]
+    if entry["generators"]:
+        tables += ["reconstruction_scores", "reconstruction_means", "ablations"]
+        figures += [f"{figure}_{test}" for figure in OF_TESTS for test in tests]
+        figures += [f"controls_{test}_{subject}" for test in tests for subject in entry["subjects"]]
+        reference = entry["evaluation"]["reference"]
+        figures += [f"samples_{reference}_{subject}" for subject in entry["subjects"]]
+        figures += [
+            f"learning_curves_generator_{reference}_{subject}" for subject in entry["subjects"]
+        ]
+    return tables, figures
+
+
+OF_TESTS = ("reconstructions", "identification", "ablations")
+
+
+def said_of_reconstruction(network):
+    """Return what captions of learning curves say of the data and the measures."""
+    return {
+        "note": "Training images, decoded out of fold. The epoch that is best on validation images, "
+        "which are training images that weights are not fitted to, is kept."
+    }
+
+
+TRAININGS.update(dict.fromkeys(config["reconstruction"], said_of_reconstruction))
+STUDY_TARGETS.append(reconstruction_targets)
