@@ -241,6 +241,15 @@ def test_a_seed_gives_the_same_files_and_another_seed_others(folder, tmp_path):
         assert (tmp_path / "other" / file).read_bytes() != (folder / file).read_bytes()
 
 
+def test_every_test_shows_pictures_of_its_own():
+    parts = draw_parts({"training": 24, "natural": 12, "shapes": 12}, np.random.default_rng(0))
+    names = [name for shown in parts.values() for name in shown.names]
+    assert len(set(names)) == 48
+    # Categories of two tests may look alike, but are not called the same.
+    numbers = [{c.number for c in parts[part].categories} for part in ("natural", "shapes")]
+    assert not numbers[0] & numbers[1]
+
+
 def test_what_is_told_of_the_truth_holds_under_the_null(tmp_path):
     areas, images = simulated(tmp_path, streams=())
     assert (areas[list(STREAMS)] == 0).all(axis=None)

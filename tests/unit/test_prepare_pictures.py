@@ -7,7 +7,7 @@ import scipy.io
 from PIL import Image
 
 from scripts.reconstruction.data.bdata_files import Session, write_bdata
-from scripts.reconstruction.data.image_files import ImageFolder, read_images
+from scripts.reconstruction.data.image_files import ImageFolder, named_ids, read_images
 from scripts.reconstruction.data.image_table import (
     ImageTable,
     read_image_table,
@@ -225,6 +225,27 @@ def test_images_of_both_variants_are_found(tmp_path, variant):
     )["training"]
     assert abs(int(found[0, 0, 0, 0]) - 10) <= 1
     assert abs(int(found[1, 0, 0, 0]) - 200) <= 1
+
+
+def test_a_table_says_which_image_an_id_stands_for(tmp_path):
+    table = tmp_path / "stimulus_ArtificialImage.tsv"
+    table.write_text("red_square\tx\t3\nblue_cross\ty\t20\n")
+    assert named_ids(table, id_column=2, name_column=0) == {
+        "3.000000": "red_square",
+        "20.000000": "blue_cross",
+    }
+    flat((250, 0, 0)).save(tmp_path / "red_square.tiff")
+    found = stimuli_from_files(
+        {"shapes": ["3.000000"]},
+        tmp_path,
+        {"shapes": "{name}.*"},
+        side=8,
+        background=0,
+        tables={"shapes": {"file": table.name, "id": 2, "name": 0}},
+    )
+    assert found["shapes"][0, 0, 0].tolist() == [250, 0, 0]
+    with pytest.raises(InputError, match="found 'x' in column 1, expected numbers"):
+        named_ids(table, id_column=1, name_column=0)
 
 
 # Responses.

@@ -1,15 +1,18 @@
 """Image files of named stimuli: found by name whatever their ending, and brought to one size."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from workflow.lib.arrays.text import is_number
 from workflow.lib.errors import InputError
 from workflow.lib.features.stimuli import SUFFIXES, decoded
+from workflow.lib.patterns.bdata import ID_FORMAT
+from workflow.lib.patterns.observations import column_of, read_columns
 from workflow.lib.words import near
 
 # n01518878_5958 and 1518878.005958 are image 5958 of synset 01518878.
@@ -28,6 +31,32 @@ def fields(name: str) -> dict[str, str]:
     return {"name": name} | parts
 
 
+def named_ids(path: Path, *, id_column: int, name_column: int) -> dict[str, str]:
+    """Return id with six decimals -> name, from a table without a header.
+
+    Parameters
+    ----------
+    path : Path
+        .csv or .tsv.
+    id_column, name_column : int
+        Counted from 0.
+
+    Raises
+    ------
+    InputError
+        The table is missing, lacks a column, or has an id that is no number.
+    """
+    table = read_columns(path, path.name, header=False)
+    ids, names = (column_of(table, column, path.name) for column in (id_column, name_column))
+    odd = [number for number in ids if not is_number(number)]
+    if odd:
+        raise InputError(
+            f"{path.name}: found {odd[0]!r} in column {id_column}, expected numbers, the ids of "
+            "images; correct `stimuli.tables` in the config"
+        )
+    return dict(zip((ID_FORMAT.format(float(number)) for number in ids), names, strict=True))
+
+
 class ImageFolder:
     """The image files that a pattern names, such as "stimuli/training/{name}.*".
 
@@ -37,10 +66,12 @@ class ImageFolder:
     pattern : str
         Relative to the folder, with {name}, or {synset} and {image} of ids such as 1518878.005958.
         An ending `.*` stands for that of any image format.
+    names : mapping, optional
+        Id -> name, see `named_ids`; others are names themselves.
     """
 
-    def __init__(self, folder: Path, pattern: str) -> None:
-        self.folder, self.pattern = folder, pattern
+    def __init__(self, folder: Path, pattern: str, names: Mapping[str, str] | None = None) -> None:
+        self.folder, self.pattern, self.names = folder, pattern, names or {}
         # Folder -> name without ending -> files; a folder is listed once.
         self._listed: dict[Path, dict[str, list[Path]]] = {}
 
@@ -52,7 +83,7 @@ class ImageFolder:
         InputError
             There are several, or the pattern does not fit the name.
         """
-        known = fields(name)
+        known = fields(self.names.get(name, name))
         try:
             path = self.folder / self.pattern.format(**known)
         except KeyError as error:

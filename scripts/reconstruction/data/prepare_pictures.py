@@ -2,7 +2,7 @@
 
 Inputs: responses (the files of all subjects, part by part), the folder of stimuli.
 Output: features/images.npz. Params: options (`responses` of the config), subjects, parts, folder,
-stimuli (part -> pattern), image (size, matte, blur, background).
+stimuli (part -> pattern), tables (part -> table of ids), image (size, matte, blur, background).
 """
 
 import logging
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from scripts.reconstruction.data.image_files import ImageFolder, read_images, sized
+from scripts.reconstruction.data.image_files import ImageFolder, named_ids, read_images, sized
 from scripts.reconstruction.data.image_table import TRAINING, ImageTable, write_image_table
 from scripts.reconstruction.data.response_files import ArrayResponses, open_responses
 from scripts.reconstruction.data.shape_targets import shape_targets
@@ -124,6 +124,7 @@ def stimuli_from_files(
     *,
     side: int,
     background: int,
+    tables: Mapping[str, Mapping] | None = None,
     n_threads: int = 1,
 ) -> dict[str, np.ndarray]:
     """Return the images of each part from their files, uint8 arrays (n, side, side, 3).
@@ -133,10 +134,17 @@ def stimuli_from_files(
     names : mapping, part -> names
     folder : of the patterns
     patterns : mapping, part -> pattern, see `ImageFolder`
+    tables : mapping, part -> {file, id, name}, optional
+        Tables in the folder that say which file an id stands for, see `named_ids`.
     side, background, n_threads : see `read_images`
     """
+    folder = Path(folder)
+    known = {
+        part: named_ids(folder / table["file"], id_column=table["id"], name_column=table["name"])
+        for part, table in (tables or {}).items()
+    }
     paths = {
-        part: ImageFolder(Path(folder), patterns[part]).find_all(of_part)
+        part: ImageFolder(folder, patterns[part], known.get(part)).find_all(of_part)
         for part, of_part in names.items()
     }
     return {
@@ -174,6 +182,7 @@ if __name__ == "__main__":
                 params.stimuli,
                 side=image["size"],
                 background=image["background"],
+                tables=params.tables,
                 n_threads=snakemake.threads,
             )
         table = prepare_pictures(names, pictures, matte=image["matte"], blur=image["blur"])

@@ -77,8 +77,11 @@ def prepare_responses(
     parts = {}
     for part, trials in recorded.items():
         samples = _trials(trials) if part == TRAINING else _means(trials, images.of(part).names)
-        standard = (samples.responses[:, kept] - mean[kept]) / scale[kept]
-        parts[part] = replace(samples, responses=standard.astype(np.float32))
+        standard = samples.responses[:, kept]
+        # In place: whole scans take gigabytes.
+        standard -= mean[kept].astype(standard.dtype)
+        standard /= scale[kept].astype(standard.dtype)
+        parts[part] = replace(samples, responses=standard.astype(np.float32, copy=False))
     return rois, parts
 
 

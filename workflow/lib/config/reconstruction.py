@@ -10,6 +10,7 @@ from workflow.lib.config.reconstruction_models import (
     network_blocks,
     torchvision_networks,
 )
+from workflow.lib.config.schema import check_name
 from workflow.lib.config.sections import Section
 from workflow.lib.errors import InputError
 from workflow.lib.layout import is_weight_file, raw_folder
@@ -18,6 +19,7 @@ from workflow.lib.layouts.pictures import (
     all_response_files,
     response_patterns,
     stimulus_patterns,
+    stimulus_tables,
 )
 from workflow.lib.words import listed
 
@@ -123,6 +125,8 @@ def _check_stimuli(where: str, entry: Mapping) -> None:
             f"{where}.path: found none, expected the folder of the images, which are no part of "
             f"the published data; give it"
         )
+    for part in stimulus_tables(entry):
+        check_name(f"{where}.tables", part, stimulus_patterns(entry))
     for part, pattern in stimulus_patterns(entry).items():
         if "{" not in pattern:
             raise InputError(

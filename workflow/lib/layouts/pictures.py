@@ -39,6 +39,11 @@ def stimulus_patterns(entry: Mapping) -> dict[str, str]:
     return {TRAINING: entry["stimuli"]["training"], **entry["stimuli"]["tests"]}
 
 
+def stimulus_tables(entry: Mapping) -> dict[str, dict]:
+    """Return part -> table of ids, with its file below the folder of stimuli."""
+    return dict(entry["stimuli"]["tables"]) if "stimuli" in entry else {}
+
+
 def stimulus_folders(entry: Mapping) -> list[str]:
     """Return the folders of the image files below the folder of stimuli, each once.
 

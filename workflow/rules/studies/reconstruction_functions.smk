@@ -8,6 +8,7 @@ from workflow.lib.layouts.pictures import (
     simulated_stimuli,
     stimulus_folders,
     stimulus_patterns,
+    stimulus_tables,
 )
 
 RECONSTRUCTION_STUDIES = one_of(config["reconstruction"])
@@ -62,6 +63,12 @@ def folder_of_stimuli(entry):
 def folders_of_images(entry):
     """Return the folders with the image files, none where they stand beside the responses."""
     return [f"{folder_of_stimuli(entry)}/{folder}" for folder in stimulus_folders(entry)]
+
+
+def tables_of_images(entry):
+    """Return the tables that say which image an id stands for."""
+    tables = stimulus_tables(entry).values()
+    return [f"{folder_of_stimuli(entry)}/{table['file']}" for table in tables]
 
 
 def check_image_folders():
