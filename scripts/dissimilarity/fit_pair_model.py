@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from scripts.dissimilarity.algonauts import Algonauts2023
+from scripts.dissimilarity.audit_pairs import audit_pairs, refuse_duplicates
 from scripts.dissimilarity.brain_rdms import fold_rdms
 from scripts.dissimilarity.embeddings import read_embedding
 from scripts.dissimilarity.finished_fits import FinishedFits
@@ -60,6 +61,16 @@ if __name__ == "__main__":
             seed=params.seed,
             leaked="leaked" in splits,
         )
+        # What claims to be clean and is not stops before anything is fitted to it.
+        of = {"study": subject.study, "subject": subject.name}
+        refuse_duplicates([(subject.name, subject.images, folds)], study=subject.study)
+        audit_pairs(
+            subject.images,
+            folds,
+            labels=params.labels,
+            n_training_images=params.n_training_images,
+            **of,
+        )
         # Snakemake deletes what a killed job has put out, but knows nothing of this folder.
         finished = FinishedFits(
             Path(outputs.predictions).with_suffix(".fits"),
@@ -67,8 +78,7 @@ if __name__ == "__main__":
             + "".join(map(sha256_of, [inputs.rdms, inputs.images, *inputs.embeddings])),
         )
         rdms = (rdm for rdm in fold_rdms(inputs.rdms, params.rois) if rdm.metric in params.metrics)
-        of_file = {"study": subject.study, "subject": subject.name}
-        of_file |= {"model": settings.model, "kind": settings.kind}
+        of_file = {**of, "model": settings.model, "kind": settings.kind}
         with prediction_file(outputs.predictions, subject.images.names, **of_file) as predictions:
             histories = fit_pair_model(
                 subject, rdms, folds, settings, predictions=predictions, finished=finished

@@ -144,8 +144,7 @@ def test_fits_of_a_subject_are_not_done_again_where_others_come_and_go(changed_r
         "config/one.yaml", {"run": "tiny", "dissimilarity": {"scenes": {"subjects": ["subj01"]}}}
     )
     table = f"{RESULTS}/predictions/subj01_ridge.h5"
-    jobs = changed_run.planned_jobs(table, "--configfile", str(config))
-    assert jobs == {"audit_pairs": 1}
+    assert changed_run.planned_jobs(table, "--configfile", str(config)) == {}
 
 
 def test_rdms_are_the_distances_of_standardised_responses(tiny_run):

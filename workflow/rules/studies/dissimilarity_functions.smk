@@ -170,7 +170,10 @@ def pair_folder(wildcards):
 
 def pair_targets():
     """Return the figures and tables of the selected studies."""
-    tables = ("pair_scores", "inflation", "model_ranking", "raw_distances", "extreme_pairs")
+    tables = (
+        *("leak_audit", "pair_scores", "inflation", "model_ranking"),
+        *("raw_distances", "extreme_pairs"),
+    )
     figures = (
         *("flow_chart", "architectures", "distributions", "raw_distances", "extreme_pairs"),
         *("model_ranking_clean", "model_ranking_leaked", "inflation", "subject_rois"),

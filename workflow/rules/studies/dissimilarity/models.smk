@@ -1,8 +1,8 @@
 # Models of pairs: trained and tested on splits with and without leakage.
 #
 # In: RDMs of responses, embeddings, images and, for encoding, responses.
-# Out: <results>/<study>/tables/leak_audit.csv (what splits share, before anything is fitted to
-# them), predictions/<subject>_<model>.h5, models/<subject>_<model>_history.csv, and of these
+# Out: <results>/<study>/tables/leak_audit.csv (what splits share; each fit audits its own before it
+# begins), predictions/<subject>_<model>.h5, models/<subject>_<model>_history.csv, and of these
 # tables/: pair_scores_<subject>.csv, pair_draws_<subject>.h5, and over all subjects
 # pair_scores.csv, inflation.csv (seen - clean), model_ranking.csv.
 
@@ -52,9 +52,6 @@ rule fit_pair_model:
         images="<results>/{study}/images/{subject}.npz",
         embeddings=model_embeddings,
         source=if_needed("responses", challenge_files, []),
-        # What claims to be clean and is not stops before it is fitted to; but a fit is not done
-        # again because a subject was added to the table.
-        audit=ancient("<results>/{study}/tables/leak_audit.csv"),
     output:
         predictions="<results>/{study}/predictions/{subject}_{model}.h5",
         history="<results>/{study}/models/{subject}_{model}_history.csv",
