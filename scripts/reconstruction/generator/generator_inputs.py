@@ -10,6 +10,11 @@ import torch
 from workflow.lib.errors import InputError
 from workflow.lib.splits.held_out import HeldOut, read_held_out
 
+# What is decoded of an image: its shape, and a vector that tells what is in it.
+STREAMS = ("shapes", "vectors")
+# Share of the largest mean by which numbers in single precision differ that should not.
+ROUNDING = 1e-6
+
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
@@ -51,57 +56,75 @@ class Inputs:
         return Inputs(self.shapes.to(device), self.vectors.to(device))
 
 
-@dataclass(frozen=True)
-class InputScaling:
-    """Centre and spread of what was decoded of training images.
+@dataclass(frozen=True, eq=False)
+class Deviations:
+    """How what is decoded of an image deviates from the mean over training images.
 
-    Both streams have a mean of zero and a mean square of one over training images, and zero is
-    what a stream shows that says nothing. The spread of a vector is that of all its numbers
-    together: a cluster that few images belong to would otherwise shout when it is thought of.
+    Decoders of noisy responses stay close to the mean, and what tells one image from another is a
+    small part of what they say: a generator that were shown a shape as it was decoded would look
+    at the mean shape. All numbers of a stream share one spread: a pixel or a cluster that says
+    little would otherwise be as loud as any.
 
     Attributes
     ----------
-    shape_centre, shape_spread : float
-        Over images and pixels, so that a shape stays a picture.
-    vector_centre : tuple of float, one per number of the vector
-    vector_spread : float
+    centre : float array (...)
+        Mean over training images.
+    spread : float
+        Root of the mean squared deviation over training images and numbers; 1 if there is none
+        but rounding.
     """
 
-    shape_centre: float = 0.0
-    shape_spread: float = 1.0
-    vector_centre: tuple[float, ...] = ()
-    vector_spread: float = 1.0
+    centre: np.ndarray
+    spread: float
+
+    @classmethod
+    def of(cls, training: np.ndarray) -> "Deviations":
+        """Return those from training images (n_images, ...)."""
+        centre = training.mean(axis=0, dtype=np.float64)
+        spread = float(np.sqrt(np.mean(np.square(training - centre))))
+        return cls(centre, spread if spread > ROUNDING * np.abs(centre).max() else 1.0)
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Return deviations in units of the spread, float32 (n_images, ...)."""
+        return ((values - self.centre) / self.spread).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class InputScaling:
+    """How decoded shapes and vectors are shown; a stream that a generator does not get is None.
+
+    Both are then 0 on average and 1 in root mean square over training images. A stream that is
+    missing is shown as zero, which is what one shows that says nothing.
+
+    Attributes
+    ----------
+    shapes, vectors : Deviations or None
+    """
+
+    shapes: Deviations | None = None
+    vectors: Deviations | None = None
 
     @classmethod
     def of(cls, training: Decoded) -> "InputScaling":
         """Return the scaling by training images."""
-        values = {}
-        if training.shapes is not None:
-            values["shape_centre"] = float(training.shapes.mean(dtype=np.float64))
-            values["shape_spread"] = spread(training.shapes - values["shape_centre"])
-        if training.vectors is not None:
-            centre = training.vectors.mean(axis=0, dtype=np.float64)
-            values["vector_centre"] = tuple(centre.tolist())
-            values["vector_spread"] = spread(training.vectors - centre)
-        return cls(**values)
+        streams = (getattr(training, stream) for stream in STREAMS)
+        return cls(*(None if values is None else Deviations.of(values) for values in streams))
+
+    @property
+    def n_vector(self) -> int:
+        """Numbers of a vector."""
+        return 0 if self.vectors is None else len(self.vectors.centre)
 
     def __call__(self, decoded: Decoded, size: int) -> Inputs:
         """Return what a generator of images of `size` pixels a side is shown."""
         n_images = len(decoded.names)
-        shapes = torch.zeros(n_images, 1, size, size)
-        if decoded.shapes is not None:
-            scaled = (decoded.shapes - self.shape_centre) / self.shape_spread
-            shapes = torch.from_numpy(scaled.astype(np.float32)).unsqueeze(1)
-        vectors = torch.zeros(n_images, len(self.vector_centre))
-        if decoded.vectors is not None:
-            scaled = (decoded.vectors - np.array(self.vector_centre)) / self.vector_spread
-            vectors = torch.from_numpy(scaled.astype(np.float32))
-        return Inputs(shapes, vectors)
-
-
-def spread(deviations: np.ndarray) -> float:
-    """Return the root of the mean square, or 1 where nothing deviates."""
-    return float(np.sqrt(np.mean(np.square(deviations, dtype=np.float64)))) or 1.0
+        shapes = np.zeros((n_images, size, size), np.float32)
+        vectors = np.zeros((n_images, self.n_vector), np.float32)
+        if self.shapes is not None:
+            shapes = self.shapes(decoded.shapes)
+        if self.vectors is not None:
+            vectors = self.vectors(decoded.vectors)
+        return Inputs(torch.from_numpy(shapes).unsqueeze(1), torch.from_numpy(vectors))
 
 
 def decoded_of(

@@ -14,7 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from scripts.reconstruction.data.image_table import ImageTable, read_image_table
-from scripts.reconstruction.generator.generator_inputs import Decoded, read_decoded, spread
+from scripts.reconstruction.generator.generator_inputs import (
+    STREAMS,
+    Decoded,
+    Deviations,
+    read_decoded,
+)
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
 from workflow.lib.splits.held_out import TRAINING, HeldOut, fitted_to_all, write_held_out
@@ -77,7 +82,7 @@ def nearest_rows(new: Decoded, known: Decoded) -> np.ndarray:
     """
     streams = [
         (getattr(new, stream), getattr(known, stream))
-        for stream in ("shapes", "vectors")
+        for stream in STREAMS
         if getattr(known, stream) is not None
     ]
     if not streams:
@@ -90,12 +95,12 @@ def nearest_rows(new: Decoded, known: Decoded) -> np.ndarray:
 
 def _squared_distances(new: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Return squared distances (n_new, n_known), those of known rows from their mean being 1."""
-    flat = known.reshape(len(known), -1).astype(np.float64)
-    centre = flat.mean(axis=0)
-    unit = spread(flat - centre) * np.sqrt(flat.shape[1])
-    rows, others = (new.reshape(len(new), -1) - centre) / unit, (flat - centre) / unit
+    scale = Deviations.of(known)
+    rows, others = (
+        scale(values).reshape(len(values), -1).astype(np.float64) for values in (new, known)
+    )
     squares = (rows**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)
-    return squares - 2 * rows @ others.T
+    return (squares - 2 * rows @ others.T) / rows.shape[1]
 
 
 BASELINES: dict[str, Callable[[ImageTable, Files], dict[str, HeldOut]]] = {

@@ -119,7 +119,7 @@ def train_generator(
     unet = build_unet(
         size,
         options.widths or published_widths(size),
-        examples.inputs.vectors.shape[1],
+        scaling.n_vector,
         dropout=options.dropout,
         seed=weights_seed(seed, purpose),
     )

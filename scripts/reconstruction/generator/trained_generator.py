@@ -1,17 +1,25 @@
 """Trained generators: the network with the scaling of its inputs, on disk and at work."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from scripts.reconstruction.generator.generator_inputs import Decoded, Inputs, InputScaling
+from scripts.reconstruction.generator.generator_inputs import (
+    STREAMS,
+    Decoded,
+    Deviations,
+    Inputs,
+    InputScaling,
+)
 from scripts.reconstruction.generator.unet import UNet, build_unet
 from workflow.lib.training.weights import read_weights, write_weights
 
 # Pixels that are drawn at once: 32 images of the published size, whose maps take 32 MB each.
 PIXELS_AT_ONCE = 32 * 256 * 256
+# What the mean over training images of a stream is called, beside the weights.
+CENTRE = "centre of "
 
 
 @dataclass(frozen=True)
@@ -58,22 +66,32 @@ def as_bytes(images: torch.Tensor) -> np.ndarray:
 
 def write_generator(path: Path, trained: TrainedGenerator) -> None:
     """Write a generator with what rebuilds it."""
-    network = trained.network
+    network, tensors = trained.network, dict(trained.network.state_dict())
+    spreads = {}
+    for stream in STREAMS:
+        deviations = getattr(trained.scaling, stream)
+        if deviations is not None:
+            spreads[stream] = deviations.spread
+            tensors[CENTRE + stream] = torch.from_numpy(deviations.centre)
     description = {
         "size": network.size,
         "widths": network.widths,
         "n_vector": network.n_vector,
-        "scaling": asdict(trained.scaling),
+        "spreads": spreads,
     }
-    write_weights(path, network.state_dict(), description)
+    write_weights(path, tensors, description)
 
 
 def read_generator(path: Path) -> TrainedGenerator:
     """Return a generator that `write_generator` wrote, in evaluation mode, on the CPU."""
-    state, description = read_weights(path)
+    tensors, description = read_weights(path)
+    scaling = InputScaling(
+        **{
+            stream: Deviations(tensors.pop(CENTRE + stream).numpy(), spread)
+            for stream, spread in description["spreads"].items()
+        }
+    )
     sizes = (description[key] for key in ("size", "widths", "n_vector"))
     network = build_unet(*sizes, dropout=0.0, seed=0)
-    network.load_state_dict(state)
-    scaling = description["scaling"]
-    scaling["vector_centre"] = tuple(scaling["vector_centre"])
-    return TrainedGenerator(network.eval(), InputScaling(**scaling))
+    network.load_state_dict(tensors)
+    return TrainedGenerator(network.eval(), scaling)
