@@ -47,7 +47,7 @@ def cluster_images(
     -------
     clusters : DataFrame, see `scripts.reconstruction.decoders.clusters.Clusters`
     choice : DataFrame
-        n_clusters, silhouette, chosen.
+        n_clusters, silhouette, in_use.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def cluster_images(
     )
     compared = sorted({n_clusters, *candidates})
     choice = silhouettes(scaled[parts == TRAINING], compared, rng)
-    return clusters, choice.assign(chosen=choice["n_clusters"] == n_clusters)
+    return clusters, choice.assign(in_use=choice["n_clusters"] == n_clusters)
 
 
 if __name__ == "__main__":

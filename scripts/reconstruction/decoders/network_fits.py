@@ -16,12 +16,13 @@ from scripts.reconstruction.decoders.held_out_fits import Predictor
 from scripts.reconstruction.decoders.samples import ImageSamples
 from workflow.lib.features.initial import seeded_network, weights_seed
 from workflow.lib.tables import write_table
+from workflow.lib.training.history import COLUMNS
 from workflow.lib.training.options import TrainingOptions
 from workflow.lib.training.task import train
 from workflow.lib.training.weights import write_weights
 
-HISTORY_COLUMNS = ["fold", "epoch", "part", "measure", "value"]
-# ImageSamples that a network predicts at a time.
+HISTORY_COLUMNS = ["fold", *COLUMNS]
+# Samples that a network predicts at a time.
 BATCH = 256
 
 

@@ -32,7 +32,7 @@ def plot_image_clusters(
     Parameters
     ----------
     choice : DataFrame
-        n_clusters, silhouette, chosen.
+        n_clusters, silhouette, in_use.
     clusters : DataFrame, see `scripts.reconstruction.decoders.clusters.Clusters`
     images : ImageTable
         Of all parts.
@@ -73,14 +73,14 @@ def plot_image_clusters(
 
 def _draw_silhouettes(axis: plt.Axes, choice: pd.DataFrame) -> None:
     axis.plot(choice["n_clusters"], choice["silhouette"], "o-", color=PALETTE[0])
-    chosen = choice[choice["chosen"]].iloc[0]
+    chosen = choice[choice["in_use"]].iloc[0]
     axis.axvline(chosen["n_clusters"], color=INK, ls=":", lw=0.9)
     axis.set(xlabel="clusters", ylabel="silhouette", xticks=choice["n_clusters"])
 
 
 def _caption(choice: pd.DataFrame, clusters: pd.DataFrame, network: str, n_drawn: int) -> str:
     own, best = clusters[clusters["part"] == TRAINING], choice.loc[choice["silhouette"].idxmax()]
-    chosen = choice[choice["chosen"]].iloc[0]
+    chosen = choice[choice["in_use"]].iloc[0]
     tests = clusters[clusters["part"] != TRAINING]
     spread = np.ptp(np.bincount(own["cluster"]))
     return (
