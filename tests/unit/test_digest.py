@@ -82,13 +82,29 @@ def importable(imported):
     return {script: modules for script, modules in imported.items() if isinstance(modules, list)}
 
 
-@pytest.fixture
-def copied_tree(tmp_path, monkeypatch):
-    """Return a copy of the repository's code that `code_digest` looks at."""
+@pytest.fixture(scope="module")
+def copied_tree(tmp_path_factory):
+    """Return a copy of the repository's code; tests leave it as they found it."""
+    tree = tmp_path_factory.mktemp("tree")
     for folder in ("workflow", "scripts"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    monkeypatch.setattr(digest, "ROOT", tmp_path)
-    return tmp_path
+        shutil.copytree(ROOT / folder, tree / folder)
+    return tree
+
+
+@pytest.fixture
+def in_copied_tree(copied_tree, monkeypatch):
+    """Let `code_digest` look at the copy."""
+    monkeypatch.setattr(digest, "ROOT", copied_tree)
+    return copied_tree
+
+
+@pytest.fixture(scope="module")
+def unedited(copied_tree, imported):
+    """Return script -> digest in the copy, of scripts that can be imported."""
+    importable = [script for script, modules in imported.items() if isinstance(modules, list)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digest, "ROOT", copied_tree)
+        return digests(copied_tree, importable)
 
 
 def digests(tree, scripts):
@@ -109,19 +125,20 @@ def test_one_interpreter_for_all_scripts_finds_what_a_fresh_one_does(importable)
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_editing_a_module_changes_the_scripts_that_import_it(module, copied_tree, importable):
-    before = digests(copied_tree, importable)
-    with open(copied_tree.joinpath(*module.split(".")).with_suffix(".py"), "a") as file:
-        file.write("EDITED = True\n")
-    after = digests(copied_tree, importable)
-    changed = {script for script in importable if after[script] != before[script]}
+def test_editing_a_module_changes_the_scripts_that_import_it(
+    module, in_copied_tree, importable, unedited
+):
+    file = in_copied_tree.joinpath(*module.split(".")).with_suffix(".py")
+    code = file.read_bytes()
+    file.write_bytes(code + b"EDITED = True\n")
+    after = digests(in_copied_tree, importable)
+    file.write_bytes(code)
+    changed = {script for script in importable if after[script] != unedited[script]}
     assert changed == {script for script in importable if module in importable[script]}
 
 
-def test_digest_depends_on_the_code_alone(copied_tree, importable, monkeypatch):
-    elsewhere = digests(copied_tree, importable)
-    monkeypatch.undo()
-    assert digests(ROOT, importable) == elsewhere
+def test_digest_depends_on_the_code_alone(importable, unedited):
+    assert digests(ROOT, importable) == unedited
 
 
 # A library in which one and two import each other, and three imports nothing.

@@ -10,9 +10,11 @@ import ast
 import functools
 import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 OURS = ("workflow.lib", "scripts")
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
 def code_digest(script: str | Path) -> str:
@@ -25,7 +27,7 @@ def code_digest(script: str | Path) -> str:
     digest = hashlib.sha256()
     for module in imported_modules(Path(script)):
         digest.update(module.encode())
-        digest.update(_meaning(module_file(module).read_bytes()).encode())
+        digest.update(_source(module_file(module)).meaning)
     return digest.hexdigest()[:16]
 
 
@@ -54,26 +56,57 @@ def _is_package(module: str) -> bool:
     return _is_ours(module) and not module_file(module).exists()
 
 
-@functools.cache
-def _direct_imports(file: Path) -> tuple[str, ...]:
+class _Source(NamedTuple):
+    """What a file imports, as (module, names taken from it), and a digest of what it does."""
+
+    imports: tuple[tuple[str, tuple[str, ...]], ...]
+    meaning: bytes
+
+
+def _direct_imports(file: Path) -> list[str]:
     named: list[str] = []
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.Import):
-            named += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and _is_package(node.module or ""):
-            named += [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            named.append(node.module or "")
-    return tuple(module for module in named if _is_ours(module) and not _is_package(module))
+    for module, names in _source(file).imports:
+        if names and _is_package(module):
+            named += [f"{module}.{name}" for name in names]
+        else:
+            named.append(module)
+    return [module for module in named if _is_ours(module) and not _is_package(module)]
 
 
+def _source(file: Path) -> _Source:
+    state = file.stat()
+    return _read(file, state.st_mtime_ns, state.st_size)
+
+
+# Most modules stand behind many scripts, and every call of Snakemake waits for all digests.
 @functools.cache
-def _meaning(code: bytes) -> str:
-    """Return the syntax tree of a module without docstrings: comments and layout change nothing."""
-    tree = ast.parse(code)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
-            node
-        ):
-            node.body = node.body[1:]
-    return ast.dump(tree)
+def _read(file: Path, modified: int, size: int) -> _Source:
+    """Read a file; comments, layout and docstrings change nothing in its meaning."""
+    imports: list[tuple[str, tuple[str, ...]]] = []
+    words: list[str] = []
+    _take(ast.parse(file.read_bytes()), imports, words)
+    return _Source(tuple(imports), hashlib.sha256(" ".join(words).encode()).digest())
+
+
+def _take(part: object, imports: list[tuple[str, tuple[str, ...]]], words: list[str]) -> None:
+    """Append the imports in a part of a syntax tree, and its words; docstrings are none of them.
+
+    One walk for both: `ast.walk` and `ast.dump` would take three times as long.
+    """
+    if isinstance(part, list):
+        words.append("[")
+        for item in part:
+            _take(item, imports, words)
+        words.append("]")
+    elif isinstance(part, ast.AST):
+        if isinstance(part, ast.Import):
+            imports += [(alias.name, ()) for alias in part.names]
+        elif isinstance(part, ast.ImportFrom):
+            imports.append((part.module or "", tuple(alias.name for alias in part.names)))
+        elif isinstance(part, DOCUMENTED) and ast.get_docstring(part, clean=False):
+            part.body = part.body[1:]
+        words.append(type(part).__name__)
+        for name in part._fields:
+            _take(getattr(part, name, None), imports, words)
+    else:
+        words.append(repr(part))

@@ -11,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from workflow.lib.acquire.datasets import YAML_LOADER
 from workflow.lib.errors import InputError
 from workflow.lib.words import listed, near
 
@@ -42,9 +43,9 @@ TYPES = {
 
 def load_schema() -> dict:
     """Return the JSON schema of the config, with the sections that single studies add."""
-    schema = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())
+    schema = yaml.load((SCHEMAS / "config.schema.yaml").read_text(), Loader=YAML_LOADER)
     for section, file in section_files().items():
-        schema["properties"][section] = yaml.safe_load(file.read_text())
+        schema["properties"][section] = yaml.load(file.read_text(), Loader=YAML_LOADER)
     return schema
 
 
