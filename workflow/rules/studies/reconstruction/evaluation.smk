@@ -10,6 +10,8 @@ rule evaluate_decoders:
     input:
         unpack(decoded_by_stream),
         images="<results>/{study}/features/images.npz",
+        # Nothing is scored where something leaks.
+        audit="<results>/{study}/tables/leak_audit.csv",
     output:
         means=report(
             "<results>/{study}/tables/decoder_means.csv",
@@ -77,6 +79,8 @@ rule evaluate_reconstruction:
     """Score reconstructions by image, on average with intervals, and against ablations."""
     input:
         images="<results>/{study}/features/images.npz",
+        # Nothing is scored where something leaks.
+        audit="<results>/{study}/tables/leak_audit.csv",
         reconstructions=all_reconstructions,
         compared=all_compared,
     output:

@@ -10,7 +10,6 @@ rule train_generator:
     input:
         unpack(decoded_for_generator),
         images="<results>/{study}/features/images.npz",
-        audit="<results>/{study}/tables/leak_audit.csv",
         weights=weights_of_generator,
     output:
         network="<results>/{study}/models/generator_{generator}_{subject}.safetensors",
