@@ -1,5 +1,6 @@
 """A copy of the repository in which the workflow is run as a user would run it."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -91,4 +92,17 @@ def copy_of_repository(folder: Path) -> Checkout:
         if (REPOSITORY / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, folder / name)
+    _copy_compiled(folder)
     return Checkout(folder)
+
+
+def _copy_compiled(folder: Path) -> None:
+    """Copy what numba has compiled here: it holds in the copy, whose modules are of the same times.
+
+    Other tests compile in the meantime; what is replaced just now is compiled again in the copy.
+    """
+    for file in (REPOSITORY / "workflow/lib").glob("*/__pycache__/*.nb[ic]"):
+        compiled = folder / file.relative_to(REPOSITORY)
+        compiled.parent.mkdir(exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copy2(file, compiled)
