@@ -5,7 +5,7 @@ identified if it resembles the true one most; chance is 1/n. Two-way identificat
 field reports most. All sets of others are counted, none is drawn.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from scipy.special import comb
@@ -102,7 +102,7 @@ def identification_null(
     -------
     float64 array (n_orders,)
         The observed value first; p is the share of all that are no smaller. All orders there are,
-        if they are no more than n_permutations.
+        if they are no more than n_permutations. Copies of an image change places together.
 
     References
     ----------
@@ -110,8 +110,25 @@ def identification_null(
     """
     as_if = _identified_as(similarities, groups, n_way)
     images = np.arange(len(similarities))
-    orders, _ = image_orders(len(images), n_permutations, rng)
+    orders = _orders(np.asarray(groups), n_permutations, rng)
     return np.array([as_if[images, order].mean() for order in orders])
+
+
+def _orders(
+    groups: np.ndarray, n_permutations: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Yield orders of the images, their own first, in which groups change places as a whole.
+
+    Copies of an image, and what was made of responses to them, are alike: orders that part them
+    would vary less than chance does. A group changes places with groups of its size.
+    """
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    sizes = [str(len(own)) for own in members]
+    for order in image_orders(len(members), n_permutations, rng, sizes)[0]:
+        images = np.empty(len(groups), int)
+        for own, other in zip(members, order, strict=True):
+            images[own] = members[other]
+        yield images
 
 
 def permutation_p(null: np.ndarray) -> float:
