@@ -53,6 +53,9 @@ class ResponseFile(Protocol):
     def names(self) -> list[str | None]:
         """Return the image of each trial, None for rest."""
 
+    def masks(self, rois: Mapping[str, str]) -> dict[str, np.ndarray]:
+        """Return the voxels of some ROIs, bool, name -> how the format selects them."""
+
     def read(self, rois: Mapping[str, str]) -> Recorded:
         """Return the trials over the voxels of some ROIs, name -> how the format selects them."""
 
@@ -74,10 +77,18 @@ class BDataResponses:
         key = self.options["names"]
         return data.ids() if key == LABEL else data.names(key)
 
+    def masks(self, rois: Mapping[str, str]) -> dict[str, np.ndarray]:
+        """Return the columns of some ROIs, bool (n_columns,), name -> selector."""
+        with BData(self.path) as data:
+            return self._masks(data, rois)
+
+    def _masks(self, data: BData, rois: Mapping[str, str]) -> dict[str, np.ndarray]:
+        return {roi: data.responses(selector) for roi, selector in rois.items()}
+
     def read(self, rois: Mapping[str, str]) -> Recorded:
         """Return the trials over the voxels of some ROIs, name -> selector."""
         with BData(self.path) as data:
-            columns = {roi: data.responses(selector) for roi, selector in rois.items()}
+            columns = self._masks(data, rois)
             union = np.any(list(columns.values()), axis=0)
             known = [data.metadata(key) for key in PLACES]
             runs = data.numbers("Run")
@@ -141,6 +152,10 @@ class ArrayResponses:
         _, first, image_of = np.unique(rows, axis=0, return_index=True, return_inverse=True)
         order = np.argsort(first)
         return rows[first[order]].astype(np.float64), np.argsort(order)[image_of.ravel()]
+
+    def masks(self, rois: Mapping[str, str]) -> dict[str, np.ndarray]:
+        """Return the voxels of some ROIs, each all of them."""
+        return self.read(rois).masks
 
     def read(self, rois: Mapping[str, str]) -> Recorded:
         """Return the trials; every ROI has all voxels."""
