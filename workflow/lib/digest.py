@@ -53,11 +53,11 @@ def _is_ours(module: str) -> bool:
 
 
 def _is_package(module: str) -> bool:
-    return _is_ours(module) and not module_file(module).exists()
+    return not module_file(module).exists()
 
 
 class _Source(NamedTuple):
-    """What a file imports, as (module, names taken from it), and a digest of what it does."""
+    """What a file imports of ours, as (module, names taken from it), and a digest of its code."""
 
     imports: tuple[tuple[str, tuple[str, ...]], ...]
     meaning: bytes
@@ -70,7 +70,7 @@ def _direct_imports(file: Path) -> list[str]:
             named += [f"{module}.{name}" for name in names]
         else:
             named.append(module)
-    return [module for module in named if _is_ours(module) and not _is_package(module)]
+    return [module for module in named if not _is_package(module)]
 
 
 def _source(file: Path) -> _Source:
@@ -100,9 +100,9 @@ def _take(part: object, imports: list[tuple[str, tuple[str, ...]]], words: list[
         words.append("]")
     elif isinstance(part, ast.AST):
         if isinstance(part, ast.Import):
-            imports += [(alias.name, ()) for alias in part.names]
-        elif isinstance(part, ast.ImportFrom):
-            imports.append((part.module or "", tuple(alias.name for alias in part.names)))
+            imports += [(alias.name, ()) for alias in part.names if _is_ours(alias.name)]
+        elif isinstance(part, ast.ImportFrom) and _is_ours(part.module or ""):
+            imports.append((part.module, tuple(alias.name for alias in part.names)))
         elif isinstance(part, DOCUMENTED) and ast.get_docstring(part, clean=False):
             part.body = part.body[1:]
         words.append(type(part).__name__)
