@@ -73,7 +73,7 @@ check: .venv/installed
 
 test: .venv/installed-dev lint
 	# One BLAS thread per worker: two workers share two cores.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --durations=25
 
 # mne-rsa, and what its import needs, have an environment of their own: see the file.
 benchmarks/.venv/installed: benchmarks/requirements.txt
