@@ -1,0 +1,268 @@
+"""What the config of study reconstruction refuses, and the files and networks it stands for."""
+
+import copy
+import functools
+
+import pytest
+import yaml
+
+from scripts.check.check_config import DEFAULT_CONFIG
+from scripts.reconstruction.generator.gan_training import GanOptions
+from workflow.lib.config.complete import complete_config
+from workflow.lib.config.merging import laid_over
+from workflow.lib.config.reconstruction import raw_paths
+from workflow.lib.config.reconstruction_models import (
+    generators_of,
+    network_blocks,
+    torchvision_networks,
+)
+from workflow.lib.errors import InputError
+from workflow.lib.training.options import TrainingOptions
+
+ENTRY = {
+    "title": "Lab",
+    "source": "path",
+    "path": "lab",
+    "subjects": ["01", "02"],
+    "responses": {
+        "training": "sub-{subject}_training.h5",
+        "tests": {"natural": "sub-{subject}_test.h5"},
+        "rois": {"V1": "ROI_V1 = 1", "HVC": "ROI_HVC = 1"},
+    },
+    "stimuli": {"training": "training/{name}.*", "tests": {"natural": "test/{name}.*"}},
+    "image": {"size": 32},
+    "shapes": {
+        "early": {"kind": "ridge", "rois": ["V1"]},
+        "network": {"kind": "network", "rois": ["V1"]},
+    },
+    "semantics": {
+        "linear": {"kind": "logistic", "rois": ["HVC"]},
+        "network": {"kind": "network", "rois": ["HVC"]},
+    },
+    "generators": {
+        "full": {"shape": "early", "semantics": "linear"},
+        "shape_only": {"shape": "early"},
+    },
+}
+ARRAYS = {
+    "format": "arrays",
+    "training": "{subject}.mat",
+    "tests": {},
+    "rois": {"V1": "all"},
+    "key": "R",
+    "images": {"key": "I", "shape": [10, 10]},
+}
+
+
+def completed(without=(), **changes):
+    """Return the entry without some keys, and with others laid over it, as a run sees it."""
+    entry = laid_over(copy.deepcopy(ENTRY), changes)
+    for place in without:
+        *blocks, key = place.split(".")
+        del functools.reduce(dict.__getitem__, blocks, entry)[key]
+    config = yaml.safe_load(DEFAULT_CONFIG.read_text())
+    config.setdefault("reconstruction", {})["lab"] = entry
+    return complete_config(config)["reconstruction"]["lab"]
+
+
+def shape(**block):
+    return {"shapes": {"odd": {"kind": "ridge", "rois": ["V1"], **block}}}
+
+
+def category(**block):
+    return {"semantics": {"odd": {"kind": "logistic", "rois": ["HVC"], **block}}}
+
+
+REFUSED = {
+    "source without its key": ({"path": None}, "found 'path' without `path`"),
+    "simulation without a folder": (
+        {"source": "simulated"},
+        "found 'simulated' without `simulation.folder`",
+    ),
+    "arrays that are simulated": (
+        {"source": "simulated", "simulation": {"folder": "lab"}, "responses": ARRAYS},
+        "found arrays of a simulation, expected bdata",
+    ),
+    "arrays without a variable": (
+        {"responses": {**ARRAYS, "key": None}},
+        "found no `key`, expected it for the format arrays",
+    ),
+    "test called training": (
+        {
+            "responses": {"tests": {"training": "sub-{subject}_test.h5"}},
+            "stimuli": {"tests": {"training": "x/{name}.*"}},
+        },
+        "found a test called training",
+    ),
+    "files without subject": (
+        {"responses": {"training": "training.h5"}},
+        r"found 'training.h5' for 2 subjects, expected \{subject\} in it",
+    ),
+    "test without images": (
+        {"responses": {"tests": {"letters": "sub-{subject}_letters.h5"}}},
+        "expected a pattern for each of natural, letters",
+    ),
+    "images of no test": (
+        {"stimuli": {"tests": {"letters": "letters/{name}.*"}}},
+        "expected a pattern for each of natural",
+    ),
+    "images beside arrays": ({"responses": ARRAYS}, "found stimuli for responses in arrays"),
+    "images without a folder": (
+        {"source": "download", "dataset": "deeprecon"},
+        "expected the folder of the images, which are no part of the published data",
+    ),
+    "pattern of one file": (
+        {"stimuli": {"training": "training/image.png"}},
+        r"found 'training/image.png', expected \{name\}",
+    ),
+    "table of no part": (
+        {"stimuli": {"tables": {"letters": {"file": "t.tsv", "id": 0, "name": 1}}}},
+        "tables: found 'letters', expected one of training, natural",
+    ),
+    "unknown ROI of a shape": (shape(rois=["V2"]), "shapes.odd.rois: found 'V2', expected one of"),
+    "unknown ROI of a category": (
+        category(rois=["HVX"]),
+        "semantics.odd.rois: found 'HVX', .* did you mean 'HVC'",
+    ),
+    "no ROI": (shape(rois=[]), "shapes.odd.rois: "),
+    "unknown kind of a shape": (shape(kind="logistic"), "shapes.odd.kind: found 'logistic'"),
+    "unknown kind of a category": (category(kind="ridge"), "semantics.odd.kind: found 'ridge'"),
+    "ridge of a network": (
+        shape(kind="network", ridge={"alphas": [1]}),
+        "odd.ridge: found it for the kind network, expected it for ridge alone",
+    ),
+    "network of ridge": (
+        shape(network={"widths": [8]}),
+        "odd.network: found it for the kind ridge, expected it for network alone",
+    ),
+    "training of ridge": (
+        shape(training={"n_epochs": 8}),
+        "odd.training: found it for the kind ridge, expected it for network alone",
+    ),
+    "logistic of a network": (
+        category(kind="network", logistic={"C": [1]}),
+        "odd.logistic: found it for the kind network, expected it for logistic alone",
+    ),
+    "penalty that cannot be": (shape(ridge={"alphas": [1, 0]}), "alphas.1: found 0"),
+    "strength that cannot be": (category(logistic={"C": [-1]}), "C.0: found -1"),
+    "unknown key of a network": (
+        shape(kind="network", network={"width": [4]}),
+        "found the unknown key 'width', .* did you mean 'widths'",
+    ),
+    "unknown key of training": (
+        shape(kind="network", training={"epochs": 4}),
+        "found the unknown key 'epochs', .* did you mean 'n_epochs'",
+    ),
+    "all units dropped": (
+        category(kind="network", network={"dropout": 1}),
+        "dropout: found 1, expected less than 1",
+    ),
+    "unknown shape of a generator": (
+        {"generators": {"odd": {"shape": "earl"}}},
+        "generators.odd.shape: found 'earl', .* did you mean 'early'",
+    ),
+    "unknown category of a generator": (
+        {"generators": {"odd": {"semantics": "linea"}}},
+        "generators.odd.semantics: found 'linea', .* did you mean 'linear'",
+    ),
+    "shape of a category's decoder": (
+        {"generators": {"odd": {"shape": "linear"}}},
+        "generators.odd.shape: found 'linear', expected one of early, network",
+    ),
+    "generator that is told nothing": (
+        {"generators": {"odd": {}}},
+        "generators.odd: found neither a shape nor a category",
+    ),
+    "generator with the name of a baseline": (
+        {"generators": {"mean_image": {"shape": "early"}}},
+        "mean_image",
+    ),
+    "unknown baseline": ({"baselines": ["median_image"]}, "found 'median_image'"),
+    "reference that is none": (
+        {"evaluation": {"reference": "fulls"}},
+        "evaluation.reference: found 'fulls', .* did you mean 'full'",
+    ),
+    "baseline as reference": (
+        {"evaluation": {"reference": "mean_image"}},
+        "evaluation.reference: found 'mean_image', expected one of full",
+    ),
+    "unknown key of a generator's training": (
+        {"generator": {"epochs": 3}},
+        "found the unknown key 'epochs', .* did you mean 'n_epochs'",
+    ),
+    "one-way identification": ({"evaluation": {"n_way": [1]}}, "n_way.0: found 1"),
+    "network without a layer": (
+        {"evaluation": {"networks": {"alexnet2": {"network": "alexnet"}}}},
+        "layer",
+    ),
+    "one fold": ({"folds": {"n_folds": 1}}, "n_folds: found 1, expected at least 2"),
+    "unknown key": ({"decoders": {}}, "found the unknown key 'decoders'"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_contradicts_itself_is_refused(case):
+    changes, words = REFUSED[case]
+    with pytest.raises(InputError, match=words) as refused:
+        completed(**changes)
+    assert "lab" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_generators_without_a_test_are_refused():
+    with pytest.raises(InputError, match=r"generators without `responses.tests`"):
+        completed(without=["responses.tests", "stimuli.tests"])
+
+
+def test_stimuli_are_needed_of_bdata():
+    with pytest.raises(InputError, match="stimuli: found none, expected the patterns"):
+        completed(without=["stimuli"])
+
+
+def test_folder_of_another_simulation_is_refused():
+    config = yaml.safe_load(DEFAULT_CONFIG.read_text())
+    simulated = {**copy.deepcopy(ENTRY), "source": "simulated", "simulation": {"folder": "same"}}
+    config.setdefault("reconstruction", {}).update(lab=simulated, other=copy.deepcopy(simulated))
+    with pytest.raises(InputError, match=r"'same', where lab simulates"):
+        complete_config(config)
+
+
+def test_networks_have_the_published_size_and_training_by_default():
+    """Fang et al. 2020: 3,025 units; 2,048 and 1,024; 150 epochs of 50; GAN as in its options."""
+    entry = completed()
+    assert entry["shapes"]["network"]["network"] == {"widths": [3025]}
+    assert entry["semantics"]["network"]["network"] == {"widths": [2048, 1024], "dropout": 0}
+    training = entry["semantics"]["network"]["training"]
+    assert (training["n_epochs"], training["batch"]) == (150, 50)
+    TrainingOptions(**training)
+    perceptual = entry["generator"]["perceptual"]
+    assert GanOptions(**entry["generator"]) == GanOptions(perceptual=perceptual)
+    # What is of networks alone is not given to others.
+    assert {"network", "training", "logistic"}.isdisjoint(entry["shapes"]["early"])
+    assert {"network", "training", "ridge"}.isdisjoint(entry["semantics"]["linear"])
+
+
+def test_first_generator_is_the_reference_unless_another_is_named():
+    assert completed()["evaluation"]["reference"] == "full"
+    named = completed(evaluation={"reference": "shape_only"})
+    assert named["evaluation"]["reference"] == "shape_only"
+    assert completed(without=["generators"])["evaluation"]["reference"] is None
+
+
+def test_baselines_are_drawn_beside_generators_and_not_without():
+    assert generators_of(completed()) == ["full", "shape_only", "mean_image", "nearest_image"]
+    assert generators_of(completed(without=["generators"])) == []
+
+
+def test_networks_that_images_are_shown_to_are_those_that_are_used():
+    evaluated = {"networks": {"alexnet2": {"network": "alexnet", "layer": "features.4"}}}
+    perceptual = {"perceptual_weight": 1, "perceptual": {"weights": "vgg.pth"}}
+    entry = completed(evaluation=evaluated, generator=perceptual)
+    assert [block["network"] for block in network_blocks(entry)] == ["resnet50", "vgg16", "alexnet"]
+    assert torchvision_networks(entry) == ["resnet50", "alexnet"]
+    paths = raw_paths(entry, {}, "run")
+    assert paths[-1] == "vgg.pth"
+    # Two subjects, training and a test.
+    assert len(paths) == len(set(paths)) == 4 + 1
+    plain = completed(without=["semantics", "generators"])
+    assert network_blocks(plain) == []
