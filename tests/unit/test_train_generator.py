@@ -215,6 +215,23 @@ def test_half_precision_leaves_weights_and_losses_in_single(tmp_path, monkeypatc
     np.testing.assert_allclose(*first, rtol=0.1)
 
 
+def test_learning_rates_fall_to_zero_over_the_second_half(tmp_path, monkeypatch):
+    """36 images in batches of 6, 4 epochs: 24 steps, the 19th of which is halfway down."""
+    images, decoded, _, _ = discs(40, seed=10)
+    rates, step = [], GanTask.step
+
+    def watched(self, *arguments):
+        rates.append([o.param_groups[0]["lr"] for o in self.optimisers.values()])
+        return step(self, *arguments)
+
+    monkeypatch.setattr(GanTask, "step", watched)
+    options = replace(TINY, n_epochs=4, batch=6, learning_rate=0.01)
+    trained(decoded, images, tmp_path, options)
+    expected = [0.01] * 12 + [0.01 * (24 - i) / 12 for i in range(12, 24)]
+    np.testing.assert_allclose(rates, np.transpose([expected, expected]))
+    assert rates[18] == pytest.approx([0.005, 0.005])
+
+
 def test_samples_are_of_validation_images_at_intervals(tmp_path):
     images, decoded, _, _ = discs(40, seed=7)
     result = trained(decoded, images, tmp_path, replace(TINY, n_epochs=5, n_samples=3))

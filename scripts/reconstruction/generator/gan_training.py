@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.optim.lr_scheduler import LambdaLR
 
 from scripts.reconstruction.generator.generator_inputs import Inputs
 from scripts.reconstruction.generator.losses import (
@@ -43,6 +44,9 @@ class GanOptions(TrainingOptions):
 
     Attributes
     ----------
+    n_epochs : int
+        Over the second half of them the learning rate falls to zero in a line, as in the code
+        (pytorch-CycleGAN-and-pix2pix) of the authors of Isola et al. 2017, arXiv:1611.07004.
     widths : sequence of int or None
         Channels of the U-Net after each halving; None for those of the published network, as deep
         as the image allows.
@@ -138,16 +142,23 @@ class GanTask(NetworkTask):
             fused=True,
         )
         optimisers = {name: adam(network.parameters()) for name, network in networks.items()}
-        super().__init__(networks, optimisers, options)
+        self.order = BatchOrder(len(training), options.batch, seed, purpose)
+        schedules = {
+            name: self._falling(optimiser, options) for name, optimiser in optimisers.items()
+        }
+        super().__init__(networks, optimisers, options, step_schedules=schedules)
         self.generator, self.discriminator = generator, discriminator
         self.training, self.validation = training, validation
         self.perceptual = None
         if options.perceptual_weight:
             self.perceptual = PerceptualLoss(**options.perceptual).to(self.device)
-        self.order = BatchOrder(len(training), options.batch, seed, purpose)
         self.samples = self.parts["samples"] = Samples(
             options.n_epochs, every=options.sample_every if self.sampled else 0
         )
+
+    def _falling(self, optimiser: torch.optim.Optimizer, options: GanOptions) -> LambdaLR:
+        n_steps = options.n_epochs * self.order.n_batches
+        return LambdaLR(optimiser, lambda step: min(1.0, 2 * (1 - step / n_steps)))
 
     @property
     def sampled(self) -> Examples:
