@@ -12,6 +12,7 @@ from scripts.reconstruction.data.image_files import ImageFolder, named_ids
 from scripts.reconstruction.data.prepare_pictures import shown_names
 from scripts.reconstruction.data.response_files import open_responses
 from scripts.reconstruction.data.simulate_pictures import draw_brain
+from scripts.reconstruction.evaluation.tabulate_comparison import read_published
 from scripts.reconstruction.network_costs import Size, decoder_costs, generator_cost
 from workflow.lib.acquire.datasets import Dataset, size_text
 from workflow.lib.check.files import (
@@ -224,7 +225,7 @@ def _check_clusters(block: Mapping, size: Size) -> None:
 def _network_checks(
     entry: Mapping, size: Size, datasets: Mapping[str, Dataset], config: Mapping
 ) -> Checks:
-    """Yield checks of every network: its name, layers, weights, and what it takes."""
+    """Yield checks of every network, what it takes, and of the numbers it is set beside."""
     for block in network_blocks(entry):
         yield partial(_check_network, block, size, datasets, config["mirror"])
     n_subjects, n_fits = len(entry["subjects"]), entry["folds"]["n_folds"] + 1
@@ -233,6 +234,8 @@ def _network_checks(
         _print_time(cost, f"{n_fits} fits for each subject", n_subjects * n_fits, n_subjects)
     if entry["generators"]:
         yield partial(_check_generator, entry, size)
+    if entry["published"]:
+        yield partial(read_published, Path(entry["published"]))
 
 
 def _check_network(

@@ -163,6 +163,7 @@ def test_files_that_cannot_be_used_are_found(folder, change, words):
         ({"clusters": {"weights": "nowhere.pth"}}, "nowhere.pth"),
         ({"clusters": {"n_clusters": 24}}, "24 clusters of 24 training images"),
         ({"folds": {"n_folds": 25}}, "25"),
+        ({"published": "nowhere.csv"}, "nowhere.csv: found no such file"),
         ({"generator": {"widths": [4, 4, 4, 4, 4, 4]}}, "6 halvings of images of 32 pixels"),
         ({"generator": {"discriminator_widths": [4, 4, 4, 4]}}, "for images of 32"),
     ],

@@ -2,7 +2,7 @@
 #
 # In: decoded shapes and categories, reconstructions. Out: <results>/<study>/tables/
 # decoder_means.csv, semantic_confusion.csv, reconstruction_scores.csv (a row per image),
-# reconstruction_means.csv, ablations.csv; features/compared_<features>.h5.
+# reconstruction_means.csv, ablations.csv, comparison.csv; features/compared_<features>.h5.
 
 
 rule evaluate_decoders:
@@ -122,3 +122,38 @@ rule evaluate_reconstruction:
         code=script_digest("reconstruction/evaluation/evaluate_reconstruction.py"),
     script:
         "../../../../scripts/reconstruction/evaluation/evaluate_reconstruction.py"
+
+
+rule tabulate_comparison:
+    """Set scores of reconstructions beside published ones, each with its source."""
+    input:
+        means="<results>/{study}/tables/reconstruction_means.csv",
+        published=setting("published"),
+    output:
+        table="<results>/{study}/tables/comparison.csv",
+        html=report(
+            "<results>/{study}/tables/comparison.html",
+            caption="../../../report/comparison_table.rst",
+            category="{study}",
+            subcategory="Tables",
+            labels={"item": "beside published scores"},
+        ),
+    log:
+        "<logs>/{study}/tables/comparison.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/comparison.tsv"
+    wildcard_constraints:
+        study=COMPARED_STUDIES,
+    conda:
+        "../../../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=minutes(10),
+    params:
+        reference=setting("evaluation", "reference"),
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("reconstruction/evaluation/tabulate_comparison.py"),
+    script:
+        "../../../../scripts/reconstruction/evaluation/tabulate_comparison.py"

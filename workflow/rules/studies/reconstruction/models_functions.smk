@@ -8,6 +8,12 @@ CLUSTERED_STUDIES = one_of(
 GENERATED_STUDIES = one_of(
     name for name, entry in config["reconstruction"].items() if entry["generators"]
 )
+# Those whose scores stand beside published ones.
+COMPARED_STUDIES = one_of(
+    name
+    for name, entry in config["reconstruction"].items()
+    if entry["generators"] and entry["published"]
+)
 GENERATORS = one_of(
     name for entry in config["reconstruction"].values() for name in entry["generators"]
 )
@@ -223,7 +229,7 @@ def reconstruction_targets():
     for study in RECONSTRUCTION:
         entry, folder = config["reconstruction"][study], f"<results>/{study}"
         tables, figures = reconstruction_items(entry)
-        wanted += [f"{folder}/tables/{table}.csv" for table in tables]
+        wanted += [f"{folder}/tables/{table}" for table in tables]
         wanted += [f"{folder}/figures/{figure}.png" for figure in figures]
     return wanted
 
@@ -233,12 +239,13 @@ def reconstruction_items(entry):
     tables, figures = [], []
     parts, tests = parts_of(entry), list(entry["responses"]["tests"])
     if entry["shapes"]:
-        tables += ["leak_audit", "decoder_means"]
+        tables += ["leak_audit.csv", "decoder_means.csv"]
         figures += [f"decoders_{part}" for part in parts]
     if entry["semantics"]:
         figures += ["image_clusters", *(f"semantic_confusion_{part}" for part in parts)]
     if entry["generators"]:
-        tables += ["reconstruction_scores", "reconstruction_means", "ablations"]
+        tables += ["reconstruction_scores.csv", "reconstruction_means.csv", "ablations.csv"]
+        tables += ["comparison.html"] if entry["published"] else []
         figures += [f"{figure}_{test}" for figure in OF_TESTS for test in tests]
         figures += [f"controls_{test}_{subject}" for test in tests for subject in entry["subjects"]]
         reference = entry["evaluation"]["reference"]
