@@ -95,15 +95,15 @@ def test_image_in_the_files_twice_is_taken_once(idx, tmp_path, caplog):
     [
         (b"\x89PNG\r\n\x1a\n", r"images\.gz: found a file that begins with .*expected idx"),
         (b"", "expected idx"),
-        (gzip.compress(b"\0\0\x08\x03\0\0\0\x28"), "expected idx"),
+        (gzip.compress(b"\0\0\x08\x03\0\0\0\x28", mtime=0), "expected idx"),
         (b"\0\0\x08\x03\0\0\0\x28\0", "found data that cannot be read"),
-        (gzip.compress(b"\0\0\x08\x03" + b"\xff" * 12), "expected idx"),
+        (gzip.compress(b"\0\0\x08\x03" + b"\xff" * 12, mtime=0), "expected idx"),
         (
-            gzip.compress(b"\0\0\x08\x03\0\0\0\x28\0\0\0\x08\0\0\0\x08" + b"0" * 99),
+            gzip.compress(b"\0\0\x08\x03\0\0\0\x28\0\0\0\x08\0\0\0\x08" + b"0" * 99, mtime=0),
             r"found 99 bytes",
         ),
-        (gzip.compress(b"\0\0\x08\x01\0\0\0\x01" + b"0" * 99), r"found more bytes"),
-        (gzip.compress(bytes(1000))[:-6], "found data that cannot be read|expected idx"),
+        (gzip.compress(b"\0\0\x08\x01\0\0\0\x01" + b"0" * 99, mtime=0), r"found more bytes"),
+        (gzip.compress(bytes(1000), mtime=0)[:-6], "found data that cannot be read|expected idx"),
     ],
 )
 def test_damaged_idx_file_is_named(idx, tmp_path, content, message):
