@@ -77,10 +77,13 @@ def train_generator(
 ) -> Result:
     """Train a generator.
 
-    A generator without shapes, or without vectors, is the same network with zero in their place:
-    as deep, as wide, with the same initial weights, batches and number of steps, so that nothing
-    but what it is told differs. A smaller network for less to tell would also fit less, or easier,
-    and a difference between the two would not be due to the missing stream.
+    A generator without shapes, or without vectors, is the same network with zero in place of their
+    deviations from the mean: as deep, as wide, with the same initial weights, batches and number of
+    steps, so that nothing but what it is told differs. A smaller network for less to tell would fit
+    less, or more easily, and a difference between the two would not be due to the missing stream.
+    One thing is lost with all shapes: where the middle is, which convolutions then see by the
+    border alone. What is the same in all images is drawn the worse for it, so that pixels, though
+    not identification, speak for any shape.
 
     Parameters
     ----------
