@@ -101,6 +101,11 @@ def decoded_by_stream(wildcards):
     return found
 
 
+def all_shapes(wildcards):
+    """Return the shapes that were decoded of all subjects by all decoders."""
+    return decoded_by_stream(wildcards)["shapes"]
+
+
 def all_decoded(wildcards):
     """Return what was decoded of all subjects by all decoders."""
     found = decoded_by_stream(wildcards)
@@ -240,7 +245,7 @@ def reconstruction_items(entry):
     parts, tests = parts_of(entry), list(entry["responses"]["tests"])
     if entry["shapes"]:
         tables += ["leak_audit.csv", "decoder_means.csv"]
-        figures += [f"decoders_{part}" for part in parts]
+        figures += [f"{figure}_{part}" for figure in ("decoders", "shapes") for part in parts]
     if entry["semantics"]:
         figures += ["image_clusters", *(f"semantic_confusion_{part}" for part in parts)]
     if entry["generators"]:
@@ -262,8 +267,8 @@ OF_TESTS = ("reconstructions", "identification", "ablations")
 def said_of_reconstruction(network):
     """Return what captions of learning curves say of the data and the measures."""
     return {
-        "note": "Training images, decoded out of fold. The epoch that is best on validation images, "
-        "which are training images that weights are not fitted to, is kept."
+        "note": "n = 1 subject. Training images, decoded out of fold. The epoch that is best on "
+        "validation images, which are training images that weights are not fitted to, is kept."
     }
 
 
