@@ -105,6 +105,7 @@ def _simulated_checks(entry: Mapping, datasets: Mapping[str, Dataset], config: M
         masks = open_responses(path, TRAINING, entry["responses"]).masks(entry["responses"]["rois"])
     n_training = simulation["n_training"]
     size = _size(entry, masks, n_training, n_training * simulation["training_repeats"])
+    yield partial(_check_identification, entry, simulation["n_test"])
     yield from _size_checks(entry, size, datasets, config)
 
 
@@ -127,6 +128,7 @@ def _file_checks(
         for part, of_part in names.items():
             print(f"  {part}: {len(of_part):,} images")
         yield partial(_check_images, entry, names, _image_folder(entry, folder))
+        yield partial(_check_identification, entry, min(map(len, names.values())))
         sizes = [_subject_size(entry, paths, names, subject) for subject in entry["subjects"]]
     yield from _size_checks(entry, max(sizes, key=lambda size: size.n_trials), datasets, config)
 
@@ -211,6 +213,16 @@ def _check_folds(entry: Mapping, size: Size) -> None:
         leaked=None,
         min_test_images=1,
     )
+
+
+def _check_identification(entry: Mapping, n_images: int) -> None:
+    """Refuse sets of more images than a part has, as if none were a copy of another."""
+    most = max(entry["evaluation"]["n_way"])
+    if (entry["shapes"] or entry["generators"]) and most > n_images:
+        raise InputError(
+            f"evaluation.n_way: found {most} of {n_images} images of a test, expected no more than "
+            "there are; lower it"
+        )
 
 
 def _check_clusters(block: Mapping, size: Size) -> None:

@@ -44,6 +44,7 @@ ENTRY = {
         "net": {"kind": "network", "rois": ["HVC"], "network": {"widths": [9, 5]}, "trials": True}
     },
     "generators": {"full": {"shape": "net", "semantics": "net"}},
+    "evaluation": {"n_way": [2, 6]},
     "generator": {"widths": [4, 6], "discriminator_widths": [3], "n_epochs": 2, "batch": 5},
 }
 
@@ -163,6 +164,7 @@ def test_files_that_cannot_be_used_are_found(folder, change, words):
         ({"clusters": {"weights": "nowhere.pth"}}, "nowhere.pth"),
         ({"clusters": {"n_clusters": 24}}, "24 clusters of 24 training images"),
         ({"folds": {"n_folds": 25}}, "25"),
+        ({"evaluation": {"n_way": [2, 7]}}, "evaluation.n_way: found 7 of 6 images"),
         ({"published": "nowhere.csv"}, "nowhere.csv: found no such file"),
         ({"generator": {"widths": [4, 4, 4, 4, 4, 4]}}, "6 halvings of images of 32 pixels"),
         ({"generator": {"discriminator_widths": [4, 4, 4, 4]}}, "for images of 32"),
