@@ -1,7 +1,11 @@
 """Contrast patterns of Miyawaki et al. 2008: images beside responses, and shapes decoded."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
+import yaml
 from sklearn.linear_model import Ridge
 
 from scripts.reconstruction.data.prepare_pictures import (
@@ -13,7 +17,9 @@ from scripts.reconstruction.data.prepare_responses import prepare_responses
 from scripts.reconstruction.data.response_files import open_responses
 from scripts.reconstruction.decoders.folds import decoder_folds
 from scripts.reconstruction.decoders.ridge import RidgeSettings, fit_ridge
+from tests.checkout import copy_of_repository
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.realdata
 
 OPTIONS = {"format": "arrays", "key": "R2", "images": {"key": "I2", "shape": [10, 10]}}
@@ -96,6 +102,37 @@ def test_responses_of_other_images_find_none(prepared):
     found = held_out(shuffled, lambda x, y, groups: Ridge(alpha=100).fit(x, y))
     assert found < mean + 0.05
     assert mean < 0.78 - 0.15
+
+
+def test_the_workflow_finds_what_is_known_of_the_data(mirror, tmp_path):
+    """Ridge of 100 leaves out a shape with all its trials; responses to others tell less."""
+    checkout = copy_of_repository(tmp_path)
+    tables = "results/real/miyawaki/tables"
+    checkout.snakemake(
+        f"{tables}/decoder_means.csv",
+        "results/real/miyawaki/figures/shapes_training.png",
+        *("--configfile", "config/real.yaml", "--config", f"mirror={mirror}", "studies=[miyawaki]"),
+    )
+    trials = pd.read_csv(checkout.folder / tables / "shape_scores.csv")
+    assert (trials.groupby("decoder")["name"].nunique() == 80).all()
+    mean = trials.groupby("decoder")["pixel_correlation"].mean()
+    assert mean["fixed"] == pytest.approx(0.78, abs=0.01)
+    assert 0.65 < mean["chosen"] < 0.8
+    assert mean["shuffled"] < mean["fixed"] - 0.15
+    audit = pd.read_csv(checkout.folder / tables / "leak_audit.csv")
+    assert (audit["n_shared"] == 0).all()
+    # Ten folds, each without one of ten shapes.
+    tested = audit.query("of == 'test' and check == 'items' and decoder == 'fixed'")
+    assert set(tested["n"]) == {8}
+    assert set(tested["fold"]) == set(range(1, 11))
+
+
+def test_both_configs_have_the_same_study():
+    real, full = (
+        yaml.safe_load((ROOT / "config" / name).read_text())["reconstruction"]["miyawaki"]
+        for name in ("real.yaml", "full.yaml")
+    )
+    assert real == full
 
 
 class _Mean:

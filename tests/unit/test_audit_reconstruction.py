@@ -53,6 +53,21 @@ def test_folds_of_images_share_nothing(images, tmp_path):
     assert set(FITTED) <= set(table["check"])
 
 
+def test_a_study_without_tests_is_audited_by_its_folds(images, tmp_path):
+    training = images.of(TRAINING)
+    folds = decoder_folds(training, **SETTINGS)
+    fold = np.empty(len(training), int)
+    for each in folds:
+        fold[each.tested] = each.number
+    path = tmp_path / "shapes_ridge_01.h5"
+    parts = {TRAINING: HeldOut(training.names, training.shapes, fold)}
+    write_held_out(path, parts, {"decoder": "ridge", "subject": "01"})
+    table = audit_reconstruction(training, [path], folds)
+    assert (table["n_shared"] == 0).all()
+    assert set(table["part"]) == {TRAINING}
+    assert set(table["fold"]) == {1, 2, 3, 4}
+
+
 def test_an_image_that_its_own_model_learned_from_is_a_leak(images, tmp_path):
     folds = decoder_folds(images.of(TRAINING), **SETTINGS)
     fold = np.empty(40, int)

@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 
 from scripts.reconstruction.data.image_table import ImageTable
-from scripts.reconstruction.evaluation.evaluate_decoders import category_means, confusion
+from scripts.reconstruction.evaluation.evaluate_decoders import (
+    category_means,
+    confusion,
+    score_shapes,
+)
 from scripts.reconstruction.evaluation.evaluate_reconstruction import (
     Files,
     evaluate_reconstruction,
 )
-from scripts.reconstruction.evaluation.image_scores import Evaluation
+from scripts.reconstruction.evaluation.image_scores import Evaluation, matched_null
 from workflow.lib.errors import InputError
-from workflow.lib.splits.held_out import TRAINING, fitted_to_all, write_held_out
+from workflow.lib.splits.held_out import TRAINING, HeldOut, fitted_to_all, write_held_out
 
 SIDE, N_TEST = 12, 30
 SETTINGS = {
@@ -137,3 +141,41 @@ def test_confusion_counts_pairs_of_label_and_answer():
     table = confusion(np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]]), np.array([0, 1, 1]))
     counts = table.pivot_table(index="label", columns="predicted", values="n")
     np.testing.assert_array_equal(counts, [[1, 0], [1, 1]])
+
+
+def test_copies_of_an_image_change_places_together():
+    groups = np.repeat([0, 1, 2], 2)
+    evaluation = Evaluation.of(
+        groups, n_bootstrap=10, n_permutations=100, n_way=[2], rng=np.random.default_rng(0)
+    )
+    same = (groups[:, None] == groups).astype(float)
+    null = matched_null(same, evaluation)
+    # Of three images all keep their place in one order, one does in three, none does in two.
+    assert null[0] == 1
+    np.testing.assert_allclose(np.sort(null), [0, 0, 1 / 3, 1 / 3, 1 / 3, 1])
+
+
+def test_every_decoded_shape_has_its_correlation(tmp_path):
+    rng = np.random.default_rng(0)
+    shapes = rng.random((5, SIDE, SIDE)).astype(np.float32)
+    names = [f"i{k}" for k in range(5)]
+    images = ImageTable(
+        names=names,
+        parts=[TRAINING] * 3 + ["natural"] * 2,
+        images=np.zeros((5, SIDE, SIDE, 3), np.uint8),
+        shapes=shapes,
+        groups=np.arange(5),
+    )
+    path = tmp_path / "shapes_ridge_01.h5"
+    decoded = {
+        # Brighter and of more contrast; upside down in brightness; and another image.
+        TRAINING: HeldOut(
+            names[:3], np.stack([2 * shapes[0] + 1, -shapes[1], shapes[0]]), np.zeros(3, int)
+        ),
+        "natural": fitted_to_all(names[:2:-1], shapes[:2:-1]),
+    }
+    write_held_out(path, decoded, {"decoder": "ridge", "subject": "01"})
+    table = score_shapes([path], images).set_index(["part", "name"])["pixel_correlation"]
+    other = np.corrcoef(shapes[0].ravel(), shapes[2].ravel())[0, 1]
+    np.testing.assert_allclose(table[TRAINING][names[:3]], [1, -1, other], atol=1e-6)
+    np.testing.assert_allclose(table["natural"], 1)

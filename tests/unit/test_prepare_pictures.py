@@ -277,6 +277,22 @@ def test_images_of_arrays_become_a_table(tmp_path):
     np.testing.assert_array_equal(table.shapes[1], [[0, 0], [1, 0]])
 
 
+def test_trials_can_be_images_of_their_own_and_are_copies(tmp_path):
+    square = {"I": np.eye(4)[:, [0, 1, 0, 0]], "R": np.ones((2, 4))}
+    scipy.io.savemat(tmp_path / "a.mat", square)
+    options = ARRAYS | {"images": {"key": "I", "shape": [2, 2], "trials": True}}
+    file = open_responses(tmp_path / "a.mat", "training", options)
+    assert file.names() == ["image_01_01", "image_02_01", "image_01_02", "image_01_03"]
+    names = shown_names({"training": {"S1": tmp_path / "a.mat"}}, options)
+    pictures = stimuli_from_arrays({"training": tmp_path / "a.mat"}, names, options, side=2)
+    table = prepare_pictures(names, pictures, matte=False, blur=0)
+    assert table.names == sorted(file.names())
+    first, *copies, other = table.groups.tolist()
+    assert copies == [first, first]
+    assert other != first
+    np.testing.assert_array_equal(table.shapes[:3], [[[1, 0], [0, 0]]] * 3)
+
+
 @pytest.mark.parametrize(
     ("changed", "told"),
     [

@@ -28,6 +28,8 @@ FIGURES = {
     "ablations_natural": "plot_ablations",
     "decoders_training": "plot_decoders",
     "decoders_natural": "plot_decoders",
+    "shapes_training": "plot_shapes",
+    "shapes_natural": "plot_shapes",
     "image_clusters": "plot_image_clusters",
     "semantic_confusion_training": "plot_semantic_confusion",
     "semantic_confusion_natural": "plot_semantic_confusion",

@@ -108,7 +108,8 @@ class ArrayResponses:
 
     `options.key` names the first; `options.images` has the `key` of the second and the `shape` of
     an image, whose pixels stand column by column, as MATLAB has them. Images are named by number:
-    trials of the same image are its repeats.
+    trials of the same image are its repeats. With `trials`, each trial is an image of its own, a
+    copy of what others show, and is named by both numbers.
     """
 
     path: Path
@@ -118,20 +119,24 @@ class ArrayResponses:
     def names(self) -> list[str | None]:
         """Return the image of each trial."""
         _, image_of = self._distinct()
-        return [self._name(number) for number in image_of]
+        return self._names(image_of)
 
     def images(self) -> dict[str, np.ndarray]:
         """Return name -> image, uint8 (height, width), each once in the order of the trials."""
-        distinct, _ = self._distinct()
+        distinct, image_of = self._distinct()
         top = 255 if distinct.max() <= 1 else 1
         shape = self.options["images"]["shape"]
         return {
-            self._name(number): np.rint(top * pixels).astype(np.uint8).reshape(shape, order="F")
-            for number, pixels in enumerate(distinct)
+            name: np.rint(top * distinct[number]).astype(np.uint8).reshape(shape, order="F")
+            for name, number in zip(self._names(image_of), image_of, strict=True)
         }
 
-    def _name(self, number: int) -> str:
-        return f"{'image' if self.part == TRAINING else self.part}_{number + 1:02d}"
+    def _names(self, image_of: np.ndarray) -> list[str]:
+        first = "image" if self.part == TRAINING else self.part
+        names = [f"{first}_{number + 1:02d}" for number in image_of]
+        if not self.options["images"].get("trials", False):
+            return names
+        return [f"{name}_{names[: row + 1].count(name):02d}" for row, name in enumerate(names)]
 
     def _distinct(self) -> tuple[np.ndarray, np.ndarray]:
         """Return images that differ (n, n_pixels), and the number of each trial's (n_trials,)."""

@@ -23,13 +23,14 @@ from scripts.reconstruction.evaluation.image_scores import (
     over_subjects,
 )
 from workflow.lib.jobs import script_job
-from workflow.lib.scores.images import correlations
+from workflow.lib.scores.images import correlations, pixel_correlation
 from workflow.lib.seeds import generator
 from workflow.lib.sources import JOINT_SUBJECT
 from workflow.lib.splits.held_out import HeldOut, attributes_of, parts_of, read_held_out
 from workflow.lib.tables import write_table
 
 SHAPES, SEMANTICS = "shapes", "semantics"
+SHAPE_COLUMNS = ["decoder", "part", "subject", "name", "pixel_correlation"]
 
 
 def shape_means(decoded: HeldOut, images: ImageTable, evaluation: Evaluation) -> list[Mean]:
@@ -46,6 +47,22 @@ def shape_means(decoded: HeldOut, images: ImageTable, evaluation: Evaluation) ->
     alike = correlations(decoded.of(images.names).predicted, images.shapes)
     scores = pd.DataFrame({"pixel_correlation": np.diagonal(alike)})
     return list(means(Reconstructions(scores, {PIXELS: alike}), evaluation))
+
+
+def shape_scores(decoded: HeldOut, images: ImageTable) -> pd.DataFrame:
+    """Return the correlation of each decoded with its true shape: name, pixel_correlation.
+
+    Parameters
+    ----------
+    decoded : HeldOut
+        predicted (n_images, side, side).
+    images : ImageTable
+        Of the same part.
+    """
+    made = decoded.of(images.names).predicted
+    return pd.DataFrame(
+        {"name": images.names, "pixel_correlation": pixel_correlation(made, images.shapes)}
+    )
 
 
 def category_means(
@@ -124,6 +141,32 @@ class Scoring:
         return confusion(decoded.of(names).extra["probabilities"], self.clusters.codes(part, names))
 
 
+def score_shapes(files: Sequence[Path], images: ImageTable) -> pd.DataFrame:
+    """Return the score of every decoded shape, of all decoders, subjects and parts.
+
+    Parameters
+    ----------
+    files : sequence of paths
+        Predictions of decoders of shapes, of all subjects.
+    images : ImageTable
+        Of all parts.
+
+    Returns
+    -------
+    DataFrame
+        decoder, part, subject, name, pixel_correlation.
+    """
+    tables = [
+        shape_scores(read_held_out(file, part), images.of(part)).assign(
+            part=part, **attributes_of(file)
+        )
+        for file in files
+        for part in parts_of(file)
+    ]
+    empty = pd.DataFrame(columns=SHAPE_COLUMNS)
+    return pd.concat(tables or [empty], ignore_index=True)[SHAPE_COLUMNS]
+
+
 def evaluate_decoders(
     files: Mapping[str, Sequence[Path]], scoring: Scoring
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -191,3 +234,4 @@ if __name__ == "__main__":
         table, confusions = evaluate_decoders(files, scoring)
         write_table(table, snakemake.output.means)
         write_table(confusions, snakemake.output.confusion)
+        write_table(score_shapes(files[SHAPES], images), snakemake.output.shapes)

@@ -15,6 +15,7 @@ from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import group_counts
 from workflow.lib.inference.variance import interval, one_factor_variance
 from workflow.lib.scores.identification import (
+    group_orders,
     identification_null,
     identified,
     permutation_p,
@@ -165,6 +166,7 @@ class Mean:
             "p": np.nan if self.null is None else permutation_p(self.null),
             "chance": self.chance,
             "n_images": len(evaluation.groups),
+            "n_different": evaluation.dof + 1,
         }
 
 
@@ -235,6 +237,7 @@ def differences(
             "high": high,
             "p": p,
             "n_images": len(evaluation.groups),
+            "n_different": evaluation.dof + 1,
         }
 
 
@@ -259,12 +262,13 @@ def matched_null(similarities: np.ndarray, evaluation: Evaluation) -> np.ndarray
 
     Returns
     -------
-    float64 array (n_permutations + 1,)
-        With their own images first, then with those of random permutations.
+    float64 array (n_orders,)
+        With their own images first, then with those of random permutations, or of all there are if
+        they are no more. Copies of an image change places together.
     """
     rng = np.random.default_rng(evaluation.seed)
     rows = np.arange(len(similarities))
-    orders = [rows, *(rng.permutation(rows) for _ in range(evaluation.n_permutations))]
+    orders = group_orders(evaluation.groups, evaluation.n_permutations, rng)
     return np.array([similarities[rows, order].mean() for order in orders])
 
 

@@ -21,6 +21,7 @@ from workflow.lib.sources import JOINT_SUBJECT
 from workflow.lib.tables import read_table
 
 IDENTIFICATION = "identification"
+STREAMS = {"shapes": "shape", "semantics": "category"}
 
 
 def plot_decoders(
@@ -68,7 +69,8 @@ def plot_decoders(
             [f"{generator_label(name)} ({rois[what][name]})" for name in decoders[what]]
         )
         own[0].set_ylabel(what)
-    figure.suptitle(f"{titled(title, simulated=simulated)}: decoders of shape and category")
+    told = " and ".join(STREAMS[what] for what in rows)
+    figure.suptitle(f"{titled(title, simulated=simulated)}: decoders of {told}")
     return figure, _caption(means, decoders)
 
 

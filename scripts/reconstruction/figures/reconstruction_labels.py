@@ -16,10 +16,16 @@ def size_note(means: pd.DataFrame) -> str:
     """Return how many images and subjects a table of means is of, to begin a caption with."""
     n_subjects = means.loc[means["subject"] != JOINT_SUBJECT, "subject"].nunique()
     n_images = "; ".join(
-        f"{part} n = {rows['n_images'].iloc[0]:,} images"
+        f"{part} {images_note(rows['n_images'].iloc[0], rows['n_different'].iloc[0])}"
         for part, rows in means.groupby("part", sort=False)
     )
     return f"{n_images}; n = {n_subjects} subject{'s' * (n_subjects > 1)}"
+
+
+def images_note(n_images: int, n_different: int) -> str:
+    """Return how many images there are, and how many differ if some are copies of others."""
+    different = f" ({n_different:,} different ones)" if n_different < n_images else ""
+    return f"n = {n_images:,} images{different}"
 
 
 INTERVALS = (

@@ -110,17 +110,30 @@ def identification_null(
     """
     as_if = _identified_as(similarities, groups, n_way)
     images = np.arange(len(similarities))
-    orders = _orders(np.asarray(groups), n_permutations, rng)
+    orders = group_orders(np.asarray(groups), n_permutations, rng)
     return np.array([as_if[images, order].mean() for order in orders])
 
 
-def _orders(
+def group_orders(
     groups: np.ndarray, n_permutations: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """Yield orders of the images, their own first, in which groups change places as a whole.
 
     Copies of an image, and what was made of responses to them, are alike: orders that part them
     would vary less than chance does. A group changes places with groups of its size.
+
+    Parameters
+    ----------
+    groups : int array (n_images,)
+        Copies of an image share a number.
+    n_permutations : int
+        Orders beside their own; all orders there are, if they are no more.
+    rng : numpy Generator
+
+    Yields
+    ------
+    int array (n_images,)
+        The image that each takes the place of.
     """
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     sizes = [str(len(own)) for own in members]

@@ -1,8 +1,8 @@
 # Evaluation of the reconstruction studies: decoders, and reconstructions against the images.
 #
 # In: decoded shapes and categories, reconstructions. Out: <results>/<study>/tables/
-# decoder_means.csv, semantic_confusion.csv, reconstruction_scores.csv (a row per image),
-# reconstruction_means.csv, ablations.csv, comparison.csv; features/compared_<features>.h5.
+# decoder_means.csv, semantic_confusion.csv, reconstruction_means.csv, ablations.csv, comparison.csv;
+# shape_scores.csv and reconstruction_scores.csv (a row per image); features/compared_<features>.h5.
 
 
 rule evaluate_decoders:
@@ -21,6 +21,7 @@ rule evaluate_decoders:
             labels={"item": "scores of decoders"},
         ),
         confusion="<results>/{study}/tables/semantic_confusion.csv",
+        shapes="<results>/{study}/tables/shape_scores.csv",
     log:
         "<logs>/{study}/tables/decoder_means.log",
     benchmark:

@@ -145,6 +145,34 @@ rule plot_decoders:
         "../../../../scripts/reconstruction/figures/plot_decoders.py"
 
 
+rule plot_shapes:
+    """Draw images, the shapes to decode and the shapes that were decoded, from best to worst."""
+    input:
+        images="<results>/{study}/features/images.npz",
+        shapes=all_shapes,
+        scores="<results>/{study}/tables/shape_scores.csv",
+    output:
+        **figure_files("shapes_{part}", "Decoders", figure="decoded shapes"),
+    log:
+        "<logs>/{study}/figures/shapes_{part}.log",
+    wildcard_constraints:
+        study=RECONSTRUCTION_STUDIES,
+        part=RECONSTRUCTION_PARTS,
+    conda:
+        "../../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=size_mb(4, at_least=1500),
+        runtime=minutes(10),
+    params:
+        caption=caption_of,
+        title=setting("title"),
+        simulated=is_simulated,
+        code=script_digest("reconstruction/figures/plot_shapes.py"),
+    script:
+        "../../../../scripts/reconstruction/figures/plot_shapes.py"
+
+
 rule plot_image_clusters:
     """Draw how many clusters fit the training images, and images of each cluster."""
     input:
