@@ -58,8 +58,8 @@ def plot_controls(
     name = titled(title, simulated=simulated)
     figure = draw_grid([("", grid)], title=f"{name}: {subject_label(subject)}, all generators")
     caption = (
-        f"n = {len(images):,} images of the test {images.parts[0]}, every "
-        f"{max(1, round(len(images) / len(rows)))}th by name shown, of {subject_label(subject)}. "
+        f"n = {len(images):,} images of the test {images.parts[0]}, {len(rows)} of them shown, "
+        f"evenly from the order of names, of {subject_label(subject)}. "
         "A row per generator or baseline; beside it the mean over all images of the Pearson "
         "correlation of the pixels of reconstruction and image. Generators that lack a stream are "
         "the same network with zero in its place; shuffled ones learned from, and are given, "
