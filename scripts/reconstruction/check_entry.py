@@ -80,7 +80,10 @@ def check_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> 
 
 def _models_text(entry: Mapping) -> str:
     """Return who is decoded by what."""
-    parts = [f"subjects {', '.join(entry['subjects'])}", f"ROIs {', '.join(entry['responses']['rois'])}"]
+    parts = [
+        f"subjects {', '.join(entry['subjects'])}",
+        f"ROIs {', '.join(entry['responses']['rois'])}",
+    ]
     named = {stream: list(entry[stream]) for stream in STREAMS.values()}
     named["generators and baselines"] = generators_of(entry)
     parts += [f"{what} {', '.join(names)}" for what, names in named.items() if names]
