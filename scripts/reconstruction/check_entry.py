@@ -257,6 +257,10 @@ def _check_network(
     block: Mapping, size: Size, datasets: Mapping[str, Dataset], mirror: str | None
 ) -> None:
     """Build a network that is shown images, find its layers, and say where its weights lie."""
+    if block.get("kind") == "clip":
+        label = f"CLIP {block['network']}"
+        find_own_weights(block["network"], block["weights"], label, datasets, mirror)
+        return
     layers = block.get("layers") or [block["layer"]]
     model = {
         "network": block["network"],

@@ -73,6 +73,7 @@ def category(**block):
     return {"semantics": {"odd": {"kind": "logistic", "rois": ["HVC"], **block}}}
 
 
+CLIP = {"kind": "clip", "network": "ViT-B-32-quickgelu"}
 REFUSED = {
     "source without its key": ({"path": None}, "found 'path' without `path`"),
     "simulation without a folder": (
@@ -193,7 +194,15 @@ REFUSED = {
     "one-way identification": ({"evaluation": {"n_way": [1]}}, "n_way.0: found 1"),
     "network without a layer": (
         {"evaluation": {"networks": {"alexnet2": {"network": "alexnet"}}}},
-        "layer",
+        "networks.alexnet2.layer: found no layer for the kind torchvision, expected one",
+    ),
+    "CLIP with a layer": (
+        {"evaluation": {"networks": {"clip": CLIP | {"layer": "visual", "weights": "c.pt"}}}},
+        "networks.clip.layer: found a layer for the kind clip, expected none; leave it out",
+    ),
+    "CLIP of torchvision": (
+        {"evaluation": {"networks": {"clip": CLIP}}},
+        "networks.clip.weights: found those of torchvision, which has no CLIP",
     ),
     "one fold": ({"folds": {"n_folds": 1}}, "n_folds: found 1, expected at least 2"),
     "unknown key": ({"decoders": {}}, "found the unknown key 'decoders'"),
@@ -266,3 +275,10 @@ def test_networks_that_images_are_shown_to_are_those_that_are_used():
     assert len(paths) == len(set(paths)) == 4 + 1
     plain = completed(without=["semantics", "generators"])
     assert network_blocks(plain) == []
+
+
+def test_weights_of_clip_are_a_raw_file_and_nothing_is_asked_of_torchvision():
+    networks = {"clip": CLIP | {"weights": "clip/clip_openai.pt"}}
+    entry = completed(evaluation={"networks": networks}, clusters={"weights": "untrained"})
+    assert "clip/clip_openai.pt" in raw_paths(entry, {}, "run")
+    assert torchvision_networks(entry) == []

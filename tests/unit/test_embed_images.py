@@ -1,6 +1,5 @@
 """Embeddings of a subject's images: controls, networks, CLIP, and files made elsewhere."""
 
-import socket
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +10,16 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from scripts.dissimilarity.embed_images import embed_images, of_subject, opened_originals
-from scripts.dissimilarity.embedders.clip import ImageTower, load_clip, open_clip
 from scripts.dissimilarity.embedders.feature_files import open_features
 from scripts.dissimilarity.embedders.networks import shown
 from scripts.dissimilarity.embedding_images import EmbeddingImages, stimuli_of_files
 from scripts.dissimilarity.pair_images import PairImages
+from tests.unit.small_clip import refuse_connections, use_small_clip
 from tests.unit.test_environments import CONDA_NAMES, third_party_imports
 from workflow.lib.config.pair_kinds import EMBEDDERS
 from workflow.lib.digest import imported_modules, module_file
 from workflow.lib.errors import InputError
+from workflow.lib.features.clip import ImageTower, load_clip, open_clip
 from workflow.lib.features.networks import load_network
 
 ROOT = Path(__file__).parents[2]
@@ -31,12 +31,6 @@ LAYER = {
     "network": "squeezenet1_1",
     "layer": "features.2",
     "weights": "untrained",
-}
-# A CLIP of the same parts as ViT-B/32.
-SMALL = {
-    "embed_dim": 24,
-    "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "patch_size": 8},
-    "text_cfg": {"context_length": 8, "vocab_size": 50, "width": 64, "heads": 1, "layers": 1},
 }
 
 
@@ -60,20 +54,12 @@ def images(tmp_path):
 
 @pytest.fixture
 def small_clip(monkeypatch):
-    configs = {"small": SMALL, "small-quickgelu": SMALL | {"quick_gelu": True}}
-    monkeypatch.setattr(
-        open_clip, "get_model_config", lambda name: configs.get(name.replace("ViT-B-32", "small"))
-    )
-    return configs
+    return use_small_clip(monkeypatch)
 
 
 @pytest.fixture
 def offline(monkeypatch):
-    def refuse(*args, **kwargs):
-        raise AssertionError("a connection was tried")
-
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(socket.socket, "connect", refuse)
+    refuse_connections(monkeypatch)
 
 
 # Controls and networks.
@@ -152,70 +138,6 @@ def test_weights_from_a_file_give_what_open_clip_gives(
     with torch.inference_mode():
         expected = model.encode_image(shown, normalize=True).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-6)
-
-
-def test_the_activation_has_to_be_told(tmp_path):
-    with pytest.raises(InputError, match=r"without `network`, expected ViT-B-32-quickgelu"):
-        load_clip(tmp_path / "clip.pt")
-
-
-def test_seed_decides_untrained_weights(small_clip):
-    first, again, other = (
-        load_clip("untrained", seed=seed)[0].visual.proj.detach() for seed in (1, 1, 2)
-    )
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-
-
-def written_archive(path):
-    torch.jit.script(torch.nn.Linear(2, 2)).save(path)
-
-
-def written_code(path):
-    torch.save({"visual": Path}, path)
-
-
-def written_part(path):
-    state = open_clip.CLIP(**SMALL).state_dict()
-    torch.save({key: value for key, value in state.items() if "visual" not in key}, path)
-
-
-def written_nothing(path):
-    torch.save({}, path)
-
-
-def written_noise(path):
-    path.write_bytes(b"no weights")
-
-
-@pytest.mark.parametrize(
-    ("write", "message"),
-    [
-        (written_archive, r"clip.pt: found an archive of code with weights \(TorchScript\)"),
-        (written_code, r"clip.pt: found no weights that fit ViT-B-32 "),
-        (written_part, r"clip.pt: found no weights that fit ViT-B-32 .*Missing key"),
-        (written_nothing, r"clip.pt: found no weights that fit ViT-B-32 "),
-        (written_noise, r"clip.pt: found no weights that fit ViT-B-32 "),
-        (lambda path: None, r"clip.pt: found no such file, expected weights of CLIP"),
-    ],
-)
-def test_files_that_are_no_weights_are_refused(small_clip, tmp_path, write, message):
-    path = tmp_path / "clip.pt"
-    write(path)
-    with pytest.raises(InputError, match=message) as raised:
-        load_clip(path, network="ViT-B-32")
-    assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize("network", ["ViT-B-33", "roberta-ViT-B-32", "ViT-B-32-SigLIP2-256"])
-def test_networks_that_need_more_than_open_clip_are_refused(network, offline):
-    with pytest.raises(InputError, match=f"found the network '{network}' for CLIP"):
-        load_clip("untrained", network=network)
-
-
-def test_unknown_output_is_refused():
-    with pytest.raises(InputError, match=r"output 'text', expected one of embedding, visual"):
-        load_clip("untrained", output="text")
 
 
 # Files made elsewhere.

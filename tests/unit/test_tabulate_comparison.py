@@ -15,17 +15,18 @@ from workflow.lib.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 HEADER = "method,dataset,measure,features,value,source\n"
+ALEXNET = "alexnet features.4 (untrained)"
 MEANS = pd.DataFrame(
     [
-        ("natural", "full", "01", "ssim", "pixels", None, 0.1, 0.0, 0.2),
-        ("natural", "full", "joint", "ssim", "pixels", None, 0.3, 0.2, 0.4),
-        ("natural", "full", "joint", "identification", "alexnet2", 2, 0.8, 0.7, 0.9),
-        ("natural", "full", "joint", "identification", "alexnet2", 10, 0.5, 0.4, 0.6),
-        ("natural", "shuffled", "joint", "ssim", "pixels", None, 0.0, -0.1, 0.1),
+        ("natural", "full", "01", "ssim", "pixels", None, 0.1, 0.0, 0.2, None),
+        ("natural", "full", "joint", "ssim", "pixels", None, 0.3, 0.2, 0.4, None),
+        ("natural", "full", "joint", "identification", "alexnet2", 2, 0.8, 0.7, 0.9, ALEXNET),
+        ("natural", "full", "joint", "identification", "alexnet2", 10, 0.5, 0.4, 0.6, ALEXNET),
+        ("natural", "shuffled", "joint", "ssim", "pixels", None, 0.0, -0.1, 0.1, None),
     ],
     columns=[
         *("part", "generator", "subject", "measure", "features", "n_way"),
-        *("value", "low", "high"),
+        *("value", "low", "high", "network"),
     ],
 )
 
@@ -75,6 +76,7 @@ def test_page_has_a_column_per_method_and_leaves_cells_empty(written):
     assert list(cells.columns) == ["full (Lab, natural)", "M (NSD)", "N (NSD)"]
     assert cells.loc[("ssim", "pixels")].tolist() == ["0.300 [0.200, 0.400]", "0.400", ""]
     assert cells.loc[("identification", "clip")].tolist() == ["", "", ""]
+    assert cells.loc[("networks", "")].tolist() == [f"alexnet2: {ALEXNET}", "", ""]
     assert cells.loc[("source", "")].tolist() == ["this study", "paper", "no number found"]
 
 

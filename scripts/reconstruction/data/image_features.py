@@ -1,12 +1,13 @@
 """What networks see in the images of a study."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 
 from workflow.lib.features.devices import choose_device
 from workflow.lib.features.extraction import extract_features
@@ -14,29 +15,28 @@ from workflow.lib.features.networks import layer_extractor, load_network
 from workflow.lib.features.stimuli import Stimuli
 
 
-class LayerFeatures:
-    """A layer of a network, loaded once for several sets of images.
+class ImageFeatures:
+    """What a network gives of images, loaded once for several sets of them.
 
     Parameters
     ----------
-    network, layer, weights : str, see `workflow.lib.features.networks.load_network`
+    extractor : nn.Module
+        Images (n, 3, side, side) in, a mapping of one name to features (n, ...) out.
+    transforms : callable, PIL image -> float32 tensor (3, side, side)
     pooling : "none", "mean" or "max", over space
-    seed : int
-        Of random weights.
     n_gpus : int
         GPUs that the job was given.
-
-    Raises
-    ------
-    InputError
-        No such network, layer or weights.
     """
 
     def __init__(
-        self, *, network: str, layer: str, weights: str, pooling: str, seed: int, n_gpus: int
+        self,
+        extractor: nn.Module,
+        transforms: Callable[..., torch.Tensor],
+        *,
+        pooling: str,
+        n_gpus: int,
     ) -> None:
-        loaded, self.transforms = load_network(network, weights, seed)
-        self.extractor = layer_extractor(loaded, {layer: layer})
+        self.extractor, self.transforms = extractor, transforms
         self.pooling = pooling
         self.device: torch.device = choose_device(n_gpus)
 
@@ -66,3 +66,25 @@ class LayerFeatures:
             ).values()
             with blocks:
                 return np.concatenate(list(blocks), axis=1)
+
+
+def layer_features(
+    *, network: str, layer: str, weights: str, pooling: str, seed: int, n_gpus: int
+) -> ImageFeatures:
+    """Return what a layer of a network of torchvision gives of images.
+
+    Parameters
+    ----------
+    network, layer, weights : str, see `workflow.lib.features.networks.load_network`
+    pooling, n_gpus : see `ImageFeatures`
+    seed : int
+        Of random weights.
+
+    Raises
+    ------
+    InputError
+        No such network, layer or weights.
+    """
+    loaded, transforms = load_network(network, weights, seed)
+    extractor = layer_extractor(loaded, {layer: layer})
+    return ImageFeatures(extractor, transforms, pooling=pooling, n_gpus=n_gpus)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts.reconstruction.data.image_features import LayerFeatures
+from scripts.reconstruction.data.image_features import layer_features
 from scripts.reconstruction.data.image_table import ImageTable, read_image_table
 from scripts.reconstruction.decoders.clusters import cluster_table, fit_clusters, silhouettes
 from workflow.lib.errors import InputError
@@ -82,7 +82,7 @@ if __name__ == "__main__":
     with script_job(snakemake), reused_memory():
         params = snakemake.params
         block, images = params.clusters, read_image_table(Path(snakemake.input.images))
-        layer = LayerFeatures(
+        layer = layer_features(
             network=block["network"],
             layer=block["layer"],
             weights=block["weights"],

@@ -5,6 +5,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+# Attribute of the file: the network, its layer and its weights, as tables call them.
+NETWORK = "network"
+
 
 def read_compared(path: Path, reconstruction: Path, part: str) -> np.ndarray:
     """Return the correlations of one file of reconstructions.
@@ -13,3 +16,9 @@ def read_compared(path: Path, reconstruction: Path, part: str) -> np.ndarray:
     """
     with h5py.File(path, "r") as file:
         return file[f"{reconstruction.stem}/{part}"][()]
+
+
+def read_network(path: Path) -> str:
+    """Return how tables call the network by which a file compares."""
+    with h5py.File(path, "r") as file:
+        return str(file.attrs[NETWORK])

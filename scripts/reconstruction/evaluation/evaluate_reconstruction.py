@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from scripts.reconstruction.data.image_table import ImageTable, read_image_table
-from scripts.reconstruction.evaluation.compared_features import read_compared
+from scripts.reconstruction.evaluation.compared_features import read_compared, read_network
 from scripts.reconstruction.evaluation.image_scores import (
     Evaluation,
     Mean,
@@ -71,6 +71,9 @@ class Tables:
         part, generator, subject ("joint" for the mean over subjects), and `Mean.row`.
     differences : DataFrame
         part, generator, other, subject, and `differences`: how much better the reference is.
+
+    In the last two, `network` says of features which network they are of, and its weights; it is
+    empty for pixels.
     """
 
     images: pd.DataFrame
@@ -162,12 +165,20 @@ def evaluate_reconstruction(
             rng=generator(seed, "reconstruction", "evaluation", study, part),
         )
         parts.append(evaluate_part(part, own, files.of(part, own), evaluation, reference))
+    networks = {name: read_network(path) for name, path in files.by_networks.items()}
     return Tables(
-        *(
-            pd.concat([getattr(tables, name) for tables in parts], ignore_index=True)
-            for name in ("images", "means", "differences")
-        )
+        pd.concat([tables.images for tables in parts], ignore_index=True),
+        _with_networks([tables.means for tables in parts], networks),
+        _with_networks([tables.differences for tables in parts], networks),
     )
+
+
+def _with_networks(tables: Sequence[pd.DataFrame], networks: Mapping[str, str]) -> pd.DataFrame:
+    """Return tables under one another, with the network that each row's features are of."""
+    table = pd.concat(tables, ignore_index=True)
+    if table.empty:  # a generator alone is compared with none
+        return table
+    return table.assign(network=[networks.get(features, "") for features in table["features"]])
 
 
 if __name__ == "__main__":

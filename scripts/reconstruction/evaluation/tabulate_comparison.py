@@ -14,10 +14,15 @@ from workflow.lib.sources import JOINT_SUBJECT
 from workflow.lib.tables import read_table, write_html, write_table
 
 PUBLISHED = ["method", "dataset", "measure", "features", "value", "source"]
-COLUMNS = ["measure", "features", "method", "dataset", "value", "low", "high", "source"]
+COLUMNS = [
+    *("measure", "features", "method", "dataset", "value", "low", "high", "source"),
+    "network",
+]
 # Identification is published among two images.
 N_WAY = 2
 OURS = "this study"
+# Rows of the page below those of measures and features.
+NETWORKS, SOURCE = ("networks", ""), ("source", "")
 
 
 def read_published(path: Path) -> pd.DataFrame:
@@ -89,7 +94,8 @@ def tabulate_comparison(
     Returns
     -------
     DataFrame
-        measure, features, method, dataset, value, low, high (95 % interval of ours), source.
+        measure, features, method, dataset, value, low, high (95 % interval of ours), source,
+        network (by which features of ours are, with its weights).
     """
     comparable = (means["measure"] != IDENTIFICATION) | (means["n_way"] == N_WAY)
     joint = (means["generator"] == reference) & (means["subject"] == JOINT_SUBJECT)
@@ -97,7 +103,7 @@ def tabulate_comparison(
     ours = ours.assign(
         method=reference, dataset=[f"{title}, {part}" for part in ours["part"]], source=OURS
     )
-    theirs = published.assign(low=float("nan"), high=float("nan"))
+    theirs = published.assign(low=float("nan"), high=float("nan"), network=None)
     return pd.concat([ours[COLUMNS], theirs[COLUMNS]], ignore_index=True)
 
 
@@ -108,14 +114,16 @@ def side_by_side(table: pd.DataFrame) -> pd.DataFrame:
         shown = own.assign(shown=[_shown(row) for row in own.itertuples()])
         cells = shown.set_index(["measure", "features"])["shown"]
         sources = dict.fromkeys(own.loc[own["value"].notna(), "source"])
+        networks = own.loc[own["network"].notna(), ["features", "network"]].drop_duplicates()
         rows["{} ({})".format(*column)] = {
             **{key: cells.get(key, "") for key in _measures(table)},
-            ("source", ""): "; ".join(sources) or "no number found",
+            NETWORKS: "; ".join(f"{row.features}: {row.network}" for row in networks.itertuples()),
+            SOURCE: "; ".join(sources) or "no number found",
         }
     return (
         pd.DataFrame(rows)
         .rename_axis(["measure", "features"])
-        .loc[[*_measures(table), ("source", "")]]
+        .loc[[*_measures(table), NETWORKS, SOURCE]]
         .reset_index()
     )
 

@@ -59,7 +59,7 @@ def plot_shapes(
             Row(
                 whose + generator_label(name),
                 shapes[rows].clip(0, 1),
-                [f"{value:.2f}" for value in by_image[subject, name].to_numpy()[rows]],
+                [f"{value:z.2f}" for value in by_image[subject, name].to_numpy()[rows]],
             )
             for name, shapes in by_decoder.items()
         ]

@@ -6,6 +6,7 @@ from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.config.reconstruction_models import (
     check_decoders,
     check_generators,
+    check_networks,
     name_references,
     network_blocks,
     torchvision_networks,
@@ -44,6 +45,7 @@ def check_reconstruction(config: Mapping) -> None:
         _check_stimuli(f"{where}.stimuli", entry)
         check_decoders(where, entry)
         check_generators(where, entry)
+        check_networks(where, entry)
 
 
 def raw_paths(entry: Mapping, datasets: Mapping[str, Dataset], run: str) -> list[str]:

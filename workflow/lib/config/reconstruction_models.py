@@ -50,6 +50,23 @@ def check_generators(where: str, entry: Mapping) -> None:
         check_name(f"{where}.evaluation.reference", reference, entry["generators"])
 
 
+def check_networks(where: str, entry: Mapping) -> None:
+    """Check the networks by which images are compared."""
+    for name, block in entry["evaluation"]["networks"].items():
+        place, clip = f"{where}.evaluation.networks.{name}", block["kind"] == "clip"
+        if clip == ("layer" in block):
+            found, expected = ("a", "none") if clip else ("no", "one")
+            raise InputError(
+                f"{place}.layer: found {found} layer for the kind {block['kind']}, expected "
+                f"{expected}; {'leave it out' if clip else 'name one'}"
+            )
+        if clip and block["weights"] == "torchvision":
+            raise InputError(
+                f"{place}.weights: found those of torchvision, which has no CLIP, expected the "
+                "path of a state dict, or untrained; give one"
+            )
+
+
 def name_references(config: Mapping) -> None:
     """Name the first generator as the reference of every entry that names none."""
     for entry in config["reconstruction"].values():
