@@ -1,4 +1,4 @@
-"""Measure the RSA engine beside rsatoolbox, mne-rsa, scipy, NumPy and nilearn on the same arrays.
+"""Measure the RSA engine beside other libraries on the same arrays.
 
     make bench                                              everything, 20 minutes on two cores
     python -m benchmarks.engine --quick                     as small as it is still worth a look

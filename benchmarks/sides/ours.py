@@ -3,11 +3,20 @@
 import numpy as np
 import pandas as pd
 
-from benchmarks.suite.inputs import RADIUS, SEED, VOLUMES_AT_ONCE, batches, n_scenes_of
+from benchmarks.suite.inputs import (
+    N_FOLDS,
+    PENALTIES,
+    RADIUS,
+    SEED,
+    VOLUMES_AT_ONCE,
+    batches,
+    n_scenes_of,
+)
 from scripts.emotions.batches import batches as volume_batches
 from scripts.emotions.labels import Labels
 from scripts.emotions.movie_volumes import MovieVolumes
 from scripts.emotions.timeseries import TimeSeries
+from scripts.reconstruction.decoders.ridge import RidgeSettings, fit_ridge
 from workflow.lib.inference.bootstrap import bootstrap_ceilings, bootstrap_similarities
 from workflow.lib.inference.jackknife import image_influence, linearised_draws
 from workflow.lib.inference.permutation import permute_images
@@ -48,6 +57,14 @@ def pair_sampling(arrays: Arrays, units: int) -> Arrays:
     rng = np.random.default_rng(SEED)
     sums = [pairs.draw(rng, size)[2].sum(dtype=np.float64) for size in batches(units)]
     return {"mean": np.array([sum(sums) / units])}
+
+
+def picture_ridge(arrays: Arrays, units: int) -> Arrays:
+    voxels, pixels = arrays["voxels"], arrays["pixels"][:, :units]
+    settings = RidgeSettings(PENALTIES, per_target=False, n_inner_folds=N_FOLDS)
+    model = fit_ridge(voxels, pixels, np.arange(len(voxels)), settings, SEED)
+    log_penalty = np.log10(model.best_alphas_[:1])
+    return {"predicted": model.predict(arrays["new"]), "log_penalty": log_penalty}
 
 
 def movie_batches(arrays: Arrays, units: int) -> Arrays:

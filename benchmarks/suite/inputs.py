@@ -19,6 +19,10 @@ FOLDERS: list[tempfile.TemporaryDirectory] = []
 # Rank of the patterns behind an RDM; the share of what all layers have in common in the patterns of
 # a layer, and of a layer's patterns in a brain's.
 N_FEATURES, COMMON, SIGNAL = 20, 0.5, 0.3
+# Pictures that are learned from for each that is predicted.
+NEW_SHARE = 20
+# Penalties of a ridge regression, and folds of the pictures that choose one for all pixels.
+PENALTIES, N_FOLDS = (10.0, 100.0, 1e3, 1e4, 1e5, 1e6), 5
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Sizes:
         Random pairs of scenes that a network is shown.
     n_movie_volumes, n_movie_voxels, movie_grid : int, int, tuple of three ints
         Of subjects who watch a movie: volumes, even in number, and voxels of their mask.
+    n_pictures, n_picture_voxels, n_pixels : int
+        Pictures, of all of whose pixels a ridge regression learns from the voxels.
     """
 
     n_images: int = 2985
@@ -69,6 +75,9 @@ class Sizes:
     n_movie_volumes: int = 1600
     n_movie_voxels: int = 60_000
     movie_grid: tuple[int, int, int] = (80, 80, 35)
+    n_pictures: int = 1200
+    n_picture_voxels: int = 5000
+    n_pixels: int = 65_536
 
     @property
     def n_scene_pairs(self) -> int:
@@ -80,7 +89,7 @@ QUICK = Sizes(
     **{"n_images": 300, "n_voxels": 100, "n_resamples": 20, "n_permutations": 20},
     **{"n_centres": 500, "n_conditions": 20, "n_brain_centres": 500, "brain_grid": (14, 16, 14)},
     **{"n_scenes": 700, "n_vertices": 1000, "n_sampled_pairs": 100_000},
-    **{"n_movie_volumes": 160},
+    **{"n_movie_volumes": 160, "n_pictures": 200, "n_picture_voxels": 500, "n_pixels": 8192},
 )
 # Spheres reach this far from their centre, in voxels: 123 voxels. No voxel is between this and 3.16
 # away, so that sides that do not count the surface in are given a little more.
@@ -91,6 +100,7 @@ TINY = Sizes(
     **{"n_categories": 8, "n_layers": 3, "n_codes": 2, "n_scenes": 12, "n_vertices": 40},
     n_sampled_pairs=60,
     **{"n_movie_volumes": 40, "n_movie_voxels": 60, "movie_grid": (9, 11, 9)},
+    **{"n_pictures": 60, "n_picture_voxels": 90, "n_pixels": 8},
 )
 
 
@@ -244,6 +254,22 @@ def movie_inputs(sizes: Sizes) -> dict[str, np.ndarray]:
     return {"files": np.array(files), "order": order, "mask": mask}
 
 
+def picture_inputs(sizes: Sizes) -> dict[str, np.ndarray]:
+    """Return voxels and pixels of pictures with `N_FEATURES` causes in common, and new voxels."""
+    rng = np.random.default_rng(SEED)
+    n_new = sizes.n_pictures // NEW_SHARE
+    causes = rng.standard_normal((sizes.n_pictures + n_new, N_FEATURES), np.float32)
+    found = []
+    for n_columns, noise in ((sizes.n_picture_voxels, 3), (sizes.n_pixels, 1)):
+        values = causes @ rng.standard_normal((N_FEATURES, n_columns), np.float32)
+        values /= np.sqrt(N_FEATURES, dtype=np.float32)
+        values += noise * rng.standard_normal(values.shape, np.float32)
+        found.append(values)
+    voxels, pixels = found
+    learned, new = np.split(voxels, [sizes.n_pictures])
+    return {"voxels": learned, "pixels": pixels[: sizes.n_pictures], "new": new}
+
+
 def batches(n_pairs: int) -> Iterator[int]:
     """Yield the sizes of batches of so many pairs."""
     for start in range(0, n_pairs, BATCH):
@@ -266,6 +292,7 @@ INPUTS: dict[str, Callable[[Sizes], dict[str, np.ndarray]]] = {
     "scenes": scene_inputs,
     "pairs": pair_inputs,
     "movie": movie_inputs,
+    "pictures": picture_inputs,
 }
 
 
