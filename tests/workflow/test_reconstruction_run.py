@@ -134,6 +134,16 @@ def test_report_holds_every_figure_and_table_with_its_caption(pictures_run, resu
         assert f"pictures/tables/{table}" in page
 
 
+def test_a_network_without_training_is_called_untrained(results):
+    told = "squeezenet1_1 features.2 (untrained)"
+    for name in ("reconstruction_means", "ablations"):
+        table = pd.read_csv(results / f"tables/{name}.csv")
+        networks = table.groupby("features", dropna=False)["network"].agg(set).to_dict()
+        assert networks["squeezenet"] == {told}
+    assert told in (results / "tables/comparison.html").read_text()
+    assert told in (results / "figures/identification_natural.rst").read_text()
+
+
 def test_nothing_is_shared_between_what_is_learned_and_what_is_tested(results):
     audit = pd.read_csv(results / "tables/leak_audit.csv", dtype={"subject": str})
     assert (audit["n_shared"] == 0).all()

@@ -89,12 +89,14 @@ def _caption(means: pd.DataFrame, generators: Sequence[str]) -> str:
         f"{generator_label(name)} {number(two_way.loc[name])}, p = {two_way.loc[name, 'p']:.2g}"
         for name in generators
     )
+    networks = joint.loc[joint["network"].notna(), ["features", "network"]].drop_duplicates()
+    by_network = "; ".join(f"{row.features}, {row.network}" for row in networks.itertuples())
     return (
         f"{size_note(means)}. Identification: the share of sets of one true image and n - 1 others "
         "in which the true one resembles the reconstruction most; all sets are counted, copies of "
         f"an image are never compared with each other. Dotted: chance. {INTERVALS} Two-way "
         f"identification by pixels, p by permutation of the images (one-sided, not corrected): "
-        f"{told}."
+        f"{told}.{f' Networks: {by_network}.' if by_network else ''}"
     )
 
 
