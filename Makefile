@@ -72,8 +72,8 @@ check: .venv/installed
 	@$(BIN)/python -m scripts.check.check_config $(or $(CONFIG),config/config.yaml) $(if $(MIRROR),--mirror "$(MIRROR)")
 
 test: .venv/installed-dev lint
-	# One BLAS thread per worker: two workers share two cores.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --durations=25
+	# One BLAS thread per worker: two workers share two cores. A file's tests share what it runs.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations=25
 
 # mne-rsa, and what its import needs, have an environment of their own: see the file.
 benchmarks/.venv/installed: benchmarks/requirements.txt

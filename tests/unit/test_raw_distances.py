@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from scipy.spatial.distance import pdist
 from scipy.stats import pearsonr, spearmanr
 
@@ -11,6 +12,7 @@ from scripts.dissimilarity import compare_raw_distances as module
 from scripts.dissimilarity.compare_raw_distances import compare_raw_distances
 from scripts.dissimilarity.embeddings import Embedding, write_embedding
 from scripts.dissimilarity.plot_raw_distances import plot_raw_distances
+from tests.checkout import REPOSITORY
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.store import RDMStore, write_rdms
 from workflow.lib.sources import MEAN_SESSION
@@ -186,9 +188,12 @@ def test_figure_marks_what_is_significant_and_says_of_how_many(table):
 
 
 def test_published_numbers_stand_beside_published_data_only(table):
-    _, caption = plot_raw_distances(table, title="NSD", simulated=False, published=True)
-    assert "0.288" in caption
-    assert "0.162" in caption
+    full = yaml.safe_load((REPOSITORY / "config/full.yaml").read_text())
+    published = full["dissimilarity"]["algonauts2023"]["published"]["raw_distances"]
+    assert "0.288" in published
+    assert "0.162" in published
+    _, caption = plot_raw_distances(table, title="NSD", simulated=False, published=published)
+    assert caption.endswith(published.strip())
     plt.close("all")
 
 

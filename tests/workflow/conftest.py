@@ -3,17 +3,27 @@
 import shutil
 
 import pytest
+from filelock import FileLock
 
 from tests.checkout import Checkout, copy_of_repository
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory):
-    """Return a copy of the repository in which config/tiny.yaml has run; tests only read it."""
-    checkout = copy_of_repository(tmp_path_factory.mktemp("tiny"))
-    checkout.snakemake("--configfile", "config/tiny.yaml")
-    checkout.snakemake("--configfile", "config/tiny.yaml", "--report", "results/tiny/report.html")
-    return checkout
+def tiny_run(tmp_path_factory, worker_id):
+    """Return a copy of the repository in which config/tiny.yaml has run; tests only read it.
+
+    One worker runs it, and all others wait: two at once would take two cores as long each.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "tiny"
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            begun = copy_of_repository(folder.with_suffix(".begun"))
+            begun.snakemake("--configfile", "config/tiny.yaml")
+            report = "results/tiny/report.html"
+            begun.snakemake("--configfile", "config/tiny.yaml", "--report", report)
+            begun.folder.rename(folder)
+    return Checkout(folder)
 
 
 @pytest.fixture

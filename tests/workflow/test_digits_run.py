@@ -48,7 +48,7 @@ def test_report_holds_every_figure_and_table_of_the_study(tiny_run):
     page = (tiny_run.folder / "results/tiny/report.html").read_text()
     for figure in (tiny_run.folder / RESULTS / "figures").glob("*.rst"):
         assert figure.read_text().split(".")[0] in page, figure
-    for table in ("corrections", "map_recovery", "accuracy"):
+    for table in ("corrections", "map_recovery", "accuracy_vgg"):
         assert f"digits/tables/{table}.html" in page
 
 
