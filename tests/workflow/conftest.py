@@ -16,13 +16,14 @@ def tiny_run(tmp_path_factory, worker_id):
     """
     base = tmp_path_factory.getbasetemp()
     folder = (base if worker_id == "master" else base.parent) / "tiny"
+    done = folder.with_suffix(".done")
     with FileLock(folder.with_suffix(".lock")):
-        if not folder.exists():
-            begun = copy_of_repository(folder.with_suffix(".begun"))
-            begun.snakemake("--configfile", "config/tiny.yaml")
+        if not done.exists():
+            checkout = copy_of_repository(folder)
+            checkout.snakemake("--configfile", "config/tiny.yaml")
             report = "results/tiny/report.html"
-            begun.snakemake("--configfile", "config/tiny.yaml", "--report", report)
-            begun.folder.rename(folder)
+            checkout.snakemake("--configfile", "config/tiny.yaml", "--report", report)
+            done.touch()
     return Checkout(folder)
 
 
