@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from workflow.lib.acquire.datasets import Dataset
+from workflow.lib.config.raw_sources import check_source, claim_folder
 from workflow.lib.config.schema import check_name
 from workflow.lib.config.sections import Section
 from workflow.lib.errors import InputError
@@ -10,13 +11,6 @@ from workflow.lib.layout import is_weight_file, raw_folder
 from workflow.lib.layouts.movie import movie_files
 from workflow.lib.words import listed
 
-# What each source of raw files cannot do without.
-SOURCE_KEYS = {
-    "simulated": ("simulation", "folder"),
-    "path": ("path",),
-    "mirror": ("dataset",),
-    "download": ("dataset",),
-}
 # Splits that leave out whole subjects, and those that leave out whole runs.
 OVER_SUBJECTS = ("subject", "run_and_subject")
 OVER_RUNS = ("run", "run_and_subject")
@@ -88,15 +82,7 @@ def covered_model(entry: Mapping) -> tuple[str, str] | None:
 
 
 def _check_source(where: str, entry: Mapping, name: str, folders: dict[str, str]) -> None:
-    value: object = entry
-    for key in SOURCE_KEYS[entry["source"]]:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    if not value:
-        key = ".".join(SOURCE_KEYS[entry["source"]])
-        raise InputError(
-            f"{where}.source: found {entry['source']!r} without `{key}`, expected both; give "
-            f"`{key}`"
-        )
+    check_source(where, entry)
     if entry["source"] != "simulated":
         return
     if entry["data"] != "volumes":
@@ -104,12 +90,7 @@ def _check_source(where: str, entry: Mapping, name: str, folders: dict[str, str]
             f"{where}.data: found {entry['data']} of a simulation, expected volumes, which are "
             "what is simulated; correct it, or give another source"
         )
-    if value in folders:
-        raise InputError(
-            f"{where}.simulation.folder: found {value!r}, where {folders[value]} simulates, "
-            "expected a folder of its own; give another"
-        )
-    folders[value] = name
+    claim_folder(where, name, entry, folders)
 
 
 def _check_patterns(where: str, entry: Mapping) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from workflow.lib.acquire.datasets import Dataset
+from workflow.lib.config.raw_sources import check_source, claim_folder
 from workflow.lib.config.reconstruction_models import (
     check_decoders,
     check_generators,
@@ -24,13 +25,6 @@ from workflow.lib.layouts.pictures import (
 )
 from workflow.lib.words import listed
 
-# What each source of raw files cannot do without.
-SOURCE_KEYS = {
-    "simulated": ("simulation", "folder"),
-    "path": ("path",),
-    "mirror": ("dataset",),
-    "download": ("dataset",),
-}
 # What each format of responses needs, and which keys of `responses` are for another one.
 NEEDED = {"bdata": (), "arrays": ("key", "images")}
 
@@ -58,15 +52,7 @@ def raw_paths(entry: Mapping, datasets: Mapping[str, Dataset], run: str) -> list
 
 
 def _check_source(where: str, entry: Mapping, name: str, folders: dict[str, str]) -> None:
-    value: object = entry
-    for key in SOURCE_KEYS[entry["source"]]:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    if not value:
-        key = ".".join(SOURCE_KEYS[entry["source"]])
-        raise InputError(
-            f"{where}.source: found {entry['source']!r} without `{key}`, expected both; give "
-            f"`{key}`"
-        )
+    check_source(where, entry)
     if entry["source"] != "simulated":
         return
     if entry["responses"]["format"] != "bdata":
@@ -74,12 +60,7 @@ def _check_source(where: str, entry: Mapping, name: str, folders: dict[str, str]
             f"{where}.responses.format: found {entry['responses']['format']} of a simulation, "
             "expected bdata, which is what is simulated; correct it, or give another source"
         )
-    if value in folders:
-        raise InputError(
-            f"{where}.simulation.folder: found {value!r}, where {folders[value]} simulates, "
-            "expected a folder of its own; give another"
-        )
-    folders[value] = name
+    claim_folder(where, name, entry, folders)
 
 
 def _check_responses(where: str, entry: Mapping) -> None:
