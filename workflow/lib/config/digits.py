@@ -3,18 +3,14 @@
 from collections.abc import Mapping
 
 from workflow.lib.acquire.datasets import Dataset
+from workflow.lib.config.raw_sources import SOURCE_KEYS, check_source
 from workflow.lib.config.schema import check_name
 from workflow.lib.config.sections import Section
 from workflow.lib.errors import InputError
 from workflow.lib.layout import image_collections, image_paths, is_weight_file
 
 # What each source of images cannot do without.
-SOURCE_KEYS = {
-    "simulated": ("simulation", "folder"),
-    "path": ("path",),
-    "mirror": ("images", "files"),
-    "download": ("images", "files"),
-}
+KEYS_OF_SOURCES = SOURCE_KEYS | dict.fromkeys(("mirror", "download"), ("images.files",))
 # As in scripts.digits.vgg, which is too heavy to be imported here.
 LAYERS = (
     *("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3"),
@@ -27,7 +23,7 @@ def check_digits(config: Mapping) -> None:
     _check_folders(config["digits"])
     for name, study in config["digits"].items():
         where = f"config, digits.{name}"
-        _check_source(where, study)
+        check_source(where, study, KEYS_OF_SOURCES)
         _check_categories(where, study["categories"])
         _check_codes(where, study)
         _check_layer_groups(f"{where}.layer_groups", study["layer_groups"])
@@ -83,18 +79,6 @@ def _check_folders(studies: Mapping) -> None:
                 f"{owners[folder]} simulates its images, expected a folder of its own; give another"
             )
         owners[folder] = name
-
-
-def _check_source(where: str, study: Mapping) -> None:
-    value: object = study
-    for key in SOURCE_KEYS[study["source"]]:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    if not value:
-        key = ".".join(SOURCE_KEYS[study["source"]])
-        raise InputError(
-            f"{where}.source: found {study['source']!r} without `{key}`, expected both; give "
-            f"`{key}`"
-        )
 
 
 def _check_categories(where: str, categories: Mapping) -> None:

@@ -1,34 +1,41 @@
 """What sections ask of the source of an entry's raw files."""
 
+import functools
 from collections.abc import Mapping
 
 from workflow.lib.errors import InputError
 
-# What each source cannot do without.
+# What each source cannot do without: keys of an entry.
 SOURCE_KEYS = {
-    "simulated": ("simulation", "folder"),
+    "simulated": ("simulation.folder",),
     "path": ("path",),
     "mirror": ("dataset",),
     "download": ("dataset",),
 }
 
 
-def check_source(where: str, entry: Mapping) -> None:
-    """Stop at a source without the key that says where its files are.
+def check_source(
+    where: str, entry: Mapping, keys: Mapping[str, tuple[str, ...]] = SOURCE_KEYS
+) -> None:
+    """Stop at a source without a key that says where its files are.
+
+    Parameters
+    ----------
+    where : str
+        The entry's place in the config.
+    entry : mapping
+    keys : mapping, source -> keys of the entry, blocks joined by points
 
     Raises
     ------
     InputError
     """
-    value: object = entry
-    for key in SOURCE_KEYS[entry["source"]]:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    if not value:
-        key = ".".join(SOURCE_KEYS[entry["source"]])
-        raise InputError(
-            f"{where}.source: found {entry['source']!r} without `{key}`, expected both; give "
-            f"`{key}`"
-        )
+    for key in keys[entry["source"]]:
+        if not functools.reduce(lambda block, step: (block or {}).get(step), key.split("."), entry):
+            raise InputError(
+                f"{where}.source: found {entry['source']!r} without `{key}`, expected both; give "
+                f"`{key}`"
+            )
 
 
 def claim_folder(where: str, name: str, entry: Mapping, owners: dict[str, str]) -> None:

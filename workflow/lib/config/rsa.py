@@ -1,10 +1,10 @@
 """What the schema cannot say of section `rsa`: which keys need which, and which exclude others."""
 
-import functools
 import re
 from collections.abc import Mapping
 
 from workflow.lib.acquire.datasets import Dataset
+from workflow.lib.config.raw_sources import SOURCE_KEYS, check_source
 from workflow.lib.config.sections import Section, sections
 from workflow.lib.errors import InputError
 from workflow.lib.layout import file_sources, raw_folder, study_raw_files, weight_files
@@ -19,12 +19,7 @@ from workflow.lib.sources import (
 from workflow.lib.words import listed, near
 
 # What each source of raw files cannot do without.
-SOURCE_KEYS = {
-    "simulated": ("simulation.simulator", "simulation.folder"),
-    "path": ("path",),
-    "mirror": ("dataset",),
-    "download": ("dataset",),
-}
+KEYS_OF_SOURCES = SOURCE_KEYS | {"simulated": ("simulation.simulator", "simulation.folder")}
 # Subjects become part of file names.
 FILE_NAME = re.compile(r"[\w-][\w.+-]*")
 MODEL_KINDS = ("files", "features", "network", "control", "made")
@@ -154,12 +149,7 @@ def _check_features(where: str, model: Mapping) -> None:
 
 
 def _check_study(where: str, study: Mapping) -> None:
-    for key in SOURCE_KEYS[study["source"]]:
-        if not functools.reduce(lambda block, step: block.get(step), key.split("."), study):
-            raise InputError(
-                f"{where}.source: found {study['source']!r} without `{key}`, expected both; give "
-                f"`{key}`"
-            )
+    check_source(where, study, KEYS_OF_SOURCES)
     _check_groups(f"{where}.images.groups", study["images"]["groups"])
     for place, source in file_sources(study).items():
         check_placeholders(source, f"{where}.{place}")
