@@ -56,6 +56,8 @@ rule plot_embedding:
         **figure_files("embedding_{method}", "Network", figure="{method}"),
     log:
         "<logs>/{study}/figures/embedding_{method}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/embedding_{method}.tsv"
     wildcard_constraints:
         study=EMBEDDED_STUDIES,
         method=EMBEDDING_METHODS,

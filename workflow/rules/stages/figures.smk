@@ -12,6 +12,8 @@ rule plot_heatmap:
         **figure_files("heatmap_{subject}", "Layer x ROI", figure="heatmap", subject="{subject}"),
     log:
         "<logs>/{study}/figures/heatmap_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/heatmap_{subject}.tsv"
     conda:
         "../../../envs/plot.yaml"
     threads: 1
@@ -42,6 +44,8 @@ rule plot_layer_profile:
         **figure_files("layer_profile", "Layer x ROI", figure="layer profile"),
     log:
         "<logs>/{study}/figures/layer_profile.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/layer_profile.tsv"
     conda:
         "../../../envs/plot.yaml"
     threads: 1
@@ -72,6 +76,8 @@ rule plot_layer_preference:
         **figure_files("layer_preference", "Layer x ROI", figure="preferred layers"),
     log:
         "<logs>/{study}/figures/layer_preference.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/layer_preference.tsv"
     conda:
         "../../../envs/plot.yaml"
     threads: 1
@@ -98,6 +104,8 @@ rule plot_variance_partition:
         **figure_files("variance_partition", "Layer x ROI", figure="variance partitioning"),
     log:
         "<logs>/{study}/figures/variance_partition.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/variance_partition.tsv"
     wildcard_constraints:
         study=studies_that_set("partition"),
     conda:
@@ -126,6 +134,8 @@ rule plot_roi_groups:
         **figure_files("roi_groups", "Layer x ROI", figure="ROI groups"),
     log:
         "<logs>/{study}/figures/roi_groups.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/roi_groups.tsv"
     conda:
         "../../../envs/plot.yaml"
     threads: 1
@@ -152,6 +162,8 @@ rule plot_noise_ceiling:
         **figure_files("noise_ceiling", "Data", figure="noise ceiling"),
     log:
         "<logs>/{study}/figures/noise_ceiling.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/noise_ceiling.tsv"
     conda:
         "../../../envs/plot.yaml"
     threads: 1
@@ -177,6 +189,8 @@ rule plot_radar:
         **figure_files("radar", "Layer x ROI", figure="radar"),
     log:
         "<logs>/{study}/figures/radar.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/radar.tsv"
     conda:
         "../../../envs/plot.yaml"
     threads: 1
@@ -202,6 +216,8 @@ rule plot_surface:
         **figure_files("surface", "Layer x ROI", figure="surface"),
     log:
         "<logs>/{study}/figures/surface.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/surface.tsv"
     conda:
         "../../../envs/plot.yaml"
     threads: 1
@@ -228,6 +244,8 @@ rule plot_rdms:
         **figure_files("rdms", "Data", figure="RDMs"),
     log:
         "<logs>/{study}/figures/rdms.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/rdms.tsv"
     conda:
         "../../../envs/plot.yaml"
     threads: 1
@@ -253,6 +271,8 @@ rule plot_composition:
         **figure_files("composition", "Data", figure="composition"),
     log:
         "<logs>/{study}/figures/composition.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/composition.tsv"
     conda:
         "../../../envs/plot.yaml"
     threads: 1
@@ -279,6 +299,8 @@ rule plot_encoding:
         **figure_files("encoding", "Layer x ROI", figure="RSA and encoding"),
     log:
         "<logs>/{study}/figures/encoding.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/encoding.tsv"
     conda:
         "../../../envs/plot.yaml"
     threads: 1

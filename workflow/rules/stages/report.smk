@@ -72,6 +72,8 @@ rule gather_tables:
         ),
     log:
         "<logs>/{study}/tables/layers_html.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/layers_html.tsv"
     conda:
         "../../../envs/rsa.yaml"
     threads: 1
@@ -104,6 +106,8 @@ use rule gather_tables as gather_held_out with:
         ),
     log:
         "<logs>/{study}/tables/held_out_html.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/held_out_html.tsv"
 
 
 rule write_explorer:

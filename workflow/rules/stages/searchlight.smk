@@ -143,6 +143,8 @@ rule plot_searchlight:
         ),
     log:
         "<logs>/{study}/figures/searchlight_{subject}_{model}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/searchlight_{subject}_{model}.tsv"
     wildcard_constraints:
         study=SEARCHLIGHT_STUDIES,
         subject=one_of(SUBJECTS),
@@ -184,6 +186,8 @@ use rule plot_searchlight as plot_searchlight_group with:
         ),
     log:
         f"<logs>/{{study}}/figures/searchlight_{GROUP}_{{model}}.log",
+    benchmark:
+        f"<benchmarks>/{{study}}/figures/searchlight_{GROUP}_{{model}}.tsv"
     wildcard_constraints:
         study=SEARCHLIGHT_STUDIES,
 
@@ -204,6 +208,8 @@ rule view_searchlight:
         ),
     log:
         "<logs>/{study}/figures/searchlight_{subject}_{model}_html.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/searchlight_{subject}_{model}_html.tsv"
     wildcard_constraints:
         study=SEARCHLIGHT_STUDIES,
         subject=one_of(SUBJECTS),
@@ -238,6 +244,8 @@ use rule view_searchlight as view_searchlight_group with:
         ),
     log:
         f"<logs>/{{study}}/figures/searchlight_{GROUP}_{{model}}_html.log",
+    benchmark:
+        f"<benchmarks>/{{study}}/figures/searchlight_{GROUP}_{{model}}_html.tsv"
     wildcard_constraints:
         study=SEARCHLIGHT_STUDIES,
 
@@ -340,6 +348,8 @@ rule plot_assignment:
         ),
     log:
         "<logs>/{study}/figures/assignment_{subject}_{model}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/assignment_{subject}_{model}.tsv"
     wildcard_constraints:
         study=SEARCHLIGHT_STUDIES,
         subject=one_of([*SUBJECTS, GROUP]),

@@ -59,6 +59,8 @@ rule plot_training:
         ),
     log:
         "<logs>/{study}/figures/learning_curves_{network}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/learning_curves_{network}.tsv"
     wildcard_constraints:
         study=ANY_STUDY,
         network=NETWORK,
@@ -87,6 +89,8 @@ rule plot_confusion:
         **figure_files("confusion_{network}", "Network", figure="confusion", network="{network}"),
     log:
         "<logs>/{study}/figures/confusion_{network}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/confusion_{network}.tsv"
     wildcard_constraints:
         study=ANY_STUDY,
         network=NETWORK,

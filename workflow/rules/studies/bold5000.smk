@@ -74,6 +74,8 @@ rule plot_tiers:
         **figure_files("tiers", "Layer x ROI", figure="tiers"),
     log:
         "<logs>/{study}/figures/tiers.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/tiers.tsv"
     conda:
         "../../../envs/plot.yaml"
     threads: 1
@@ -138,6 +140,8 @@ rule plot_latency:
         **figure_files("latency", "Layer x ROI", figure="latency"),
     log:
         "<logs>/{study}/figures/latency.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/latency.tsv"
     conda:
         "../../../envs/plot.yaml"
     threads: 1
@@ -194,6 +198,8 @@ rule plot_published:
         **figure_files("published", "Layer x ROI", figure="published against ours"),
     log:
         "<logs>/{study}/figures/published.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/published.tsv"
     conda:
         "../../../envs/plot.yaml"
     threads: 1

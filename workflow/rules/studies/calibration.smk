@@ -51,6 +51,8 @@ rule plot_calibration:
         text="<results>/calibration/figures/calibration.rst",
     log:
         "<logs>/calibration/figures/calibration.log",
+    benchmark:
+        "<benchmarks>/calibration/figures/calibration.tsv"
     conda:
         "../../../envs/plot.yaml"
     threads: 1

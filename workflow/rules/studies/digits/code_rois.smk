@@ -62,6 +62,8 @@ rule plot_code_rois:
         **figure_files("code_rois", "Codes", figure="regions of codes"),
     log:
         "<logs>/{study}/figures/code_rois.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/code_rois.tsv"
     wildcard_constraints:
         study=CODE_ROI_STUDIES,
     conda:

@@ -184,6 +184,8 @@ rule plot_layer_rdms:
         **figure_files("layer_rdms_{scaling}", "Layers", figure="layer RDMs", colours="{scaling}"),
     log:
         "<logs>/{study}/figures/layer_rdms_{scaling}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/layer_rdms_{scaling}.tsv"
     wildcard_constraints:
         study=DIGIT_STUDIES,
         scaling="common|own",
@@ -210,6 +212,8 @@ rule plot_codes:
         **figure_files("codes", "Codes", figure="codes"),
     log:
         "<logs>/{study}/figures/codes.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/codes.tsv"
     wildcard_constraints:
         study=DIGIT_STUDIES,
     conda:
@@ -237,6 +241,8 @@ rule plot_code_cosines:
         **figure_files("code_cosines", "Codes", figure="codes and layers"),
     log:
         "<logs>/{study}/figures/code_cosines.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/code_cosines.tsv"
     wildcard_constraints:
         study=DIGIT_STUDIES,
     conda:
@@ -263,6 +269,8 @@ rule plot_code_fit:
         **figure_files("code_fit_layers", "Codes", figure="joint fit, layers"),
     log:
         "<logs>/{study}/figures/code_fit_layers.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/code_fit_layers.tsv"
     wildcard_constraints:
         study=DIGIT_STUDIES,
     conda:
@@ -289,5 +297,7 @@ use rule plot_code_fit as plot_code_fit_of_brains with:
         **figure_files("code_fit_brains", "Codes", figure="joint fit, regions"),
     log:
         "<logs>/{study}/figures/code_fit_brains.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/code_fit_brains.tsv"
     wildcard_constraints:
         study=DIGIT_BRAINS,

@@ -53,6 +53,8 @@ rule plot_maximised:
         **figure_files("maximised_{units}", "Network", figure="maximised {units}"),
     log:
         "<logs>/{study}/figures/maximised_{units}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/maximised_{units}.tsv"
     wildcard_constraints:
         study=DIGIT_STUDIES,
         units="classes|filters",

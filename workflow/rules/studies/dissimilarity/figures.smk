@@ -17,6 +17,8 @@ rule plot_flow_chart:
         **figure_files("flow_chart", "Pairs", figure="flow chart"),
     log:
         "<logs>/{study}/figures/flow_chart.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/flow_chart.tsv"
     wildcard_constraints:
         study=PAIR_STUDIES,
     conda:
@@ -47,6 +49,8 @@ rule plot_architectures:
         **figure_files("architectures", "Pairs", figure="networks"),
     log:
         "<logs>/{study}/figures/architectures.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/architectures.tsv"
     wildcard_constraints:
         study=PAIR_STUDIES,
     conda:
@@ -75,6 +79,8 @@ rule plot_fmri_rdms:
         **figure_files("fmri_rdms_{subject}", "Pairs", figure="fMRI RDMs", subject="{subject}"),
     log:
         "<logs>/{study}/figures/fmri_rdms_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/fmri_rdms_{subject}.tsv"
     wildcard_constraints:
         study=PAIR_STUDIES,
         subject=PAIR_SUBJECTS,
@@ -103,6 +109,8 @@ rule plot_distributions:
         **figure_files("distributions", "Pairs", figure="distributions"),
     log:
         "<logs>/{study}/figures/distributions.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/distributions.tsv"
     wildcard_constraints:
         study=PAIR_STUDIES,
     conda:
@@ -130,6 +138,8 @@ rule plot_extreme_pairs:
         **figure_files("extreme_pairs", "Pairs", figure="extreme pairs"),
     log:
         "<logs>/{study}/figures/extreme_pairs.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/extreme_pairs.tsv"
     wildcard_constraints:
         study=PAIR_STUDIES,
     conda:
@@ -157,6 +167,8 @@ rule plot_raw_distances:
         **figure_files("raw_distances", "Pairs", figure="raw distances"),
     log:
         "<logs>/{study}/figures/raw_distances.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/raw_distances.tsv"
     wildcard_constraints:
         study=PAIR_STUDIES,
     conda:
@@ -183,6 +195,8 @@ rule plot_pair_r2:
         **figure_files("pair_r2_{model}", "Pairs", figure="hidden layers", model="{model}"),
     log:
         "<logs>/{study}/figures/pair_r2_{model}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/pair_r2_{model}.tsv"
     wildcard_constraints:
         study=PAIR_STUDIES,
         model=PAIR_MODELS,
@@ -217,6 +231,8 @@ rule plot_true_predicted:
         ),
     log:
         "<logs>/{study}/figures/true_predicted_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/true_predicted_{subject}.tsv"
     wildcard_constraints:
         study=PAIR_STUDIES,
         subject=PAIR_SUBJECTS,
@@ -247,6 +263,8 @@ rule plot_loss_curves:
         ),
     log:
         "<logs>/{study}/figures/loss_curves_{subject}_{model}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/loss_curves_{subject}_{model}.tsv"
     wildcard_constraints:
         study=PAIR_STUDIES,
         subject=PAIR_SUBJECTS,
@@ -278,6 +296,8 @@ rule plot_model_ranking:
         **figure_files("model_ranking_{split}", "Pairs", figure="models", split="{split}"),
     log:
         "<logs>/{study}/figures/model_ranking_{split}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/model_ranking_{split}.tsv"
     wildcard_constraints:
         study=PAIR_STUDIES,
         split="clean|one_seen|leaked",
@@ -309,6 +329,8 @@ rule plot_inflation:
         **figure_files("inflation", "Pairs", figure="leaked against clean"),
     log:
         "<logs>/{study}/figures/inflation.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/inflation.tsv"
     wildcard_constraints:
         study=PAIR_STUDIES,
     conda:
@@ -336,6 +358,8 @@ rule plot_subject_rois:
         **figure_files("subject_rois", "Pairs", figure="subjects and ROIs"),
     log:
         "<logs>/{study}/figures/subject_rois.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/subject_rois.tsv"
     wildcard_constraints:
         study=PAIR_STUDIES,
     conda:
@@ -365,6 +389,8 @@ rule plot_training_size:
         **figure_files("training_size", "Pairs", figure="training images"),
     log:
         "<logs>/{study}/figures/training_size.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/training_size.tsv"
     wildcard_constraints:
         study=PAIR_STUDIES,
     conda:

@@ -14,6 +14,8 @@ rule plot_timeline:
         **figure_files("timeline", "Annotations", figure="timeline"),
     log:
         "<logs>/{study}/figures/timeline.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/timeline.tsv"
     wildcard_constraints:
         study=EMOTION_STUDIES,
     conda:
@@ -43,6 +45,8 @@ rule plot_agreement:
         **figure_files("agreement", "Annotations", figure="agreement of observers"),
     log:
         "<logs>/{study}/figures/agreement.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/agreement.tsv"
     wildcard_constraints:
         study=EMOTION_STUDIES,
     conda:
@@ -69,6 +73,8 @@ rule plot_leakage:
         **figure_files("leakage", "Decoding", figure="how much is leakage"),
     log:
         "<logs>/{study}/figures/leakage.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/leakage.tsv"
     wildcard_constraints:
         study=EMOTION_STUDIES,
     conda:
@@ -101,6 +107,8 @@ rule plot_roc:
         **figure_files("roc", "Decoding", figure="ROC curves"),
     log:
         "<logs>/{study}/figures/roc.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/roc.tsv"
     wildcard_constraints:
         study=EMOTION_STUDIES,
     conda:
@@ -128,6 +136,8 @@ rule plot_emotion_confusion:
         **figure_files("confusion", "Decoding", figure="confusion"),
     log:
         "<logs>/{study}/figures/confusion.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/confusion.tsv"
     wildcard_constraints:
         study=EMOTION_STUDIES,
     conda:
@@ -154,6 +164,8 @@ rule plot_emotion_calibration:
         **figure_files("calibration", "Decoding", figure="calibration"),
     log:
         "<logs>/{study}/figures/calibration.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/calibration.tsv"
     wildcard_constraints:
         study=EMOTION_STUDIES,
     conda:

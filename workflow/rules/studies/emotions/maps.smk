@@ -142,6 +142,8 @@ rule plot_occlusion:
         **figure_files("occlusion", "Occlusion", figure="maps of occlusion"),
     log:
         "<logs>/{study}/figures/occlusion.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/occlusion.tsv"
     wildcard_constraints:
         study=OCCLUDED_STUDIES,
     conda:
@@ -171,6 +173,8 @@ rule plot_top_voxels:
         **figure_files("top_voxels", "Occlusion", figure="voxels with the largest drops"),
     log:
         "<logs>/{study}/figures/top_voxels.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/top_voxels.tsv"
     wildcard_constraints:
         study=OCCLUDED_STUDIES,
     conda:
@@ -197,6 +201,8 @@ rule plot_emotion_embedding:
         **figure_files("embedding", "Occlusion", figure="maps in a plane"),
     log:
         "<logs>/{study}/figures/embedding.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/embedding.tsv"
     wildcard_constraints:
         study=OCCLUDED_STUDIES,
     conda:

@@ -96,6 +96,8 @@ rule plot_emotion_rdms:
         **figure_files("emotion_rdms", "RSA", figure="RDMs of emotions"),
     log:
         "<logs>/{study}/figures/emotion_rdms.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/emotion_rdms.tsv"
     wildcard_constraints:
         study=EMOTION_RSA_STUDIES,
     conda:
@@ -121,6 +123,8 @@ rule plot_emotion_rsa:
         **figure_files("emotion_rsa", "RSA", figure="similarity of RDMs"),
     log:
         "<logs>/{study}/figures/emotion_rsa.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/emotion_rsa.tsv"
     wildcard_constraints:
         study=EMOTION_RSA_STUDIES,
     conda:
@@ -147,6 +151,8 @@ rule plot_parcel_rsa:
         **figure_files("parcel_rsa", "RSA", figure="map of RDMs"),
     log:
         "<logs>/{study}/figures/parcel_rsa.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/parcel_rsa.tsv"
     wildcard_constraints:
         study=EMOTION_RSA_STUDIES,
     conda:

@@ -12,6 +12,8 @@ rule plot_reconstructions:
         **figure_files("reconstructions_{part}", "Reconstructions", figure="seen and drawn"),
     log:
         "<logs>/{study}/figures/reconstructions_{part}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/reconstructions_{part}.tsv"
     wildcard_constraints:
         study=GENERATED_STUDIES,
         part=RECONSTRUCTION_TESTS,
@@ -41,6 +43,8 @@ rule plot_controls:
         **figure_files("controls_{part}_{subject}", "Reconstructions", figure="all generators"),
     log:
         "<logs>/{study}/figures/controls_{part}_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/controls_{part}_{subject}.tsv"
     wildcard_constraints:
         study=GENERATED_STUDIES,
         subject=RECONSTRUCTION_SUBJECTS,
@@ -69,6 +73,8 @@ rule plot_identification:
         **figure_files("identification_{part}", "Reconstructions", figure="identification"),
     log:
         "<logs>/{study}/figures/identification_{part}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/identification_{part}.tsv"
     wildcard_constraints:
         study=GENERATED_STUDIES,
         part=RECONSTRUCTION_TESTS,
@@ -97,6 +103,8 @@ rule plot_ablations:
         **figure_files("ablations_{part}", "Reconstructions", figure="ablations"),
     log:
         "<logs>/{study}/figures/ablations_{part}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/ablations_{part}.tsv"
     wildcard_constraints:
         study=GENERATED_STUDIES,
         part=RECONSTRUCTION_TESTS,
@@ -125,6 +133,8 @@ rule plot_decoders:
         **figure_files("decoders_{part}", "Decoders", figure="shape and category"),
     log:
         "<logs>/{study}/figures/decoders_{part}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/decoders_{part}.tsv"
     wildcard_constraints:
         study=RECONSTRUCTION_STUDIES,
         part=RECONSTRUCTION_PARTS,
@@ -155,6 +165,8 @@ rule plot_shapes:
         **figure_files("shapes_{part}", "Decoders", figure="decoded shapes"),
     log:
         "<logs>/{study}/figures/shapes_{part}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/shapes_{part}.tsv"
     wildcard_constraints:
         study=RECONSTRUCTION_STUDIES,
         part=RECONSTRUCTION_PARTS,
@@ -183,6 +195,8 @@ rule plot_image_clusters:
         **figure_files("image_clusters", "Decoders", figure="clusters of images"),
     log:
         "<logs>/{study}/figures/image_clusters.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/image_clusters.tsv"
     wildcard_constraints:
         study=CLUSTERED_STUDIES,
     conda:
@@ -209,6 +223,8 @@ rule plot_semantic_confusion:
         **figure_files("semantic_confusion_{part}", "Decoders", figure="confusion of categories"),
     log:
         "<logs>/{study}/figures/semantic_confusion_{part}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/semantic_confusion_{part}.tsv"
     wildcard_constraints:
         study=CLUSTERED_STUDIES,
         part=RECONSTRUCTION_PARTS,
@@ -236,6 +252,8 @@ rule plot_samples:
         **figure_files("samples_{generator}_{subject}", "Training", figure="samples by epoch"),
     log:
         "<logs>/{study}/figures/samples_{generator}_{subject}.log",
+    benchmark:
+        "<benchmarks>/{study}/figures/samples_{generator}_{subject}.tsv"
     wildcard_constraints:
         study=GENERATED_STUDIES,
         subject=RECONSTRUCTION_SUBJECTS,
