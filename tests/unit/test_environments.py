@@ -28,8 +28,9 @@ def rules() -> list[tuple[str, str, str]]:
     """Return (rule, environment, script) of every rule that has both."""
     found = []
     for file in sorted((ROOT / "workflow/rules").rglob("*.smk")):
-        for text in re.split(r"^(?=rule )", file.read_text(), flags=re.M):
-            name = re.match(r"rule (\w+):", text)
+        # Rules that a loop writes have a name of their own.
+        for text in re.split(r"^(?= *rule\b.*:$)", file.read_text(), flags=re.M):
+            name = re.match(r" *rule (\w+):", text) or re.search(r'^ +f"(\w+)_\{', text, re.M)
             conda = re.search(r"envs/(\w+\.yaml)", text)
             script = re.search(r"scripts/([\w/]+\.py)\"\s*$", text, flags=re.M)
             if name and conda and script:

@@ -4,8 +4,9 @@ snakemake --cores 2 results/demo/pictures/reconstructions/nearest_image_01.h5
 
 input     images  features/images.npz
           shapes, semantics  as of train_generator; the mean image needs neither
-output    reconstructions/{baseline}_{subject}.h5, as of reconstruct_images
-wildcards subject, baseline
+output    reconstructions/{baseline}_{subject}.h5 of every baseline, as of reconstruct_images
+params    baselines  in the order of output
+wildcards subject
 """
 
 from collections.abc import Callable, Mapping
@@ -110,10 +111,10 @@ BASELINES: dict[str, Callable[[ImageTable, Files], dict[str, HeldOut]]] = {
 
 if __name__ == "__main__":
     with script_job(snakemake):
-        baseline, subject = snakemake.wildcards.baseline, snakemake.wildcards.subject
         images = read_image_table(snakemake.input.images)
-        write_held_out(
-            snakemake.output[0],
-            BASELINES[baseline](images, snakemake.input),
-            {"generator": baseline, "subject": subject},
-        )
+        for baseline, path in zip(snakemake.params.baselines, snakemake.output, strict=True):
+            write_held_out(
+                path,
+                BASELINES[baseline](images, snakemake.input),
+                {"generator": baseline, "subject": snakemake.wildcards.subject},
+            )

@@ -3,11 +3,12 @@
 snakemake --cores 2 results/demo/pictures/reconstructions/full_01.h5
 
 input     images  features/images.npz
-          shapes, semantics  as of train_generator
-          network  models/generator_{generator}_{subject}.safetensors
-output    reconstructions/{generator}_{subject}.h5, see `workflow.lib.splits.held_out`: images
-          uint8 (n, size, size, 3) of every test
-wildcards subject, generator
+          <stream>_<decoder>  models/{stream}_{decoder}_{subject}.h5
+          networks  models/generator_{generator}_{subject}.safetensors of every generator
+output    reconstructions/{generator}_{subject}.h5 of every generator, see
+          `workflow.lib.splits.held_out`: images uint8 (n, size, size, 3) of every test
+params    generators  generator -> stream -> decoder, in the order of networks and output
+wildcards subject
 """
 
 from collections.abc import Mapping
@@ -50,16 +51,17 @@ def reconstruct_images(
 
 if __name__ == "__main__":
     with script_job(snakemake), reused_memory():
-        trained = read_generator(Path(snakemake.input.network))
-        trained.network.to(choose_device(snakemake.resources.get("gpu", 0)))
-        drawn = reconstruct_images(
-            read_image_table(snakemake.input.images), snakemake.input, trained
+        inputs, device = snakemake.input, choose_device(snakemake.resources.get("gpu", 0))
+        images = read_image_table(inputs.images)
+        generators = zip(
+            snakemake.params.generators.items(), inputs.networks, snakemake.output, strict=True
         )
-        write_held_out(
-            snakemake.output[0],
-            drawn,
-            {
-                "generator": snakemake.wildcards.generator,
-                "subject": snakemake.wildcards.subject,
-            },
-        )
+        for (generator, told), network, path in generators:
+            trained = read_generator(Path(network))
+            trained.network.to(device)
+            files = {stream: inputs[f"{stream}_{decoder}"] for stream, decoder in told.items()}
+            write_held_out(
+                path,
+                reconstruct_images(images, files, trained),
+                {"generator": generator, "subject": snakemake.wildcards.subject},
+            )

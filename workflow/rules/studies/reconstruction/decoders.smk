@@ -52,7 +52,7 @@ rule decode_shapes:
         decoder=reconstruction_decoders("shapes", "ridge"),
     conda:
         "../../../../envs/torch.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=size_mb(12, at_least=1500),
         runtime=minutes(120),

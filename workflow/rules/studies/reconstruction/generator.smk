@@ -40,57 +40,74 @@ rule train_generator:
         "../../../../scripts/reconstruction/generator/train_generator.py"
 
 
-rule reconstruct_images:
-    """Draw the test images from what was decoded of responses to them."""
-    input:
-        unpack(decoded_for_generator),
-        images="<results>/{study}/features/images.npz",
-        network="<results>/{study}/models/generator_{generator}_{subject}.safetensors",
-    output:
-        "<results>/{study}/reconstructions/{generator}_{subject}.h5",
-    log:
-        "<logs>/{study}/reconstructions/{generator}_{subject}.log",
-    benchmark:
-        "<benchmarks>/{study}/reconstructions/{generator}_{subject}.tsv"
-    wildcard_constraints:
-        study=GENERATED_STUDIES,
-        subject=RECONSTRUCTION_SUBJECTS,
-        generator=GENERATORS,
-    conda:
-        "../../../../envs/torch.yaml"
-    threads: 1
-    resources:
-        mem_mb=size_mb(4, at_least=2500),
-        runtime=minutes(30),
-        gpu=1,
-    params:
-        code=script_digest("reconstruction/generator/reconstruct_images.py"),
-    script:
-        "../../../../scripts/reconstruction/generator/reconstruct_images.py"
+# A job draws for all generators of a subject: starting one takes longer than drawing.
+for pictures, entry in generated_entries().items():
 
+    rule:
+        """Draw the test images from what was decoded of responses to them, by all generators."""
+        name:
+            f"reconstruct_images_{pictures}"
+        input:
+            unpack(decoded_for_generators),
+            images="<results>/{study}/features/images.npz",
+            networks=expand(
+                "<results>/{{study}}/models/generator_{generator}_{{subject}}.safetensors",
+                generator=entry["generators"],
+            ),
+        output:
+            expand(
+                "<results>/{{study}}/reconstructions/{generator}_{{subject}}.h5",
+                generator=entry["generators"],
+            ),
+        log:
+            "<logs>/{study}/reconstructions/generators_{subject}.log",
+        benchmark:
+            "<benchmarks>/{study}/reconstructions/generators_{subject}.tsv"
+        wildcard_constraints:
+            study=re.escape(pictures),
+            subject=RECONSTRUCTION_SUBJECTS,
+        conda:
+            "../../../../envs/torch.yaml"
+        threads: 1
+        resources:
+            mem_mb=size_mb(4, at_least=2500),
+            runtime=minutes(30),
+            gpu=1,
+        params:
+            generators=decoders_of_generators,
+            code=script_digest("reconstruction/generator/reconstruct_images.py"),
+        script:
+            "../../../../scripts/reconstruction/generator/reconstruct_images.py"
 
-rule reconstruct_baselines:
-    """Answer with the mean training image, or the training image that was decoded alike."""
-    input:
-        unpack(decoded_for_baseline),
-        images="<results>/{study}/features/images.npz",
-    output:
-        "<results>/{study}/reconstructions/{baseline}_{subject}.h5",
-    log:
-        "<logs>/{study}/reconstructions/{baseline}_{subject}.log",
-    benchmark:
-        "<benchmarks>/{study}/reconstructions/{baseline}_{subject}.tsv"
-    wildcard_constraints:
-        study=GENERATED_STUDIES,
-        subject=RECONSTRUCTION_SUBJECTS,
-        baseline="mean_image|nearest_image",
-    conda:
-        "../../../../envs/torch.yaml"
-    threads: 1
-    resources:
-        mem_mb=size_mb(6, at_least=2500),
-        runtime=minutes(30),
-    params:
-        code=script_digest("reconstruction/generator/reconstruct_baselines.py"),
-    script:
-        "../../../../scripts/reconstruction/generator/reconstruct_baselines.py"
+    if entry["baselines"]:
+
+        rule:
+            """Answer with the mean training image, or the training image that was decoded alike."""
+            name:
+                f"reconstruct_baselines_{pictures}"
+            input:
+                unpack(decoded_for_baselines),
+                images="<results>/{study}/features/images.npz",
+            output:
+                expand(
+                    "<results>/{{study}}/reconstructions/{baseline}_{{subject}}.h5",
+                    baseline=entry["baselines"],
+                ),
+            log:
+                "<logs>/{study}/reconstructions/baselines_{subject}.log",
+            benchmark:
+                "<benchmarks>/{study}/reconstructions/baselines_{subject}.tsv"
+            wildcard_constraints:
+                study=re.escape(pictures),
+                subject=RECONSTRUCTION_SUBJECTS,
+            conda:
+                "../../../../envs/torch.yaml"
+            threads: 1
+            resources:
+                mem_mb=size_mb(6, at_least=2500),
+                runtime=minutes(30),
+            params:
+                baselines=setting("baselines"),
+                code=script_digest("reconstruction/generator/reconstruct_baselines.py"),
+            script:
+                "../../../../scripts/reconstruction/generator/reconstruct_baselines.py"

@@ -1,13 +1,18 @@
 # Functions of section `reconstruction`: its decoders and generators, what they read and write.
 
-from workflow.lib.config.reconstruction_models import NEAREST, generators_of
+from workflow.lib.config.reconstruction_models import NEAREST, STREAMS, generators_of
 
 CLUSTERED_STUDIES = one_of(
     name for name, entry in config["reconstruction"].items() if entry["semantics"]
 )
-GENERATED_STUDIES = one_of(
-    name for name, entry in config["reconstruction"].items() if entry["generators"]
-)
+
+
+def generated_entries():
+    """Return study -> entry of those with generators."""
+    return {name: entry for name, entry in config["reconstruction"].items() if entry["generators"]}
+
+
+GENERATED_STUDIES = one_of(generated_entries())
 # Those whose scores stand beside published ones.
 COMPARED_STUDIES = one_of(
     name
@@ -127,11 +132,31 @@ def decoded_for_generator(wildcards):
     return decoded_files(wildcards, entry["generators"][wildcards.generator])
 
 
-def decoded_for_baseline(wildcards):
+def decoders_of_generators(wildcards):
+    """Return generator -> stream -> the decoder that tells it."""
+    generators = config["reconstruction"][wildcards.study]["generators"]
+    return {
+        name: {stream: block[key] for key, stream in STREAMS.items() if block[key]}
+        for name, block in generators.items()
+    }
+
+
+def decoded_for_generators(wildcards):
+    """Return <stream>_<decoder> -> its file, of all decoders that tell any generator."""
+    return {
+        f"{stream}_{decoder}": (
+            f"<results>/{wildcards.study}/models/{stream}_{decoder}_{wildcards.subject}.h5"
+        )
+        for told in decoders_of_generators(wildcards).values()
+        for stream, decoder in told.items()
+    }
+
+
+def decoded_for_baselines(wildcards):
     """Return what the reference generator sees, by which the nearest image is found."""
-    if wildcards.baseline != NEAREST:
-        return {}
     entry = config["reconstruction"][wildcards.study]
+    if NEAREST not in entry["baselines"]:
+        return {}
     return decoded_files(wildcards, entry["generators"][entry["evaluation"]["reference"]])
 
 
