@@ -23,11 +23,11 @@ from workflow.lib.check.files import (
     needed_file,
     print_files,
 )
-from workflow.lib.check.forecast import duration_text, n_cores
+from workflow.lib.check.forecast import n_cores, without_gpu_text
 from workflow.lib.config.digits import all_categories
 from workflow.lib.features.networks import load_network
 from workflow.lib.layout import collection_files, image_collections, raw_folder
-from workflow.lib.prediction import OPERATIONS_PER_SECOND, TrainingCost, training_cost
+from workflow.lib.prediction import TrainingCost, training_cost
 
 PARTS = ("train", "validation", "stimuli")
 
@@ -154,13 +154,12 @@ def _print_training(entry: Mapping, sets: Mapping[str, ImageSet]) -> None:
     cost = _training_cost(settings, sets["train"], sets["validation"])
     n_bytes = cost.memory_bytes() + sum(images.images.nbytes for images in sets.values())
     batch = " + ".join(f"{size} {kind}" for kind, size in settings.batch_sizes.items())
-    cores, n_epochs = n_cores(), settings.n_epochs
+    n_epochs = settings.n_epochs
     print(
         f"  training of {settings.size}: {cost.operations / 1e9:.3g} GFLOP per image, "
         f"{cost.n_parameters:,} parameters, {cost.n_steps:,} steps ({n_epochs} epochs x "
-        f"{cost.n_steps // n_epochs:,}) of {cost.batch_size} images ({batch}), about "
-        f"{duration_text(cost.seconds(cores))} without a GPU (at "
-        f"{OPERATIONS_PER_SECOND / 1e9:.0f} GFLOP/s per core), {size_text(n_bytes)} of memory"
+        f"{cost.n_steps // n_epochs:,}) of {cost.batch_size} images ({batch}), "
+        f"{without_gpu_text(cost.seconds(n_cores()))}, {size_text(n_bytes)} of memory"
     )
 
 

@@ -1,6 +1,6 @@
 """What an entry of section `dissimilarity` would do, and what it would stop at: `make check`."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from scripts.dissimilarity.compute_fmri_rdms import rois_of_subject
 from scripts.dissimilarity.pair_images import check_excluded, excluded_images
 from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.check.files import find_own_weights
-from workflow.lib.check.problems import problems
+from workflow.lib.check.problems import Checks, problems
 from workflow.lib.config.pair_sizes import asked_sizes, check_sizes
 from workflow.lib.config.schema import check_name
 from workflow.lib.errors import InputError
@@ -29,7 +29,7 @@ def check_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> 
     """
     entry = config["dissimilarity"][name]
     print(f"  {_models_text(entry)}")
-    checks: list[Callable[[], object]] = [
+    checks = [
         *_embedding_checks(entry, datasets, config["mirror"]),
         *SOURCES[entry["source"]](name, entry, config),
     ]
@@ -52,7 +52,7 @@ def _models_text(entry: Mapping) -> str:
 
 def _embedding_checks(
     entry: Mapping, datasets: Mapping[str, Dataset], mirror: str | None
-) -> Iterator[Callable[[], object]]:
+) -> Checks:
     """Yield a check of the files of every embedding."""
     for name, block in entry["embeddings"].items():
         if block.get("weights"):
@@ -76,7 +76,7 @@ def _find_arrays(name: str, key: str, file: str, subjects: Iterable[str]) -> Non
 # Data
 
 
-def _simulated_checks(name: str, entry: Mapping, config: Mapping) -> Iterator[Callable[[], object]]:
+def _simulated_checks(name: str, entry: Mapping, config: Mapping) -> Checks:
     n_available = entry["simulation"]["n_images"]
     print(f"  raw files are simulated: {n_available} images of {listed(entry['subjects'])}")
     where = f"config, dissimilarity.{name}"
@@ -87,7 +87,7 @@ def _simulated_checks(name: str, entry: Mapping, config: Mapping) -> Iterator[Ca
     yield partial(excluded_images, entry["images"]["exclude"])
 
 
-def _folder_checks(name: str, entry: Mapping, config: Mapping) -> Iterator[Callable[[], object]]:
+def _folder_checks(name: str, entry: Mapping, config: Mapping) -> Checks:
     folder = Path(entry["path"])
     there = [subject for subject in entry["subjects"] if (folder / subject).is_dir()]
     if len(there) < len(entry["subjects"]):
@@ -134,7 +134,7 @@ def _check_subject(name: str, entry: Mapping, folder: Path, subject: str) -> Non
     check_sizes(len(taken), f"{folder}, {subject}, splits", **asked_sizes(entry))
 
 
-def _rsa_checks(name: str, entry: Mapping, config: Mapping) -> Iterator[Callable[[], object]]:
+def _rsa_checks(name: str, entry: Mapping, config: Mapping) -> Checks:
     print(f"  RDMs and stimuli are those of rsa.{name}; models of responses are not applicable")
     brain = config["rsa"][name]["brain"]
     where = f"config, dissimilarity.{name}"

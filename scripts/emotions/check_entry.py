@@ -1,6 +1,6 @@
 """What an entry of section `emotions` would do, and what it would stop at: part of `make check`."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,21 +17,16 @@ from scripts.emotions.trained_networks import UNTRAINED, NetworkOptions, network
 from workflow.lib.acquire.datasets import Dataset, size_text
 from workflow.lib.check.files import (
     NeededFile,
-    are_readable,
+    find_files,
     find_own_weights,
     folder_now,
-    missing_sentence,
-    needed_file,
-    print_files,
 )
-from workflow.lib.check.forecast import duration_text, n_cores
-from workflow.lib.check.problems import problems
+from workflow.lib.check.forecast import n_cores, without_gpu_text
+from workflow.lib.check.problems import Checks, problems
 from workflow.lib.errors import InputError
 from workflow.lib.layout import raw_folder
 from workflow.lib.layouts.movie import annotation_files, movie_files, run_files
-from workflow.lib.prediction import OPERATIONS_PER_SECOND, training_cost
-
-Checks = Iterator[Callable[[], object]]
+from workflow.lib.prediction import training_cost
 
 
 def check_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> list[str]:
@@ -49,16 +44,9 @@ def check_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> 
     if entry["source"] == "simulated":
         print(f"  raw files are simulated: {_runs_text(entry)}")
         return found
-    files = [needed_file(entry, file, datasets, config) for file in movie_files(entry)]
-    missing = print_files(files, entry["source"])
-    if missing:
-        lacking = (
-            [] if entry["source"] == "download" else [missing_sentence(missing, entry, "files")]
-        )
-        return found + lacking
-    if not are_readable(files):
-        return found
-    return found + list(problems(_data_checks(name, entry, config, files)))
+    files, lacking = find_files(entry, movie_files(entry), "files", datasets, config)
+    checks = _data_checks(name, entry, config, files) if files else ()
+    return [*found, *lacking, *problems(checks)]
 
 
 def _models_text(entry: Mapping) -> str:
@@ -112,11 +100,9 @@ def _check_network(model: str, entry: Mapping) -> None:
         f"volume of {grid} voxels, {size_text(cost.memory_bytes())} of memory"
     )
     if options.trains:
-        cores = n_cores()
         print(
             f"    in every fold up to {n_epochs} epochs, at most {cost.n_steps:,} steps of "
-            f"{cost.batch_size} volumes, about {duration_text(cost.seconds(cores))} without a GPU "
-            f"(at {OPERATIONS_PER_SECOND / 1e9:.0f} GFLOP/s per core)"
+            f"{cost.batch_size} volumes, {without_gpu_text(cost.seconds(n_cores()))}"
         )
     else:
         print("    not trained")

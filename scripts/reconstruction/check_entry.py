@@ -1,7 +1,7 @@
 """What an entry of section `reconstruction` would do and stop at: part of `make check`."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,15 +17,12 @@ from scripts.reconstruction.network_costs import Size, decoder_costs, generator_
 from workflow.lib.acquire.datasets import Dataset, size_text
 from workflow.lib.check.files import (
     NeededFile,
-    are_readable,
+    find_files,
     find_own_weights,
     folder_now,
-    missing_sentence,
-    needed_file,
-    print_files,
 )
-from workflow.lib.check.forecast import duration_text, n_cores
-from workflow.lib.check.problems import problems
+from workflow.lib.check.forecast import n_cores, without_gpu_text
+from workflow.lib.check.problems import Checks, problems
 from workflow.lib.config.reconstruction_models import STREAMS, generators_of, network_blocks
 from workflow.lib.errors import InputError
 from workflow.lib.layout import raw_folder
@@ -37,14 +34,8 @@ from workflow.lib.layouts.pictures import (
     stimulus_tables,
 )
 from workflow.lib.pairs.splits import make_folds
-from workflow.lib.prediction import (
-    OPERATIONS_PER_SECOND,
-    SECONDS_PER_JOB,
-    TrainingCost,
-    network_cost,
-)
+from workflow.lib.prediction import SECONDS_PER_JOB, TrainingCost, network_cost
 
-Checks = Iterator[Callable[[], object]]
 # Of the published sessions, by which sizes are told while no file is here: training images, times
 # that each was shown, and voxels of V1 to V3 or of higher visual cortex.
 PUBLISHED = {"n_training": 1200, "repeats": 5, "n_voxels": 5000}
@@ -64,18 +55,15 @@ def check_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> 
     print(f"  {_models_text(entry)}")
     if entry["source"] == "simulated":
         return list(problems(_simulated_checks(entry, datasets, config)))
-    files = [needed_file(entry, file, datasets, config) for file in all_response_files(entry)]
-    missing = print_files(files, entry["source"])
-    if not missing and are_readable(files):
+    files, lacking = find_files(entry, all_response_files(entry), "responses", datasets, config)
+    if files:
         return list(problems(_file_checks(entry, datasets, config, files)))
     print(
         f"  sizes are taken to be {PUBLISHED['n_training']:,} training images x "
         f"{PUBLISHED['repeats']} and {PUBLISHED['n_voxels']:,} voxels"
     )
-    found = list(problems(_network_checks(entry, _published_size(entry), datasets, config)))
-    if missing and entry["source"] != "download":
-        found.append(missing_sentence(missing, entry, "responses"))
-    return found
+    checks = _network_checks(entry, _published_size(entry), datasets, config)
+    return [*problems(checks), *lacking]
 
 
 def _models_text(entry: Mapping) -> str:
@@ -299,7 +287,4 @@ def _training_text(cost: TrainingCost) -> str:
 def _print_time(cost: TrainingCost, what: str, n_trained: int, n_jobs: int) -> None:
     training = cost.seconds(n_cores()) - SECONDS_PER_JOB
     seconds = n_trained * training + n_jobs * SECONDS_PER_JOB
-    print(
-        f"    {what}, about {duration_text(seconds)} without a GPU (at "
-        f"{OPERATIONS_PER_SECOND / 1e9:.0f} GFLOP/s per core)"
-    )
+    print(f"    {what}, {without_gpu_text(seconds)}")

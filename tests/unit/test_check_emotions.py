@@ -7,14 +7,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from scripts.check.check_config import DATASETS_FILE, DEFAULT_CONFIG, check_study
+from scripts.check.check_config import DEFAULT_CONFIG, check_study
 from scripts.emotions.simulate_movie import simulate_movie
-from workflow.lib.acquire.datasets import load_datasets
+from tests.unit.checked_entries import DEFAULT, REGISTRY, problems_of_entry
 from workflow.lib.config.complete import complete_config
 from workflow.lib.config.merging import laid_over
 
-REGISTRY = load_datasets(DATASETS_FILE)
-DEFAULT = yaml.safe_load(DEFAULT_CONFIG.read_text())
 TINY = yaml.safe_load(DEFAULT_CONFIG.with_name("tiny.yaml").read_text())["emotions"]["movie"]
 BOLD = "sub-{}/ses-movie/func/sub-{}_ses-movie_task-movie_run-{}_bold.nii.gz"
 
@@ -46,9 +44,8 @@ def folder(simulated, tmp_path):
 
 
 def problems_of(folder, **keys):
-    block = {**TINY, "source": "path", "path": str(folder), **keys}
-    over = {"studies": ["lab"], "emotions": {"lab": block}}
-    return check_study("lab", complete_config(laid_over(DEFAULT, over)), REGISTRY)
+    entry = {**TINY, "source": "path", "path": str(folder), **keys}
+    return problems_of_entry("emotions", entry)
 
 
 def test_nothing_stands_in_the_way_of_a_whole_folder(folder, capsys):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import yaml
 
-from scripts.check.check_config import DATASETS_FILE, DEFAULT_CONFIG, check_study
+from scripts.check.check_config import DEFAULT_CONFIG, check_study
 from scripts.dissimilarity.simulate_scenes import simulate
+from tests.unit.checked_entries import DEFAULT, REGISTRY, problems_of_entry
 from tests.unit.pair_splits import make_splits
-from workflow.lib.acquire.datasets import load_datasets
 from workflow.lib.config.complete import complete_config
 from workflow.lib.config.merging import laid_over
 from workflow.lib.config.pair_kinds import model_kinds
@@ -21,8 +21,6 @@ from workflow.lib.config.pair_sizes import n_training_images
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.splits import CLEAN
 
-REGISTRY = load_datasets(DATASETS_FILE)
-DEFAULT = yaml.safe_load(DEFAULT_CONFIG.read_text())
 N = 36
 HEMISPHERE = "subj01/training_split/training_fmri/lh_training_fmri.npy"
 
@@ -57,8 +55,7 @@ def entry(folder, **keys):
 
 
 def problems_of(block, name="lab"):
-    over = {"studies": [name], "dissimilarity": {name: block}}
-    return check_study(name, complete_config(laid_over(DEFAULT, over)), REGISTRY)
+    return problems_of_entry("dissimilarity", block, name)
 
 
 def test_nothing_stands_in_the_way_of_a_whole_folder(folder, capsys):

@@ -6,14 +6,12 @@ import h5py
 import pytest
 import yaml
 
-from scripts.check.check_config import DATASETS_FILE, DEFAULT_CONFIG, check_study
+from scripts.check.check_config import DEFAULT_CONFIG, check_study
 from scripts.reconstruction.data.simulate_pictures import simulate_pictures
-from workflow.lib.acquire.datasets import load_datasets
+from tests.unit.checked_entries import DEFAULT, REGISTRY, problems_of_entry
 from workflow.lib.config.complete import complete_config
 from workflow.lib.config.merging import laid_over
 
-REGISTRY = load_datasets(DATASETS_FILE)
-DEFAULT = yaml.safe_load(DEFAULT_CONFIG.read_text())
 FULL = laid_over(DEFAULT, yaml.safe_load(DEFAULT_CONFIG.with_name("full.yaml").read_text()))
 FILES = {"training": "sub-{subject}_training.h5", "natural": "sub-{subject}_test.h5"}
 N_TRAINING, REPEATS, N_VOXELS_V1 = 24, 2, 120
@@ -73,9 +71,7 @@ def folder(simulated, tmp_path):
 
 
 def problems_of(folder, **keys):
-    entry = laid_over(ENTRY, {"path": str(folder)}, keys)
-    over = {"studies": ["lab"], "reconstruction": {"lab": entry}}
-    return check_study("lab", complete_config(laid_over(DEFAULT, over)), REGISTRY)
+    return problems_of_entry("reconstruction", laid_over(ENTRY, {"path": str(folder)}, keys))
 
 
 def test_nothing_stands_in_the_way_of_a_whole_folder(folder, capsys):

@@ -13,7 +13,6 @@ import pandas as pd
 from scripts.reconstruction.data.image_table import ImageTable, read_image_table
 from scripts.reconstruction.decoders.clusters import Clusters, read_clusters
 from scripts.reconstruction.evaluation.image_scores import (
-    PIXELS,
     Evaluation,
     Mean,
     Reconstructions,
@@ -22,6 +21,7 @@ from scripts.reconstruction.evaluation.image_scores import (
     named,
     over_subjects,
 )
+from scripts.reconstruction.evaluation.measure_names import PIXELS
 from workflow.lib.jobs import script_job
 from workflow.lib.scores.images import correlations, pixel_correlation
 from workflow.lib.seeds import generator

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
+from scripts.reconstruction.evaluation.measure_names import IDENTIFICATION, PIXELS
 from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import group_counts
 from workflow.lib.inference.variance import interval, one_factor_variance
@@ -28,8 +29,6 @@ from workflow.lib.scores.images import (
     structural_similarities,
 )
 
-PIXELS = "pixels"
-IDENTIFICATION = "identification"
 # Measures of an image by itself, and what of them is better than nothing.
 MEASURES = {
     "pixel_correlation": pixel_correlation,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scripts.reconstruction.evaluation.image_scores import IDENTIFICATION
+from scripts.reconstruction.evaluation.measure_names import IDENTIFICATION
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
 from workflow.lib.sources import JOINT_SUBJECT

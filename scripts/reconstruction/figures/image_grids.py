@@ -10,6 +10,8 @@ from workflow.lib.plotting import PAGE_WIDTH
 
 # Inches beside the images for the names of the rows, and above them for scores.
 NAMES_WIDTH, TITLE_HEIGHT = 0.95, 0.28
+# Of more images, as many are drawn as can be told apart at the width of a page.
+N_SHOWN = 12
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,18 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from scripts.reconstruction.evaluation.measure_names import IDENTIFICATION
 from scripts.reconstruction.figures.means_panels import draw_means, model_colours
 from scripts.reconstruction.figures.reconstruction_labels import (
     INTERVALS,
     generator_label,
-    number,
+    numbers_with_p,
     size_note,
 )
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
 from workflow.lib.sources import JOINT_SUBJECT
 from workflow.lib.tables import read_table
-
-IDENTIFICATION = "identification"
 
 
 def plot_ablations(
@@ -75,11 +74,7 @@ def _panels(table: pd.DataFrame):
 
 def _caption(table: pd.DataFrame, others: Sequence[str], reference: str) -> str:
     joint = table[(table["subject"] == JOINT_SUBJECT) & (table["measure"] == "pixel_correlation")]
-    rows = joint.set_index("other")
-    told = "; ".join(
-        f"{generator_label(name)} {number(rows.loc[name])}, p = {rows.loc[name, 'p']:.2g}"
-        for name in others
-    )
+    told = numbers_with_p(joint.set_index("other"), others)
     return (
         f"{size_note(table)}. How much better {generator_label(reference)} is than generators that "
         f"lack a stream, or see other regions, over the same images. Right of the dotted line: "

@@ -11,14 +11,12 @@ import numpy as np
 import pandas as pd
 
 from scripts.reconstruction.data.image_table import ImageTable, read_image_table
-from scripts.reconstruction.figures.image_grids import Row, draw_grid, spread
+from scripts.reconstruction.figures.image_grids import N_SHOWN, Row, draw_grid, spread
 from scripts.reconstruction.figures.reconstruction_labels import generator_label
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import subject_label, titled, use_style, write_figure
-from workflow.lib.splits.held_out import attributes_of, read_held_out
+from workflow.lib.splits.held_out import read_predicted
 from workflow.lib.tables import read_table
-
-N_SHOWN = 12
 
 
 def plot_controls(
@@ -76,12 +74,7 @@ if __name__ == "__main__":
         own = (scores["subject"] == params.subject) & (scores["part"] == part)
         figure, caption = plot_controls(
             images,
-            {
-                str(attributes_of(file)["generator"]): read_held_out(file, part)
-                .of(images.names)
-                .predicted
-                for file in inputs.reconstructions
-            },
+            read_predicted(inputs.reconstructions, part, images.names, by="generator"),
             scores[own],
             subject=params.subject,
             title=params.title,

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from scripts.reconstruction.evaluation.measure_names import IDENTIFICATION
 from scripts.reconstruction.figures.means_panels import draw_means, model_colours
 from scripts.reconstruction.figures.reconstruction_labels import (
     INTERVALS,
     generator_label,
-    number,
+    numbers_with_p,
     size_note,
 )
 from workflow.lib.jobs import script_job
@@ -20,7 +21,6 @@ from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
 from workflow.lib.sources import JOINT_SUBJECT
 from workflow.lib.tables import read_table
 
-IDENTIFICATION = "identification"
 STREAMS = {"shapes": "shape", "semantics": "category"}
 
 
@@ -90,11 +90,8 @@ def _caption(means: pd.DataFrame, decoders: Mapping[str, Sequence[str]]) -> str:
     told = []
     for what, measure in {"shapes": "pixel_correlation", "semantics": "accuracy"}.items():
         rows = joint[(joint["what"] == what) & (joint["measure"] == measure)].set_index("decoder")
-        told += [
-            f"{what} by {generator_label(name)} {number(rows.loc[name])}, "
-            f"p = {rows.loc[name, 'p']:.2g}"
-            for name in decoders.get(what, ())
-        ]
+        if decoders.get(what):
+            told.append(f"{what} by {numbers_with_p(rows, decoders[what])}")
     return (
         f"{size_note(means)}. Shapes: correlation of the decoded with the true shape (grey, "
         "without the ground, blurred), and identification of the image by its shape. Categories: "

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from scripts.reconstruction.evaluation.measure_names import IDENTIFICATION
 from scripts.reconstruction.figures.means_panels import draw_means, model_colours
 from scripts.reconstruction.figures.reconstruction_labels import (
     INTERVALS,
     generator_label,
-    number,
+    numbers_with_p,
     size_note,
 )
 from workflow.lib.jobs import script_job
@@ -20,7 +21,6 @@ from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
 from workflow.lib.sources import JOINT_SUBJECT
 from workflow.lib.tables import read_table
 
-IDENTIFICATION = "identification"
 MEASURES = {
     "pixel_correlation": "pixel correlation\n(Pearson $r$)",
     "ssim": "structural\nsimilarity (SSIM)",
@@ -85,10 +85,7 @@ def _panels(means: pd.DataFrame):
 def _caption(means: pd.DataFrame, generators: Sequence[str]) -> str:
     joint = means[(means["subject"] == JOINT_SUBJECT) & (means["measure"] == IDENTIFICATION)]
     two_way = joint[(joint["features"] == "pixels") & (joint["n_way"] == 2)].set_index("generator")
-    told = "; ".join(
-        f"{generator_label(name)} {number(two_way.loc[name])}, p = {two_way.loc[name, 'p']:.2g}"
-        for name in generators
-    )
+    told = numbers_with_p(two_way, generators)
     networks = joint.loc[joint["network"].notna(), ["features", "network"]].drop_duplicates()
     by_network = "; ".join(f"{row.features}, {row.network}" for row in networks.itertuples())
     return (

@@ -1,10 +1,10 @@
 """How figures of a study call its generators, and what they say of images and intervals."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from workflow.lib.sources import JOINT_SUBJECT
-
-FEATURES = {"pixels": "pixels"}
 
 
 def generator_label(name: str) -> str:
@@ -38,3 +38,19 @@ INTERVALS = (
 def number(row: pd.Series) -> str:
     """Return a value with its interval."""
     return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+
+
+def numbers_with_p(rows: pd.DataFrame, names: Iterable[str]) -> str:
+    """Return the value of each model, with its interval and p, for a caption.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        A row per model, by name: value, low, high, p.
+    names : iterable of str
+        In the order in which they are told.
+    """
+    return "; ".join(
+        f"{generator_label(name)} {number(rows.loc[name])}, p = {rows.loc[name, 'p']:.2g}"
+        for name in names
+    )

@@ -76,6 +76,36 @@ def needed_file(
     return NeededFile(file, fetched.path, place, size or fetched.bytes or fetched.approx_bytes)
 
 
+def find_files(
+    study: Mapping,
+    files: Iterable[str],
+    key: str,
+    datasets: Mapping[str, Dataset],
+    config: Mapping,
+) -> tuple[list[NeededFile], list[str]]:
+    """Print where every raw file of a study is.
+
+    Parameters
+    ----------
+    study, datasets, config : as of `needed_file`
+    files : relative to the folder of its raw files
+    key : the config key that names the files
+
+    Returns
+    -------
+    readable : list of NeededFile
+        All of them; none where some are not here, or are still to be made out of others.
+    lacking : list of str
+        The problem that some are nowhere; none where a run would download them.
+    """
+    needed = [needed_file(study, file, datasets, config) for file in files]
+    missing = print_files(needed, study["source"])
+    if missing:
+        is_fetched = study["source"] == "download"
+        return [], [] if is_fetched else [missing_sentence(missing, study, key)]
+    return needed if are_readable(needed) else [], []
+
+
 def print_files(files: Iterable[NeededFile], source: str) -> list[str]:
     """Print every file with where it is, and return the names of those that are nowhere.
 

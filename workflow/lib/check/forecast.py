@@ -91,11 +91,16 @@ def _searchlight_seconds(
 def _network_text(cost: NetworkCost, cores: int) -> str:
     seeds = f" x {cost.n_seeds} seeds" if cost.n_seeds > 1 else ""
     return (
-        f"{cost.operations / 1e9:.3g} GFLOP per image x {cost.n_images:,} images{seeds}, about "
-        f"{duration_text(cost.seconds(cores))} without a GPU (at {OPERATIONS_PER_SECOND / 1e9:.0f} "
-        f"GFLOP/s per core), {size_text(cost.memory_bytes())} of memory, "
+        f"{cost.operations / 1e9:.3g} GFLOP per image x {cost.n_images:,} images{seeds}, "
+        f"{without_gpu_text(cost.seconds(cores))}, {size_text(cost.memory_bytes())} of memory, "
         f"{size_text(cost.temporary_bytes())} of temporary activations"
     )
+
+
+def without_gpu_text(seconds: float) -> str:
+    """Write how long networks take on this machine's cores, and what that is reckoned by."""
+    speed = f"{OPERATIONS_PER_SECOND / 1e9:.0f} GFLOP/s per core"
+    return f"about {duration_text(seconds)} without a GPU (at {speed})"
 
 
 def duration_text(seconds: float) -> str:

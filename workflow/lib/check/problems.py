@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from workflow.lib.errors import InputError
 
+Checks = Iterator[Callable[[], object]]
+
 
 def problems(checks: Iterable[Callable[[], object]]) -> Iterator[str]:
     """Run every check, and yield what each stops at, a sentence."""

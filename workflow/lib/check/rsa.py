@@ -5,12 +5,9 @@ from collections.abc import Mapping
 from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.check.contents import check_raw_files
 from workflow.lib.check.files import (
-    are_readable,
+    find_files,
     find_own_weights,
     folder_now,
-    missing_sentence,
-    needed_file,
-    print_files,
 )
 from workflow.lib.check.forecast import print_forecast
 from workflow.lib.config.complete import made_conditions
@@ -45,17 +42,12 @@ def check_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> 
         if "searchlight" in study:
             print("  searchlights come on top; their voxels are not there to be counted yet")
         return []
-    files = [
-        needed_file(study, file, datasets, config)
-        for file in study_raw_files(study, datasets, config["run"])
-    ]
-    missing = print_files(files, study["source"])
-    if missing:
-        return [] if study["source"] == "download" else [missing_sentence(missing, study, "files")]
-    if are_readable(files):
+    named = study_raw_files(study, datasets, config["run"])
+    files, lacking = find_files(study, named, "files", datasets, config)
+    if files:
         with folder_now(raw_folder(study, config["run"]), files) as folder:
             check_raw_files(study, folder, made_conditions(config, name))
-    return []
+    return lacking
 
 
 def _check_weights(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from workflow.lib.acquire.datasets import Dataset
-from workflow.lib.config.raw_sources import SOURCE_KEYS, check_source
+from workflow.lib.config.raw_sources import SOURCE_KEYS, check_source, claim_folder
 from workflow.lib.config.schema import check_name
 from workflow.lib.config.sections import Section
 from workflow.lib.errors import InputError
@@ -70,15 +70,8 @@ def _check_folders(studies: Mapping) -> None:
     """Check that no two entries write their simulated images into one folder."""
     owners: dict[str, str] = {}
     for name, study in studies.items():
-        folder = study["simulation"].get("folder")
-        if study["source"] != "simulated" or not folder:
-            continue
-        if folder in owners:
-            raise InputError(
-                f"config, digits.{name}.simulation.folder: found {folder!r}, where "
-                f"{owners[folder]} simulates its images, expected a folder of its own; give another"
-            )
-        owners[folder] = name
+        if study["source"] == "simulated" and study["simulation"].get("folder"):
+            claim_folder(f"config, digits.{name}", name, study, owners)
 
 
 def _check_categories(where: str, categories: Mapping) -> None:

@@ -6,6 +6,7 @@ from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.config.pair_kinds import EMBEDDERS, JOINED, model_kinds
 from workflow.lib.config.pair_options import check_options
 from workflow.lib.config.pair_sizes import asked_sizes, check_sizes
+from workflow.lib.config.raw_sources import check_source, claim_folder
 from workflow.lib.config.schema import check_name
 from workflow.lib.config.sections import Section
 from workflow.lib.errors import InputError
@@ -26,13 +27,7 @@ def check_dissimilarity(config: Mapping) -> None:
             check_name(f"{where}.shown_model", entry["shown_model"], entry["models"])
         if entry["source"] == "simulated":
             _check_simulated_images(where, entry)
-            folder = entry["simulation"]["folder"]
-            if folder in folders:
-                raise InputError(
-                    f"{where}.simulation.folder: found {folder!r}, where {folders[folder]} "
-                    "simulates, expected a folder of its own; give another"
-                )
-            folders[folder] = name
+            claim_folder(where, name, entry, folders)
 
 
 def challenge_folder(entry: Mapping, run: str) -> str:
@@ -68,7 +63,6 @@ def raw_paths(entry: Mapping, datasets: Mapping[str, Dataset], run: str) -> list
 
 
 def _check_source(where: str, name: str, entry: Mapping, config: Mapping) -> None:
-    given = {"simulated": entry["simulation"].get("folder"), "path": entry["path"]}
     source = entry["source"]
     if source == "rsa":
         if name not in config["rsa"]:
@@ -96,11 +90,7 @@ def _check_source(where: str, name: str, entry: Mapping, config: Mapping) -> Non
             f"{where}.source: found {source!r} for a study that stands in `rsa`, too, expected "
             "rsa; give it another name"
         )
-    if not given[source]:
-        key = {"simulated": "simulation.folder", "path": "path"}[source]
-        raise InputError(
-            f"{where}.source: found {source!r} without `{key}`, expected both; give it"
-        )
+    check_source(where, entry)
     for key in ("subjects", "rois"):
         if not entry[key]:
             raise InputError(f"{where}.{key}: found none, expected at least one; name some")

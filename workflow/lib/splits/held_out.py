@@ -129,6 +129,30 @@ def read_held_out(path: str | Path, part: str) -> HeldOut:
     return HeldOut(names, predicted, fold.astype(int), values)
 
 
+def read_predicted(
+    paths: Sequence[str | Path], part: str, names: Sequence[str], *, by: str
+) -> dict[str, np.ndarray]:
+    """Return what several files predict of the same images.
+
+    Parameters
+    ----------
+    paths : sequence of paths of HDF5 files
+    part : str
+    names : sequence of str
+        Of images of the part, the order of the predictions.
+    by : str
+        Attribute that tells the files apart.
+
+    Returns
+    -------
+    dict, value of the attribute -> array (n_names, ...)
+    """
+    return {
+        str(attributes_of(path)[by]): read_held_out(path, part).of(names).predicted
+        for path in paths
+    }
+
+
 def parts_of(path: str | Path) -> list[str]:
     """Return the parts that a file holds: the training images first, then the tests by name."""
     with h5py.File(path, "r") as file:
