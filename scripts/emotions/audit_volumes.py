@@ -86,9 +86,9 @@ def _units(labels: Labels, n_subjects: int) -> dict[str, np.ndarray]:
         "runs": runs,
         "subjects": np.arange(n_subjects)[:, None],
     }
+    # Noise of a scan, and what it is standardised by, is shared with no other scan.
+    units["scans"] = scans = np.arange(n_subjects)[:, None] * (runs.max() + 1) + runs
     units = {unit: np.broadcast_to(values, shape) for unit, values in units.items()}
-    # Noise of a scan is shared with no other scan.
-    scans = np.arange(n_subjects)[:, None] * (runs.max() + 1) + runs
     return units | {"near movie times": np.zeros(shape, int), "neighbours": scans}
 
 

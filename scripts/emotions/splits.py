@@ -40,7 +40,8 @@ class Split:
     apart : tuple of str
         What tested volumes share with none that are learned from: "movie times" (the same moment,
         in whatever subject), "near movie times" (moments less than `MIN_GAP` apart), "neighbours"
-        (volumes of one subject and run less than that apart), "episodes", "runs", "subjects".
+        (volumes of one subject and run less than that apart), "scans" (one subject's run, whose
+        volumes are detrended and standardised together), "episodes", "runs", "subjects".
     validation_apart : tuple of str or None
         The same of validation and training; None if it is `apart`.
     clean : bool
@@ -54,11 +55,11 @@ class Split:
     validation_apart: tuple[str, ...] | None = None
 
 
-RUNS_APART = ("movie times", "near movie times", "neighbours", "episodes", "runs")
+RUNS_APART = ("movie times", "near movie times", "neighbours", "scans", "episodes", "runs")
 # From the most leaked to the cleanest.
 SPLITS = {
     RANDOM: Split("random volumes", (), clean=False),
-    "subject": Split("subjects", ("neighbours", "subjects"), clean=False),
+    "subject": Split("subjects", ("neighbours", "scans", "subjects"), clean=False),
     "tr": Split("movie times", ("movie times",), clean=False),
     "episode": Split("episodes", ("movie times", "episodes"), clean=False),
     "run": Split("runs", RUNS_APART, clean=True),

@@ -38,12 +38,14 @@ def learned_of(fold):
 
 
 def what_of(labels, unit):
-    """Return the moment, episode, run or subject of every volume, by brute force."""
+    """Return the moment, episode, run, scan or subject of every volume, by brute force."""
     shape = len(SUBJECTS), labels.n_rows
+    runs = labels.table["run"].astype(int).to_numpy()
     values = {
         "movie times": np.unique(labels.table["shown"], return_inverse=True)[1],
         "episodes": labels.episodes,
-        "runs": labels.table["run"].astype(int).to_numpy(),
+        "runs": runs,
+        "scans": np.add.outer(1000 * np.arange(len(SUBJECTS)), runs),
         "subjects": np.arange(len(SUBJECTS))[:, None],
     }[unit]
     return np.broadcast_to(values, shape)

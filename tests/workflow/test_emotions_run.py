@@ -1,7 +1,5 @@
 """Study emotions as users run it: figures by themselves, predictions, maps and RDMs that agree."""
 
-import re
-
 import h5py
 import nibabel
 import numpy as np
@@ -12,6 +10,7 @@ import yaml
 from scripts.emotions.labels import read_labels
 from scripts.emotions.predictions import read_predictions
 from scripts.emotions.timeseries import TimeSeries
+from tests.study_runs import assert_figures_build_alone, assert_report_holds
 from workflow.lib.rdms.store import RDMStore
 from workflow.lib.sources import JOINT_SUBJECT
 
@@ -64,12 +63,7 @@ def labels(results):
 
 
 def test_every_figure_builds_alone(changed_run):
-    drawn = {file.stem for file in (changed_run.folder / RESULTS / "figures").glob("*.png")}
-    assert set(FIGURES) == drawn
-    for name, rule in FIGURES.items():
-        figure = f"{RESULTS}/figures/{name}.png"
-        (changed_run.folder / figure).unlink()
-        assert changed_run.planned_jobs(figure, *TINY) == {rule: 1}
+    assert_figures_build_alone(changed_run, RESULTS, FIGURES, *TINY)
 
 
 def test_every_table_builds_alone(changed_run):
@@ -79,19 +73,8 @@ def test_every_table_builds_alone(changed_run):
         assert changed_run.planned_jobs(table, *TINY)[rule] == 1
 
 
-def test_report_holds_every_figure_and_table_with_its_caption(tiny_run, results):
-    page = (tiny_run.folder / "results/tiny/report.html").read_text()
-    captions = list((results / "figures").glob("*.rst"))
-    assert len(captions) == len(FIGURES)
-    for caption in captions:
-        text = caption.read_text()
-        assert re.search(r"n = [\d,]+ [a-z]+", text), caption
-        assert text.rstrip().endswith("Simulated data."), caption
-        # Letters beyond ASCII stand otherwise in the page.
-        sentence = re.split(r"[^\x00-\x7f]", text.split(".")[0])[-1]
-        assert sentence in page, caption
-    for table in TABLES:
-        assert f"movie/tables/{table}" in page
+def test_report_holds_every_figure_and_table_with_its_caption(tiny_run):
+    assert_report_holds(tiny_run, RESULTS, TABLES)
 
 
 def test_restyling_a_figure_reruns_exactly_one_job(changed_run):
@@ -133,7 +116,8 @@ def test_clean_splits_share_nothing(results):
     of_test = audit.query("split == 'run_and_subject' and of == 'test' and seen_in == 'training'")
     assert (of_test["n_shared"] == 0).all()
     leaked = audit.query("split == 'random' and of == 'test' and seen_in == 'training'")
-    assert leaked.query("unit == 'movie times'")["share"].min() > 0.5
+    for unit in ("movie times", "scans"):
+        assert leaked.query("unit == @unit")["share"].min() > 0.5
 
 
 def test_accuracy_in_the_table_is_that_of_the_predictions(results, labels):
