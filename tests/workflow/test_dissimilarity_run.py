@@ -16,6 +16,7 @@ from scipy.spatial.distance import pdist
 from scripts.dissimilarity.algonauts import Algonauts2023
 from scripts.dissimilarity.brain_rdms import rdm_rows
 from scripts.dissimilarity.plot_true_predicted import read_prediction
+from tests.study_runs import assert_figures_build_alone, assert_report_holds
 from workflow.lib.pairs.splits import CLEAN, LEAKED, ONE_SEEN, SPLITS
 from workflow.lib.rdms.store import RDMStore
 
@@ -63,12 +64,7 @@ def scores(tiny_run):
 
 
 def test_every_figure_builds_alone(changed_run):
-    drawn = {file.stem for file in (changed_run.folder / RESULTS / "figures").glob("*.png")}
-    assert set(FIGURES) == drawn
-    for name, rule in FIGURES.items():
-        figure = f"{RESULTS}/figures/{name}.png"
-        (changed_run.folder / figure).unlink()
-        assert changed_run.planned_jobs(figure, *TINY) == {rule: 1}
+    assert_figures_build_alone(changed_run, RESULTS, FIGURES, *TINY)
 
 
 def test_every_table_builds_alone(changed_run):
@@ -79,15 +75,8 @@ def test_every_table_builds_alone(changed_run):
 
 
 def test_report_holds_every_figure_and_table_with_its_caption(tiny_run):
-    page = (tiny_run.folder / "results/tiny/report.html").read_text()
-    captions = list((tiny_run.folder / RESULTS / "figures").glob("*.rst"))
-    assert len(captions) == len(FIGURES)
-    for caption in captions:
-        # Letters beyond ASCII stand otherwise in the page.
-        sentence = re.split(r"[^\x00-\x7f]", caption.read_text().split(".")[0])[-1]
-        assert sentence in page, caption
-    for table in TABLES:
-        assert f"scenes/tables/{table}.csv" in page
+    tables = [f"{name}.csv" for name in TABLES]
+    assert_report_holds(tiny_run, RESULTS, tables, not_data=["architectures"])
 
 
 def test_restyling_a_figure_reruns_exactly_one_job(changed_run):
