@@ -54,6 +54,7 @@ rule all:
     input:
         targets,
         "<results>/provenance.json",
+        "<results>/figures/cost.png",
     localrule: True
 
 

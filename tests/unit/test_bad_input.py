@@ -26,6 +26,7 @@ from tests.unit.raw_files import (
 from workflow.lib.config.complete import complete_config
 from workflow.lib.errors import InputError
 from workflow.lib.files import sha256_of, written_whole
+from workflow.lib.jobs import JOB_STARTED
 from workflow.lib.rdms.files import open_rdm_file
 from workflow.lib.rdms.source import names_by_file, read_aligned
 
@@ -951,7 +952,9 @@ from types import SimpleNamespace
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
 
-snakemake = SimpleNamespace(log=["logs/new/job.log"], rule="align", wildcards={{"study": "lab"}})
+given = {{"threads": 3, "resources": {{"gpu": 1}}}}
+wildcards = {{"study": "lab"}}
+snakemake = SimpleNamespace(log=["logs/new/job.log"], rule="align", wildcards=wildcards, **given)
 with script_job(snakemake) as log:
     log.info("at work")
     {statement}
@@ -982,6 +985,7 @@ def test_job_stops_with_one_sentence(tmp_path):
     assert "Traceback" not in log
     assert log.splitlines()[-1] == line
     assert "rule align, wildcards {'study': 'lab'}" in log
+    assert re.search(JOB_STARTED, log, re.M).groupdict() == {"threads": "3", "gpu": "1"}
     assert "at work" in log
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from workflow.lib.errors import InputError
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+# The first line of every log, from which tables of costs take what the job was given.
+JOB_STARTED = r" INFO rule \S+, wildcards .*, threads (?P<threads>\d+), gpu (?P<gpu>\d+)$"
 
 
 @contextlib.contextmanager
@@ -20,7 +22,9 @@ def script_job(snakemake) -> Iterator[logging.Logger]:
     Both exit with status 1, upon which Snakemake deletes the outputs of the job.
     """
     logger = _set_up_logging(Path(str(snakemake.log[0])))
-    logger.info("rule %s, wildcards %s", snakemake.rule, dict(snakemake.wildcards))
+    given = (snakemake.threads, snakemake.resources.get("gpu", 0))
+    wildcards = dict(snakemake.wildcards)
+    logger.info("rule %s, wildcards %s, threads %s, gpu %s", snakemake.rule, wildcards, *given)
     try:
         yield logger
     except InputError as error:

@@ -3,8 +3,12 @@
 # In: tables of a study, and everything else that a run made.
 # Out: <results>/<study>/tables/summary.{csv,html}, and layers.html, layer_differences.html,
 # layer_centre.html and held_out.html where a study has such tables,
-# <results>/<study>/explorer.html, <results>/provenance.json.
+# <results>/<study>/explorer.html, <results>/provenance.json, and what the run cost:
+# <results>/tables/cost.{csv,html}, cost_jobs.csv, <results>/figures/cost.png.
 # The report itself is Snakemake's: `make report` writes <results>/report.html.
+
+
+include: "report_functions.smk"
 
 
 rule summarise_study:
@@ -179,3 +183,66 @@ rule write_provenance:
         code=script_digest("report/write_provenance.py"),
     script:
         "../../../scripts/report/write_provenance.py"
+
+
+rule tabulate_costs:
+    """Gather the time and memory that every job took; no two runs measure the same."""
+    input:
+        # Everything else comes first, and any job that runs again is told anew.
+        lambda wildcards: targets(wildcards),
+    output:
+        table="<results>/tables/cost.csv",
+        jobs="<results>/tables/cost_jobs.csv",
+        html=report(
+            "<results>/tables/cost.html",
+            caption="../../report/cost_table.rst",
+            category="Cost",
+            labels={"item": "seconds and memory of every rule"},
+        ),
+    log:
+        "<logs>/tables/cost.log",
+    localrule: True
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=minutes(10),
+    params:
+        jobs=jobs_before,
+        benchmarks=f"results/{config['run']}/benchmarks",
+        code=script_digest("report/tabulate_costs.py"),
+    script:
+        "../../../scripts/report/tabulate_costs.py"
+
+
+rule plot_costs:
+    """Draw what rules took, the most expensive ones by name."""
+    input:
+        table="<results>/tables/cost.csv",
+    output:
+        png=report(
+            "<results>/figures/cost.png",
+            caption="../../report/figure.rst",
+            category="Cost",
+            labels={"item": "the most expensive rules"},
+        ),
+        svg="<results>/figures/cost.svg",
+        text="<results>/figures/cost.rst",
+    log:
+        "<logs>/figures/cost.log",
+    localrule: True
+    conda:
+        "../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=minutes(10),
+    params:
+        caption=caption_of,
+        run=config["run"],
+        # Costs are measured, whatever the data is.
+        simulated=False,
+        code=script_digest("report/plot_costs.py"),
+    script:
+        "../../../scripts/report/plot_costs.py"
