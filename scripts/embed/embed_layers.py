@@ -7,13 +7,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from workflow.lib.embedding import (
-    METHODS,
-    expected_share,
-    kept_neighbours,
-    n_neighbours,
-    same_group_share,
-)
+from workflow.lib.embedding import METHODS, plane_measures
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.components import principal_scores
@@ -51,10 +45,7 @@ def embed_layers(
     Returns
     -------
     places : DataFrame, a row per layer and item: layer, name, group, x, y
-    quality : DataFrame, a row per layer
-        n_items, n_components, n_neighbours; same_group and same_group_plane, the share of an
-        item's neighbours that are of its group, in the layer and in the plane; same_group_chance,
-        the share expected of any neighbours; trustworthiness of the plane.
+    quality : DataFrame, a row per layer, see `workflow.lib.embedding.plane_measures`
     """
     if method not in METHODS:
         raise InputError(f"found the embedding {method!r}, expected one of {', '.join(METHODS)}")
@@ -67,15 +58,7 @@ def embed_layers(
             places = METHODS[method](points, seed=int(draw), **options)
         except InputError as error:
             raise InputError(f"layer {layer}: {error}") from None
-        return places, {
-            "n_items": len(points),
-            "n_components": points.shape[1],
-            "n_neighbours": n_neighbours(len(points)),
-            "same_group": same_group_share(points, groups),
-            "same_group_plane": same_group_share(places, groups),
-            "same_group_chance": expected_share(groups),
-            "trustworthiness": kept_neighbours(points, places),
-        }
+        return places, plane_measures(points, places, groups)
 
     layers = [labels["layer"] for labels in grams.labels]
     with threadpool_limits(1, user_api="blas"):

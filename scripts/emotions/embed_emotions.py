@@ -4,7 +4,8 @@ snakemake --cores 1 results/demo/movie/tables/embedding.csv
 
 What is mapped: for each covered volume what every cube cost (occlusion vectors); the places in the
 brain of the voxels that cost most; and what the last layer of one fold's network says of volumes
-that it has not learned from.
+that it has not learned from. Stage `embed` maps the same items in every layer by one method; these
+are three sets of other points each, by three methods beside each other, in one figure.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,13 +18,7 @@ from threadpoolctl import threadpool_limits
 from scripts.emotions.labels import Labels, read_labels
 from scripts.emotions.network_features import Features, layers_of, read_features
 from scripts.emotions.occlusion_file import Occlusions, read_occlusions
-from workflow.lib.embedding import (
-    expected_share,
-    kept_neighbours,
-    n_neighbours,
-    same_group_share,
-    tsne,
-)
+from workflow.lib.embedding import plane_measures, tsne
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.components import principal_scores
@@ -138,10 +133,8 @@ def embed_emotions(
     -------
     places : DataFrame, a row per point and method: embedding, method, group, x, y
     quality : DataFrame, a row per embedding and method
-        note, n, n_dimensions, n_components (that the method was given), parameters; asked
-        neighbours of a point; same_group and same_group_plane, the share of them that are of its
-        emotion, in all dimensions and in the plane; same_group_chance, the share expected of any
-        neighbours; trustworthiness of the plane.
+        note, n_dimensions, parameters, and `workflow.lib.embedding.plane_measures`; groups are
+        emotions.
 
     Raises
     ------
@@ -168,15 +161,9 @@ def embed_emotions(
                         "embedding": embedding,
                         "method": method,
                         "note": own.note,
-                        "n": len(scores),
                         "n_dimensions": own.values.shape[1],
-                        "n_components": n_components,
                         "parameters": _listed(parameters),
-                        "asked": n_neighbours(len(scores)),
-                        "same_group": same_group_share(scores, own.groups),
-                        "same_group_plane": same_group_share(plane, own.groups),
-                        "same_group_chance": expected_share(own.groups),
-                        "trustworthiness": kept_neighbours(scores, plane),
+                        **plane_measures(scores, plane, own.groups),
                     }
                 )
     return pd.concat(places, ignore_index=True), pd.DataFrame(quality)

@@ -63,7 +63,7 @@ def plot_emotion_embedding(
             panel.spines[:].set_visible(False)
             # A unit along one axis is a unit along the other.
             panel.set_aspect("equal", adjustable="datalim")
-        n = int(rows.loc[(embedding, methods[0]), "n"])
+        n = int(rows.loc[(embedding, methods[0]), "n_items"])
         line[0].set_ylabel(f"{embedding}\nn = {n:,}")
     legend_below(figure, panels[0, 0], len(groups))
     figure.suptitle(f"{titled(title, simulated=simulated)}: what lies near what")
@@ -90,8 +90,9 @@ def _described(quality: pd.DataFrame, embedding: str) -> str:
         if isinstance(row.parameters, str) and row.parameters
     )
     return (
-        f"{embedding} (n = {int(first['n']):,} {first['note']}, {int(first['n_dimensions']):,} "
-        f"dimensions; {parameters}; of the {int(first['asked'])} nearest neighbours in all "
+        f"{embedding} (n = {int(first['n_items']):,} {first['note']}, "
+        f"{int(first['n_dimensions']):,} dimensions; {parameters}; of the "
+        f"{int(first['n_neighbours'])} nearest neighbours in all "
         f"dimensions {100 * first['same_group']:.0f} % are of the same emotion, of any neighbours "
         f"{100 * first['same_group_chance']:.0f} %)"
     )

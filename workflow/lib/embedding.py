@@ -79,6 +79,34 @@ def check_spread(points: np.ndarray) -> None:
 METHODS: Mapping[str, Callable[..., np.ndarray]] = {"tsne": tsne}
 
 
+def plane_measures(points: np.ndarray, places: np.ndarray, groups: np.ndarray) -> dict[str, float]:
+    """Return how good a map is, as tables have it.
+
+    Parameters
+    ----------
+    points : float array (n, n_components)
+        What the method was given.
+    places : float array (n, 2)
+    groups : str array (n,)
+
+    Returns
+    -------
+    dict
+        n_items, n_components, n_neighbours; same_group and same_group_plane, the share of an
+        item's neighbours that are of its group, in all components and in the plane;
+        same_group_chance, the share expected of any neighbours; trustworthiness of the plane.
+    """
+    return {
+        "n_items": len(points),
+        "n_components": points.shape[1],
+        "n_neighbours": n_neighbours(len(points)),
+        "same_group": same_group_share(points, groups),
+        "same_group_plane": same_group_share(places, groups),
+        "same_group_chance": expected_share(groups),
+        "trustworthiness": kept_neighbours(points, places),
+    }
+
+
 def same_group_share(points: np.ndarray, groups: np.ndarray) -> float:
     """Return how many of the nearest neighbours of a point are of its group, a mean over points.
 
