@@ -14,6 +14,7 @@ from workflow.lib.config.reconstruction import raw_paths
 from workflow.lib.config.reconstruction_models import (
     generators_of,
     network_blocks,
+    told_by_decoders,
     torchvision_networks,
 )
 from workflow.lib.errors import InputError
@@ -256,6 +257,17 @@ def test_first_generator_is_the_reference_unless_another_is_named():
     named = completed(evaluation={"reference": "shape_only"})
     assert named["evaluation"]["reference"] == "shape_only"
     assert completed(without=["generators"])["evaluation"]["reference"] is None
+
+
+def test_captions_know_who_tells_a_generator_nothing():
+    control = {"kind": "ridge", "rois": ["V1"], "shuffled": True}
+    semantics_only = {"shape": "control", "semantics": "network"}
+    entry = completed(shapes={"control": control}, generators={"semantics_only": semantics_only})
+    assert told_by_decoders(entry) == {
+        "full": {"shape": "early", "semantics": "linear"},
+        "shape_only": {"shape": "early", "semantics": "zero"},
+        "semantics_only": {"shape": "shuffled", "semantics": "network"},
+    }
 
 
 def test_baselines_are_drawn_beside_generators_and_not_without():

@@ -3,7 +3,7 @@
 snakemake --cores 1 results/demo/pictures/figures/ablations_natural.png
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -15,6 +15,7 @@ from scripts.reconstruction.figures.reconstruction_labels import (
     generator_label,
     numbers_with_p,
     size_note,
+    told_note,
 )
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
@@ -27,6 +28,7 @@ def plot_ablations(
     *,
     others: Sequence[str],
     reference: str,
+    told: Mapping[str, Mapping[str, str]],
     title: str,
     simulated: bool,
 ) -> tuple[plt.Figure, str]:
@@ -39,6 +41,8 @@ def plot_ablations(
     others : sequence of str
         In the order in which they are drawn.
     reference : str
+    told : mapping
+        What tells generators, see `told_note`.
     title : str
         Name of the study.
     simulated : bool
@@ -60,7 +64,7 @@ def plot_ablations(
     labels = [f"- {generator_label(name)}" for name in others]
     axes[0, 0].set_yticklabels([f"{generator_label(reference)} {label}" for label in labels])
     figure.suptitle(f"{titled(title, simulated=simulated)}: what each stream and region adds")
-    return figure, _caption(table, others, reference)
+    return figure, _caption(table, others, reference, told)
 
 
 def _panels(table: pd.DataFrame):
@@ -72,14 +76,19 @@ def _panels(table: pd.DataFrame):
     yield "difference of\npixel correlation (r)", pixels
 
 
-def _caption(table: pd.DataFrame, others: Sequence[str], reference: str) -> str:
+def _caption(
+    table: pd.DataFrame,
+    others: Sequence[str],
+    reference: str,
+    told: Mapping[str, Mapping[str, str]],
+) -> str:
     joint = table[(table["subject"] == JOINT_SUBJECT) & (table["measure"] == "pixel_correlation")]
-    told = numbers_with_p(joint.set_index("other"), others)
+    numbers = numbers_with_p(joint.set_index("other"), others)
     return (
         f"{size_note(table)}. How much better {generator_label(reference)} is than generators that "
-        f"lack a stream, or see other regions, over the same images. Right of the dotted line: "
-        f"better. {INTERVALS} Pixel correlation, p two-sided (t over images, not corrected): "
-        f"{told}."
+        "are not told of a stream, or see other regions, over the same images. Right of the dotted "
+        f"line: better. {told_note(told)} {INTERVALS} Pixel correlation, p two-sided (t over "
+        f"images, not corrected): {numbers}."
     )
 
 
@@ -91,6 +100,7 @@ if __name__ == "__main__":
             differences[differences["part"] == snakemake.wildcards.part],
             others=params.others,
             reference=params.reference,
+            told=params.told,
             title=params.title,
             simulated=params.simulated,
         )

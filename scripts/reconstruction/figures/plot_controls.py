@@ -12,7 +12,7 @@ import pandas as pd
 
 from scripts.reconstruction.data.image_table import ImageTable, read_image_table
 from scripts.reconstruction.figures.image_grids import N_SHOWN, Row, draw_grid, spread
-from scripts.reconstruction.figures.reconstruction_labels import generator_label
+from scripts.reconstruction.figures.reconstruction_labels import generator_label, told_note
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import subject_label, titled, use_style, write_figure
 from workflow.lib.splits.held_out import read_predicted
@@ -24,6 +24,7 @@ def plot_controls(
     drawn: Mapping[str, np.ndarray],
     scores: pd.DataFrame,
     *,
+    told: Mapping[str, Mapping[str, str]],
     subject: str,
     title: str,
     simulated: bool,
@@ -37,6 +38,8 @@ def plot_controls(
     drawn : mapping, generator -> uint8 array (n_images, side, side, 3)
     scores : DataFrame
         Of the subject: generator, name, pixel_correlation.
+    told : mapping
+        What tells generators, see `told_note`.
     subject : str
     title : str
         Name of the study.
@@ -59,9 +62,7 @@ def plot_controls(
         f"n = {len(images):,} images of the test {images.parts[0]}, {len(rows)} of them shown, "
         f"evenly from the order of names, of {subject_label(subject)}. "
         "A row per generator or baseline; beside it the mean over all images of the Pearson "
-        "correlation of the pixels of reconstruction and image. Generators that lack a stream are "
-        "the same network with zero in its place; shuffled ones learned from, and are given, "
-        "responses to other images."
+        f"correlation of the pixels of reconstruction and image. {told_note(told)}"
     )
     return figure, caption
 
@@ -76,6 +77,7 @@ if __name__ == "__main__":
             images,
             read_predicted(inputs.reconstructions, part, images.names, by="generator"),
             scores[own],
+            told=params.told,
             subject=params.subject,
             title=params.title,
             simulated=params.simulated,

@@ -1,6 +1,6 @@
 """How figures of a study call its generators, and what they say of images and intervals."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -28,6 +28,14 @@ def images_note(n_images: int, n_different: int) -> str:
     return f"n = {n_images:,} images{different}"
 
 
+# What tells a generator nothing of an image.
+TELLERS = {
+    "shuffled": (
+        "Shuffled decoders learned from, and are given, responses to other images: they say as "
+        "much, and nothing of the image."
+    ),
+    "zero": "Zero is shown in place of a stream that a generator is not told.",
+}
 INTERVALS = (
     "Large dots are means over subjects, with 95 % intervals over images (bootstrap; subjects are "
     "the same in all resamples, so intervals speak of new images, not of new people); small dots "
@@ -54,3 +62,19 @@ def numbers_with_p(rows: pd.DataFrame, names: Iterable[str]) -> str:
         f"{generator_label(name)} {number(rows.loc[name])}, p = {rows.loc[name, 'p']:.2g}"
         for name in names
     )
+
+
+def told_note(told: Mapping[str, Mapping[str, str]]) -> str:
+    """Return what generators are told, for a caption.
+
+    Parameters
+    ----------
+    told : mapping, of `workflow.lib.config.reconstruction_models.told_by_decoders`
+    """
+    named = "; ".join(
+        f"{generator_label(name)} by {' and '.join(generator_label(of) for of in by.values())}"
+        for name, by in told.items()
+    )
+    tellers = {teller for by in told.values() for teller in by.values()}
+    explained = [text for teller, text in TELLERS.items() if teller in tellers]
+    return " ".join([f"Generators are told of shape and of category: {named}.", *explained])

@@ -83,7 +83,9 @@ def train_generator(
     less, or more easily, and a difference between the two would not be due to the missing stream.
     One thing is lost with all shapes: where the middle is, which convolutions then see by the
     border alone. What is the same in all images is drawn the worse for it, so that pixels, though
-    not identification, speak for any shape.
+    not identification, speak for any shape. A stream decoded of responses to other images has
+    nothing else to lose, and is what the full generator sees where the stream tells nothing: the
+    model is learned again with the stream permuted (Hooker, Mentch & Zhou 2021).
 
     Parameters
     ----------
@@ -109,6 +111,10 @@ def train_generator(
     ------
     InputError
         No image to train on.
+
+    References
+    ----------
+    Hooker, Mentch & Zhou 2021, Stat Comput 31:82.
     """
     if validation.all():
         raise InputError(

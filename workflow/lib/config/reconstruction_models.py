@@ -50,6 +50,23 @@ def check_generators(where: str, entry: Mapping) -> None:
         check_name(f"{where}.evaluation.reference", reference, entry["generators"])
 
 
+def told_by_decoders(entry: Mapping) -> dict[str, dict[str, str]]:
+    """Return generator -> shape or semantics -> what tells it, as captions say it.
+
+    A decoder by its name, "shuffled" for one of responses to other images, "zero" for none.
+    """
+
+    def teller(key: str, decoder: str | None) -> str:
+        if not decoder:
+            return "zero"
+        return "shuffled" if entry[STREAMS[key]][decoder]["shuffled"] else decoder
+
+    return {
+        name: {key: teller(key, block[key]) for key in STREAMS}
+        for name, block in entry["generators"].items()
+    }
+
+
 def check_networks(where: str, entry: Mapping) -> None:
     """Check the networks by which images are compared."""
     for name, block in entry["evaluation"]["networks"].items():

@@ -58,6 +58,7 @@ rule plot_controls:
     params:
         caption=caption_of,
         subject=lambda wildcards: wildcards.subject,
+        told=told_to_generators,
         title=setting("title"),
         simulated=is_simulated,
         code=script_digest("reconstruction/figures/plot_controls.py"),
@@ -118,6 +119,7 @@ rule plot_ablations:
         caption=caption_of,
         others=others_drawn,
         reference=setting("evaluation", "reference"),
+        told=told_to_generators,
         title=setting("title"),
         simulated=is_simulated,
         code=script_digest("reconstruction/figures/plot_ablations.py"),

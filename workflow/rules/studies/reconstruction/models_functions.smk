@@ -1,6 +1,11 @@
 # Functions of section `reconstruction`: its decoders and generators, what they read and write.
 
-from workflow.lib.config.reconstruction_models import NEAREST, STREAMS, generators_of
+from workflow.lib.config.reconstruction_models import (
+    NEAREST,
+    STREAMS,
+    generators_of,
+    told_by_decoders,
+)
 
 CLUSTERED_STUDIES = one_of(
     name for name, entry in config["reconstruction"].items() if entry["semantics"]
@@ -139,6 +144,11 @@ def decoders_of_generators(wildcards):
         name: {stream: block[key] for key, stream in STREAMS.items() if block[key]}
         for name, block in generators.items()
     }
+
+
+def told_to_generators(wildcards):
+    """Return what tells each generator of shape and of category, see `told_by_decoders`."""
+    return told_by_decoders(config["reconstruction"][wildcards.study])
 
 
 def decoded_for_generators(wildcards):
