@@ -3,6 +3,7 @@
 snakemake --cores 1 results/demo/pictures/figures/identification_natural.png
 """
 
+import math
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -21,6 +22,7 @@ from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
 from workflow.lib.sources import JOINT_SUBJECT
 from workflow.lib.tables import read_table
 
+MOST_COLUMNS = 4
 MEASURES = {
     "pixel_correlation": "pixel correlation\n(Pearson $r$)",
     "ssim": "structural\nsimilarity (SSIM)",
@@ -51,8 +53,9 @@ def plot_identification(
     """
     use_style()
     panels = list(_panels(means))
-    n_columns = min(4, len(panels))
-    n_rows = -(-len(panels) // n_columns)
+    # As many in each row: the last one would hold a single panel otherwise.
+    n_rows = math.ceil(len(panels) / MOST_COLUMNS)
+    n_columns = math.ceil(len(panels) / n_rows)
     figure, axes = plt.subplots(
         n_rows,
         n_columns,

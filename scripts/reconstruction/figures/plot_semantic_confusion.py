@@ -15,6 +15,8 @@ from workflow.lib.jobs import script_job
 from workflow.lib.plotting import PAGE_WIDTH, SEQUENTIAL, titled, use_style, write_figure
 from workflow.lib.tables import read_table
 
+# Inches that the colours take beside the matrices.
+COLOURS_WIDTH = 1.2
 # Beyond, numbers in cells could not be read.
 MOST_NUMBERED = 10
 
@@ -38,7 +40,7 @@ def plot_semantic_confusion(
     figure, axes = plt.subplots(
         1,
         len(decoders),
-        figsize=(PAGE_WIDTH, 0.7 + PAGE_WIDTH / max(len(decoders), 3)),
+        figsize=(PAGE_WIDTH, 0.8 + (PAGE_WIDTH - COLOURS_WIDTH) / max(len(decoders), 3)),
         squeeze=False,
         sharey=True,
         layout="constrained",
