@@ -19,12 +19,17 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".part-{os.getpid()}-{path.name}")
     try:
         yield temporary
-        # Without the fsync a power cut after the rename can leave an empty file in place.
-        with open(temporary, "rb+") as handle:
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
+        move_whole(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def move_whole(temporary: Path, path: Path) -> None:
+    """Give a finished file its name, in the place of whatever has it."""
+    # Without the fsync a power cut after the rename can leave an empty file in place.
+    with open(temporary, "rb+") as handle:
+        os.fsync(handle.fileno())
+    os.replace(temporary, path)
 
 
 def sha256_of(path: str | Path) -> str:

@@ -13,21 +13,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote, urljoin, urlsplit
 
-import pooch
 import requests
 from tqdm import tqdm
 
 from workflow.lib.acquire.datasets import Dataset, RawFile, mirrored_path, size_text
 from workflow.lib.acquire.kept_files import kept_path
+from workflow.lib.acquire.transfer import BrokenOff, Download, Patience
 from workflow.lib.acquire.verification import defect, write_checksum
 from workflow.lib.errors import InputError
-from workflow.lib.files import sha256_of, written_whole
+from workflow.lib.files import move_whole, sha256_of, written_whole
 
 DRYAD = "https://datadryad.org"
 DRYAD_TOKEN = "DRYAD_TOKEN"
-USER_AGENT = f"deepnet-fmri-rsa pooch/{pooch.__version__} {requests.utils.default_user_agent()}"
-TIMEOUT_SECONDS = 60
-CHUNK_BYTES = 2**20
+USER_AGENT = f"deepnet-fmri-rsa {requests.utils.default_user_agent()}"
+PATIENCE = Patience()
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +38,7 @@ def acquire_files(
     *,
     mirror: str | Path | None = None,
     may_download: bool = True,
+    patience: Patience = PATIENCE,
 ) -> dict[str, str]:
     """Bring files of a dataset in, all or none; an attempt that fails keeps what it fetched.
 
@@ -53,6 +53,8 @@ def acquire_files(
         Folder that is searched before anything is downloaded.
     may_download : bool
         False where every study of the run takes the dataset from the mirror alone.
+    patience : Patience
+        How long a download waits, and how often it tries again.
 
     Returns
     -------
@@ -75,7 +77,7 @@ def acquire_files(
                     f"{mirror}, expected it there because the config says `source: mirror`; put it "
                     "there, or say `source: download`"
                 )
-            digest = fetch_file(dataset, raw_file, kept, mirror=mirror)
+            digest = fetch_file(dataset, raw_file, kept, mirror=mirror, patience=patience)
         digests[raw_file.path] = digest
     for path, digest in digests.items():
         destination = Path(resources, dataset.name, path)
@@ -104,6 +106,7 @@ def fetch_file(
     mirror: str | Path | None = None,
     progress: bool = True,
     dryad: str = DRYAD,
+    patience: Patience = PATIENCE,
 ) -> str:
     """Copy one raw file from the mirror, or download it.
 
@@ -119,6 +122,8 @@ def fetch_file(
         Draw a progress bar while downloading, if there is a terminal to draw it on.
     dryad : str
         Address of the Dryad server.
+    patience : Patience
+        How long a download waits, and how often it tries again.
 
     Returns
     -------
@@ -129,36 +134,52 @@ def fetch_file(
     ------
     InputError
         If the file cannot be had, or is not the file that the registry describes. Nothing is
-        left at `destination` then.
+        left at `destination` then; beside it, what came of a download that broke off.
     """
+    destination = Path(destination)
     mirrored = mirrored_path(dataset, raw_file, mirror)
     if mirrored is None and raw_file.url is None:
         raise InputError(_why_unavailable(dataset, raw_file, mirror))
-    with written_whole(destination) as partial:
-        if mirrored:
-            source, remedy = mirrored, "replace it in the mirror folder"
-            log.info("copying %s", mirrored)
-            shutil.copyfile(mirrored, partial)
-        else:
-            by_hand = _by_hand(dataset, raw_file, mirror)
-            raw_file = _download(dataset, raw_file, partial, by_hand, progress, dryad)
-            source, remedy = raw_file.url, f"start again, or {by_hand}"
-        digest = sha256_of(partial)
-        if found := defect(partial, digest, raw_file):
-            raise InputError(f"{dataset.name}/{raw_file.path} from {source} {found}: {remedy}.")
+    if mirrored:
+        digest = _copy(dataset, raw_file, mirrored, destination)
+    else:
+        by_hand = _by_hand(dataset, raw_file, mirror)
+        raw_file, digest = _download(
+            dataset, raw_file, destination, by_hand, progress, dryad, patience
+        )
     if raw_file.sha256 is None and raw_file.md5 is None:
         log.info("no checksum of %s is published; its sha256 is %s", raw_file.path, digest)
     return digest
 
 
+def _copy(dataset: Dataset, raw_file: RawFile, mirrored: Path, destination: Path) -> str:
+    """Copy a file of the mirror; return its sha256."""
+    log.info("copying %s", mirrored)
+    with written_whole(destination) as partial:
+        shutil.copyfile(mirrored, partial)
+        digest = sha256_of(partial)
+        if found := defect(partial, digest, raw_file):
+            raise InputError(
+                f"{dataset.name}/{raw_file.path} from {mirrored} {found}: replace it in the mirror "
+                "folder."
+            )
+    return digest
+
+
 def _download(
-    dataset: Dataset, raw_file: RawFile, partial: Path, by_hand: str, progress: bool, dryad: str
-) -> RawFile:
-    """Download to `partial`; return the file's entry with what the server said of it."""
+    dataset: Dataset,
+    raw_file: RawFile,
+    destination: Path,
+    by_hand: str,
+    progress: bool,
+    dryad: str,
+    patience: Patience,
+) -> tuple[RawFile, str]:
+    """Download; return the file's entry with what the server said of it, and its sha256."""
     try:
         if raw_file.url.startswith("dryad:"):
-            raw_file = _resolved_on_dryad(raw_file, dryad)
-        _fetch(raw_file, partial, _headers(raw_file.url, dryad), progress)
+            raw_file = _resolved_on_dryad(raw_file, dryad, patience)
+        digest = _fetch(raw_file, destination, _headers(raw_file.url, dryad), progress, patience)
     except requests.HTTPError as error:
         answer = f"{error.response.status_code} {error.response.reason}"
         advice = f" ({dataset.how_to_get})" if dataset.how_to_get else ""
@@ -168,37 +189,88 @@ def _download(
         ) from error
     except requests.RequestException as error:
         log.info("%s", error)
+        why = error if isinstance(error, BrokenOff) else type(error).__name__
         raise InputError(
-            f"downloading {raw_file.url} failed ({type(error).__name__}): check the network (nodes "
-            f"of a cluster often have none) and start again, or {by_hand}."
+            f"downloading {raw_file.url} failed ({why}): check the network "
+            "(nodes of a cluster often have none) and start again, which goes on from what came, "
+            f"or {by_hand}."
         ) from error
-    return raw_file
+    except _WrongFileError as error:
+        raise InputError(
+            f"{dataset.name}/{raw_file.path} from {raw_file.url} {error}: start again, or "
+            f"{by_hand}."
+        ) from error
+    return raw_file, digest
 
 
-def _fetch(raw_file: RawFile, partial: Path, headers: dict[str, str], progress: bool) -> None:
-    """Transfer one address to one local file; the only place that moves the bytes of a download.
+class _WrongFileError(Exception):
+    """What a server gave is not the file that the registry describes."""
+
+
+def _fetch(
+    raw_file: RawFile,
+    destination: Path,
+    headers: dict[str, str],
+    progress: bool,
+    patience: Patience,
+) -> str:
+    """Bring one address to one local file, verified; return its sha256.
 
     Raises
     ------
     requests.RequestException
-        If the server cannot be reached, answers with an error, or breaks off.
+        The server cannot be reached, answers with an error, or breaks off again and again.
+    _WrongFileError
+        It is another file.
     """
     expected = raw_file.bytes or raw_file.approx_bytes
     log.info(
         "downloading %s (%s)", raw_file.url, size_text(expected) if expected else "size unknown"
     )
-    # A bar without a total has no truth value, which pooch asks for before it sets the real one.
+    download = Download(
+        raw_file.url,
+        destination.with_name(f".{destination.name}.part"),
+        headers,
+        has_checksum=bool(raw_file.sha256 or raw_file.md5),
+        most_bytes=raw_file.bytes or (2 * expected if expected else None),
+        patience=patience,
+    )
+    digest, found, gone_on = _download_once(download, raw_file, destination, progress)
+    if found and gone_on:
+        log.warning("%s %s: its parts may be of two files; starting anew", raw_file.url, found)
+        digest, found, _ = _download_once(download, raw_file, destination, progress)
+    if found:
+        raise _WrongFileError(found)
+    return digest
+
+
+def _download_once(
+    download: Download, raw_file: RawFile, destination: Path, progress: bool
+) -> tuple[str, str | None, bool]:
+    """Bring the file to `destination` if it is right, and nothing otherwise.
+
+    Returns
+    -------
+    digest : str
+    found : str or None
+        How it differs from what the registry knows.
+    gone_on : bool
+        Whether it came in parts.
+    """
     with tqdm(
-        total=expected or 1,
-        desc=Path(raw_file.path).name,
+        total=raw_file.bytes or raw_file.approx_bytes,
+        desc=destination.name,
         unit="B",
         unit_scale=True,
         disable=None if progress else True,
     ) as bar:
-        download = pooch.HTTPDownloader(
-            progressbar=bar, chunk_size=CHUNK_BYTES, headers=headers, timeout=TIMEOUT_SECONDS
-        )
-        download(raw_file.url, str(partial), None)
+        gone_on = download.run(bar)
+    digest = sha256_of(download.partial)
+    found = defect(download.partial, digest, raw_file)
+    if not found:
+        move_whole(download.partial, destination)
+    download.remove()
+    return digest, found, gone_on
 
 
 def _headers(url: str, dryad: str) -> dict[str, str]:
@@ -212,7 +284,7 @@ def _headers(url: str, dryad: str) -> dict[str, str]:
     return headers
 
 
-def _resolved_on_dryad(raw_file: RawFile, dryad: str) -> RawFile:
+def _resolved_on_dryad(raw_file: RawFile, dryad: str, patience: Patience) -> RawFile:
     """Find a file by its name in the newest version of a Dryad dataset (API v2).
 
     Returns
@@ -225,7 +297,7 @@ def _resolved_on_dryad(raw_file: RawFile, dryad: str) -> RawFile:
     name = Path(raw_file.path).name
     names = []
     try:
-        for entry in _dryad_listing(doi, dryad):
+        for entry in _dryad_listing(doi, dryad, patience):
             if entry["path"] == name:
                 return dataclasses.replace(
                     raw_file,
@@ -246,21 +318,24 @@ def _resolved_on_dryad(raw_file: RawFile, dryad: str) -> RawFile:
     )
 
 
-def _dryad_listing(doi: str, dryad: str) -> Iterator[dict]:
+def _dryad_listing(doi: str, dryad: str, patience: Patience) -> Iterator[dict]:
     """Yield the entries of all files of a Dryad dataset, page after page."""
-    dataset = _dryad_json(f"/api/v2/datasets/{quote(f'doi:{doi}', safe='')}", dryad)
-    page_link = f"{dataset['_links']['stash:version']['href']}/files"
-    while page_link:
-        page = _dryad_json(page_link, dryad)
-        yield from page["_embedded"]["stash:files"]
-        page_link = page.get("_links", {}).get("next", {}).get("href")
+    with patience.session() as session:
 
+        def described(link: str) -> dict:
+            url = urljoin(dryad, link)
+            response = session.get(
+                url, headers=_headers(url, dryad), timeout=patience.timeout_seconds
+            )
+            response.raise_for_status()
+            return response.json()
 
-def _dryad_json(link: str, dryad: str) -> dict:
-    url = urljoin(dryad, link)
-    response = requests.get(url, headers=_headers(url, dryad), timeout=TIMEOUT_SECONDS)
-    response.raise_for_status()
-    return response.json()
+        dataset = described(f"/api/v2/datasets/{quote(f'doi:{doi}', safe='')}")
+        page_link = f"{dataset['_links']['stash:version']['href']}/files"
+        while page_link:
+            page = described(page_link)
+            yield from page["_embedded"]["stash:files"]
+            page_link = page.get("_links", {}).get("next", {}).get("href")
 
 
 def _dryad_checksum(raw_file: RawFile, entry: dict) -> dict[str, str]:

@@ -23,6 +23,12 @@ def write_checksum(path: Path, digest: str) -> None:
         partial.write_text(f"{digest}  {path.name}\n", encoding="utf-8")
 
 
+def is_web_page(start: bytes, name: str) -> bool:
+    """Return whether a file of another kind begins as a web page does."""
+    page = start[:512].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+    return page and not name.endswith(".html")
+
+
 def defect(path: Path, digest: str, raw_file: RawFile) -> str | None:
     """Say how a file differs from what the registry knows of it; None if in nothing.
 
@@ -37,7 +43,7 @@ def defect(path: Path, digest: str, raw_file: RawFile) -> str | None:
         start = handle.read(512)
         handle.seek(0)
         md5 = hashlib.file_digest(handle, "md5").hexdigest() if raw_file.md5 else None
-    if start.lstrip().lower().startswith((b"<!doctype html", b"<html")) and suffix != ".html":
+    if is_web_page(start, raw_file.path):
         return "is a web page, a log-in or an error perhaps, and not the file itself"
     if raw_file.bytes is not None and size != raw_file.bytes:
         return f"has {size} bytes, expected {raw_file.bytes}"
