@@ -21,7 +21,7 @@ from workflow.lib.check.files import (
     find_own_weights,
     folder_now,
 )
-from workflow.lib.check.forecast import n_cores, without_gpu_text
+from workflow.lib.check.forecast import duration_text, n_cores, without_gpu_text
 from workflow.lib.check.problems import Checks, problems
 from workflow.lib.config.reconstruction_models import STREAMS, generators_of, network_blocks
 from workflow.lib.errors import InputError
@@ -34,12 +34,14 @@ from workflow.lib.layouts.pictures import (
     stimulus_tables,
 )
 from workflow.lib.pairs.splits import make_folds
-from workflow.lib.prediction import SECONDS_PER_JOB, TrainingCost, network_cost
+from workflow.lib.prediction import BYTES_OF_TORCH, SECONDS_PER_JOB, TrainingCost, network_cost
 
 # Of the published sessions, by which sizes are told while no file is here: training images, times
 # that each was shown, and voxels of V1 to V3 or of higher visual cortex.
 PUBLISHED = {"n_training": 1200, "repeats": 5, "n_voxels": 5000}
 BATCH_SIZE = 32
+# Jobs that train no network, about: of each subject with generators, and of all subjects together.
+JOBS_OF_GENERATORS, JOBS_OF_ALL = 5, 16
 
 
 def check_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> list[str]:
@@ -232,13 +234,17 @@ def _network_checks(
     for block in network_blocks(entry):
         yield partial(_check_network, block, size, datasets, config["mirror"])
     n_subjects, n_fits = len(entry["subjects"]), entry["folds"]["n_folds"] + 1
+    seconds, memory = [], [BYTES_OF_TORCH]
     for stream, name, cost in decoder_costs(entry, size):
         print(f"  {stream}, {name}: {cost.n_parameters:,} parameters, {_training_text(cost)}")
-        _print_time(cost, f"{n_fits} fits for each subject", n_subjects * n_fits, n_subjects)
+        what = f"{n_fits} fits for each subject"
+        seconds.append(_print_time(cost, what, n_subjects * n_fits, n_subjects))
+        memory.append(cost.memory_bytes())
     if entry["generators"]:
-        yield partial(_check_generator, entry, size)
+        yield partial(_check_generator, entry, size, seconds, memory)
     if entry["published"]:
         yield partial(read_published, Path(entry["published"]))
+    yield partial(_print_total, entry, seconds, memory)
 
 
 def _check_network(
@@ -265,8 +271,8 @@ def _check_network(
     find_own_weights(block["network"], block["weights"], block["network"], datasets, mirror)
 
 
-def _check_generator(entry: Mapping, size: Size) -> None:
-    """Build the U-Net and the discriminator, and say what their training takes."""
+def _check_generator(entry: Mapping, size: Size, seconds: list[float], memory: list[float]) -> None:
+    """Build the U-Net and the discriminator, say what their training takes, and add it to these."""
     cost = generator_cost(entry, size)
     print(
         f"  generator: U-Net of {cost.n_drawing:,} parameters, discriminator of "
@@ -274,7 +280,9 @@ def _check_generator(entry: Mapping, size: Size) -> None:
     )
     n_generators, n_subjects = len(entry["generators"]), len(entry["subjects"])
     n = n_generators * n_subjects
-    _print_time(cost.training, f"{n_generators} generators for each subject", n, n)
+    what = f"{n_generators} generators for each subject"
+    seconds.append(_print_time(cost.training, what, n, n))
+    memory.append(cost.training.memory_bytes())
 
 
 def _training_text(cost: TrainingCost) -> str:
@@ -284,7 +292,26 @@ def _training_text(cost: TrainingCost) -> str:
     )
 
 
-def _print_time(cost: TrainingCost, what: str, n_trained: int, n_jobs: int) -> None:
+def _print_time(cost: TrainingCost, what: str, n_trained: int, n_jobs: int) -> float:
+    """Print what the training of several networks takes, and return its seconds."""
     training = cost.seconds(n_cores()) - SECONDS_PER_JOB
     seconds = n_trained * training + n_jobs * SECONDS_PER_JOB
     print(f"    {what}, {without_gpu_text(seconds)}")
+    return seconds
+
+
+def _print_total(entry: Mapping, seconds: Sequence[float], memory: Sequence[float]) -> None:
+    """Print what a study takes in all: its networks, and jobs that are mostly started and ended."""
+    linear = [
+        name
+        for stream in STREAMS.values()
+        for name, block in entry[stream].items()
+        if block["kind"] != "network"
+    ]
+    of_subject = 1 + len(linear) + JOBS_OF_GENERATORS * bool(entry["generators"])
+    n_jobs = JOBS_OF_ALL + len(entry["subjects"]) * of_subject
+    total = sum(seconds) + n_jobs * SECONDS_PER_JOB / n_cores()
+    print(
+        f"  predicted: about {duration_text(total)} on {n_cores()} cores without a GPU, "
+        f"{size_text(max(memory))} of memory per job"
+    )

@@ -1,5 +1,6 @@
 """`make check` of study reconstruction: what a run would stop at, found before it."""
 
+import re
 import shutil
 
 import h5py
@@ -104,6 +105,24 @@ def test_sizes_of_networks_are_counted_by_hand(folder, capsys):
     words = f"U-Net of {drawing:,} parameters, discriminator of {judging:,}, at most 8 steps of 5,"
     assert words in printed
     assert "1 generators for each subject, about " in printed
+
+
+def test_time_and_memory_of_all_of_it_are_more_than_those_of_any_network(folder, capsys):
+    problems_of(folder)
+    small = capsys.readouterr().out
+    problems_of(
+        folder, generator={"n_epochs": 20_000}, shapes={"net": {"network": {"widths": [9999]}}}
+    )
+    large = capsys.readouterr().out
+    told = r"predicted: about ([\d.]+) (s|min|h) on \d+ cores without a GPU, ([\d.]+) MB of memory"
+    (time, unit, memory), (long, of_long, wide) = (
+        re.search(told, printed).groups() for printed in (small, large)
+    )
+    seconds = {"s": 1, "min": 60, "h": 3600}
+    # Twenty thousand epochs of steps of a millisecond and more.
+    assert float(long) * seconds[of_long] > float(time) * seconds[unit] + 20
+    # Four copies of 10,240,999 weights at least: they, gradients, and two moments.
+    assert float(wide) - float(memory) > 4 * 4 * (9999 * 1024 - 7 * 1024) / 1e6
 
 
 @pytest.mark.parametrize("name", ["pictures", "deeprecon"])
