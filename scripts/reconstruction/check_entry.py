@@ -231,10 +231,10 @@ def _network_checks(
     entry: Mapping, size: Size, datasets: Mapping[str, Dataset], config: Mapping
 ) -> Checks:
     """Yield checks of every network, what it takes, and of the numbers it is set beside."""
-    for block in network_blocks(entry):
-        yield partial(_check_network, block, size, datasets, config["mirror"])
-    n_subjects, n_fits = len(entry["subjects"]), entry["folds"]["n_folds"] + 1
     seconds, memory = [], [BYTES_OF_TORCH]
+    for block in network_blocks(entry):
+        yield partial(_check_network, block, size, datasets, config["mirror"], memory)
+    n_subjects, n_fits = len(entry["subjects"]), entry["folds"]["n_folds"] + 1
     for stream, name, cost in decoder_costs(entry, size):
         print(f"  {stream}, {name}: {cost.n_parameters:,} parameters, {_training_text(cost)}")
         what = f"{n_fits} fits for each subject"
@@ -248,9 +248,16 @@ def _network_checks(
 
 
 def _check_network(
-    block: Mapping, size: Size, datasets: Mapping[str, Dataset], mirror: str | None
+    block: Mapping,
+    size: Size,
+    datasets: Mapping[str, Dataset],
+    mirror: str | None,
+    memory: list[float],
 ) -> None:
-    """Build a network that is shown images, find its layers, and say where its weights lie."""
+    """Build a network that is shown images, find its layers, and say where its weights lie.
+
+    What memory it takes is added to `memory`.
+    """
     if block.get("kind") == "clip":
         label = f"CLIP {block['network']}"
         find_own_weights(block["network"], block["weights"], label, datasets, mirror)
@@ -264,6 +271,7 @@ def _check_network(
         "seeds": 1,
     }
     cost = network_cost(model, size.n_training)
+    memory.append(cost.memory_bytes())
     print(
         f"  {block['network']}, {', '.join(layers)}: {cost.n_parameters:,} parameters, "
         f"{cost.operations / 1e9:.3g} GFLOP per image, {size_text(cost.memory_bytes())} of memory"
