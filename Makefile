@@ -95,9 +95,14 @@ format: .venv/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
+# Pictures of the README: docs/<name>_simulated.png is this figure of the default run.
+PICTURES := bold5000:bold5000/figures/heatmap_joint \
+  pairs:scenes/figures/inflation \
+  emotions:movie/figures/leakage \
+  reconstruction:pictures/figures/reconstructions_natural \
+  calibration:calibration/figures/calibration
+
 docs: .venv/installed-dev
 	$(BIN)/python -m scripts.docs.write_config_readme
-	$(SNAKEMAKE) results/demo/bold5000/figures/heatmap_joint.png \
-	  results/demo/calibration/figures/calibration.png
-	cp results/demo/bold5000/figures/heatmap_joint.png docs/bold5000_simulated.png
-	cp results/demo/calibration/figures/calibration.png docs/calibration_simulated.png
+	$(SNAKEMAKE) $(foreach picture,$(PICTURES),results/demo/$(lastword $(subst :, ,$(picture))).png)
+	for picture in $(PICTURES); do cp "results/demo/$${picture#*:}.png" "docs/$${picture%%:*}_simulated.png"; done
