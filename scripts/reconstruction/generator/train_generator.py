@@ -82,10 +82,10 @@ def train_generator(
     steps, so that nothing but what it is told differs. A smaller network for less to tell would fit
     less, or more easily, and a difference between the two would not be due to the missing stream.
     One thing is lost with all shapes: where the middle is, which convolutions then see by the
-    border alone. What is the same in all images is drawn the worse for it, so that pixels, though
-    not identification, speak for any shape. A stream decoded of responses to other images has
-    nothing else to lose, and is what the full generator sees where the stream tells nothing: the
-    model is learned again with the stream permuted (Hooker, Mentch & Zhou 2021).
+    border alone. What is the same in all images is drawn the worse for it, so that pixels, and for
+    some options identification, speak for any shape. A stream decoded of responses to other images
+    has nothing else to lose, and is what the full generator sees where the stream tells nothing:
+    the model is learned again with the stream permuted (Hooker, Mentch & Zhou 2021).
 
     Parameters
     ----------
