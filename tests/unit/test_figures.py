@@ -244,14 +244,17 @@ def test_explorer_names_what_is_compared(tmp_path):
     assert not IMAGES.search(prose)
 
 
+# These tell of runs and of whole studies.
+OF_RUNS = ("provenance", "cost_table", "methods", "scorecard")
+
+
 def captions_of_tables():
     """Return the templates that the rules of three stages give their tables and pages."""
     rules = "".join(
         (STAGES / f"{stage}.smk").read_text() for stage in ("compare", "infer", "report")
     )
     found = dict.fromkeys(re.findall(r'caption="\.\./\.\./report/(\w+)\.rst"', rules))
-    # These tell of runs and of whole studies.
-    return [name for name in found if name not in ("provenance", "cost_table")]
+    return [name for name in found if name not in OF_RUNS]
 
 
 @pytest.mark.parametrize("name", captions_of_tables())

@@ -8,10 +8,10 @@ import pytest
 LIB = Path(__file__).parents[2] / "workflow" / "lib"
 # Packages and single modules, from those that need no other to those that nothing needs.
 ORDER = (
-    *("errors", "words", "files", "seeds", "threads", "captions", "digest", "jobs", "tables"),
-    *("sources", "corrections"),
+    *("errors", "bombs", "words", "files", "seeds", "threads", "captions", "digest", "jobs", "tables"),
+    *("sources", "corrections", "dealing"),
     *("acquire", "layout", "layouts", "config"),
-    *("arrays", "rdms", "patterns", "features", "image_groups", "image_sets"),
+    *("arrays", "nifti", "rdms", "patterns", "features", "image_groups", "image_sets"),
     *("rsa", "inference", "pairs", "leakage", "searchlight", "embedding", "umap_embedding"),
     *("splits", "scores", "training", "prediction", "check", "plotting", "figures"),
 )

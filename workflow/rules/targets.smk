@@ -13,6 +13,10 @@ STUDY_FILES = sorted(
     if not file.stem.endswith("_functions")
 )
 
+# Section -> function of the name of a study that returns name -> table. Of these tables methods and
+# the scorecard tell; studies add their own.
+TOLD_TABLES = {}
+
 # From so many subjects on, figures of single ones are drawn only if they are asked for by name.
 MANY_SUBJECTS = 6
 

@@ -3,7 +3,7 @@
 # In: tables of a study, and everything else that a run made.
 # Out: <results>/<study>/tables/summary.{csv,html}, and layers.html, layer_differences.html,
 # layer_centre.html and held_out.html where a study has such tables,
-# <results>/<study>/explorer.html, <results>/provenance.json, and what the run cost:
+# <results>/<study>/explorer.html, methods.md and methods.html, <results>/provenance.json, and what the run cost:
 # <results>/tables/cost.{csv,html}, cost_jobs.csv, <results>/figures/cost.png.
 # The report itself is Snakemake's: `make report` writes <results>/report.html.
 
@@ -152,6 +152,43 @@ rule write_explorer:
         code=script_digest("report/write_explorer.py"),
     script:
         "../../../scripts/report/write_explorer.py"
+
+
+rule write_methods:
+    """Write what a study did, from its config and its tables, as text for a paper."""
+    input:
+        unpack(methods_tables),
+        bibliography=workflow.source_path("../../../config/references.bib"),
+        requirements=workflow.source_path("../../../requirements.txt"),
+    output:
+        text="<results>/{study}/methods.md",
+        html=report(
+            "<results>/{study}/methods.html",
+            caption="../../report/methods.rst",
+            category="{study}",
+            subcategory="Methods",
+            labels={"item": "methods, for a paper"},
+        ),
+    log:
+        "<logs>/{study}/methods.log",
+    benchmark:
+        "<benchmarks>/{study}/methods.tsv"
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=minutes(10),
+    params:
+        entries=told_entries,
+        title=setting("title"),
+        simulated=is_simulated,
+        seed=config["seed"],
+        citations=data_citations,
+        sections=methods_digest,
+        code=script_digest("report/write_methods.py"),
+    script:
+        "../../../scripts/report/write_methods.py"
 
 
 rule write_provenance:

@@ -1,4 +1,6 @@
-# Functions of stage report: the jobs that a run is made of.
+# Functions of stage report: the jobs that a run is made of, and the tables that are told of.
+
+from workflow.lib.files import sha256_of
 
 
 def jobs_before(wildcards, output):
@@ -20,3 +22,78 @@ def jobs_before(wildcards, output):
         )
         for job in jobs - {own}
     )
+
+
+def told_of_rsa(study):
+    """Return name -> table of a layer x ROI study, see scripts/rsa/methods.py."""
+    entry, tables = config["rsa"][study], f"<results>/{study}/tables"
+    subjects = study_subjects(study, joint=False)
+    found = {"rsa": f"{tables}/rsa_{summary_subject(study)}.csv"}
+    if len(subjects) > 1:
+        found |= {name: f"{tables}/{file}.csv" for name, file in OF_SEVERAL_SUBJECTS.items()}
+    if has_encoding(study):
+        found["encoding"] = f"{tables}/encoding_{subjects[0]}.csv"
+    if "searchlight" in entry:
+        found["searchlight"] = f"{tables}/searchlight_{subjects[0]}.csv"
+        if len(subjects) > 1:
+            found["searchlight_group"] = f"{tables}/searchlight_group.csv"
+    return found
+
+
+OF_SEVERAL_SUBJECTS = {"group": "rsa_group", "noise_ceiling": "noise_ceiling"}
+TOLD_TABLES["rsa"] = told_of_rsa
+
+
+def methods_of(section):
+    """Return the module in which a section tells what its studies do; it need not have one."""
+    return REPOSITORY / "scripts" / section / "methods.py"
+
+
+def told_sections(study):
+    """Return section -> what the config says of a study, of the sections that tell what they do."""
+    found = entries_of(config, study)
+    return {section: entry for section, entry in found.items() if methods_of(section).is_file()}
+
+
+def methods_tables(wildcards):
+    """Return <section>__<name> -> table that the methods of a study tell of."""
+    return {
+        f"{section}__{name}": table
+        for section in told_sections(wildcards.study)
+        for name, table in TOLD_TABLES[section](wildcards.study).items()
+    }
+
+
+def told_entries(wildcards):
+    """Return what methods tell of; which figures are drawn is none of it."""
+    found = told_sections(wildcards.study)
+    return {
+        section: {key: value for key, value in entry.items() if key != "figures"}
+        for section, entry in found.items()
+    }
+
+
+def data_citations(wildcards):
+    """Return how the registry says that the data sets and weights of a study are to be cited."""
+    folders = dict.fromkeys(
+        Path(path).relative_to(RESOURCES).parts[0]
+        for path in raw_paths(wildcards.study)
+        if path.startswith(f"{RESOURCES}/")
+    )
+    cited = [DATASETS[name] for name in folders if name in DATASETS]
+    return [f"{dataset.title}: {dataset.citation}" for dataset in cited]
+
+
+def methods_digest(wildcards):
+    """Return the digests of the modules in which the sections of a study tell what they do."""
+    return [
+        (sha256_of(methods_of(section))[:16], script_digest(f"{section}/methods.py"))
+        for section in told_sections(wildcards.study)
+    ]
+
+
+def methods_targets():
+    return [f"<results>/{study}/methods.html" for study in STUDIES if told_sections(study)]
+
+
+STUDY_TARGETS.append(methods_targets)

@@ -214,4 +214,13 @@ def check_challenge_folders():
 
 
 check_challenge_folders()
+TOLD_TABLES["dissimilarity"] = lambda study: {
+    name: f"<results>/{study}/tables/{file}.csv"
+    for name, file in {
+        "scores": "pair_scores",
+        "inflation": "inflation",
+        "distances": "raw_distances",
+        "extremes": "extreme_pairs",
+    }.items()
+}
 STUDY_TARGETS.append(pair_targets)

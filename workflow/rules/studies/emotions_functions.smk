@@ -386,4 +386,13 @@ def emotion_targets():
     return wanted
 
 
+def told_of_emotions(study):
+    """Return name -> table of an entry that its methods and the scorecard tell of."""
+    names = {"decoding": "decoding", "corrections": "corrections", "audit": "leak_audit"}
+    if len(config["emotions"][study]["runs"]) > 1:
+        names["rsa"] = "emotion_rsa"
+    return {name: f"<results>/{study}/tables/{file}.csv" for name, file in names.items()}
+
+
+TOLD_TABLES["emotions"] = told_of_emotions
 STUDY_TARGETS.append(emotion_targets)

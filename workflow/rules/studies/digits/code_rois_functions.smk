@@ -33,4 +33,15 @@ def code_roi_targets():
     ]
 
 
+def told_of_digits(study):
+    """Return name -> table of an entry that its methods and the scorecard tell of."""
+    names = {"accuracy": "accuracy_vgg", "corrections": "corrections"}
+    if config["digits"][study]["codes"]:
+        names |= {"cosines": "code_cosines", "fit": "code_fit_layers"}
+    if study in CODE_ROI_BRAINS:
+        names["rois"] = "code_rois_group"
+    return {name: f"<results>/{study}/tables/{file}.csv" for name, file in names.items()}
+
+
+TOLD_TABLES["digits"] = told_of_digits
 STUDY_TARGETS.append(code_roi_targets)

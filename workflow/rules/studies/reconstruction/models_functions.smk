@@ -308,4 +308,21 @@ def said_of_reconstruction(network):
 
 
 TRAININGS.update(dict.fromkeys(config["reconstruction"], said_of_reconstruction))
+
+
+def told_of_reconstruction(study):
+    """Return name -> table of an entry that its methods and the scorecard tell of."""
+    made, _ = reconstruction_items(config["reconstruction"][study])
+    names = {
+        "audit": "leak_audit.csv",
+        "decoders": "decoder_means.csv",
+        "reconstructions": "reconstruction_means.csv",
+        "ablations": "ablations.csv",
+    }
+    return {
+        name: f"<results>/{study}/tables/{file}" for name, file in names.items() if file in made
+    }
+
+
+TOLD_TABLES["reconstruction"] = told_of_reconstruction
 STUDY_TARGETS.append(reconstruction_targets)

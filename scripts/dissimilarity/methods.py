@@ -1,0 +1,155 @@
+"""What a study of pairs of images did, for its methods."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from workflow.lib.methods import METRICS, Methods, counted, enumerated
+
+MODELS = {
+    "mean": "the mean of the training pairs",
+    "additive": "a sum of an effect of each image",
+    "raw_distance": "the distance of embeddings, nothing learned",
+    "ridge": "ridge regression on differences of embeddings",
+    "svr": "support vector regression",
+    "mahalanobis": "a learned Mahalanobis metric of embeddings",
+    "encode": "ridge regression from embeddings to responses, and the RDM of its predictions",
+    "contrastive": "a network trained by a contrastive loss",
+    "pair_mlp": "a multilayer perceptron of pairs of embeddings",
+    "siamese": "a siamese convolutional network of pairs of images",
+}
+NETWORKS = ("contrastive", "pair_mlp", "siamese")
+EMBEDDINGS = {
+    "pixel": "pixels",
+    "gabor": "energy of Gabor filters",
+    "colour_histogram": "histograms of colour",
+    "clip": "CLIP [@radford2021]",
+    "file": "features computed elsewhere",
+    "joined": "several of these side by side",
+}
+STANDARDISED = {
+    "training": "by the training images of each fold",
+    "all": "by all images, test images too, as published",
+}
+
+
+def describe(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> Methods:
+    """Return what is to be said of an entry of `dissimilarity`.
+
+    Parameters
+    ----------
+    entry : completed entry
+    tables : scores
+    """
+    paragraphs = {
+        "Data": [data(entry, tables["scores"]), responses(entry)],
+        "Models": [embeddings(entry), *models(entry)],
+        "Splits": splits(entry, tables["scores"]),
+        "Inference": inference(entry, tables["scores"]),
+    }
+    learned = any(model["kind"] in NETWORKS for model in entry["models"].values())
+    seen = any(block["kind"] in ("network", "clip") for block in entry["embeddings"].values())
+    return Methods(paragraphs, ("scikit-learn", *(("torch",) if learned or seen else ())))
+
+
+def data(entry: Mapping, scores: pd.DataFrame) -> str:
+    """Return of whom, how many images and which regions dissimilarities are."""
+    per_subject = scores.groupby("subject")["n_images"].max()
+    fewest, most = int(per_subject.min()), int(per_subject.max())
+    images = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    challenge = " [@gifford2023; @allen2022]" if entry["source"] == "path" else ""
+    made = "simulated" if entry["source"] == "simulated" else "taken"
+    null = entry["source"] == "simulated" and entry["simulation"]["null_effect"]
+    return (
+        f"Responses of {counted(len(per_subject), 'subject')} to {images} images each were {made}"
+        f"{challenge}{', with nothing to do with the images (null)' * null}, in "
+        f"{counted(scores['roi'].nunique(), 'region')} of interest "
+        f"({enumerated(scores['roi'].unique())})."
+    )
+
+
+def responses(entry: Mapping) -> str:
+    """Return how dissimilarities came about."""
+    if entry["source"] == "rsa":
+        return "Dissimilarities are those of the RDMs of the study of that name."
+    standardise = entry["labels"]["standardise"]
+    before = (
+        f" after standardising each vertex {STANDARDISED[standardise]}"
+        if standardise in STANDARDISED
+        else ""
+    )
+    metrics = enumerated(METRICS[metric] for metric in entry["metrics"])
+    return f"The dissimilarity of the responses to two images was measured by {metrics}{before}."
+
+
+def embeddings(entry: Mapping) -> str:
+    """Return what models see of images."""
+    if not entry["embeddings"]:
+        return ""
+    named = [f"{name} ({_embedding(block)})" for name, block in entry["embeddings"].items()]
+    n = entry["n_components"]
+    reduced = f", reduced to {n} principal components found on training images" if n else ""
+    return f"Images were embedded as {enumerated(named)}{reduced}."
+
+
+def _embedding(block: Mapping) -> str:
+    if block["kind"] != "network":
+        return EMBEDDINGS[block["kind"]]
+    weights = {"untrained": "random weights", "torchvision": "torchvision's weights"}
+    return (
+        f"{block['layer']} of {block['network']}, "
+        f"{weights.get(block['weights'], 'weights from a file')}"
+    )
+
+
+def models(entry: Mapping) -> list[str]:
+    """Return what each model is, one sentence for all."""
+    named = [
+        f"{name} ({MODELS.get(model['kind'], model['kind'])}"
+        f"{', learned from RDMs with permuted images, a control' * model['shuffled']})"
+        for name, model in entry["models"].items()
+    ]
+    return [f"Dissimilarities were predicted by {enumerated(named)}."]
+
+
+def splits(entry: Mapping, scores: pd.DataFrame) -> list[str]:
+    """Return what was held out, and what leaks."""
+    options, found = entry["splits"], set(scores["split"])
+    sentences = [
+        f"Images were dealt into {options['n_folds']} folds: in the clean split no image of a test "
+        "pair stands in a training pair."
+    ]
+    dealt = {
+        "matched": "the same test pairs and as many training pairs, of any images",
+        "random_pairs": "all pairs at random, as published",
+    }
+    if "leaked" in found:
+        sentences.append(
+            f"Beside it stands a leaked split, which deals out {dealt[options['leaked']]}."
+        )
+    if "one_seen" in found:
+        sentences.append("The clean fits were also tested on pairs with one training image.")
+    if options["n_training_images"] and any(m["training_size"] for m in entry["models"].values()):
+        sentences.append(
+            f"Models were also fitted to {enumerated(options['n_training_images'])} training "
+            "images."
+        )
+    return sentences
+
+
+def inference(entry: Mapping, scores: pd.DataFrame) -> list[str]:
+    """Return intervals and tests of scores."""
+    options = entry["inference"]
+    measures = {
+        "r2": "R²",
+        "spearman": "Spearman's rho",
+        "pearson": "Pearson's r",
+        "row_pearson": "Pearson's r of the pairs of each image",
+    }
+    named = [measures.get(name, name) for name in scores["measure"].unique()]
+    return [
+        f"Predictions were scored by {enumerated(named)}.",
+        f"95 % intervals are by resampling test images ({options['n_bootstrap']:,} resamples), "
+        f"p-values one-sided by {options['n_permutations']:,} permutations of images within folds; "
+        "pairs were never resampled as if they were independent.",
+    ]

@@ -1,0 +1,205 @@
+"""What a study of emotions in a movie did, for its methods."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from workflow.lib.methods import COMPARATORS, Methods, counted, enumerated, only
+
+SPLITS = {
+    "random": "volumes dealt out at random (leaked, as published)",
+    "tr": "moments of the movie",
+    "episode": "episodes",
+    "run": "runs",
+    "subject": "subjects",
+    "run_and_subject": "runs and subjects",
+}
+CLEAN = ("run", "run_and_subject")
+RULES = {
+    "any_character": "at least {n} of {observers} saw the same emotion in any character",
+    "original": (
+        "at least {n} of {observers} had the same word in the last row that covers it, as published"
+    ),
+}
+TIMING = {
+    "runs": "Starts of runs are those of the unsegmented movie.",
+    "cumulative": "Volumes were counted on over runs, as published, which ignores their overlap.",
+}
+
+
+def describe(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> Methods:
+    """Return what is to be said of an entry of `emotions`.
+
+    Parameters
+    ----------
+    entry : completed entry
+    tables : decoding, and where there are several runs rsa
+    """
+    networks = [model for model in entry["models"].values() if model["kind"] == "cnn"]
+    paragraphs = {
+        "Data": [data(entry), preparation(entry)],
+        "Labels": labels(entry, tables["decoding"]),
+        "Decoding": [splits(entry), *models(entry)],
+        "Inference": inference(entry, tables["decoding"]),
+        "Maps": occlusion(entry),
+        "Comparison": similarity(entry, tables),
+    }
+    trained = ("torch", "captum", "umap-learn") if networks else ()
+    return Methods(paragraphs, ("scikit-learn", "nibabel", *trained))
+
+
+def data(entry: Mapping) -> str:
+    """Return who saw what, and what was measured of them."""
+    simulated = entry["source"] == "simulated"
+    null = simulated and entry["simulation"]["null_effect"]
+    volumes = sum(run["n_volumes"] for run in entry["runs"].values())
+    what = {"volumes": "volumes", "parcels": "time series of parcels"}[entry["data"]]
+    return (
+        f"fMRI ({what}) of {counted(len(entry['subjects']), 'subject')} who watched a movie in "
+        f"{counted(len(entry['runs']), 'run')} (TR {entry['tr']:g} s, {volumes:,} volumes each) "
+        f"{'was simulated' if simulated else 'was analysed'}"
+        f"{', with responses that have nothing to do with emotions (null)' * null}."
+    )
+
+
+def preparation(entry: Mapping) -> str:
+    """Return what was done to time series."""
+    volumes, of_voxels = entry["volumes"], entry["data"] == "volumes"
+    steps = [
+        text
+        for text, done in (
+            (f"smoothed by {volumes['smoothing'] or 0:g} mm", of_voxels and volumes["smoothing"]),
+            ("detrended", of_voxels and volumes["detrend"]),
+            (
+                f"high-pass filtered at {volumes['high_pass'] or 0:g} Hz",
+                of_voxels and volumes["high_pass"],
+            ),
+            ("standardised", volumes["standardise"]),
+        )
+        if done
+    ]
+    return f"Time series were {enumerated(steps)} within runs." if steps else ""
+
+
+def labels(entry: Mapping, decoding: pd.DataFrame) -> list[str]:
+    """Return how volumes came by their labels."""
+    options = entry["labels"]
+    rule = RULES[options["rule"]].format(
+        n=options["min_observers"],
+        observers=counted(len(entry["annotations"]["observers"]), "observer"),
+    )
+    times = int(decoding["n_times"].max())
+    taken = (
+        f" {options['per_class']} moments of each emotion were drawn at random."
+        if options["per_class"]
+        else ""
+    )
+    return [
+        f"A moment was labelled with one of {counted(len(options['classes']), 'emotion')} "
+        f"({enumerated(options['classes'])}) where {rule} [@labs2015].{taken}",
+        TIMING[options["timing"]],
+        f"Responses were taken to come {counted(options['lag'], 'volume')} "
+        f"({options['lag'] * entry['tr']:g} s) later."
+        if options["lag"]
+        else "",
+        f"On each inner side of a run {counted(options['drop_overlap'], 'volume')} were left out."
+        if options["drop_overlap"]
+        else "",
+        f"This left {times:,} labelled moments and {int(decoding['n_volumes'].max()):,} labelled "
+        "volumes over subjects.",
+    ]
+
+
+def splits(entry: Mapping) -> str:
+    """Return what was held out."""
+    names = [SPLITS[name] for name in entry["splits"]["names"]]
+    return (
+        f"Models were tested on volumes that they had not learned from, in splits that hold out "
+        f"{enumerated(names)} ({entry['splits']['n_folds']} folds or as many as there are runs or "
+        "subjects)."
+    )
+
+
+def models(entry: Mapping) -> list[str]:
+    """Return what each model is."""
+    return [_model(name, model) for name, model in entry["models"].items()]
+
+
+def _model(name: str, model: Mapping) -> str:
+    seen = {
+        "patterns": "",
+        "confounds": ", which sees confounds in place of responses",
+    }[model["sees"]]
+    if model["kind"] != "cnn":
+        kind = {"logistic": "logistic regression", "linear": "ridge regression on classes"}
+        return f"{name} is {kind[model['kind']]}{seen}."
+    network, training = model["network"], model["training"]
+    if network["weights"] != "untrained":
+        return f"{name} is the published 3D network with its published weights, not trained here."
+    return (
+        f"{name} is a 3D network of separable convolutions ("
+        f"{counted(len(network['widths']) - 1, 'block')}, "
+        f"{enumerated(network['widths'])} channels), trained by AdamW for up to "
+        f"{training['n_epochs']} epochs (learning rate {training['learning_rate']:g}, batches of "
+        f"{training['batch']}), the epoch chosen on validation volumes."
+    )
+
+
+def inference(entry: Mapping, decoding: pd.DataFrame) -> list[str]:
+    """Return intervals and tests of scores."""
+    options = entry["inference"]
+    sentences = [
+        "95 % intervals of scores are over episodes, the stretches of one label "
+        f"({options['n_bootstrap']:,} resamples)."
+    ]
+    n = int(decoding["n_shifts"].max())
+    tested = [SPLITS[name] for name in entry["splits"]["names"] if name in CLEAN]
+    if n and tested:
+        sentences.append(
+            f"Where {enumerated(tested, 'or')} are held out, scores were tested by {n:,} circular "
+            f"shifts of the labels within runs, by at least {options['min_shift']:g} s and the "
+            "same "
+            "in all subjects."
+        )
+    if options["n_refits"]:
+        sentences.append(
+            f"For a null of leaked splits, too, models were fitted anew to labels shifted "
+            f"{options['n_refits']:,} times."
+        )
+    sentences.append(
+        "Areas under ROC curves were computed within runs and averaged, weighted by positives "
+        "times "
+        "negatives."
+    )
+    return sentences
+
+
+def occlusion(entry: Mapping) -> list[str]:
+    """Return how maps of a network were made, where there is one."""
+    networks = [name for name, model in entry["models"].items() if model["kind"] == "cnn"]
+    if not networks:
+        return []
+    options = entry["occlusion"]
+    model = options["model"] or networks[0]
+    return [
+        f"What {model} looks at was mapped by covering cubes of {options['cube']} voxels in the "
+        f"mask (stride {options['stride']}) and taking the drop in the probability of the true "
+        f"emotion, over up to {options['n_per_class']} test volumes of each emotion, first "
+        "those told right with a probability of at least "
+        f"{options['min_probability']:g}; occlusion vectors were embedded by UMAP [@mcinnes2018] "
+        "and t-SNE [@vandermaaten2008]."
+    ]
+
+
+def similarity(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Return how RDMs over emotions were compared, where there are several runs."""
+    if "rsa" not in tables:
+        return []
+    table = tables["rsa"]
+    orders = int(table["n_orders"].max())
+    every = ", all there are" * bool(table["complete"].all())
+    return [
+        f"Cross-validated RDMs over the {len(entry['labels']['classes'])} emotions were compared "
+        f"[@kriegeskorte2008rsa] by {COMPARATORS[only(table['comparator'])]} and tested by "
+        f"{orders:,} permutations of the emotion labels{every}."
+    ]

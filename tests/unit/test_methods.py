@@ -1,0 +1,325 @@
+"""Methods are true of the config and its tables, and what they cite is in the bibliography."""
+
+import copy
+import importlib
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from scripts.report.write_methods import described, page, read_tables
+from tests.unit.test_environments import third_party_imports
+from workflow.lib.config.complete import complete_config
+from workflow.lib.config.sections import study_sections
+from workflow.lib.digest import imported_modules, module_file
+from workflow.lib.errors import InputError
+from workflow.lib.methods import (
+    counted,
+    enumerated,
+    merged_paragraphs,
+    methods_text,
+    only,
+    package_versions,
+    software_sentences,
+)
+from workflow.lib.references import cited_keys, read_bibliography, with_citations
+
+ROOT = Path(__file__).parents[2]
+BIBLIOGRAPHY = ROOT / "config/references.bib"
+MODULES = sorted((ROOT / "scripts").glob("*/methods.py"))
+RSA = pd.DataFrame(
+    {
+        **{"se": [0.1, 0.2], "se_bootstrap": [0.1, 0.2], "n_bootstrap": 400},
+        **{"n_permutations": 700, "n_images": 239, "n_pairs": 28441},
+    }
+)
+DECODING = pd.DataFrame({"n_times": [57, 60], "n_volumes": [171, 180], "n_shifts": [0, 333]})
+EMOTIONS = pd.DataFrame({"comparator": ["spearman"] * 2, "n_orders": 120, "complete": True})
+SCORES = pd.DataFrame(
+    {
+        **{"subject": ["subj01", "subj02"], "roi": "V1", "n_images": [140, 160]},
+        **{"split": ["clean", "leaked"], "measure": "r2"},
+    }
+)
+ACCURACY = pd.DataFrame(
+    {"level": ["all"], "n": [400], "n_correct": [362], "accuracy": 0.905, "low": 0.87, "high": 0.93}
+)
+DECODERS = pd.DataFrame({"part": ["training", "natural"], "n_images": [240, 40]})
+RECONSTRUCTIONS = pd.DataFrame({"measure": ["pixel_correlation", "identification"]})
+TABLES = {
+    "rsa": {"rsa": RSA},
+    "digits": {"accuracy": ACCURACY},
+    "dissimilarity": {"scores": SCORES},
+    "emotions": {"decoding": DECODING, "rsa": EMOTIONS},
+    "reconstruction": {"decoders": DECODERS, "reconstructions": RECONSTRUCTIONS},
+}
+STUDIES = {
+    "rsa": "bold5000",
+    "digits": "digits",
+    "dissimilarity": "scenes",
+    "emotions": "movie",
+    "reconstruction": "pictures",
+}
+
+
+@pytest.fixture(scope="module")
+def default():
+    return complete_config(yaml.safe_load((ROOT / "config/config.yaml").read_text()))
+
+
+def changed(block, path, value):
+    """Return a copy of a block with another value at keys joined by dots."""
+    result = copy.deepcopy(block)
+    *outer, last = path.split(".")
+    inner = result
+    for key in outer:
+        inner = inner[key]
+    inner[last] = value
+    return result
+
+
+def told(section, entry, **more):
+    """Return the sentences of a section as one text, with its citations."""
+    tables = {section: TABLES[section] | more}
+    paragraphs = merged_paragraphs(described({section: entry}, tables))
+    text = " ".join(sentence for sentences in paragraphs.values() for sentence in sentences)
+    assert not re.search(r"\bnan\b|None|\{|\}", text), text
+    return text
+
+
+def test_every_section_of_studies_tells_what_it_did():
+    assert {file.parent.name for file in MODULES} == set(study_sections())
+
+
+@pytest.mark.parametrize("file", MODULES, ids=lambda file: file.parent.name)
+def test_modules_need_no_more_than_their_rule_declares(file):
+    declared = yaml.safe_load((ROOT / "envs/rsa.yaml").read_text())["dependencies"]
+    packages = {re.match(r"[\w-]+", line)[0] for line in declared if isinstance(line, str)}
+    files = [file, *map(module_file, imported_modules(file))]
+    needed = {name for each in files for name in third_party_imports(each)}
+    names = {"yaml": "pyyaml", "sklearn": "scikit-learn"}
+    assert {names.get(name, name) for name in needed} <= packages
+
+
+def test_every_key_that_is_cited_is_in_the_bibliography_and_no_entry_is_idle():
+    known = read_bibliography(BIBLIOGRAPHY)
+    texts = [file.read_text() for file in (*MODULES, ROOT / "workflow/lib/methods.py")]
+    cited = {*cited_keys(texts), *importlib.import_module("workflow.lib.methods").CITED.values()}
+    # The form itself, in a docstring.
+    assert cited - {"key"} == set(known)
+
+
+def test_references_have_an_address_or_a_reason():
+    """Older papers have no DOI."""
+    without = [key for key, entry in read_bibliography(BIBLIOGRAPHY).items() if not entry.address()]
+    assert without == ["mantel1967"]
+    dois = [entry.fields.get("doi", "10.1/x") for entry in read_bibliography(BIBLIOGRAPHY).values()]
+    assert all(re.fullmatch(r"10\.\d{1,5}/\S+", doi) for doi in dois)
+
+
+def test_reference_as_lists_and_texts_have_it():
+    known = read_bibliography(BIBLIOGRAPHY)
+    assert known["benjamini1995"].formatted() == (
+        "Benjamini, Y., Hochberg, Y. (1995). Controlling the false discovery rate: a practical and "
+        "powerful approach to multiple testing. Journal of the Royal Statistical Society: Series B "
+        "57(1), 289-300. https://doi.org/10.1111/j.2517-6161.1995.tb02031.x"
+    )
+    text = with_citations("Tested [@mantel1967; @benjamini1995] as others [@nili2014].", known)
+    assert (
+        text == "Tested (Mantel, 1967; Benjamini & Hochberg, 1995) as others (Nili et al., 2014)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("@article{a,\n  author = {A, B},\n  year = {1},\n}\n", "no title"),
+        ("@misc{a,\n  author = Alone,\n}\n", "a field per line"),
+        ("@misc{a,\n  author = {A},\n  year = {1},\n  title = {T},\n}\n" * 2, "a second entry"),
+    ],
+)
+def test_faulty_bibliography_is_refused(tmp_path, text, sentence):
+    file = tmp_path / "references.bib"
+    file.write_text(text)
+    with pytest.raises(InputError, match=sentence):
+        read_bibliography(file)
+
+
+def test_key_that_is_not_there_is_refused():
+    with pytest.raises(InputError, match=r"no entry 'nili2041'.*did you mean 'nili2014'"):
+        with_citations("Ceilings [@nili2041].", read_bibliography(BIBLIOGRAPHY))
+
+
+# Numbers are those of the tables.
+
+
+@pytest.mark.parametrize(
+    ("section", "number"),
+    [
+        ("rsa", "239 images (28,441 pairs)"),
+        ("rsa", "700 permutations of the images"),
+        ("rsa", "400 resamples"),
+        ("digits", "362 of 400 validation images right (90.5 %"),
+        ("dissimilarity", "140 to 160 images each"),
+        ("emotions", "60 labelled moments and 180 labelled volumes"),
+        ("emotions", "333 circular shifts"),
+        ("emotions", "120 permutations of the emotion labels, all there are"),
+        ("reconstruction", "240 images (training)"),
+    ],
+)
+def test_numbers_are_those_of_the_tables(default, section, number):
+    assert number in told(section, entry_of(default, section))
+
+
+def entry_of(config, section):
+    if section == "reconstruction":
+        tiny = yaml.safe_load((ROOT / "config/tiny.yaml").read_text())
+        return complete_config({"run": "x", "studies": ["pictures"], **only_section(tiny)})[
+            "reconstruction"
+        ]["pictures"]
+    return config[section][STUDIES[section]]
+
+
+def only_section(config):
+    return {"reconstruction": config["reconstruction"]}
+
+
+# Sentences follow the config, and what it switches off is not told.
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "gone", "come"),
+    [
+        ("rsa", "inference.cross_validation", 0, "(5 folds)", ""),
+        ("rsa", "inference.within_groups", True, "", "within their groups"),
+        ("rsa", "inference.alpha", 0.01, "q < 0.05", "q < 0.01"),
+        ("rsa", "controls", [], "taken out", ""),
+        ("rsa", "comparators", ["cosine_cov"], "Pearson's r", "the whitened cosine"),
+        ("rsa", "joint", "standardised", "", "z-scored dissimilarities"),
+        ("rsa", "source", "mirror", "were simulated", "were taken"),
+        ("rsa", "simulation.null_effect", True, "", "nothing to do with any model (null)"),
+        ("rsa", "images.called", "objects", "239 images", "239 objects"),
+        ("rsa", "images.match", "exact", "without folder", "equal names"),
+        ("digits", "network.weight_decay", 0, "weight decay", ""),
+        ("digits", "network.n_epochs", 77, "12 epochs", "77 epochs"),
+        ("digits", "images.stimuli", 0, "that participants saw", "not to be had"),
+        ("digits", "layer_rdms.metric", "correlation", "1 - cosine", "1 - Pearson's r"),
+        ("digits", "codes", {}, "Perception codes", ""),
+        ("digits", "source", "mirror", "Simulated images", "Images of 16 categories"),
+        ("dissimilarity", "labels.standardise", "none", "standardising each vertex", ""),
+        ("dissimilarity", "labels.standardise", "all", "", "test images too, as published"),
+        ("dissimilarity", "splits.leaked", "random_pairs", "the same test pairs", "at random"),
+        ("dissimilarity", "metrics", ["euclidean"], "1 - Pearson's r", "measured by the Euc"),
+        ("dissimilarity", "n_components", None, "principal components", ""),
+        ("dissimilarity", "splits.n_training_images", [], "30, 60", ""),
+        ("dissimilarity", "inference.n_permutations", 4321, "299", "4,321 permutations"),
+        ("emotions", "labels.lag", 0, "later", ""),
+        ("emotions", "labels.lag", 3, "2 volumes (4 s)", "3 volumes (6 s)"),
+        ("emotions", "labels.rule", "original", "in any character", "last row that covers it"),
+        ("emotions", "labels.timing", "cumulative", "unsegmented", "ignores their overlap"),
+        ("emotions", "labels.drop_overlap", 0, "inner side", ""),
+        ("emotions", "splits.names", ["run"], "leaked", "splits that hold out runs"),
+        ("emotions", "inference.n_refits", 20, "", "shifted 20 times"),
+        ("emotions", "volumes.detrend", False, "detrended", "were standardised within runs"),
+        ("emotions", "simulation.null_effect", True, "", "nothing to do with emotions (null)"),
+        ("reconstruction", "generators", {}, "U-Net", ""),
+        ("reconstruction", "semantics", {}, "k-means", ""),
+        ("reconstruction", "image.matte", False, "without ground", "with its ground"),
+        ("reconstruction", "evaluation.n_permutations", 4321, " 50 perm", "4,321 permutations"),
+        ("reconstruction", "simulation.streams", [], "responses tell", "the null"),
+    ],
+)
+def test_text_follows_the_config(default, section, key, value, gone, come):
+    entry = entry_of(default, section)
+    before, after = told(section, entry), told(section, changed(entry, key, value))
+    assert gone in before
+    assert come in after
+    assert not gone or gone not in after
+    assert not come or come not in before
+
+
+def test_without_a_test_none_is_told(default):
+    table = RSA.assign(n_permutations=0)
+    text = told("rsa", default["rsa"]["bold5000"], rsa=table)
+    assert "No cell was tested against zero." in text
+    assert "Mantel" not in text
+    shifts = DECODING.assign(n_shifts=0)
+    assert "circular" not in told("emotions", default["emotions"]["movie"], decoding=shifts)
+
+
+def test_intervals_of_the_jackknife_are_not_called_bootstrap_alone(default):
+    table = RSA.assign(se_bootstrap=[0.1, np.nan])
+    text = told("rsa", default["rsa"]["bold5000"], rsa=table)
+    assert "infinitesimal jackknife" in text
+    assert "400 resamples" not in text
+
+
+def test_subjects_are_tested_where_they_are_enough(default):
+    group = pd.DataFrame({"n_subjects": [3], "p_subjects": [np.nan]})
+    entry = default["rsa"]["bold5000"]
+    assert "too few for a test over them" in told("rsa", entry, group=group)
+    many = group.assign(n_subjects=8, p_subjects=0.01)
+    text = told("rsa", entry, group=many)
+    assert "sign flips" in text
+    assert "too few" not in text
+    assert "new stimuli" not in told("rsa", entry)
+
+
+def test_maps_are_told_with_the_tests_that_were_run(default):
+    entry = default["rsa"]["digits"]
+    maps = pd.DataFrame({"n_pairs": [120], "n_permutations": 256})
+    flips = pd.DataFrame({"n_flips": [64], "complete": True, "n_subjects": 6})
+    text = told("rsa", entry, searchlight=maps, searchlight_group=flips)
+    assert "256 permutations of the conditions" in text
+    assert "64 sign flips of subjects, all there are" in text
+    untested = told("rsa", entry, searchlight=maps.assign(n_permutations=0))
+    assert "sphere" in untested
+    assert "permutations of the conditions" not in untested
+
+
+# The whole.
+
+
+def test_simulated_data_is_called_simulated_and_lists_hold_what_is_cited():
+    known = read_bibliography(BIBLIOGRAPHY)
+    said = {"Data": ["Ceilings [@nili2014]."], "Software": ["numpy [@harris2020]."]}
+    data = ["BOLD5000: Chang et al."]
+    text = methods_text("A study", said, known, simulated=True, data=data)
+    assert text.startswith("# Methods: A study\n\nSimulated data. No person took part")
+    assert text.count("https://doi.org/") == 2
+    assert text.index("Harris, C. R.") < text.index("Nili, H.")
+    assert text.rstrip().endswith("- BOLD5000: Chang et al.")
+    assert "imulated" not in methods_text("A study", said, known, simulated=False)
+    shown = page(text, "Methods: A study")
+    assert '<a href="https://doi.org/10.1371/journal.pcbi.1003553">' in shown
+    assert "<b>Data.</b> Ceilings (Nili et al., 2014)." in shown
+    assert shown.count("<li>") == 3
+
+
+def test_versions_are_those_installed_or_those_pinned():
+    pins = "no-such-package==4.5.6\nnumpy==0.0.1\n"
+    versions = package_versions(["numpy", "no-such-package"], pins)
+    assert versions == {"numpy": np.__version__, "no-such-package": "4.5.6"}
+    first, second = software_sentences("3.11.7", versions, 20260)
+    assert f"numpy {np.__version__} [@harris2020] and no-such-package 4.5.6" in first
+    assert "the seed 20260" in second
+
+
+def test_sections_share_paragraphs_and_tables_go_to_their_own(tmp_path):
+    file = tmp_path / "rsa.csv"
+    RSA.to_csv(file, index=False)
+    tables = read_tables({"rsa__rsa": str(file), "bibliography": "x.bib"})
+    assert list(tables) == ["rsa"]
+    assert only(tables["rsa"]["rsa"]["n_images"]) == 239
+    with pytest.raises(ValueError, match="expected one value"):
+        only([1, 2])
+
+
+def test_words():
+    assert enumerated(["a"]) == "a"
+    assert enumerated(["a", "b", "c"]) == "a, b and c"
+    assert counted(1, "subject") == "1 subject"
+    assert counted(1200, "category", "categories") == "1,200 categories"
