@@ -19,6 +19,7 @@ import numpy as np
 
 from scripts.emotions.labels import Labels
 from scripts.emotions.split_units import RANDOM, UNITS, Units
+from workflow.lib.dealing import deal
 from workflow.lib.errors import InputError
 from workflow.lib.seeds import generator
 
@@ -185,7 +186,8 @@ def _of_units(
 ) -> list[Fold]:
     units = UNITS[name](labels, n_subjects)
     _check_units(name, units, n_folds, labels.classes)
-    fold_of = _dealt(units, n_folds, rng)
+    n_units = units.sizes.size
+    fold_of = deal(n_units, min(n_folds, n_units), rng, strata=units.strata, sizes=units.sizes)
     folds = []
     for number in range(fold_of.max() + 1):
         tested = fold_of == number
@@ -228,23 +230,6 @@ def _check_units(name: str, units: Units, n_folds: int, classes: Sequence[str]) 
             f"expected at least one for each of the {n_folds} folds; use fewer folds, or leave the "
             "class out"
         )
-
-
-def _dealt(units: Units, n_folds: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the fold of each unit: dealt like cards, stratum after stratum, larger ones first."""
-    n_units = units.sizes.size
-    n_folds = min(n_folds, n_units)
-    order = rng.permutation(n_units)
-    fold_of, n_dealt = np.empty(n_units, int), 0
-    for stratum in np.unique(units.strata):
-        members = order[units.strata[order] == stratum]
-        members = members[np.argsort(-units.sizes[members], kind="stable")]
-        turn, place = np.divmod(np.arange(members.size), n_folds)
-        # There and back, so that no fold gets the larger one in every turn.
-        place = np.where(turn % 2, n_folds - 1 - place, place)
-        fold_of[members] = (place + n_dealt) % n_folds
-        n_dealt += members.size
-    return fold_of
 
 
 def _validation(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from workflow.lib.dealing import deal, members_of
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.vectors import condensed_index
 from workflow.lib.rsa.comparators import compare
@@ -47,12 +48,10 @@ def rdm_folds(
             "cross-validation out"
         )
     members = _dealt_together(n_images, clusters)
-    labels = np.zeros(len(members)) if strata is None else np.asarray(strata)
-    order = rng.permutation(len(members))
-    # Shuffled images, group after group, are dealt out like cards; clusters are cards themselves.
-    dealt = order[np.argsort(labels[order], kind="stable")]
+    # A cluster is a card itself; strata are of images alone.
+    fold_of = deal(len(members), n_folds, rng, strata=strata)
     return [
-        np.sort(np.concatenate([members[card] for card in dealt[fold::n_folds]]))
+        np.sort(np.concatenate([members[card] for card in np.flatnonzero(fold_of == fold)]))
         for fold in range(n_folds)
     ]
 
@@ -67,9 +66,7 @@ def most_folds(n_images: int, clusters: Sequence[str] | None = None) -> int:
 
 def _dealt_together(n_images: int, clusters: Sequence[str] | None) -> list[np.ndarray]:
     """Return the images that no fold may part: those of each group, or each by itself."""
-    labels = np.arange(n_images) if clusters is None else np.asarray(clusters)
-    sizes = np.unique(labels, return_counts=True)[1]
-    return np.split(np.argsort(labels, kind="stable"), np.cumsum(sizes)[:-1])
+    return members_of(np.arange(n_images) if clusters is None else clusters)
 
 
 def pairs_among(images: np.ndarray, n_images: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from workflow.lib.config.pair_sizes import (
     MIN_VALIDATION_IMAGES,
     n_validation_images,
 )
+from workflow.lib.dealing import cut
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.sampling import PairSet, images_of, index_dtype, pairs_outside
 
@@ -206,7 +207,7 @@ def make_folds(
     """
     _check(n_images, n_folds, validation_share, min_test_images)
     sizes = [part.size for part in np.array_split(np.arange(n_images), n_folds)]
-    tested = [np.sort(fold) for fold in _parts(rng.permutation(n_images), sizes, groups)]
+    tested = [np.sort(fold) for fold in cut(rng.permutation(n_images), sizes, groups)]
     # One order for all folds: images then have the same part in nearly all of them, and can be
     # permuted in all folds alike.
     order = rng.permutation(n_images)
@@ -215,7 +216,7 @@ def make_folds(
         others = order[~np.isin(order, images)]
         n_validation = n_validation_images(others.size, validation_share)
         sizes = [others.size - n_validation, n_validation]
-        trained, validated = _parts(others, sizes, groups)
+        trained, validated = cut(others, sizes, groups)
         folds.append(ImageFold(number, n_images, images, trained, np.sort(validated)))
     _check_sizes(folds, min_test_images, MIN_VALIDATION_IMAGES if validation_share else 0)
     if leaked is None:
@@ -276,29 +277,6 @@ def _random_pairs(
 
 
 DEALS = {MATCHED: _matched, RANDOM_PAIRS: _random_pairs}
-
-
-def _parts(order: np.ndarray, sizes: Sequence[int], groups: np.ndarray | None) -> list[np.ndarray]:
-    """Return some images in parts of these sizes, or about these where groups stay together.
-
-    Groups come first, the largest before others, each where most room is; then images alone fill
-    what is left, in their order.
-    """
-    if groups is None:
-        return np.split(order, np.cumsum(sizes)[:-1])
-    _, first, group, n_members = np.unique(
-        groups[order], return_index=True, return_inverse=True, return_counts=True
-    )
-    room, part = np.array(sizes), np.zeros(order.size, int)
-    for number in np.lexsort((first, -n_members)):
-        if n_members[number] > 1:
-            part[group == number] = room.argmax()
-            room[room.argmax()] -= n_members[number]
-    alone = n_members[group] == 1
-    while room.clip(0).sum() > alone.sum():
-        room[room.argmax()] -= 1
-    part[alone] = np.repeat(np.arange(room.size), room.clip(0))
-    return [order[part == number] for number in range(room.size)]
 
 
 def _check(n_images: int, n_folds: int, validation_share: float, min_test_images: int) -> None:
