@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.jobs import script_job
+from workflow.lib.nifti.maps import BrainMaps, check_same_grid, read_maps
 from workflow.lib.searchlight.assignment import assign, layer_groups
-from workflow.lib.searchlight.maps import BrainMaps, check_same_grid, read_maps
 from workflow.lib.searchlight.spheres import sphere_offsets
 from workflow.lib.tables import read_table, write_html, write_table
 

@@ -15,11 +15,11 @@ from scripts.digits.published_clusters import COLUMNS, FIRST, SECOND, WHOLE, gro
 from scripts.digits.regions_over_subjects import region_group_table
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
+from workflow.lib.nifti.files import read_header, read_mask
 from workflow.lib.patterns.store import PatternStore
 from workflow.lib.rdms.distances import CROSSNOBIS
 from workflow.lib.rdms.store import RDMStore
 from workflow.lib.rsa.comparators import COMPARATORS
-from workflow.lib.searchlight.maps import grid_of, read_mask
 from workflow.lib.searchlight.spheres import Searchlight, prepared_models, similarity_maps
 from workflow.lib.searchlight.statistics import fisher_z
 from workflow.lib.searchlight.subject import subject_searchlight
@@ -142,15 +142,15 @@ if __name__ == "__main__":
         for subject, patterns, image, mask in zip(
             params.subjects, input.patterns, input.images, masks, strict=True
         ):
-            grid, affine = grid_of(image)
+            volume = read_header(image)
             subjects[subject] = subject_maps(
                 PatternStore(patterns),
                 prepared,
                 params.comparator,
                 codes.names,
-                grid=grid,
-                affine=affine,
-                mask=read_mask(mask)[0] if mask else None,
+                grid=volume.grid,
+                affine=volume.affine,
+                mask=read_mask(mask, volume) if mask else None,
                 **params.spheres,
             )
         models, study = Models.of(RDMStore(input.layers), codes), snakemake.wildcards.study

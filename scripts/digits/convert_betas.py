@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pandas as pd
 
 from scripts.digits.published import AFFINE, BETAS, CATEGORIES, GRID
 from workflow.lib.arrays.numpy_files import numpy_errors
 from workflow.lib.errors import InputError
-from workflow.lib.files import written_whole
 from workflow.lib.jobs import script_job
+from workflow.lib.nifti.files import write_image
 from workflow.lib.tables import write_table
 
 
@@ -71,18 +70,10 @@ def _check_shape(values: np.ndarray, what: str) -> None:
         )
 
 
-def write_image(values: np.ndarray, path: Path) -> None:
-    """Write an array (x, y, z) or (x, y, z, n) on the published grid as NIfTI, in mm."""
-    image = nibabel.Nifti1Image(values, AFFINE)
-    image.header.set_xyzt_units("mm")
-    with written_whole(path) as temporary:
-        nibabel.save(image, temporary)
-
-
 if __name__ == "__main__":
     with script_job(snakemake) as log:
         betas = read_betas(Path(snakemake.input[0]))
         log.info("%d voxels with values for all categories", betas.mask.sum())
-        write_image(betas.values, Path(snakemake.output.betas))
-        write_image(betas.mask.astype(np.uint8), Path(snakemake.output.mask))
+        write_image(snakemake.output.betas, betas.values, AFFINE)
+        write_image(snakemake.output.mask, betas.mask.astype(np.uint8), AFFINE)
         write_table(pd.DataFrame({"condition": CATEGORIES}), snakemake.output.conditions)

@@ -12,15 +12,14 @@ have changed places: nothing there has to do with a layer or a code.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pandas as pd
 import scipy.ndimage
 
 from scripts.digits.planted import REGIONS, SUBJECTS
 from workflow.lib.errors import InputError
-from workflow.lib.files import written_whole
 from workflow.lib.jobs import script_job
+from workflow.lib.nifti.files import write_image
 from workflow.lib.rdms.store import RDMStore
 from workflow.lib.rdms.vectors import n_conditions, to_square
 from workflow.lib.seeds import generator
@@ -180,9 +179,9 @@ def simulate(
     conditions = models[0].names
     regions = region_masks()
     for file, mask in {"mask": brain_mask(), **_named(regions)}.items():
-        _write_image(folder / f"{file}.nii.gz", mask.astype(np.uint8))
+        write_image(folder / f"{file}.nii.gz", mask.astype(np.uint8), AFFINE)
     labels = sum(label * mask for label, mask in enumerate(regions.values(), 1))
-    _write_image(folder / "truth.nii.gz", labels.astype(np.uint8))
+    write_image(folder / "truth.nii.gz", labels.astype(np.uint8), AFFINE)
     table = {
         "condition": conditions * N_RUNS,
         "run": np.repeat(range(1, N_RUNS + 1), len(conditions)),
@@ -191,17 +190,12 @@ def simulate(
     for subject in SUBJECTS:
         rng = generator(seed, "simulate_digit_subjects", name, subject)
         betas = simulate_betas(moments, rng, null_effect=null_effect)
-        _write_image(folder / f"sub-{subject}_betas.nii.gz", betas)
+        write_image(folder / f"sub-{subject}_betas.nii.gz", betas, AFFINE)
     return truth_table(null_effect=null_effect)
 
 
 def _named(regions: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {f"region_{name}": mask for name, mask in regions.items()}
-
-
-def _write_image(path: Path, values: np.ndarray) -> None:
-    with written_whole(path) as temporary:
-        nibabel.save(nibabel.Nifti1Image(values, AFFINE), temporary)
 
 
 if __name__ == "__main__":

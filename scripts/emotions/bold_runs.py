@@ -1,24 +1,20 @@
-"""The BIDS images of one subject's runs: their headers, held to the config, and their volumes.
+"""The BIDS images of one subject's runs: their headers, held to the config, and what they hold.
 
 Volumes are read in blocks: a run of the published size is 0.8 GB in double precision.
 """
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel
 import numpy as np
 
 from workflow.lib.errors import InputError
-from workflow.lib.patterns.images import Volume, check_grid, image_errors
+from workflow.lib.nifti.files import read_header, volume_blocks
+from workflow.lib.nifti.grids import Volume, check_grid
 
-# Seconds in the units that a header may give its times in; most that give none mean seconds.
-SECONDS = {"sec": 1.0, "unknown": 1.0, "msec": 1e-3, "usec": 1e-6}
 # Headers hold times in single precision.
 TR_TOLERANCE = 1e-3
-BLOCK_BYTES = 2**26
 
 
 def open_runs(
@@ -53,48 +49,22 @@ def open_runs(
 
 
 def _header(run: str, path: Path, tr: float) -> Volume:
-    if not path.is_file():
+    missing = (
+        f"the volumes of run {run}; check the folder and `files` in the config, or leave out the "
+        "run or the subject"
+    )
+    volume = read_header(path, missing=missing)
+    if volume.tr is None:
         raise InputError(
-            f"{path}: found no such file, expected the volumes of run {run}; check the folder and "
-            "`files` in the config, or leave out the run or the subject"
-        )
-    with image_errors(str(path)):
-        image = nibabel.load(path)
-    if image.ndim != 4 or min(image.shape) < 1:
-        raise InputError(
-            f"{path}: found an image of shape {image.shape}, expected x, y, z and volumes; give "
+            f"{path}: found an image of shape {volume.grid}, expected x, y, z and volumes; give "
             "the 4D image of the run"
         )
-    found = _tr_of(image)
-    if abs(found - tr) > TR_TOLERANCE:
+    if abs(volume.tr - tr) > TR_TOLERANCE:
         raise InputError(
-            f"{path}: found a TR of {found:g} s in the header, expected {tr:g} s; correct `tr` in "
-            "the config, or the header"
+            f"{path}: found a TR of {volume.tr:g} s in the header, expected {tr:g} s; correct `tr` "
+            "in the config, or the header"
         )
-    return Volume(str(path), path, image.shape[:3], image.affine, image.shape[3])
-
-
-def _tr_of(image: nibabel.Nifti1Image) -> float:
-    """Return the seconds between volumes that a header gives."""
-    _, unit = image.header.get_xyzt_units()
-    return float(image.header.get_zooms()[3]) * SECONDS.get(unit, 1.0)
-
-
-def volume_blocks(volume: Volume) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield which volumes, and their values, float64 (x, y, z, some), in order.
-
-    Raises
-    ------
-    InputError
-        The file is damaged.
-    """
-    step = max(1, BLOCK_BYTES // (8 * math.prod(volume.grid)))
-    with image_errors(volume.what):
-        # With the file kept open, a compressed image is unpacked once and not per block.
-        proxy = nibabel.load(volume.path, keep_file_open=True).dataobj
-        for start in range(0, volume.n_volumes, step):
-            some = slice(start, min(start + step, volume.n_volumes))
-            yield some, np.asarray(proxy[..., some], dtype=np.float64)
+    return volume
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from scripts.emotions.cubes import over_cubes, over_voxels
 from scripts.emotions.occlusion_file import STATUSES, Occlusions, read_occlusions
 from scripts.emotions.occlusion_recovery import read_planted, tabulate_recovery
 from workflow.lib.jobs import script_job
-from workflow.lib.searchlight.maps import write_maps
+from workflow.lib.nifti.maps import write_maps
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
 

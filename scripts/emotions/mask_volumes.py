@@ -11,9 +11,9 @@ from nilearn.masking import compute_epi_mask, intersect_masks
 from scripts.emotions.bold_runs import Summary, open_runs, summarise
 from scripts.emotions.timeseries import ALIGN
 from workflow.lib.errors import InputError
-from workflow.lib.files import written_whole
 from workflow.lib.jobs import script_job
-from workflow.lib.patterns.images import Volume, check_grid
+from workflow.lib.nifti.files import write_image
+from workflow.lib.nifti.grids import Volume, check_grid
 
 logger = logging.getLogger("workflow")
 
@@ -91,8 +91,7 @@ def _check_any(mask: np.ndarray, what: str, advice: str) -> None:
 
 def write_mask(path: str | Path, mask: np.ndarray, affine: np.ndarray) -> None:
     """Write a mask, bool (x, y, z), as NIfTI."""
-    with written_whole(path) as temporary:
-        nibabel.save(nibabel.Nifti1Image(mask.astype(np.uint8), affine), temporary)
+    write_image(path, mask.astype(np.uint8), affine)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from sklearn.metrics import roc_auc_score
 
 from workflow.lib.errors import InputError
 from workflow.lib.inference.permutation import image_orders
-from workflow.lib.searchlight.maps import read_maps
+from workflow.lib.nifti.files import read_header, read_volume
+from workflow.lib.nifti.grids import Volume
 from workflow.lib.tables import read_table
 
 # In the table, the row of all emotions together.
@@ -72,13 +73,9 @@ def read_planted(
     InputError
         Regions on another grid, or an emotion to which no voxel of the mask alone responds.
     """
-    truth, image = read_table(table), read_maps(regions)
-    numbers = image.values[0]
-    if numbers.shape != mask.shape or not np.allclose(image.affine, affine):
-        raise InputError(
-            f"{regions}: found a grid of {numbers.shape} voxels, expected that of the volumes, "
-            f"{mask.shape}, at the same place; simulate the study again"
-        )
+    truth = read_table(table)
+    reference = Volume("the occluded volumes", Path(regions), mask.shape, affine, 1)
+    numbers = read_volume(read_header(regions), reference)
     single = truth.groupby("number")["with_effect"].transform("nunique") == 1
     own, shared = (
         np.stack(

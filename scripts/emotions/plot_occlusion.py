@@ -14,8 +14,8 @@ from matplotlib.colors import ListedColormap
 from scripts.emotions.occlusion_recovery import ALL, NOT_PLANTED, OWN, SHARED
 from scripts.figures.brain_slices import blank, draw_outlines, image_options
 from workflow.lib.jobs import script_job
+from workflow.lib.nifti.maps import BrainMaps, check_same_grid, read_maps
 from workflow.lib.plotting import PAGE_WIDTH, SEQUENTIAL, titled, use_style, write_figure
-from workflow.lib.searchlight.maps import BrainMaps, check_same_grid, read_maps
 from workflow.lib.searchlight.slices import Oriented, oriented, outline, shown_slices
 from workflow.lib.tables import read_table
 

@@ -16,12 +16,12 @@ import pandas as pd
 from nilearn.image import smooth_img
 from nilearn.signal import clean
 
-from scripts.emotions.bold_runs import open_runs, volume_blocks
+from scripts.emotions.bold_runs import open_runs
 from scripts.emotions.timeseries import timeseries_writer
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
-from workflow.lib.patterns.images import Volume, check_grid
-from workflow.lib.searchlight.maps import read_mask
+from workflow.lib.nifti.files import read_mask, volume_blocks
+from workflow.lib.nifti.grids import Volume
 from workflow.lib.words import one_line
 
 # As BIDS names the columns of motion: mm and radians.
@@ -100,7 +100,7 @@ def prepare_volumes(
     """
     runs = open_runs(files, tr=tr, n_volumes=n_volumes)
     first = next(iter(runs.values()))
-    inside = _read_mask(mask, first)
+    inside = read_mask(mask, first)
     tables = {run: read_motion(table, n_volumes[run]) for run, table in (confounds or {}).items()}
     with timeseries_writer(
         path, subject=subject, tr=tr, mask=inside, affine=first.affine, aligned=aligned
@@ -110,12 +110,6 @@ def prepare_volumes(
             write(run, values, tables.get(run), n_constant)
             logger.info("run %s: %d voxels, %d constant", run, values.shape[1], n_constant)
             del values  # before the next run is read
-
-
-def _read_mask(path: str | Path, reference: Volume) -> np.ndarray:
-    mask, affine = read_mask(path)
-    check_grid(Volume(str(path), Path(path), mask.shape, affine, 1), reference)
-    return mask
 
 
 def _prepared(volume: Volume, mask: np.ndarray, steps: Steps, tr: float) -> tuple[np.ndarray, int]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from scripts.emotions.timeseries import PARCELS, WHOLE, TimeSeries
 from workflow.lib.errors import InputError
-from workflow.lib.patterns.images import AFFINE_TOLERANCE
-from workflow.lib.searchlight.maps import read_maps
+from workflow.lib.nifti.files import read_header, read_volume
+from workflow.lib.nifti.grids import Volume
 
 
 def regions_of(
@@ -60,19 +60,9 @@ def _place(series: TimeSeries, parcel: str, region: str) -> int:
 
 def _numbers(series: TimeSeries, file: Path) -> np.ndarray:
     """Return the number of every voxel of the mask, float (n_voxels,)."""
-    maps = read_maps(file)
-    grid, affine = maps.values.shape[1:], maps.affine
-    if len(maps.values) != 1 or grid != series.mask.shape:
-        raise InputError(
-            f"{file}: found a grid of {' x '.join(map(str, grid))} voxels, expected "
-            f"{' x '.join(map(str, series.mask.shape))}, that of the volumes; resample the regions"
-        )
-    if not np.allclose(affine, series.affine, rtol=0, atol=AFFINE_TOLERANCE):
-        raise InputError(
-            f"{file}: found another affine than that of the volumes, expected the same to "
-            f"{AFFINE_TOLERANCE:g} mm; resample the regions onto the volumes"
-        )
-    return maps.values[0][series.mask]
+    what = f"the volumes of {series.path.name}"
+    reference = Volume(what, series.path, series.mask.shape, series.affine, 1)
+    return read_volume(read_header(file), reference)[series.mask]
 
 
 def places_of(series: TimeSeries, cube: int) -> tuple[list[str], np.ndarray]:

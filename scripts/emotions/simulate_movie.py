@@ -14,7 +14,6 @@ The null simulation has all of this but the response to emotions.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pandas as pd
 import scipy.ndimage
@@ -28,6 +27,7 @@ from scripts.emotions.timeline import Run, duration, runs_of
 from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
 from workflow.lib.jobs import script_job
+from workflow.lib.nifti.files import write_image
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
 
@@ -318,10 +318,9 @@ def simulate_movie(
                 with written_whole(path) as temporary:
                     confound_table(motion).to_csv(temporary, sep="\t", index=False, na_rep="n/a")
     numbers = sum(number * mask for number, mask in enumerate(region_masks().values(), 1))
-    image = nibabel.Nifti1Image(numbers.astype(np.uint8), AFFINE)
     # The first is data of the study, as regions of an atlas are; the second goes with the truth.
     for file in ("regions.nii.gz", "truth.nii.gz"):
-        _write_image(folder / file, image)
+        write_image(folder / file, numbers.astype(np.uint8), AFFINE)
     return truth_table(emotions, null_effect=null_effect)
 
 
@@ -337,16 +336,7 @@ def _check_planted(emotions: Sequence[str]) -> None:
 
 def write_bold(path: Path, volumes: np.ndarray, *, tr: float) -> None:
     """Write volumes (x, y, z, n_volumes) as scanners do: whole numbers and a slope, TR in s."""
-    image = nibabel.Nifti1Image(volumes, AFFINE)
-    image.header.set_data_dtype(np.int16)
-    image.header.set_xyzt_units("mm", "sec")
-    image.header.set_zooms((*image.header.get_zooms()[:3], tr))
-    _write_image(path, image)
-
-
-def _write_image(path: Path, image: nibabel.Nifti1Image) -> None:
-    with written_whole(path) as temporary:
-        nibabel.save(image, temporary)
+    write_image(path, volumes, AFFINE, tr=tr, dtype=np.int16)
 
 
 if __name__ == "__main__":

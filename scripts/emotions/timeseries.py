@@ -14,12 +14,11 @@ import pandas as pd
 
 from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
+from workflow.lib.nifti.grids import same_affine
 
 VOLUMES, PARCELS = "volumes", "parcels"
 # The region of all voxels or parcels.
 WHOLE = "all"
-# In mm, as in workflow.lib.patterns.images, whose nibabel jobs that read time series do without.
-AFFINE_TOLERANCE = 1e-3
 # What to do about subjects who lie in spaces of their own.
 ALIGN = (
     "give studyforrest-data-aligned with the transforms of studyforrest-data-templatetransforms, "
@@ -320,6 +319,6 @@ def _difference(one: TimeSeries, other: TimeSeries) -> str:
         return "" if one.names == other.names else "other parcels"
     if one.mask.shape != other.mask.shape:
         return f"another grid, {one.mask.shape} and not {other.mask.shape} voxels,"
-    if not np.allclose(one.affine, other.affine, rtol=0, atol=AFFINE_TOLERANCE):
+    if not same_affine(one.affine, other.affine):
         return "another affine"
     return "" if np.array_equal(one.mask, other.mask) else "another mask"

@@ -15,6 +15,7 @@ from scripts.figures.brain_slices import (
     value_label,
 )
 from workflow.lib.jobs import script_job
+from workflow.lib.nifti.maps import BrainMaps, read_maps
 from workflow.lib.plotting import (
     PAGE_WIDTH,
     SEQUENTIAL,
@@ -25,7 +26,6 @@ from workflow.lib.plotting import (
     write_figure,
 )
 from workflow.lib.searchlight.assignment import VOLUMES
-from workflow.lib.searchlight.maps import BrainMaps, read_maps
 from workflow.lib.searchlight.slices import Oriented, oriented, shown_slices
 from workflow.lib.searchlight.words import is_group, whose
 from workflow.lib.tables import read_table

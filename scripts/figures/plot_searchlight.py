@@ -17,6 +17,7 @@ from scripts.figures.brain_slices import (
     value_label,
 )
 from workflow.lib.jobs import script_job
+from workflow.lib.nifti.maps import BrainMaps, check_same_grid, read_maps
 from workflow.lib.plotting import (
     COLUMN_WIDTH,
     PAGE_WIDTH,
@@ -28,7 +29,6 @@ from workflow.lib.plotting import (
     write_figure,
 )
 from workflow.lib.rsa.tables import layer_names
-from workflow.lib.searchlight.maps import BrainMaps, check_same_grid, read_maps
 from workflow.lib.searchlight.slices import Oriented, oriented, shown_slices
 from workflow.lib.searchlight.statistics import INFERENTIAL
 from workflow.lib.searchlight.words import is_group, whose

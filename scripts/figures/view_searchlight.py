@@ -11,9 +11,9 @@ from nilearn.plotting import view_img
 
 from workflow.lib.files import written_whole
 from workflow.lib.jobs import script_job
+from workflow.lib.nifti.maps import BrainMaps, check_same_grid, read_maps
 from workflow.lib.plotting import SEQUENTIAL, n_note, titled
 from workflow.lib.rsa.tables import layer_names
-from workflow.lib.searchlight.maps import BrainMaps, check_same_grid, read_maps
 from workflow.lib.searchlight.words import is_group, whose
 from workflow.lib.tables import read_table
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.jobs import script_job
+from workflow.lib.nifti.maps import read_maps, write_maps
 from workflow.lib.patterns.store import PatternStore
 from workflow.lib.rdms.store import RDMStore
 from workflow.lib.rsa.model_layers import ModelLayers
@@ -18,7 +19,6 @@ from workflow.lib.searchlight.assignment import (
     layer_histogram,
     region_masks,
 )
-from workflow.lib.searchlight.maps import read_maps, write_maps
 from workflow.lib.searchlight.spheres import Searchlight, prepared_models, without_controls
 from workflow.lib.searchlight.statistics import SINGLE_CASE
 from workflow.lib.searchlight.subject import basis_of_controls, read_searchlight

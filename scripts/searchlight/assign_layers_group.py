@@ -6,6 +6,7 @@ import numpy as np
 
 from scripts.searchlight.assign_layers import assign_layers, write_assignment
 from workflow.lib.jobs import script_job
+from workflow.lib.nifti.maps import BrainMaps, check_same_grid, read_maps
 from workflow.lib.patterns.store import PatternStore
 from workflow.lib.searchlight.assignment import (
     group_tests,
@@ -13,7 +14,6 @@ from workflow.lib.searchlight.assignment import (
     region_masks,
     subject_draws,
 )
-from workflow.lib.searchlight.maps import BrainMaps, check_same_grid, read_maps
 from workflow.lib.searchlight.statistics import fisher_z, sign_flips
 from workflow.lib.seeds import generator
 from workflow.lib.tables import read_table

@@ -7,9 +7,9 @@ import pandas as pd
 
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
+from workflow.lib.nifti.maps import write_maps
 from workflow.lib.rdms.store import RDMStore, check_same_images
 from workflow.lib.rsa.model_layers import ModelLayers
-from workflow.lib.searchlight.maps import write_maps
 from workflow.lib.searchlight.spheres import (
     Searchlight,
     prepared_models,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.jobs import script_job
-from workflow.lib.searchlight.maps import BrainMaps, check_same_grid, read_maps, write_maps
+from workflow.lib.nifti.maps import BrainMaps, check_same_grid, read_maps, write_maps
 from workflow.lib.searchlight.statistics import (
     CLUSTER_COLUMNS,
     FACES,

@@ -13,6 +13,7 @@ from scripts.searchlight.assign_layers_group import subject_z
 from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import image_counts, subject_counts
 from workflow.lib.inference.sign_flip import all_signs
+from workflow.lib.nifti.maps import read_maps, write_maps
 from workflow.lib.patterns.reading import Patterns
 from workflow.lib.patterns.store import PatternStore, write_patterns
 from workflow.lib.rdms.store import RDMStore, write_rdms
@@ -29,7 +30,6 @@ from workflow.lib.searchlight.assignment import (
     subject_draws,
     winning_shares,
 )
-from workflow.lib.searchlight.maps import read_maps, write_maps
 from workflow.lib.searchlight.spheres import Searchlight, prepared_models
 
 GROUPS = ["initial", "initial", "FC"]

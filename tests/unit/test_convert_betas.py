@@ -4,9 +4,11 @@ import nibabel
 import numpy as np
 import pytest
 
-from scripts.digits.convert_betas import read_betas, write_image
+from scripts.digits.convert_betas import read_betas
+from scripts.digits.published import AFFINE
 from tests.unit.digit_files import published_betas
 from workflow.lib.errors import InputError
+from workflow.lib.nifti.files import write_image
 
 
 def save(path, **arrays):
@@ -19,7 +21,7 @@ def test_image_holds_the_published_values_in_the_published_place(tmp_path):
     # Voxels that miss a category belong to no sphere, as in the authors' mask.
     values[31, 37, 31, 4], values[32, 37, 31, 5] = 0, np.nan
     betas = read_betas(save(tmp_path / "betas.npz", beta=values))
-    write_image(betas.values, tmp_path / "betas.nii.gz")
+    write_image(tmp_path / "betas.nii.gz", betas.values, AFFINE)
     image = nibabel.load(tmp_path / "betas.nii.gz")
     assert image.shape == (64, 76, 64, 16)
     # Voxel centres of 3 mm, as far left as right: from -94.5 to 94.5 mm.

@@ -48,8 +48,8 @@ from scripts.digits.vgg import build_vgg
 from tests.digit_study import CATEGORIES, CODES, CONTRASTS, GROUPS, KINDS
 from workflow.lib.corrections import COLUMNS, shown
 from workflow.lib.inference.sign_flip import sign_flip_test
+from workflow.lib.nifti.maps import BrainMaps
 from workflow.lib.rdms.store import RDMStore, write_rdms
-from workflow.lib.searchlight.maps import BrainMaps
 from workflow.lib.tables import read_table, write_table
 
 

@@ -28,10 +28,10 @@ from scripts.digits.simulate_digit_subjects import (
     truth_table,
 )
 from workflow.lib.errors import InputError
+from workflow.lib.nifti.maps import BrainMaps
 from workflow.lib.patterns.rdms import extract_patterns
 from workflow.lib.rdms.store import RDMStore, write_rdms
 from workflow.lib.rsa.model_layers import ModelLayers
-from workflow.lib.searchlight.maps import BrainMaps
 from workflow.lib.searchlight.spheres import Searchlight, prepared_models, similarity_maps
 from workflow.lib.searchlight.statistics import (
     fisher_z,

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from nilearn.maskers import NiftiMasker
 
-from scripts.emotions import bold_runs, prepare_volumes
+from scripts.emotions import prepare_volumes
 from scripts.emotions.mask_volumes import mask_volumes, write_mask
 from scripts.emotions.prepare_volumes import MOTION, Steps, read_motion
 from scripts.emotions.timeseries import TimeSeries, boxes
 from workflow.lib.errors import InputError
+from workflow.lib.nifti import files as nifti_files
 
 GRID, TR = (14, 13, 12), 2.0
 AFFINE = np.diag([-3.0, 3.0, 3.5, 1.0])
@@ -78,7 +79,7 @@ def prepared(files, *, steps=None, **options):
 )
 def test_values_are_those_of_nilearns_masker(files, mask, steps, monkeypatch):
     # Seven volumes, and a part of the voxels.
-    monkeypatch.setattr(bold_runs, "BLOCK_BYTES", 7 * 8 * np.prod(GRID))
+    monkeypatch.setattr(nifti_files, "BLOCK_BYTES", 7 * 8 * np.prod(GRID))
     monkeypatch.setattr(prepare_volumes, "VOXELS_AT_ONCE", 300)
     series = prepared(files, mask=mask, steps=steps)
     masker = NiftiMasker(
@@ -233,7 +234,7 @@ def test_runs_that_do_not_fit_are_refused(files, mask, change):
 def test_a_mask_that_does_not_fit_is_refused(files, tmp_path):
     path = tmp_path / "other.nii.gz"
     write_mask(path, np.zeros(GRID, dtype=bool), AFFINE)
-    with pytest.raises(InputError, match=r"other\.nii\.gz: found no voxel in the mask"):
+    with pytest.raises(InputError, match=r"other\.nii\.gz: found a mask that holds no voxel"):
         prepared(files, mask=path)
     write_mask(path, np.ones((14, 13, 9), dtype=bool), AFFINE)
     with pytest.raises(InputError, match=r"other.nii.gz: found \(14, 13, 9\) voxels"):

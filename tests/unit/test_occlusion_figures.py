@@ -14,7 +14,7 @@ from scripts.emotions.planted import AFFINE, REGIONS, brain_mask, region_masks
 from scripts.emotions.plot_occlusion import N_SLICES, VIEWS, plot_occlusion
 from scripts.emotions.plot_top_voxels import plot_top_voxels
 from tests.simulated_movie_study import planted_voxels
-from workflow.lib.searchlight.maps import read_maps, write_maps
+from workflow.lib.nifti.maps import read_maps, write_maps
 
 EMOTIONS = ("FEAR", "LOVE", "SADNESS")
 

@@ -20,6 +20,7 @@ from rsatoolbox.data.noise import cov_from_unbalanced
 
 from tests.unit.raw_files import cells, write_matlab73_variables
 from workflow.lib.errors import InputError
+from workflow.lib.nifti import files as nifti_files
 from workflow.lib.patterns import images as pattern_images
 from workflow.lib.patterns.files import open_pattern_file
 from workflow.lib.patterns.preparation import (
@@ -128,7 +129,7 @@ def test_masked_values_are_those_of_nilearn(tmp_path):
 def test_blocks_do_not_change_what_is_read(tmp_path, monkeypatch, name, volumes_per_block):
     folder = write_study(tmp_path)
     write_image(folder / name, VOLUMES)
-    monkeypatch.setattr(pattern_images, "BLOCK_BYTES", 8 * 60 * volumes_per_block)
+    monkeypatch.setattr(nifti_files, "BLOCK_BYTES", 8 * 60 * volumes_per_block)
     assert_measured(read_patterns(block(files=name), folder, "01"))
 
 
@@ -145,7 +146,7 @@ def test_a_run_is_never_held_whole(tmp_path, monkeypatch):
         observations=None,
         conditions=conditions("order"),
     )
-    monkeypatch.setattr(pattern_images, "BLOCK_BYTES", 2**20)
+    monkeypatch.setattr(nifti_files, "BLOCK_BYTES", 2**20)
     del values
     tracemalloc.start()
     found = read_patterns(source, tmp_path, "01")
@@ -276,7 +277,8 @@ def test_names_of_conditions_need_no_voxels(tmp_path, monkeypatch):
     folder = write_study(tmp_path)
     source = block()
     source["observations"]["drop"] = ["rest"]
-    monkeypatch.delattr(pattern_images, "_blocks")
+    for module in (pattern_images, nifti_files):
+        monkeypatch.delattr(module, "volume_blocks")
     assert pattern_conditions(source, folder, "01") == ["face", "house"]
 
 

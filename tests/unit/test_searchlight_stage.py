@@ -37,10 +37,11 @@ from workflow.lib.check.contents import searchlight_spheres
 from workflow.lib.config.complete import complete_config
 from workflow.lib.errors import InputError
 from workflow.lib.layout import study_raw_files
+from workflow.lib.nifti.files import read_header, read_mask
+from workflow.lib.nifti.maps import read_maps, write_maps
 from workflow.lib.patterns.rdms import extract_patterns
 from workflow.lib.patterns.store import PatternStore, write_patterns
 from workflow.lib.rdms.store import RDMStore, write_rdms
-from workflow.lib.searchlight.maps import grid_of, read_maps, read_mask, write_maps
 from workflow.lib.searchlight.slices import outline, shown_slices
 from workflow.lib.searchlight.subject import subject_searchlight
 from workflow.lib.sources import searchlight_source
@@ -83,13 +84,13 @@ def searchlight_of(folder, study, subject):
         **{key: brain[key] for key in ("detrend", "standardise", "remove_mean_pattern")},
     )
     write_patterns(folder / f"{subject}.h5", patterns)
-    grid, affine = grid_of(folder / f"{subject}_betas.nii.gz")
+    volume = read_header(folder / f"{subject}_betas.nii.gz")
     return subject_searchlight(
         PatternStore(folder / f"{subject}.h5"),
         CONDITIONS,
-        grid=grid,
-        affine=affine,
-        mask=read_mask(folder / settings["mask"])[0] if settings["mask"] else None,
+        grid=volume.grid,
+        affine=volume.affine,
+        mask=read_mask(folder / settings["mask"]) if settings["mask"] else None,
         match="exact",
         noise_normalisation=brain["noise_normalisation"],
         metric=brain["metric"],

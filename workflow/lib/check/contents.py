@@ -13,12 +13,12 @@ from workflow.lib.features.stimuli import open_stimuli
 from workflow.lib.image_groups import group_rdm, groups_of
 from workflow.lib.image_sets import STIMULI, align_study
 from workflow.lib.layout import feature_sources, rdm_sources
+from workflow.lib.nifti.files import read_header
 from workflow.lib.patterns.rdms import brain_rdms, extract_patterns
 from workflow.lib.patterns.reading import Patterns
 from workflow.lib.patterns.store import PatternStore, write_patterns
 from workflow.lib.rdms.alignment import Alignment
 from workflow.lib.rdms.source import read_aligned
-from workflow.lib.searchlight.maps import grid_of
 from workflow.lib.searchlight.spheres import sphere_offsets
 from workflow.lib.sources import (
     WHOLE_BRAIN,
@@ -133,7 +133,7 @@ def searchlight_spheres(study: Mapping, folder: Path) -> dict[str, tuple[int, in
     for subject, patterns in _patterns(study, source, folder):
         n_voxels = patterns[WHOLE_BRAIN].measurements.shape[1]
         image = pattern_files(source, folder, {"subject": subject})[0]
-        _, affine = grid_of(folder / image)
+        affine = read_header(folder / image).affine
         per_sphere = len(sphere_offsets(affine, settings["radius"], settings["unit"]))
         print(f"  searchlight of {subject}: {n_voxels:,} voxels with data, {per_sphere} per sphere")
         spheres[subject] = n_voxels, per_sphere

@@ -4,47 +4,17 @@ Images are 4D, or 3D with a file per condition. Images, masks and atlas of a sub
 grid: nothing is ever resampled. Only headers are read until the patterns are asked for.
 """
 
-import contextlib
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import nibabel
 import numpy as np
 
 from workflow.lib.arrays.text import listed_names
 from workflow.lib.errors import InputError
+from workflow.lib.nifti.files import read_header, read_mask, read_volume, volume_blocks
+from workflow.lib.nifti.grids import Volume, check_grid
 from workflow.lib.patterns.session import the_same
 from workflow.lib.sources import axis_of, condition_files, filled, items_of
-
-# Images and masks lie on one grid if their affines agree to this, in mm: programs round them
-# differently, and no two grids that are meant to differ are as close.
-AFFINE_TOLERANCE = 1e-3
-# Images are read in blocks of volumes of this size.
-BLOCK_BYTES = 2**26
-
-
-@dataclass(frozen=True, eq=False)
-class Volume:
-    """The header of an image.
-
-    Attributes
-    ----------
-    what : str
-        How errors name the image.
-    path : Path
-    grid : tuple of 3 int
-        Voxels along x, y and z.
-    affine : float array (4, 4)
-    n_volumes : int
-    """
-
-    what: str
-    path: Path
-    grid: tuple[int, ...]
-    affine: np.ndarray
-    n_volumes: int
 
 
 class ImageSession:
@@ -64,7 +34,9 @@ class ImageSession:
         }
         self._names = {roi: list(found) for roi, found in files.items()}
         headers = {
-            file: _header(folder, file) for found in files.values() for file in found.values()
+            file: read_header(folder / file, file)
+            for found in files.values()
+            for file in found.values()
         }
         self._volumes = {
             roi: tuple(headers[file] for file in found.values()) for roi, found in files.items()
@@ -139,68 +111,6 @@ def _image_files(file: str, folder: Path, listed: Sequence[str] | None) -> dict[
     return found
 
 
-def _header(folder: Path, file: str) -> Volume:
-    with image_errors(file):
-        if not (folder / file).is_file():
-            raise InputError(
-                f"{folder / file}: found no such file, expected a NIfTI image; check the folder "
-                "and the file names in the config"
-            )
-        image = nibabel.load(folder / file)
-        shape = image.shape
-        if not isinstance(image, nibabel.spatialimages.SpatialImage) or min(shape, default=0) < 1:
-            raise InputError(
-                f"{file}: found an image of shape {shape}, expected voxels along x, y, z and "
-                "volumes; convert it to a 4D NIfTI"
-            )
-        grid = (*shape, 1, 1, 1)[:3]
-        # A statistic per volume may lie along the fifth axis.
-        if math.prod(shape[3:]) != max(shape[3:], default=1):
-            raise InputError(
-                f"{file}: found {len(shape)} axes, {shape}, expected x, y, z and volumes; give a "
-                "4D image"
-            )
-        if image.get_data_dtype().kind not in "fiu" or not np.isfinite(image.affine).all():
-            raise InputError(
-                f"{file}: found values of type {image.get_data_dtype()} on the affine "
-                f"{image.affine.tolist()}, expected numbers; write the image again"
-            )
-        return Volume(file, folder / file, grid, image.affine, math.prod(shape[3:]))
-
-
-@contextlib.contextmanager
-def image_errors(what: str) -> Iterator[None]:
-    """Say of whatever goes wrong in reading an image which file it is, and what to do."""
-    try:
-        yield
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:  # nibabel, gzip and zlib raise almost anything on a damaged file
-        raise InputError(
-            f"{what}: found no readable NIfTI image ({' '.join(str(error).split())}), expected a "
-            "whole one; download or export it again"
-        ) from error
-
-
-def check_grid(volume: Volume, reference: Volume) -> None:
-    """Raise InputError unless two images have the same voxels: nothing is ever resampled."""
-    if volume.grid != reference.grid:
-        found, expected = f"{volume.grid} voxels", f"{reference.grid}"
-    elif not np.allclose(volume.affine, reference.affine, rtol=0, atol=AFFINE_TOLERANCE):
-        found, expected = (_as_text(image.affine) for image in (volume, reference))
-        found = f"the affine {found}"
-    else:
-        return
-    raise InputError(
-        f"{volume.what}: found {found}, expected {expected} as in {reference.what}; bring it onto "
-        "that grid yourself (masks and atlases by nearest neighbour), for it is not resampled here"
-    )
-
-
-def _as_text(affine: np.ndarray) -> str:
-    return str(np.round(affine[:3], 4).tolist())
-
-
 def _roi_masks(
     block: Mapping, folder: Path, labels: Mapping[str, str], data: Volume
 ) -> dict[str, np.ndarray]:
@@ -232,14 +142,8 @@ def _mask_of_file(
     block: Mapping, folder: Path, labels: Mapping[str, str], data: Volume
 ) -> np.ndarray:
     file = filled(axis_of(block, "roi").value(labels["roi"]), block, labels)
-    values = _one_volume(folder, file, data)
-    mask = np.isfinite(values) & (values != 0)
-    if not mask.any():
-        raise InputError(
-            f"{file}: found a mask that holds no voxel, all being zero or NaN, expected some for "
-            f"the ROI {labels['roi']!r}; give another mask, or leave the ROI out"
-        )
-    return mask
+    needed = f"some for the ROI {labels['roi']!r}; give another mask, or leave the ROI out"
+    return read_mask(folder / file, data, what=file, needed=needed)
 
 
 def _mask_of_labels(
@@ -256,7 +160,7 @@ def _mask_of_labels(
             f"rois.names.{labels['roi']}: found {given!r}, expected the whole number (or a list "
             f"of numbers) that {file} gives the ROI; correct it"
         ) from None
-    values = _one_volume(folder, file, data)
+    values = read_volume(read_header(folder / file, file), data)
     missing = [label for label in wanted if not (values == label).any()]
     if missing:
         raise InputError(
@@ -264,29 +168,6 @@ def _mask_of_labels(
             f"{labels['roi']!r}; correct `rois.names`, or leave the ROI out"
         )
     return np.isin(values, wanted)
-
-
-def _one_volume(folder: Path, file: str, data: Volume) -> np.ndarray:
-    """Return a mask or atlas, array (x, y, z), that lies on the grid of the data."""
-    volume = _header(folder, file)
-    check_grid(volume, data)
-    if volume.n_volumes != 1:
-        raise InputError(
-            f"{file}: found {volume.n_volumes} volumes, expected one; give a 3D mask or atlas"
-        )
-    return next(_blocks(volume))[..., 0]
-
-
-def _blocks(volume: Volume) -> Iterator[np.ndarray]:
-    """Yield the volumes of an image in order, float64 arrays (x, y, z, some)."""
-    step = max(1, BLOCK_BYTES // (8 * math.prod(volume.grid)))
-    with image_errors(volume.what):
-        # With the file kept open, a compressed image is unpacked once and not per block.
-        image = nibabel.load(volume.path, keep_file_open=True)
-        for start in range(0, volume.n_volumes, step):
-            stop = min(start + step, volume.n_volumes)
-            values = image.dataobj[..., start:stop] if image.ndim > 3 else image.dataobj
-            yield np.asarray(values, dtype=np.float64).reshape((*volume.grid, -1), order="F")
 
 
 def _masked(
@@ -297,7 +178,7 @@ def _masked(
     found = {roi: np.empty((n, np.count_nonzero(mask))) for roi, mask in masks.items()}
     start = 0
     for volume in volumes:
-        for block in _blocks(volume):
+        for _, block in volume_blocks(volume):
             stop = start + block.shape[-1]
             for roi, mask in masks.items():
                 found[roi][start:stop] = block[mask].T

@@ -23,8 +23,9 @@ from pathlib import Path
 import numpy as np
 
 from workflow.lib.errors import InputError
+from workflow.lib.nifti.grids import check_grid
 from workflow.lib.patterns.files import ArraySession
-from workflow.lib.patterns.images import ImageSession, check_grid
+from workflow.lib.patterns.images import ImageSession
 from workflow.lib.patterns.observations import Observations, observations_of
 from workflow.lib.patterns.session import Session
 from workflow.lib.rdms.alignment import merged_repeats

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import nibabel
 import numpy as np
 
-from workflow.lib.searchlight.maps import BrainMaps
+from workflow.lib.nifti.maps import BrainMaps
 
 
 @dataclass(frozen=True, eq=False)

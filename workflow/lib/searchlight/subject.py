@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow.lib.errors import InputError
+from workflow.lib.nifti.files import read_header, read_mask
 from workflow.lib.patterns.preparation import condition_means, noise_residuals, run_means
 from workflow.lib.patterns.reading import Patterns
 from workflow.lib.patterns.store import PatternStore
@@ -13,7 +14,6 @@ from workflow.lib.rdms.alignment import positions
 from workflow.lib.rdms.distances import CROSSNOBIS, noise_normalised
 from workflow.lib.rdms.store import RDMStore
 from workflow.lib.rsa.model_layers import ModelLayers
-from workflow.lib.searchlight.maps import grid_of, read_mask
 from workflow.lib.searchlight.spheres import Searchlight, control_basis
 from workflow.lib.sources import WHOLE_BRAIN
 
@@ -37,13 +37,13 @@ def read_searchlight(
     settings : match, noise_normalisation, metric, radius, unit, min_voxels of
         `subject_searchlight`
     """
-    grid, affine = grid_of(image)
+    volume = read_header(image)
     return subject_searchlight(
         PatternStore(patterns),
         names,
-        grid=grid,
-        affine=affine,
-        mask=read_mask(mask)[0] if mask else None,
+        grid=volume.grid,
+        affine=volume.affine,
+        mask=read_mask(mask, volume) if mask else None,
         **settings,
     )
 

@@ -1,0 +1,1 @@
+"""Brain images in NIfTI files: read whole or in blocks, held to one grid, and written."""
