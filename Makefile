@@ -4,6 +4,7 @@
 # make figure F=<path>          one figure or table, with only what it needs
 # make report [CONFIG=<file>]   the report of a run
 # make check CONFIG=<file>      what a config would do: names, missing files, time, memory, disk
+# make verify [CONFIG=<file>]   run a config (config/tiny.yaml) again, compare all its numbers
 # make bench [ARGS=--quick]     the engine's time and memory beside other libraries
 # make lint                     ruff, snakefmt, snakemake --lint
 # make format                   let ruff and snakefmt mend what they can
@@ -21,11 +22,11 @@ ARGS ?=
 
 BIN := .venv/bin
 SNAKEMAKE := PYTHONNOUSERSITE=1 $(BIN)/snakemake --cores $(CORES)
-CONFIGFILE := $(if $(CONFIG),--configfile $(CONFIG))
+CONFIGFILE = $(if $(CONFIG),--configfile $(CONFIG))
 # The run's name, from the config, or from the default where the config does not give one.
 RUN = $(shell sed -nE "s/^run: *[\"']?([A-Za-z0-9_.-]+).*/\1/p" $(CONFIG) config/config.yaml | head -n 1)
 
-.PHONY: help install run real figure report check test bench lint format docs clean
+.PHONY: help install run real figure report check verify test bench lint format docs clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -70,6 +71,15 @@ report: .venv/installed
 
 check: .venv/installed
 	@$(BIN)/python -m scripts.check.check_config $(or $(CONFIG),config/config.yaml) $(if $(MIRROR),--mirror "$(MIRROR)")
+
+# Above numbers of the same cores, which are the same, and of others, which are rounded otherwise.
+TOLERANCE ?= 1e-6
+verify: CONFIG = config/tiny.yaml
+verify: .venv/installed
+	$(SNAKEMAKE) $(CONFIGFILE) $(if $(MIRROR),--config mirror="$(MIRROR)")
+	rm -rf results/$(RUN)_again resources/simulated/$(RUN)_again
+	$(SNAKEMAKE) $(CONFIGFILE) --config run=$(RUN)_again $(if $(MIRROR),mirror="$(MIRROR)")
+	$(BIN)/python -m scripts.check.compare_runs results/$(RUN) results/$(RUN)_again --tolerance $(TOLERANCE)
 
 test: .venv/installed-dev lint
 	# One BLAS thread per worker: two workers share two cores. A file's tests share what it runs.

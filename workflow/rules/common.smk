@@ -17,6 +17,7 @@ from workflow.lib.config.complete import (
 from workflow.lib.config.merging import laid_over
 from workflow.lib.config.rsa import MODEL_KINDS, PARTIAL_COMPARATORS
 from workflow.lib.config.sections import sections, study_sections
+from workflow.lib.config.shipped import with_shipped_files
 from workflow.lib.acquire.datasets import (
     download_plan,
     fetched_files,
@@ -38,23 +39,27 @@ from workflow.lib.layout import (
 )
 from workflow.lib.sources import JOINT_SUBJECT, axis_of, model_source, source_keys
 
-REPOSITORY = Path(workflow.basedir)
+# Not the folder of the first Snakefile, which is another's where this workflow is a module of it.
+REPOSITORY = Path(workflow.snakefile).parents[2]
 DATASETS_FILE = REPOSITORY / "config" / "datasets.yaml"
 
 
 def given_config():
     """Return the default config, with all others of the command line laid over it.
 
-    Snakemake has done so for `config`, but key by key down to the names of ROIs and layers.
+    Snakemake has done so for `config`, but key by key down to the names of ROIs and layers. Of a
+    module, `config` is what the workflow that uses it gives.
     """
+    default = load_configfile(str(REPOSITORY / "config" / "config.yaml"))
+    if not workflow.modifier.is_main_snakefile():
+        return laid_over(default, config)
     settings = workflow.config_settings
-    *_, default = workflow.configfiles
-    files = [load_configfile(file) for file in (default, *settings.configfiles)]
-    return laid_over(*files, settings.config)
+    files = [load_configfile(file) for file in settings.configfiles]
+    return laid_over(default, *files, settings.config)
 
 
 try:
-    config = complete_config(given_config())
+    config = with_shipped_files(complete_config(given_config()), REPOSITORY)
     DATASETS = load_datasets(DATASETS_FILE)
 except InputError as error:
     raise WorkflowError(str(error)) from None
