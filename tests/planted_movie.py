@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts.emotions.labels import Labels
-from scripts.emotions.timeseries import TimeSeries, write_timeseries
+from scripts.emotions.data.timeseries import TimeSeries, write_timeseries
+from scripts.emotions.labelling.labels import Labels
 
 CLASSES = ("FEAR", "LOVE", "SADNESS")
 GRID = (11, 10, 9)

@@ -2,7 +2,7 @@
 
 import torch
 
-from scripts.emotions.emotion_cnn import EmotionCNN
+from scripts.emotions.network.emotion_cnn import EmotionCNN
 
 
 def published_state():

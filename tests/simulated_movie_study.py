@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from scripts.emotions.label_volumes import Choices, label_volumes
-from scripts.emotions.labels import Labels
-from scripts.emotions.mask_volumes import mask_volumes, write_mask
-from scripts.emotions.planted import GRID, REGIONS, region_masks
-from scripts.emotions.prepare_volumes import Steps, prepare_volumes
-from scripts.emotions.simulate_movie import simulate_movie
-from scripts.emotions.timeseries import TimeSeries
+from scripts.emotions.data.mask_volumes import mask_volumes, write_mask
+from scripts.emotions.data.planted import GRID, REGIONS, region_masks
+from scripts.emotions.data.prepare_volumes import Steps, prepare_volumes
+from scripts.emotions.data.simulate_movie import simulate_movie
+from scripts.emotions.data.timeseries import TimeSeries
+from scripts.emotions.labelling.label_volumes import Choices, label_volumes
+from scripts.emotions.labelling.labels import Labels
 from workflow.lib.config.complete import complete_config
 from workflow.lib.tables import write_table
 

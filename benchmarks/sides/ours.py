@@ -12,10 +12,10 @@ from benchmarks.suite.inputs import (
     batches,
     n_scenes_of,
 )
-from scripts.emotions.batches import batches as volume_batches
-from scripts.emotions.labels import Labels
-from scripts.emotions.movie_volumes import MovieVolumes
-from scripts.emotions.timeseries import TimeSeries
+from scripts.emotions.data.timeseries import TimeSeries
+from scripts.emotions.labelling.labels import Labels
+from scripts.emotions.network.batches import batches as volume_batches
+from scripts.emotions.network.movie_volumes import MovieVolumes
 from scripts.reconstruction.decoders.ridge import RidgeSettings, fit_ridge
 from workflow.lib.inference.bootstrap import bootstrap_ceilings, bootstrap_similarities
 from workflow.lib.inference.jackknife import image_influence, linearised_draws

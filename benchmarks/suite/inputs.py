@@ -237,7 +237,7 @@ def movie_inputs(sizes: Sizes) -> dict[str, np.ndarray]:
     The files lie in a folder that goes with the process.
     """
     # What reads and writes HDF5 is not in mne-rsa's environment, which imports this module.
-    from scripts.emotions.timeseries import write_timeseries
+    from scripts.emotions.data.timeseries import write_timeseries
 
     rng = np.random.default_rng(SEED)
     folder = tempfile.TemporaryDirectory(prefix="movie_")

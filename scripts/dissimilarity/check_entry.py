@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from scripts.dissimilarity.algonauts import Algonauts2023, image_files
-from scripts.dissimilarity.compute_fmri_rdms import rois_of_subject
-from scripts.dissimilarity.pair_images import check_excluded, excluded_images
+from scripts.dissimilarity.data.algonauts import Algonauts2023, image_files
+from scripts.dissimilarity.data.compute_fmri_rdms import rois_of_subject
+from scripts.dissimilarity.data.pair_images import check_excluded, excluded_images
 from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.check.files import find_own_weights
 from workflow.lib.check.problems import Checks, problems

@@ -5,15 +5,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from scripts.emotions.bold_runs import open_runs
-from scripts.emotions.emotion_cnn import PUBLISHED_SHAPE
-from scripts.emotions.emotion_rdms import MIN_RUNS
-from scripts.emotions.label_volumes import Choices, label_volumes
-from scripts.emotions.labels import UNLABELLED, Labels
-from scripts.emotions.planted import GRID
-from scripts.emotions.prepare_parcels import common_parcels
-from scripts.emotions.splits import fold_generator, make_folds
-from scripts.emotions.trained_networks import UNTRAINED, NetworkOptions, network_of
+from scripts.emotions.data.bold_runs import open_runs
+from scripts.emotions.data.planted import GRID
+from scripts.emotions.data.prepare_parcels import common_parcels
+from scripts.emotions.decoding.splits import fold_generator, make_folds
+from scripts.emotions.labelling.label_volumes import Choices, label_volumes
+from scripts.emotions.labelling.labels import UNLABELLED, Labels
+from scripts.emotions.network.emotion_cnn import PUBLISHED_SHAPE
+from scripts.emotions.network.trained_networks import UNTRAINED, NetworkOptions, network_of
+from scripts.emotions.rsa.emotion_rdms import MIN_RUNS
 from workflow.lib.acquire.datasets import Dataset, size_text
 from workflow.lib.check.files import (
     NeededFile,

@@ -13,16 +13,16 @@ import pandas as pd
 import pytest
 import yaml
 
-from scripts.emotions.audit_volumes import audit_volumes
-from scripts.emotions.decode_emotions import Settings, decode_emotions
-from scripts.emotions.decoder_features import Confounds, Responses
-from scripts.emotions.decoding_cases import make_cases
-from scripts.emotions.evaluate_decoding import evaluate_decoding
-from scripts.emotions.label_volumes import Choices, label_volumes
-from scripts.emotions.labels import Labels
-from scripts.emotions.prepare_parcels import prepare_parcels
-from scripts.emotions.refit_decoders import refit_decoders
-from scripts.emotions.timeseries import TimeSeries
+from scripts.emotions.data.prepare_parcels import prepare_parcels
+from scripts.emotions.data.timeseries import TimeSeries
+from scripts.emotions.decoding.audit_volumes import audit_volumes
+from scripts.emotions.decoding.decode_emotions import Settings, decode_emotions
+from scripts.emotions.decoding.decoder_features import Confounds, Responses
+from scripts.emotions.evaluation.decoding_cases import make_cases
+from scripts.emotions.evaluation.evaluate_decoding import evaluate_decoding
+from scripts.emotions.evaluation.refit_decoders import refit_decoders
+from scripts.emotions.labelling.label_volumes import Choices, label_volumes
+from scripts.emotions.labelling.labels import Labels
 from tests.conftest import ROOT
 
 pytestmark = [pytest.mark.realdata, pytest.mark.slow, pytest.mark.xdist_group("emotions")]

@@ -6,8 +6,8 @@ Raw files: github.com/psychoinformatics-de/studyforrest-data-aggregate, shen_fco
 import numpy as np
 import pytest
 
-from scripts.emotions.prepare_parcels import common_parcels, prepare_parcels
-from scripts.emotions.timeseries import TimeSeries, require_aligned
+from scripts.emotions.data.prepare_parcels import common_parcels, prepare_parcels
+from scripts.emotions.data.timeseries import TimeSeries, require_aligned
 
 pytestmark = pytest.mark.realdata
 

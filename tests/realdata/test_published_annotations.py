@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.emotions.annotations import EMOTIONS, read_observers
-from scripts.emotions.label_volumes import Choices, label_volumes
-from scripts.emotions.labels import Labels
-from scripts.emotions.measure_agreement import agreement_of_observers
+from scripts.emotions.labelling.annotations import EMOTIONS, read_observers
+from scripts.emotions.labelling.label_volumes import Choices, label_volumes
+from scripts.emotions.labelling.labels import Labels
+from scripts.emotions.labelling.measure_agreement import agreement_of_observers
 
 pytestmark = pytest.mark.realdata
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.signal import lfilter
 
-from scripts.emotions.labels import Labels
+from scripts.emotions.labelling.labels import Labels
 
 CLASSES = ("ANGERRAGE", "FEAR", "LOVE")
 SUBJECTS = ("01", "02", "03", "04")

@@ -12,16 +12,16 @@ import pytest
 from numpy.lib import format as npy
 from PIL import Image
 
-from scripts.dissimilarity import algonauts
-from scripts.dissimilarity.algonauts import Algonauts2023, read_mapping
-from scripts.dissimilarity.count_vertices import COUNTS, count_vertices
-from scripts.dissimilarity.pair_images import (
+from scripts.dissimilarity.data import algonauts
+from scripts.dissimilarity.data.algonauts import Algonauts2023, read_mapping
+from scripts.dissimilarity.data.count_vertices import COUNTS, count_vertices
+from scripts.dissimilarity.data.pair_images import (
     check_excluded,
     excluded_images,
     read_pair_images,
     write_pair_images,
 )
-from scripts.dissimilarity.prepare_pair_images import LAYOUTS, images_of_responses
+from scripts.dissimilarity.data.prepare_pair_images import LAYOUTS, images_of_responses
 from workflow.lib.errors import InputError
 from workflow.lib.layouts.algonauts2023 import ROI_CLASSES, algonauts_files
 from workflow.lib.rdms.store import write_rdms

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.neighbors import BallTree
 
-from scripts.dissimilarity.audit_pairs import audit_pairs, refuse_duplicates
-from scripts.dissimilarity.pair_folds import subject_folds
-from scripts.dissimilarity.pair_images import PairImages
+from scripts.dissimilarity.data.pair_images import PairImages
+from scripts.dissimilarity.fits.audit_pairs import audit_pairs, refuse_duplicates
+from scripts.dissimilarity.fits.pair_folds import subject_folds
 from workflow.lib.errors import InputError
 from workflow.lib.features.duplicates import DISTANCE, duplicate_groups, duplicate_pairs, looks
 from workflow.lib.leakage import SCALER

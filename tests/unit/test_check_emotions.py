@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from scripts.check.check_config import DEFAULT_CONFIG, check_study
-from scripts.emotions.simulate_movie import simulate_movie
+from scripts.emotions.data.simulate_movie import simulate_movie
 from tests.unit.checked_entries import DEFAULT, REGISTRY, problems_of_entry
 from workflow.lib.config.complete import complete_config
 from workflow.lib.config.merging import laid_over

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from scripts.check.check_config import DEFAULT_CONFIG, check_study
-from scripts.dissimilarity.simulate_scenes import simulate
+from scripts.dissimilarity.data.simulate_scenes import simulate
 from tests.unit.checked_entries import DEFAULT, REGISTRY, problems_of_entry
 from tests.unit.pair_splits import make_splits
 from workflow.lib.config.complete import complete_config

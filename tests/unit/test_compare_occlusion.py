@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from scripts.emotions.compare_occlusion import (
+from scripts.emotions.maps.compare_occlusion import (
     correlation,
     emotion_means,
     occlusion_maps,
     tabulate_checks,
     tabulate_top_voxels,
 )
-from scripts.emotions.cubes import cube_corners
-from scripts.emotions.occlusion_file import Occlusions
+from scripts.emotions.maps.cubes import cube_corners
+from scripts.emotions.maps.occlusion_file import Occlusions
 
 CLASSES = ("FEAR", "LOVE", "SADNESS")
 SHAPE = (6, 6, 4)

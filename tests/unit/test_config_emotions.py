@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from scripts.check.check_config import DEFAULT_CONFIG
-from scripts.emotions.emotion_training import EmotionOptions
-from scripts.emotions.trained_networks import NetworkOptions
+from scripts.emotions.network.emotion_training import EmotionOptions
+from scripts.emotions.network.trained_networks import NetworkOptions
 from workflow.lib.config.complete import complete_config
 from workflow.lib.config.emotions import covered_model, shown_model, splits_of
 from workflow.lib.errors import InputError

@@ -5,14 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts.emotions.decoding_cases import make_cases
-from scripts.emotions.evaluate_decoding import evaluate_decoding
-from scripts.emotions.plot_emotion_calibration import plot_emotion_calibration
-from scripts.emotions.plot_emotion_confusion import plot_emotion_confusion
-from scripts.emotions.plot_leakage import plot_leakage
-from scripts.emotions.plot_roc import plot_roc
-from scripts.emotions.predictions import Predictions
-from scripts.emotions.splits import SPLITS
+from scripts.emotions.decoding.predictions import Predictions
+from scripts.emotions.decoding.splits import SPLITS
+from scripts.emotions.evaluation.decoding_cases import make_cases
+from scripts.emotions.evaluation.evaluate_decoding import evaluate_decoding
+from scripts.emotions.figures.plot_emotion_calibration import plot_emotion_calibration
+from scripts.emotions.figures.plot_emotion_confusion import plot_emotion_confusion
+from scripts.emotions.figures.plot_leakage import plot_leakage
+from scripts.emotions.figures.plot_roc import plot_roc
 from tests.unit.emotion_labels import CLASSES, SUBJECTS, movie_labels
 
 NAMED = {"title": "A movie", "simulated": True}

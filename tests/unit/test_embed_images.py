@@ -9,11 +9,11 @@ import yaml
 from PIL import Image
 from safetensors.torch import save_file
 
-from scripts.dissimilarity.embed_images import embed_images, of_subject, opened_originals
+from scripts.dissimilarity.data.pair_images import PairImages
 from scripts.dissimilarity.embedders.feature_files import open_features
 from scripts.dissimilarity.embedders.networks import shown
-from scripts.dissimilarity.embedding_images import EmbeddingImages, stimuli_of_files
-from scripts.dissimilarity.pair_images import PairImages
+from scripts.dissimilarity.embeddings.embed_images import embed_images, of_subject, opened_originals
+from scripts.dissimilarity.embeddings.embedding_images import EmbeddingImages, stimuli_of_files
 from tests.unit.small_clip import refuse_connections, use_small_clip
 from tests.unit.test_environments import CONDA_NAMES, third_party_imports
 from workflow.lib.config.pair_kinds import EMBEDDERS

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from scripts.emotions.agreement import (
+from scripts.emotions.labelling.agreement import (
     ALL,
     Sums,
     block_weights,
@@ -18,7 +18,7 @@ from scripts.emotions.agreement import (
     shared_rows,
     specific_agreement,
 )
-from scripts.emotions.label_rules import Marks
+from scripts.emotions.labelling.label_rules import Marks
 from workflow.lib.errors import InputError
 from workflow.lib.tables import write_table
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from matplotlib.patches import StepPatch
 
-from scripts.emotions.label_volumes import Choices, label_volumes
-from scripts.emotions.labels import Labels
-from scripts.emotions.measure_agreement import agreement_of_observers
-from scripts.emotions.plot_agreement import plot_agreement
-from scripts.emotions.plot_timeline import FULL, plot_timeline
-from scripts.emotions.simulate_annotations import simulate_annotations
+from scripts.emotions.data.simulate_annotations import simulate_annotations
+from scripts.emotions.figures.plot_agreement import plot_agreement
+from scripts.emotions.figures.plot_timeline import FULL, plot_timeline
+from scripts.emotions.labelling.label_volumes import Choices, label_volumes
+from scripts.emotions.labelling.labels import Labels
+from scripts.emotions.labelling.measure_agreement import agreement_of_observers
 
 CLASSES = ("FEAR", "LOVE", "SADNESS")
 OBSERVERS = ("01", "02", "03", "04", "05")

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts.emotions.annotations import (
+from scripts.emotions.data.simulate_annotations import simulate_annotations
+from scripts.emotions.labelling.annotations import (
     COLUMNS,
     EMOTIONS,
     check_classes,
     read_annotations,
     read_observers,
 )
-from scripts.emotions.simulate_annotations import simulate_annotations
 from workflow.lib.errors import InputError
 
 CLASSES = ["ANGERRAGE", "FEAR", "HAPPINESS", "LOVE", "SADNESS"]

@@ -6,14 +6,14 @@ import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from torch import nn
 
-from scripts.emotions.emotion_cnn import (
+from scripts.emotions.network.emotion_cnn import (
     PUBLISHED_SHAPE,
     PUBLISHED_WIDTHS,
     EmotionCNN,
     build_network,
     read_published_weights,
 )
-from scripts.emotions.emotion_training import (
+from scripts.emotions.network.emotion_training import (
     EmotionOptions,
     EmotionTask,
     Examples,
@@ -363,7 +363,9 @@ def test_outputs_do_not_depend_on_how_many_volumes_go_together(monkeypatch):
     task = task_of(Planted(CODES), SHORT)
     test = parts()[2]
     whole = probabilities_of(task.network, task.volumes, test)
-    monkeypatch.setattr("scripts.emotions.emotion_training.VOXELS_AT_ONCE", 5 * np.prod(SHAPE))
+    monkeypatch.setattr(
+        "scripts.emotions.network.emotion_training.VOXELS_AT_ONCE", 5 * np.prod(SHAPE)
+    )
     sizes = [len(out["pooled"]) for out in outputs_of(task.network, task.volumes, test)]
     assert max(sizes) == 5
     np.testing.assert_allclose(

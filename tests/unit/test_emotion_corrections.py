@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from scripts.emotions.labels import Labels
-from scripts.emotions.predictions import Predictions
-from scripts.emotions.tabulate_emotion_corrections import (
+from scripts.emotions.decoding.predictions import Predictions
+from scripts.emotions.evaluation.tabulate_emotion_corrections import (
     label_corrections,
     pooled_area,
     rsa_corrections,
     split_corrections,
 )
+from scripts.emotions.labelling.labels import Labels
 from workflow.lib.corrections import corrections_table
 
 CLASSES = ("FEAR", "LOVE", "JOY")

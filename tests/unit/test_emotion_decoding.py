@@ -8,20 +8,20 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from scripts.emotions.audit_volumes import audit_volumes
-from scripts.emotions.decode_emotions import (
+from scripts.emotions.data.timeseries import TimeSeries, write_timeseries
+from scripts.emotions.decoding.audit_volumes import audit_volumes
+from scripts.emotions.decoding.decode_emotions import (
     Settings,
     decode_emotions,
     seen_features,
 )
-from scripts.emotions.decoder_features import Confounds, Responses, read_stimulus
-from scripts.emotions.decoders import fit_decoder
-from scripts.emotions.decoding_cases import against_null, make_cases
-from scripts.emotions.evaluate_decoding import evaluate_decoding
-from scripts.emotions.evaluation import Evaluated, class_weights
-from scripts.emotions.refit_decoders import refit_decoders
-from scripts.emotions.splits import SPLITS, Fold, fold_generator, make_folds
-from scripts.emotions.timeseries import TimeSeries, write_timeseries
+from scripts.emotions.decoding.decoder_features import Confounds, Responses, read_stimulus
+from scripts.emotions.decoding.decoders import fit_decoder
+from scripts.emotions.decoding.splits import SPLITS, Fold, fold_generator, make_folds
+from scripts.emotions.evaluation.decoding_cases import against_null, make_cases
+from scripts.emotions.evaluation.evaluate_decoding import evaluate_decoding
+from scripts.emotions.evaluation.evaluation import Evaluated, class_weights
+from scripts.emotions.evaluation.refit_decoders import refit_decoders
 from tests.unit.emotion_labels import CLASSES, SUBJECTS, Given, movie_labels, responses
 from workflow.lib.errors import InputError
 
@@ -75,7 +75,7 @@ def test_logistic_regression_is_scikit_learns_on_scaled_training_volumes(weight,
 def test_least_squares_choose_what_scikit_learns_ridge_classifier_chooses(
     weight, n_features, most_equations, monkeypatch
 ):
-    monkeypatch.setattr("scripts.emotions.decoders.MOST_EQUATIONS", most_equations)
+    monkeypatch.setattr("scripts.emotions.decoding.decoders.MOST_EQUATIONS", most_equations)
     labels = movie_labels(1)
     values = responses(labels, 1, effect=0.3, n_features=n_features)
     chosen, codes = labels.labelled, labels.codes[labels.labelled]
@@ -408,7 +408,7 @@ def test_a_split_that_claims_too_much_stops_the_run(monkeypatch):
             for fold in folds
         ]
 
-    monkeypatch.setattr("scripts.emotions.audit_volumes.make_folds", leaking)
+    monkeypatch.setattr("scripts.emotions.decoding.audit_volumes.make_folds", leaking)
     with pytest.raises(InputError, match=r"movie, split run, fold 0, movie times of test in train"):
         audited(labels, ["run"])
     assert len(audited(labels, ["random"]))

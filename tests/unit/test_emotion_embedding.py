@@ -9,7 +9,8 @@ import umap as package
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 
-from scripts.emotions.embed_emotions import (
+from scripts.emotions.figures.plot_emotion_embedding import METHOD_NAMES, plot_emotion_embedding
+from scripts.emotions.maps.embed_emotions import (
     METHODS,
     Options,
     Points,
@@ -17,8 +18,7 @@ from scripts.emotions.embed_emotions import (
     network_points,
     voxel_points,
 )
-from scripts.emotions.network_features import Features
-from scripts.emotions.plot_emotion_embedding import METHOD_NAMES, plot_emotion_embedding
+from scripts.emotions.network.network_features import Features
 from tests.planted_movie import CLASSES, movie_labels
 from workflow.lib import umap_embedding
 from workflow.lib.errors import InputError

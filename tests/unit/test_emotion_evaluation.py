@@ -15,9 +15,11 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from scripts.emotions.decoding_cases import labelled_episodes, make_cases
-from scripts.emotions.evaluate_decoding import evaluate_decoding, read_refits
-from scripts.emotions.evaluation import (
+from scripts.emotions.decoding.predictions import Predictions, empty_predictions
+from scripts.emotions.decoding.splits import SPLITS, fold_generator, make_folds
+from scripts.emotions.evaluation.decoding_cases import labelled_episodes, make_cases
+from scripts.emotions.evaluation.evaluate_decoding import evaluate_decoding, read_refits
+from scripts.emotions.evaluation.evaluation import (
     MEASURES,
     RATES,
     Evaluated,
@@ -32,9 +34,7 @@ from scripts.emotions.evaluation import (
     runs_with,
     shifted_codes,
 )
-from scripts.emotions.labels import shifted
-from scripts.emotions.predictions import Predictions, empty_predictions
-from scripts.emotions.splits import SPLITS, fold_generator, make_folds
+from scripts.emotions.labelling.labels import shifted
 from tests.unit.emotion_labels import CLASSES, SUBJECTS, movie_labels
 from workflow.lib.errors import InputError
 

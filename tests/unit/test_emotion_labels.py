@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts.emotions.annotations import read_observers
-from scripts.emotions.label_rules import (
+from scripts.emotions.data.simulate_annotations import simulate_annotations
+from scripts.emotions.labelling.annotations import read_observers
+from scripts.emotions.labelling.label_rules import (
     RULES,
     Marks,
     episodes_of,
@@ -17,10 +18,9 @@ from scripts.emotions.label_rules import (
     modal_labels,
     sample_classes,
 )
-from scripts.emotions.label_volumes import Choices, label_volumes
-from scripts.emotions.labels import Labels, read_labels, shifted
-from scripts.emotions.simulate_annotations import simulate_annotations
-from scripts.emotions.timeline import duration, published_errors, runs_of, volume_times
+from scripts.emotions.labelling.label_volumes import Choices, label_volumes
+from scripts.emotions.labelling.labels import Labels, read_labels, shifted
+from scripts.emotions.labelling.timeline import duration, published_errors, runs_of, volume_times
 from workflow.lib.errors import InputError
 from workflow.lib.tables import write_table
 

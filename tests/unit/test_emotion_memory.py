@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from scripts.emotions.emotion_cnn import PUBLISHED_SHAPE, PUBLISHED_WIDTHS, EmotionCNN
-from scripts.emotions.emotion_training import VOXELS_AT_ONCE
-from scripts.emotions.gradients import N_STEPS
+from scripts.emotions.maps.gradients import N_STEPS
+from scripts.emotions.network.emotion_cnn import PUBLISHED_SHAPE, PUBLISHED_WIDTHS, EmotionCNN
+from scripts.emotions.network.emotion_training import VOXELS_AT_ONCE
 from workflow.lib.layout import is_weight_file
 
 FUNCTIONS = Path(__file__).parents[2]

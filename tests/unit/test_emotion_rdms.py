@@ -8,7 +8,9 @@ import pytest
 from rsatoolbox.data import Dataset
 from rsatoolbox.rdm import calc_rdm
 
-from scripts.emotions.emotion_rdms import (
+from scripts.emotions.data.timeseries import TimeSeries, write_timeseries
+from scripts.emotions.labelling.labels import Labels
+from scripts.emotions.rsa.emotion_rdms import (
     ClassMeans,
     affect_distances,
     affect_of,
@@ -17,8 +19,6 @@ from scripts.emotions.emotion_rdms import (
     cooccurrence_distances,
     run_distances,
 )
-from scripts.emotions.labels import Labels
-from scripts.emotions.timeseries import TimeSeries, write_timeseries
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.distances import crossnobis_distances
 

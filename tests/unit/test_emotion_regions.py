@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist
 
-from scripts.emotions.labels import Labels
-from scripts.emotions.network_rdms import network_rdms
-from scripts.emotions.regions import mean_of_places, places_of, regions_of
-from scripts.emotions.timeseries import WHOLE, TimeSeries, write_timeseries
+from scripts.emotions.data.timeseries import WHOLE, TimeSeries, write_timeseries
+from scripts.emotions.labelling.labels import Labels
+from scripts.emotions.rsa.network_rdms import network_rdms
+from scripts.emotions.rsa.regions import mean_of_places, places_of, regions_of
 from workflow.lib.errors import InputError
 
 AFFINE = np.diag([-3.0, 3.0, 3.0, 1.0])

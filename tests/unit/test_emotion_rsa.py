@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from scripts.emotions.compare_emotion_rdms import compare_emotion_rdms, map_models
+from scripts.emotions.rsa.compare_emotion_rdms import compare_emotion_rdms, map_models
 from workflow.lib.inference.sign_flip import MIN_SUBJECTS
 from workflow.lib.rdms.store import RDMStore, write_rdms
 from workflow.lib.rdms.vectors import to_square

@@ -6,21 +6,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scripts.emotions.labels import Labels, shifted
-from scripts.emotions.predictions import (
+from scripts.emotions.decoding.predictions import (
     empty_predictions,
     model_of,
     prediction_file,
     read_predictions,
 )
-from scripts.emotions.split_units import nearest_episodes
-from scripts.emotions.splits import (
+from scripts.emotions.decoding.split_units import nearest_episodes
+from scripts.emotions.decoding.splits import (
     MIN_GAP,
     N_SUBJECT_GROUPS,
     SPLITS,
     fold_generator,
     make_folds,
 )
+from scripts.emotions.labelling.labels import Labels, shifted
 from tests.unit.emotion_labels import CLASSES, SUBJECTS, movie_labels
 from workflow.lib.errors import InputError
 

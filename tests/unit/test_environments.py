@@ -43,8 +43,8 @@ PYPI_NAMES = {names.conda: names.pypi for names in NAMES.values()}
 NOT_IMPORTED = {"python", "pip", "tqdm"}
 # Scripts that import a module of a folder by a name out of the config.
 CHOSEN_BY_NAME = {
-    "dissimilarity/fit_pair_model.py": "dissimilarity/models",
-    "dissimilarity/embed_images.py": "dissimilarity/embedders",
+    "dissimilarity/fits/fit_pair_model.py": "dissimilarity/models",
+    "dissimilarity/embeddings/embed_images.py": "dissimilarity/embedders",
 }
 CONDA_SPEC = re.compile(r"([a-z0-9_-]+) =(\d+\.\d+)")
 PIP_SPEC = re.compile(r"([a-z0-9_-]+) ==(\d+\.\d+(?:\.\d+)*)")

@@ -13,28 +13,28 @@ from scipy.stats import t as student
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
 
-from scripts.dissimilarity import pair_fits
-from scripts.dissimilarity.brain_rdms import FoldRDMs
-from scripts.dissimilarity.embeddings import Embedding
-from scripts.dissimilarity.finished_fits import FinishedFits
-from scripts.dissimilarity.joined import Joined
-from scripts.dissimilarity.pair_draws import read_draws, write_draws
-from scripts.dissimilarity.pair_fits import FitSettings, fit_pair_model
-from scripts.dissimilarity.pair_folds import subject_folds
-from scripts.dissimilarity.pair_images import PairImages
-from scripts.dissimilarity.pair_items import ItemMaker, Subject
-from scripts.dissimilarity.pair_predictions import (
-    ModelPredictions,
-    prediction_file,
-    read_predictions,
-)
-from scripts.dissimilarity.plot_true_predicted import read_prediction
-from scripts.dissimilarity.score_pair_models import ScoreSettings, score_pair_models
-from scripts.dissimilarity.score_tables import read_scores
-from scripts.dissimilarity.tabulate_pair_scores import (
+from scripts.dissimilarity.data.brain_rdms import FoldRDMs
+from scripts.dissimilarity.data.pair_images import PairImages
+from scripts.dissimilarity.embeddings.embeddings import Embedding
+from scripts.dissimilarity.embeddings.joined import Joined
+from scripts.dissimilarity.evaluation.pair_draws import read_draws, write_draws
+from scripts.dissimilarity.evaluation.score_pair_models import ScoreSettings, score_pair_models
+from scripts.dissimilarity.evaluation.score_tables import read_scores
+from scripts.dissimilarity.evaluation.tabulate_pair_scores import (
     Fits,
     inflation_table,
     ranking_table,
+)
+from scripts.dissimilarity.figures.plot_true_predicted import read_prediction
+from scripts.dissimilarity.fits import pair_fits
+from scripts.dissimilarity.fits.finished_fits import FinishedFits
+from scripts.dissimilarity.fits.pair_fits import FitSettings, fit_pair_model
+from scripts.dissimilarity.fits.pair_folds import subject_folds
+from scripts.dissimilarity.fits.pair_items import ItemMaker, Subject
+from scripts.dissimilarity.fits.pair_predictions import (
+    ModelPredictions,
+    prediction_file,
+    read_predictions,
 )
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.resampling import MEASURES

@@ -12,10 +12,11 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import linregress, pearsonr, spearmanr
 from sklearn.preprocessing import StandardScaler
 
-from scripts.dissimilarity.algonauts import Algonauts2023
-from scripts.dissimilarity.brain_rdms import WITHOUT_VERTICES, fold_rdms, rdm_rows
-from scripts.dissimilarity.compute_fmri_rdms import roi_rdms, rois_of_subject
-from scripts.dissimilarity.compute_pair_ceilings import (
+from scripts.dissimilarity.data.algonauts import Algonauts2023
+from scripts.dissimilarity.data.brain_rdms import WITHOUT_VERTICES, fold_rdms, rdm_rows
+from scripts.dissimilarity.data.compute_fmri_rdms import roi_rdms, rois_of_subject
+from scripts.dissimilarity.data.pair_images import PairImages, read_pair_images, write_pair_images
+from scripts.dissimilarity.evaluation.compute_pair_ceilings import (
     NOISELESS,
     SOURCES,
     ceilings_of_others,
@@ -24,9 +25,8 @@ from scripts.dissimilarity.compute_pair_ceilings import (
     nsd_image,
     table_of,
 )
-from scripts.dissimilarity.find_extreme_pairs import find_extreme_pairs
-from scripts.dissimilarity.pair_folds import label_scalers, subject_folds
-from scripts.dissimilarity.pair_images import PairImages, read_pair_images, write_pair_images
+from scripts.dissimilarity.evaluation.find_extreme_pairs import find_extreme_pairs
+from scripts.dissimilarity.fits.pair_folds import label_scalers, subject_folds
 from workflow.lib.errors import InputError
 from workflow.lib.layouts.algonauts2023 import (
     images_folder,

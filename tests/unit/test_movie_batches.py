@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts.emotions.batches import batches
-from scripts.emotions.labels import Labels
-from scripts.emotions.movie_volumes import MovieVolumes
-from scripts.emotions.timeseries import TimeSeries, write_timeseries
+from scripts.emotions.data.timeseries import TimeSeries, write_timeseries
+from scripts.emotions.labelling.labels import Labels
+from scripts.emotions.network.batches import batches
+from scripts.emotions.network.movie_volumes import MovieVolumes
 
 N_SUBJECTS, N_VOLUMES = 3, 20
 

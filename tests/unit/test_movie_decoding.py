@@ -5,16 +5,16 @@ import pandas as pd
 import pytest
 import yaml
 
-from scripts.emotions.decode_emotions import Settings, decode_emotions
-from scripts.emotions.decoder_features import Confounds, Responses
-from scripts.emotions.decoding_cases import make_cases
-from scripts.emotions.evaluate_decoding import evaluate_decoding
-from scripts.emotions.label_volumes import Choices, label_volumes
-from scripts.emotions.labels import Labels
-from scripts.emotions.mask_volumes import mask_volumes, write_mask
-from scripts.emotions.prepare_volumes import Steps, prepare_volumes
-from scripts.emotions.simulate_movie import simulate_movie
-from scripts.emotions.timeseries import TimeSeries
+from scripts.emotions.data.mask_volumes import mask_volumes, write_mask
+from scripts.emotions.data.prepare_volumes import Steps, prepare_volumes
+from scripts.emotions.data.simulate_movie import simulate_movie
+from scripts.emotions.data.timeseries import TimeSeries
+from scripts.emotions.decoding.decode_emotions import Settings, decode_emotions
+from scripts.emotions.decoding.decoder_features import Confounds, Responses
+from scripts.emotions.evaluation.decoding_cases import make_cases
+from scripts.emotions.evaluation.evaluate_decoding import evaluate_decoding
+from scripts.emotions.labelling.label_volumes import Choices, label_volumes
+from scripts.emotions.labelling.labels import Labels
 from tests.conftest import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("movie")]

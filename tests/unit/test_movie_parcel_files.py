@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts.emotions.prepare_parcels import common_parcels, prepare_parcels
-from scripts.emotions.timeseries import TimeSeries
+from scripts.emotions.data.prepare_parcels import common_parcels, prepare_parcels
+from scripts.emotions.data.timeseries import TimeSeries
 from workflow.lib.errors import InputError
 
 N_VOLUMES = {"1": 12, "2": 9}

@@ -6,22 +6,22 @@ import pandas as pd
 import pytest
 from nilearn.glm.first_level import glover_hrf
 
-from scripts.emotions.annotations import read_annotations
-from scripts.emotions.planted import (
+from scripts.emotions.data.planted import (
     AFFINE,
     GRID,
     REGIONS,
     brain_mask,
     region_masks,
 )
-from scripts.emotions.simulate_movie import (
+from scripts.emotions.data.simulate_movie import (
     Movie,
     emotion_responses,
     fluctuations,
     simulate_movie,
     simulate_run,
 )
-from scripts.emotions.timeline import runs_of
+from scripts.emotions.labelling.annotations import read_annotations
+from scripts.emotions.labelling.timeline import runs_of
 from tests.simulated_movie_study import planted_voxels
 from workflow.lib.errors import InputError
 

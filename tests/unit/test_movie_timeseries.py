@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scripts.emotions.timeseries import (
+from scripts.emotions.data.timeseries import (
     HELD_BYTES,
     TimeSeries,
     bounding_box,
@@ -80,7 +80,7 @@ def test_volumes_come_in_the_order_asked_for(tmp_path_factory, held_bytes, volum
     values = runs_of(3)["1"]
     if not path.is_file():
         write_timeseries(path, {"1": values}, subject="01", tr=2.0, names="abc")
-    with mock.patch("scripts.emotions.timeseries.HELD_BYTES", held_bytes):
+    with mock.patch("scripts.emotions.data.timeseries.HELD_BYTES", held_bytes):
         series = TimeSeries(path)
     for _ in range(2):
         found = series.rows("1", volumes)

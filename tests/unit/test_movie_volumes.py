@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from nilearn.maskers import NiftiMasker
 
-from scripts.emotions import prepare_volumes
-from scripts.emotions.mask_volumes import mask_volumes, write_mask
-from scripts.emotions.prepare_volumes import MOTION, Steps, read_motion
-from scripts.emotions.timeseries import TimeSeries, boxes
+from scripts.emotions.data import prepare_volumes
+from scripts.emotions.data.mask_volumes import mask_volumes, write_mask
+from scripts.emotions.data.prepare_volumes import MOTION, Steps, read_motion
+from scripts.emotions.data.timeseries import TimeSeries, boxes
 from workflow.lib.errors import InputError
 from workflow.lib.nifti import files as nifti_files
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from scripts.emotions.emotion_training import examples_of, probabilities_of
-from scripts.emotions.movie_volumes import MovieVolumes
-from scripts.emotions.occlude_volumes import occlude_volumes
-from scripts.emotions.predictions import Predictions
-from scripts.emotions.trained_networks import NetworkOptions, Networks, network_of
+from scripts.emotions.decoding.predictions import Predictions
+from scripts.emotions.maps.occlude_volumes import occlude_volumes
+from scripts.emotions.network.emotion_training import examples_of, probabilities_of
+from scripts.emotions.network.movie_volumes import MovieVolumes
+from scripts.emotions.network.trained_networks import NetworkOptions, Networks, network_of
 from tests.planted_movie import AFFINE, CLASSES, movie_labels, movie_mask, write_movie
 from workflow.lib.errors import InputError
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from scripts.emotions.cubes import cube_corners, over_cubes, over_voxels
-from scripts.emotions.emotion_cnn import build_network
-from scripts.emotions.gradients import integrated_gradients
-from scripts.emotions.occlude_volumes import choose_volumes, count_confident
-from scripts.emotions.occlusion import occluded_drops, shuffled_network
-from scripts.emotions.occlusion_file import (
+from scripts.emotions.decoding.predictions import Predictions
+from scripts.emotions.maps.cubes import cube_corners, over_cubes, over_voxels
+from scripts.emotions.maps.gradients import integrated_gradients
+from scripts.emotions.maps.occlude_volumes import choose_volumes, count_confident
+from scripts.emotions.maps.occlusion import occluded_drops, shuffled_network
+from scripts.emotions.maps.occlusion_file import (
     ARRAYS,
     PROBABLE,
     RIGHT,
@@ -20,7 +20,7 @@ from scripts.emotions.occlusion_file import (
     read_occlusions,
     write_occlusions,
 )
-from scripts.emotions.predictions import Predictions
+from scripts.emotions.network.emotion_cnn import build_network
 from tests.planted_movie import CLASSES, movie_labels
 from workflow.lib.errors import InputError
 
@@ -100,7 +100,7 @@ def test_cubes_sum_up_a_map():
 @pytest.mark.parametrize(("edge", "stride"), [(1, 3), (2, 2), (3, 2)])
 def test_drops_are_those_of_whole_volumes(monkeypatch, average, widths, edge, stride):
     """Only what changes is computed, some cubes at a time; borders and odd places included."""
-    monkeypatch.setattr("scripts.emotions.occlusion.NUMBERS_AT_ONCE", 7 * 16 * 8**3)
+    monkeypatch.setattr("scripts.emotions.maps.occlusion.NUMBERS_AT_ONCE", 7 * 16 * 8**3)
     network, volume = network_of(widths=widths, average=average), volume_of()
     corners = cube_corners(np.ones(SHAPE, bool), edge, stride)
     volumes = np.stack([volume] * (len(corners) + 1))
@@ -184,7 +184,7 @@ def test_normalisations_are_estimated_over_all_volumes_some_at_a_time(monkeypatc
     """Of the first layer, which sees the volumes themselves, means are those of all at once."""
     network, volumes = network_of(), np.stack([volume_of(seed) for seed in range(6)])
     whole = shuffled_network(network, volumes, np.random.default_rng(0))
-    monkeypatch.setattr("scripts.emotions.occlusion.VOXELS_AT_ONCE", 2 * MASK.size)
+    monkeypatch.setattr("scripts.emotions.maps.occlusion.VOXELS_AT_ONCE", 2 * MASK.size)
     parts = shuffled_network(network, volumes, np.random.default_rng(0))
     torch.testing.assert_close(parts.stem.norm.running_mean, whole.stem.norm.running_mean)
     assert parts.stem.norm.num_batches_tracked == 3

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
 
-from scripts.emotions.compare_occlusion import tabulate_top_voxels
-from scripts.emotions.occlusion_recovery import Planted, tabulate_recovery
-from scripts.emotions.planted import AFFINE, REGIONS, brain_mask, region_masks
-from scripts.emotions.plot_occlusion import N_SLICES, VIEWS, plot_occlusion
-from scripts.emotions.plot_top_voxels import plot_top_voxels
+from scripts.emotions.data.planted import AFFINE, REGIONS, brain_mask, region_masks
+from scripts.emotions.figures.plot_occlusion import N_SLICES, VIEWS, plot_occlusion
+from scripts.emotions.figures.plot_top_voxels import plot_top_voxels
+from scripts.emotions.maps.compare_occlusion import tabulate_top_voxels
+from scripts.emotions.maps.occlusion_recovery import Planted, tabulate_recovery
 from tests.simulated_movie_study import planted_voxels
 from workflow.lib.nifti.maps import read_maps, write_maps
 

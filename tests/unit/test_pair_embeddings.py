@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA
 
-from scripts.dissimilarity import embeddings as module
-from scripts.dissimilarity.embeddings import (
+from scripts.dissimilarity.embeddings import embeddings as module
+from scripts.dissimilarity.embeddings.embeddings import (
     Embedding,
     embedding_from_blocks,
     read_embedding,
     write_embedding,
 )
-from scripts.dissimilarity.joined import Joined
+from scripts.dissimilarity.embeddings.joined import Joined
 from workflow.lib.errors import InputError
 
 N_IMAGES = 30

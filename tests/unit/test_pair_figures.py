@@ -14,24 +14,28 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 from torch import nn
 
-from scripts.dissimilarity.pair_figures import FLOOR
-from scripts.dissimilarity.pair_networks import example_networks, n_parameters
-from scripts.dissimilarity.pair_predictions import SplitPredictions, prediction_file
-from scripts.dissimilarity.plot_architectures import (
+from scripts.dissimilarity.evaluation.score_tables import (
+    NOISELESS,
+    OTHERS,
+    fully_trained,
+    read_scores,
+)
+from scripts.dissimilarity.figures.pair_figures import FLOOR
+from scripts.dissimilarity.figures.plot_architectures import (
     has_branches,
     layers_of,
     plot_architectures,
     shared_targets,
     sizes_used,
 )
-from scripts.dissimilarity.plot_flow_chart import Study, icon_cells, plot_flow_chart
-from scripts.dissimilarity.plot_inflation import plot_inflation
-from scripts.dissimilarity.plot_loss_curves import plot_loss_curves
-from scripts.dissimilarity.plot_model_ranking import plot_model_ranking
-from scripts.dissimilarity.plot_pair_r2 import plot_pair_r2
-from scripts.dissimilarity.plot_subject_rois import plot_subject_rois
-from scripts.dissimilarity.plot_training_size import plot_training_size
-from scripts.dissimilarity.plot_true_predicted import (
+from scripts.dissimilarity.figures.plot_flow_chart import Study, icon_cells, plot_flow_chart
+from scripts.dissimilarity.figures.plot_inflation import plot_inflation
+from scripts.dissimilarity.figures.plot_loss_curves import plot_loss_curves
+from scripts.dissimilarity.figures.plot_model_ranking import plot_model_ranking
+from scripts.dissimilarity.figures.plot_pair_r2 import plot_pair_r2
+from scripts.dissimilarity.figures.plot_subject_rois import plot_subject_rois
+from scripts.dissimilarity.figures.plot_training_size import plot_training_size
+from scripts.dissimilarity.figures.plot_true_predicted import (
     Prediction,
     choose_fit,
     folds_of,
@@ -39,7 +43,8 @@ from scripts.dissimilarity.plot_true_predicted import (
     read_prediction,
     shown_images,
 )
-from scripts.dissimilarity.score_tables import NOISELESS, OTHERS, fully_trained, read_scores
+from scripts.dissimilarity.fits.pair_predictions import SplitPredictions, prediction_file
+from scripts.dissimilarity.learning.pair_networks import example_networks, n_parameters
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.predictions import PairPredictions
 from workflow.lib.tables import write_table

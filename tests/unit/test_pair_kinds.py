@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from scripts.dissimilarity import models
-from scripts.dissimilarity.pair_training import PairOptions
+from scripts.dissimilarity.learning.pair_training import PairOptions
 from workflow.lib.config import pair_kinds
 from workflow.lib.config.pair_kinds import (
     EMBEDDERS,

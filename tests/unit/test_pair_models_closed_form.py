@@ -14,10 +14,10 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import StandardScaler
 
-from scripts.dissimilarity import least_squares, pair_features
-from scripts.dissimilarity.encoder import Code, Encoder, response_products
+from scripts.dissimilarity.learning import least_squares, pair_features
+from scripts.dissimilarity.learning.encoder import Code, Encoder, response_products
+from scripts.dissimilarity.learning.pair_models import Items, Training, build
 from scripts.dissimilarity.models.mahalanobis import LowRank
-from scripts.dissimilarity.pair_models import Items, Training, build
 from tests.unit.pair_splits import make_splits
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.sampling import PairSet

@@ -8,9 +8,9 @@ import torch
 from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 
-from scripts.dissimilarity import pair_training
-from scripts.dissimilarity.pair_models import Items, Training, build
-from scripts.dissimilarity.pair_training import PairTask, scale_of
+from scripts.dissimilarity.learning import pair_training
+from scripts.dissimilarity.learning.pair_models import Items, Training, build
+from scripts.dissimilarity.learning.pair_training import PairTask, scale_of
 from tests.unit.pair_splits import make_splits
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.sampling import PairSet

@@ -8,9 +8,7 @@ from scipy.signal import correlate
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import pearsonr
 
-from scripts.dissimilarity.models.contrastive import Neighbours, info_nce
-from scripts.dissimilarity.models.siamese import prepared
-from scripts.dissimilarity.pair_networks import (
+from scripts.dissimilarity.learning.pair_networks import (
     BOTH_ORDERS,
     PUBLISHED,
     SYMMETRIC,
@@ -20,7 +18,9 @@ from scripts.dissimilarity.pair_networks import (
     example_networks,
     n_parameters,
 )
-from scripts.dissimilarity.pair_training import pair_loss
+from scripts.dissimilarity.learning.pair_training import pair_loss
+from scripts.dissimilarity.models.contrastive import Neighbours, info_nce
+from scripts.dissimilarity.models.siamese import prepared
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.sampling import PairSet
 

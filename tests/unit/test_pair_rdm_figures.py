@@ -7,16 +7,16 @@ import pytest
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import gaussian_kde
 
-from scripts.dissimilarity.find_extreme_pairs import find_extreme_pairs
-from scripts.dissimilarity.pair_images import PairImages, write_pair_images
-from scripts.dissimilarity.plot_distributions import Distribution, plot_distributions
-from scripts.dissimilarity.plot_extreme_pairs import (
+from scripts.dissimilarity.data.pair_images import PairImages, write_pair_images
+from scripts.dissimilarity.evaluation.find_extreme_pairs import find_extreme_pairs
+from scripts.dissimilarity.figures.plot_distributions import Distribution, plot_distributions
+from scripts.dissimilarity.figures.plot_extreme_pairs import (
     pictures,
     plot_extreme_pairs,
     published_note,
     shown_pairs,
 )
-from scripts.dissimilarity.plot_fmri_rdms import image_order, plot_fmri_rdms
+from scripts.dissimilarity.figures.plot_fmri_rdms import image_order, plot_fmri_rdms
 from workflow.lib.rdms.store import RDMStore, write_rdms
 
 SUBJECTS = ("subj01", "subj02")

@@ -13,21 +13,25 @@ import pytest
 import yaml
 from scipy.stats import binom
 
-from scripts.dissimilarity.algonauts import Algonauts2023
-from scripts.dissimilarity.brain_rdms import fold_rdms
-from scripts.dissimilarity.compute_fmri_rdms import roi_rdms
-from scripts.dissimilarity.compute_pair_ceilings import NOISELESS, noiseless_ceilings, table_of
-from scripts.dissimilarity.embed_images import embed_images
-from scripts.dissimilarity.embedding_images import EmbeddingImages
-from scripts.dissimilarity.finished_fits import FinishedFits
-from scripts.dissimilarity.joined import named_embeddings
-from scripts.dissimilarity.pair_fits import FitSettings, fit_pair_model
-from scripts.dissimilarity.pair_folds import label_scalers, subject_folds
-from scripts.dissimilarity.pair_items import Subject
-from scripts.dissimilarity.pair_predictions import prediction_file, read_predictions
-from scripts.dissimilarity.prepare_pair_images import images_of_responses
-from scripts.dissimilarity.score_pair_models import ScoreSettings, score_pair_models
-from scripts.dissimilarity.simulate_scenes import simulate
+from scripts.dissimilarity.data.algonauts import Algonauts2023
+from scripts.dissimilarity.data.brain_rdms import fold_rdms
+from scripts.dissimilarity.data.compute_fmri_rdms import roi_rdms
+from scripts.dissimilarity.data.prepare_pair_images import images_of_responses
+from scripts.dissimilarity.data.simulate_scenes import simulate
+from scripts.dissimilarity.embeddings.embed_images import embed_images
+from scripts.dissimilarity.embeddings.embedding_images import EmbeddingImages
+from scripts.dissimilarity.embeddings.joined import named_embeddings
+from scripts.dissimilarity.evaluation.compute_pair_ceilings import (
+    NOISELESS,
+    noiseless_ceilings,
+    table_of,
+)
+from scripts.dissimilarity.evaluation.score_pair_models import ScoreSettings, score_pair_models
+from scripts.dissimilarity.fits.finished_fits import FinishedFits
+from scripts.dissimilarity.fits.pair_fits import FitSettings, fit_pair_model
+from scripts.dissimilarity.fits.pair_folds import label_scalers, subject_folds
+from scripts.dissimilarity.fits.pair_items import Subject
+from scripts.dissimilarity.fits.pair_predictions import prediction_file, read_predictions
 from workflow.lib.config.complete import complete_config
 from workflow.lib.layouts.algonauts2023 import SIMULATED_SUBJECTS
 from workflow.lib.pairs.splits import CLEAN, LEAKED

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts.emotions.occlusion_recovery import (
+from scripts.emotions.data.planted import AFFINE, GRID, REGIONS, brain_mask, region_masks
+from scripts.emotions.data.simulate_movie import truth_table
+from scripts.emotions.maps.occlusion_recovery import (
     ALL,
     NOT_PLANTED,
     OWN,
@@ -16,8 +18,6 @@ from scripts.emotions.occlusion_recovery import (
     read_planted,
     tabulate_recovery,
 )
-from scripts.emotions.planted import AFFINE, GRID, REGIONS, brain_mask, region_masks
-from scripts.emotions.simulate_movie import truth_table
 from workflow.lib.errors import InputError
 
 CLASSES = ("FEAR", "LOVE", "SADNESS")

@@ -8,10 +8,10 @@ import yaml
 from scipy.spatial.distance import pdist
 from scipy.stats import pearsonr, spearmanr
 
-from scripts.dissimilarity import compare_raw_distances as module
-from scripts.dissimilarity.compare_raw_distances import compare_raw_distances
-from scripts.dissimilarity.embeddings import Embedding, write_embedding
-from scripts.dissimilarity.plot_raw_distances import plot_raw_distances
+from scripts.dissimilarity.embeddings.embeddings import Embedding, write_embedding
+from scripts.dissimilarity.evaluation import compare_raw_distances as module
+from scripts.dissimilarity.evaluation.compare_raw_distances import compare_raw_distances
+from scripts.dissimilarity.figures.plot_raw_distances import plot_raw_distances
 from tests.checkout import REPOSITORY
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.store import RDMStore, write_rdms

@@ -10,10 +10,10 @@ from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from scripts.dissimilarity.algonauts import Algonauts2023
-from scripts.dissimilarity.pickled_mapping import read_mapping
-from scripts.dissimilarity.prepare_pair_images import images_of_responses
-from scripts.dissimilarity.simulate_scenes import (
+from scripts.dissimilarity.data.algonauts import Algonauts2023
+from scripts.dissimilarity.data.pickled_mapping import read_mapping
+from scripts.dissimilarity.data.prepare_pair_images import images_of_responses
+from scripts.dissimilarity.data.simulate_scenes import (
     CONTRAST,
     CONTRAST_SPREAD,
     draw_latents,

@@ -7,9 +7,9 @@ import pytest
 from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 
+from scripts.dissimilarity.learning.pair_models import Items, Training
+from scripts.dissimilarity.learning.shared_noise import without_shared_noise
 from scripts.dissimilarity.models.encode import Model
-from scripts.dissimilarity.pair_models import Items, Training
-from scripts.dissimilarity.shared_noise import without_shared_noise
 from workflow.lib.pairs.sampling import PairSet
 
 N_IMAGES, N_TRAINING = 120, 90

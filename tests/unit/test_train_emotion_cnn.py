@@ -6,17 +6,17 @@ import pandas as pd
 import pytest
 import torch
 
-from scripts.emotions import emotion_training
-from scripts.emotions.emotion_training import EmotionOptions
-from scripts.emotions.feature_writer import feature_file, units_of
-from scripts.emotions.labels import Labels
-from scripts.emotions.movie_volumes import MovieVolumes
-from scripts.emotions.network_features import layers_of, read_features
-from scripts.emotions.predictions import read_predictions
-from scripts.emotions.splits import fold_generator, make_folds
-from scripts.emotions.timeseries import TimeSeries, write_timeseries
-from scripts.emotions.train_emotion_cnn import SplitTraining, train_emotion_cnn
-from scripts.emotions.trained_networks import (
+from scripts.emotions.data.timeseries import TimeSeries, write_timeseries
+from scripts.emotions.decoding.predictions import read_predictions
+from scripts.emotions.decoding.splits import fold_generator, make_folds
+from scripts.emotions.labelling.labels import Labels
+from scripts.emotions.network import emotion_training
+from scripts.emotions.network.emotion_training import EmotionOptions
+from scripts.emotions.network.feature_writer import feature_file, units_of
+from scripts.emotions.network.movie_volumes import MovieVolumes
+from scripts.emotions.network.network_features import layers_of, read_features
+from scripts.emotions.network.train_emotion_cnn import SplitTraining, train_emotion_cnn
+from scripts.emotions.network.trained_networks import (
     NetworkOptions,
     network_of,
     read_networks,

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist
 
-from scripts.dissimilarity.algonauts import Algonauts2023
-from scripts.dissimilarity.brain_rdms import rdm_rows
-from scripts.dissimilarity.plot_true_predicted import read_prediction
+from scripts.dissimilarity.data.algonauts import Algonauts2023
+from scripts.dissimilarity.data.brain_rdms import rdm_rows
+from scripts.dissimilarity.figures.plot_true_predicted import read_prediction
 from tests.study_runs import assert_figures_build_alone, assert_report_holds
 from workflow.lib.pairs.splits import CLEAN, LEAKED, ONE_SEEN, SPLITS
 from workflow.lib.rdms.store import RDMStore
@@ -80,7 +80,7 @@ def test_report_holds_every_figure_and_table_with_its_caption(tiny_run):
 
 
 def test_restyling_a_figure_reruns_exactly_one_job(changed_run):
-    script = changed_run.folder / "scripts/dissimilarity/plot_inflation.py"
+    script = changed_run.folder / "scripts/dissimilarity/figures/plot_inflation.py"
     script.write_text(script.read_text() + "\nA_STYLE = 1\n")
     figure = f"{RESULTS}/figures/inflation.png"
     assert changed_run.planned_jobs(figure, *TINY) == {"plot_inflation": 1}

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from scripts.emotions.labels import read_labels
-from scripts.emotions.predictions import read_predictions
-from scripts.emotions.timeseries import TimeSeries
+from scripts.emotions.data.timeseries import TimeSeries
+from scripts.emotions.decoding.predictions import read_predictions
+from scripts.emotions.labelling.labels import read_labels
 from tests.study_runs import assert_figures_build_alone, assert_report_holds
 from workflow.lib.rdms.store import RDMStore
 from workflow.lib.sources import JOINT_SUBJECT
@@ -78,7 +78,7 @@ def test_report_holds_every_figure_and_table_with_its_caption(tiny_run):
 
 
 def test_restyling_a_figure_reruns_exactly_one_job(changed_run):
-    script = changed_run.folder / "scripts/emotions/plot_leakage.py"
+    script = changed_run.folder / "scripts/emotions/figures/plot_leakage.py"
     script.write_text(script.read_text() + "\nA_STYLE = 1\n")
     figures = {name: f"{RESULTS}/figures/{name}.png" for name in FIGURES}
     assert changed_run.planned_jobs(figures.pop("leakage"), *TINY) == {"plot_leakage": 1}

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 import torch
 
-from scripts.emotions.compare_occlusion import emotion_means, occlusion_maps, tabulate_checks
-from scripts.emotions.labels import Labels
-from scripts.emotions.occlude_volumes import occlude_volumes
-from scripts.emotions.occlusion_recovery import ALL, read_planted, tabulate_recovery
-from scripts.emotions.predictions import Predictions, read_predictions
-from scripts.emotions.train_emotion_cnn import train_emotion_cnn
-from scripts.emotions.trained_networks import read_networks
+from scripts.emotions.decoding.predictions import Predictions, read_predictions
+from scripts.emotions.labelling.labels import Labels
+from scripts.emotions.maps.compare_occlusion import emotion_means, occlusion_maps, tabulate_checks
+from scripts.emotions.maps.occlude_volumes import occlude_volumes
+from scripts.emotions.maps.occlusion_recovery import ALL, read_planted, tabulate_recovery
+from scripts.emotions.network.train_emotion_cnn import train_emotion_cnn
+from scripts.emotions.network.trained_networks import read_networks
 from tests.simulated_movie_study import movie_entry, simulated_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("occlusion")]

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from scripts.dissimilarity.embedders.networks import shown
-from scripts.dissimilarity.embedding_images import EmbeddingImages
-from scripts.dissimilarity.embeddings import Embedding
+from scripts.dissimilarity.embeddings.embedding_images import EmbeddingImages
+from scripts.dissimilarity.embeddings.embeddings import Embedding
 from workflow.lib.features.clip import load_clip
 
 

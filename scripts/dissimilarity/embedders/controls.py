@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from scripts.dissimilarity.embedding_images import EmbeddingImages
-from scripts.dissimilarity.embeddings import Embedding, embedding_from_blocks
+from scripts.dissimilarity.embeddings.embedding_images import EmbeddingImages
+from scripts.dissimilarity.embeddings.embeddings import Embedding, embedding_from_blocks
 from workflow.lib.features.controls import control_features
 
 

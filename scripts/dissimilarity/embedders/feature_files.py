@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.dissimilarity.embedding_images import EmbeddingImages
-from scripts.dissimilarity.embeddings import Embedding, embedding_from_blocks
+from scripts.dissimilarity.embeddings.embedding_images import EmbeddingImages
+from scripts.dissimilarity.embeddings.embeddings import Embedding, embedding_from_blocks
 from workflow.lib.arrays.array_file import one_of
 from workflow.lib.arrays.numpy_files import numpy_errors
 from workflow.lib.arrays.text import as_strings, listed_names

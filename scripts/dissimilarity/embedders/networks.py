@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from scripts.dissimilarity.embedding_images import EmbeddingImages
-from scripts.dissimilarity.embeddings import Embedding, embedding_from_blocks
+from scripts.dissimilarity.embeddings.embedding_images import EmbeddingImages
+from scripts.dissimilarity.embeddings.embeddings import Embedding, embedding_from_blocks
 from workflow.lib.errors import InputError
 from workflow.lib.features.devices import choose_device
 from workflow.lib.features.extraction import extract_features

@@ -12,8 +12,8 @@ import numpy as np
 import scipy.sparse
 from scipy.sparse.linalg import lsqr
 
-from scripts.dissimilarity.pair_features import some_pairs
-from scripts.dissimilarity.pair_models import Items, Training
+from scripts.dissimilarity.learning.pair_features import some_pairs
+from scripts.dissimilarity.learning.pair_models import Items, Training
 from workflow.lib.errors import InputError
 
 TOLERANCE = 1e-12

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from scripts.dissimilarity.pair_features import some_pairs
-from scripts.dissimilarity.pair_models import Items, Training
-from scripts.dissimilarity.pair_networks import Encoder
-from scripts.dissimilarity.pair_training import (
+from scripts.dissimilarity.learning.pair_features import some_pairs
+from scripts.dissimilarity.learning.pair_models import Items, Training
+from scripts.dissimilarity.learning.pair_networks import Encoder
+from scripts.dissimilarity.learning.pair_training import (
     ENOUGH_PAIRS,
     PairOptions,
     Scale,

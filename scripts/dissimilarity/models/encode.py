@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from scripts.dissimilarity.encoder import (
+from scripts.dissimilarity.learning.encoder import (
     IMAGES_PER_FEATURE,
     Code,
     Encoder,
@@ -19,9 +19,9 @@ from scripts.dissimilarity.encoder import (
     encoder_of,
     response_products,
 )
-from scripts.dissimilarity.least_squares import Line
-from scripts.dissimilarity.pair_features import image_folds, some_pairs
-from scripts.dissimilarity.pair_models import Items, Training
+from scripts.dissimilarity.learning.least_squares import Line
+from scripts.dissimilarity.learning.pair_features import image_folds, some_pairs
+from scripts.dissimilarity.learning.pair_models import Items, Training
 from workflow.lib.errors import InputError
 from workflow.lib.pairs.sampling import Pairs
 from workflow.lib.rsa.encoding import ALPHAS
@@ -66,8 +66,8 @@ class Model:
     training images and held-out ones.
 
     Noise that vertices share lies in few patterns, so that taking off its mean leaves much: those
-    patterns are shrunk in what is predicted (`scripts.dissimilarity.shared_noise`). Without it,
-    RDMs of many vertices are predicted a fifth worse than those of few, of 100 images.
+    patterns are shrunk in what is predicted (`scripts.dissimilarity.learning.shared_noise`).
+    Without it, RDMs of many vertices are predicted a fifth worse than those of few, of 100 images.
 
     One penalty for all vertices: himalaya's RidgeCV gives each its own, to predict it best. That
     shrinks those that matter to the RDM by different factors, and predicts the RDM worse. Weights

@@ -13,15 +13,15 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse
 
-from scripts.dissimilarity.least_squares import (
+from scripts.dissimilarity.learning.least_squares import (
     Line,
     Moments,
     best_coefficients,
     training_moments,
     with_intercept,
 )
-from scripts.dissimilarity.pair_features import image_folds, some_pairs
-from scripts.dissimilarity.pair_models import Items, Training
+from scripts.dissimilarity.learning.pair_features import image_folds, some_pairs
+from scripts.dissimilarity.learning.pair_models import Items, Training
 from workflow.lib.errors import InputError
 from workflow.lib.inference.reweighting import nonnegative_weights
 from workflow.lib.pairs.sampling import Pairs

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from scripts.dissimilarity.pair_models import Items, Training
+from scripts.dissimilarity.learning.pair_models import Items, Training
 
 
 @dataclass

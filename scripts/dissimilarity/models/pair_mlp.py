@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from scripts.dissimilarity.pair_models import Items, Training
-from scripts.dissimilarity.pair_networks import SYMMETRIC, PairMLP
-from scripts.dissimilarity.pair_training import (
+from scripts.dissimilarity.learning.pair_models import Items, Training
+from scripts.dissimilarity.learning.pair_networks import SYMMETRIC, PairMLP
+from scripts.dissimilarity.learning.pair_training import (
     PairOptions,
     Regression,
     initial,

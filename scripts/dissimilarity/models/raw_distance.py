@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from scripts.dissimilarity.least_squares import Line
-from scripts.dissimilarity.pair_features import some_pairs
-from scripts.dissimilarity.pair_models import Items, Training
+from scripts.dissimilarity.learning.least_squares import Line
+from scripts.dissimilarity.learning.pair_features import some_pairs
+from scripts.dissimilarity.learning.pair_models import Items, Training
 from workflow.lib.rdms.vectors import condensed_index, n_conditions
 
 

@@ -6,9 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from scripts.dissimilarity.least_squares import best_coefficients, ridge_path, training_moments
-from scripts.dissimilarity.pair_features import blocks, check_forms, pair_features
-from scripts.dissimilarity.pair_models import Items, Training
+from scripts.dissimilarity.learning.least_squares import (
+    best_coefficients,
+    ridge_path,
+    training_moments,
+)
+from scripts.dissimilarity.learning.pair_features import blocks, check_forms, pair_features
+from scripts.dissimilarity.learning.pair_models import Items, Training
 
 # Features of pairs are scaled to unit variance: 1 is as much as the variance of one.
 PENALTIES = np.logspace(-4, 4, 17)
@@ -21,7 +25,7 @@ class Model:
     Attributes
     ----------
     forms : sequence of str
-        Keys of `scripts.dissimilarity.pair_features.FORMS`.
+        Keys of `scripts.dissimilarity.learning.pair_features.FORMS`.
     penalties : sequence of float
         Of which that of least squared error on the validation pairs is taken; without these, on
         pairs among held-out folds of the training images.

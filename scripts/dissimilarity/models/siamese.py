@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 from torch.nn import functional
 
-from scripts.dissimilarity.pair_models import Items, Training
-from scripts.dissimilarity.pair_networks import SYMMETRIC, Siamese
-from scripts.dissimilarity.pair_training import (
+from scripts.dissimilarity.learning.pair_models import Items, Training
+from scripts.dissimilarity.learning.pair_networks import SYMMETRIC, Siamese
+from scripts.dissimilarity.learning.pair_training import (
     IMAGES_AT_ONCE,
     PairOptions,
     Regression,

@@ -8,15 +8,15 @@ import numpy as np
 from sklearn.kernel_approximation import Nystroem
 from sklearn.svm import LinearSVR
 
-from scripts.dissimilarity.least_squares import moments_of
-from scripts.dissimilarity.pair_features import (
+from scripts.dissimilarity.learning.least_squares import moments_of
+from scripts.dissimilarity.learning.pair_features import (
     blocks,
     check_forms,
     image_folds,
     pair_features,
     some_pairs,
 )
-from scripts.dissimilarity.pair_models import Items, Training
+from scripts.dissimilarity.learning.pair_models import Items, Training
 from workflow.lib.pairs.sampling import Pairs
 from workflow.lib.seeds import generator
 
@@ -33,7 +33,7 @@ class Model:
     Attributes
     ----------
     forms : sequence of str
-        Keys of `scripts.dissimilarity.pair_features.FORMS`.
+        Keys of `scripts.dissimilarity.learning.pair_features.FORMS`.
     n_components : int
         Training pairs, drawn at random, to which the kernel compares a pair.
     gamma : float

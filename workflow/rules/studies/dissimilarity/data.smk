@@ -41,9 +41,9 @@ rule simulate_scenes:
         n_images=lambda wildcards: scene_simulations()[wildcards.folder]["n_images"],
         null_effect=lambda wildcards: scene_simulations()[wildcards.folder]["null_effect"],
         seed=config["seed"],
-        code=script_digest("dissimilarity/simulate_scenes.py"),
+        code=script_digest("dissimilarity/data/simulate_scenes.py"),
     script:
-        "../../../../scripts/dissimilarity/simulate_scenes.py"
+        "../../../../scripts/dissimilarity/data/simulate_scenes.py"
 
 
 rule prepare_pair_images:
@@ -79,9 +79,9 @@ rule prepare_pair_images:
         exclude=pair_setting("images", "exclude"),
         n_images=pair_setting("n_images"),
         side=pair_setting("side"),
-        code=script_digest("dissimilarity/prepare_pair_images.py"),
+        code=script_digest("dissimilarity/data/prepare_pair_images.py"),
     script:
-        "../../../../scripts/dissimilarity/prepare_pair_images.py"
+        "../../../../scripts/dissimilarity/data/prepare_pair_images.py"
 
 
 rule compute_fmri_rdms:
@@ -112,9 +112,9 @@ rule compute_fmri_rdms:
         labels=standardised_by,
         splits=folds_of_labels,
         seed=config["seed"],
-        code=script_digest("dissimilarity/compute_fmri_rdms.py"),
+        code=script_digest("dissimilarity/data/compute_fmri_rdms.py"),
     script:
-        "../../../../scripts/dissimilarity/compute_fmri_rdms.py"
+        "../../../../scripts/dissimilarity/data/compute_fmri_rdms.py"
 
 
 rule compute_pair_ceilings:
@@ -151,9 +151,9 @@ rule compute_pair_ceilings:
         labels=standardised_by,
         splits=fold_settings(),
         seed=config["seed"],
-        code=script_digest("dissimilarity/compute_pair_ceilings.py"),
+        code=script_digest("dissimilarity/evaluation/compute_pair_ceilings.py"),
     script:
-        "../../../../scripts/dissimilarity/compute_pair_ceilings.py"
+        "../../../../scripts/dissimilarity/evaluation/compute_pair_ceilings.py"
 
 
 rule find_extreme_pairs:
@@ -183,9 +183,9 @@ rule find_extreme_pairs:
     params:
         subjects=lambda wildcards: pair_subjects(wildcards.study),
         rois=pair_rois,
-        code=script_digest("dissimilarity/find_extreme_pairs.py"),
+        code=script_digest("dissimilarity/evaluation/find_extreme_pairs.py"),
     script:
-        "../../../../scripts/dissimilarity/find_extreme_pairs.py"
+        "../../../../scripts/dissimilarity/evaluation/find_extreme_pairs.py"
 
 
 rule count_vertices:
@@ -217,6 +217,6 @@ rule count_vertices:
         folder=folder_of_challenge,
         subjects=lambda wildcards: pair_subjects(wildcards.study),
         rois=pair_rois,
-        code=script_digest("dissimilarity/count_vertices.py"),
+        code=script_digest("dissimilarity/data/count_vertices.py"),
     script:
-        "../../../../scripts/dissimilarity/count_vertices.py"
+        "../../../../scripts/dissimilarity/data/count_vertices.py"

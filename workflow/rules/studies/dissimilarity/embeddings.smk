@@ -40,7 +40,7 @@ rule embed_images:
         seed=config["seed"],
         code=embedder_digest,
     script:
-        "../../../../scripts/dissimilarity/embed_images.py"
+        "../../../../scripts/dissimilarity/embeddings/embed_images.py"
 
 
 rule compare_raw_distances:
@@ -78,6 +78,6 @@ rule compare_raw_distances:
         n_resamples=pair_setting("inference", "n_bootstrap"),
         n_permutations=pair_setting("inference", "n_permutations"),
         seed=config["seed"],
-        code=script_digest("dissimilarity/compare_raw_distances.py"),
+        code=script_digest("dissimilarity/evaluation/compare_raw_distances.py"),
     script:
-        "../../../../scripts/dissimilarity/compare_raw_distances.py"
+        "../../../../scripts/dissimilarity/evaluation/compare_raw_distances.py"

@@ -18,7 +18,7 @@ def embedding_block(wildcards):
 def embedder_digest(wildcards):
     """Return the digest of the embedding script and of the module of its kind, imported by name."""
     embedder = EMBEDDERS[embedding_block(wildcards)["kind"]].module
-    return script_digest("dissimilarity/embed_images.py"), *module_digest(
+    return script_digest("dissimilarity/embeddings/embed_images.py"), *module_digest(
         f"dissimilarity/embedders/{embedder}.py"
     )
 

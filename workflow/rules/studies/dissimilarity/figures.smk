@@ -38,9 +38,9 @@ rule plot_flow_chart:
         validation_share=pair_setting("splits", "validation_share"),
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("dissimilarity/plot_flow_chart.py"),
+        code=script_digest("dissimilarity/figures/plot_flow_chart.py"),
     script:
-        "../../../../scripts/dissimilarity/plot_flow_chart.py"
+        "../../../../scripts/dissimilarity/figures/plot_flow_chart.py"
 
 
 rule plot_architectures:
@@ -66,9 +66,9 @@ rule plot_architectures:
         title=setting("title"),
         # Of the caption: networks are what they are, simulated data or not.
         simulated=False,
-        code=script_digest("dissimilarity/plot_architectures.py"),
+        code=script_digest("dissimilarity/figures/plot_architectures.py"),
     script:
-        "../../../../scripts/dissimilarity/plot_architectures.py"
+        "../../../../scripts/dissimilarity/figures/plot_architectures.py"
 
 
 rule plot_fmri_rdms:
@@ -96,9 +96,9 @@ rule plot_fmri_rdms:
         labels=standardised_by,
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("dissimilarity/plot_fmri_rdms.py"),
+        code=script_digest("dissimilarity/figures/plot_fmri_rdms.py"),
     script:
-        "../../../../scripts/dissimilarity/plot_fmri_rdms.py"
+        "../../../../scripts/dissimilarity/figures/plot_fmri_rdms.py"
 
 
 rule plot_distributions:
@@ -124,9 +124,9 @@ rule plot_distributions:
         rois=pair_rois,
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("dissimilarity/plot_distributions.py"),
+        code=script_digest("dissimilarity/figures/plot_distributions.py"),
     script:
-        "../../../../scripts/dissimilarity/plot_distributions.py"
+        "../../../../scripts/dissimilarity/figures/plot_distributions.py"
 
 
 rule plot_extreme_pairs:
@@ -154,9 +154,9 @@ rule plot_extreme_pairs:
         title=setting("title"),
         simulated=is_simulated,
         published=pair_setting("published", "extremes"),
-        code=script_digest("dissimilarity/plot_extreme_pairs.py"),
+        code=script_digest("dissimilarity/figures/plot_extreme_pairs.py"),
     script:
-        "../../../../scripts/dissimilarity/plot_extreme_pairs.py"
+        "../../../../scripts/dissimilarity/figures/plot_extreme_pairs.py"
 
 
 rule plot_raw_distances:
@@ -182,9 +182,9 @@ rule plot_raw_distances:
         title=setting("title"),
         simulated=is_simulated,
         published=pair_setting("published", "raw_distances"),
-        code=script_digest("dissimilarity/plot_raw_distances.py"),
+        code=script_digest("dissimilarity/figures/plot_raw_distances.py"),
     script:
-        "../../../../scripts/dissimilarity/plot_raw_distances.py"
+        "../../../../scripts/dissimilarity/figures/plot_raw_distances.py"
 
 
 rule plot_pair_r2:
@@ -215,9 +215,9 @@ rule plot_pair_r2:
         title=setting("title"),
         simulated=is_simulated,
         published=pair_setting("published", "hidden_layers"),
-        code=script_digest("dissimilarity/plot_pair_r2.py"),
+        code=script_digest("dissimilarity/figures/plot_pair_r2.py"),
     script:
-        "../../../../scripts/dissimilarity/plot_pair_r2.py"
+        "../../../../scripts/dissimilarity/figures/plot_pair_r2.py"
 
 
 rule plot_true_predicted:
@@ -248,9 +248,9 @@ rule plot_true_predicted:
         model=pair_setting("shown_model"),
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("dissimilarity/plot_true_predicted.py"),
+        code=script_digest("dissimilarity/figures/plot_true_predicted.py"),
     script:
-        "../../../../scripts/dissimilarity/plot_true_predicted.py"
+        "../../../../scripts/dissimilarity/figures/plot_true_predicted.py"
 
 
 rule plot_loss_curves:
@@ -281,9 +281,9 @@ rule plot_loss_curves:
         measure="loss",
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("dissimilarity/plot_loss_curves.py"),
+        code=script_digest("dissimilarity/figures/plot_loss_curves.py"),
     script:
-        "../../../../scripts/dissimilarity/plot_loss_curves.py"
+        "../../../../scripts/dissimilarity/figures/plot_loss_curves.py"
 
 
 rule plot_model_ranking:
@@ -315,9 +315,9 @@ rule plot_model_ranking:
         title=setting("title"),
         simulated=is_simulated,
         published=pair_setting("published", "ranking"),
-        code=script_digest("dissimilarity/plot_model_ranking.py"),
+        code=script_digest("dissimilarity/figures/plot_model_ranking.py"),
     script:
-        "../../../../scripts/dissimilarity/plot_model_ranking.py"
+        "../../../../scripts/dissimilarity/figures/plot_model_ranking.py"
 
 
 rule plot_inflation:
@@ -345,9 +345,9 @@ rule plot_inflation:
         measure="r2",
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("dissimilarity/plot_inflation.py"),
+        code=script_digest("dissimilarity/figures/plot_inflation.py"),
     script:
-        "../../../../scripts/dissimilarity/plot_inflation.py"
+        "../../../../scripts/dissimilarity/figures/plot_inflation.py"
 
 
 rule plot_subject_rois:
@@ -375,9 +375,9 @@ rule plot_subject_rois:
         alpha=0.05,
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("dissimilarity/plot_subject_rois.py"),
+        code=script_digest("dissimilarity/figures/plot_subject_rois.py"),
     script:
-        "../../../../scripts/dissimilarity/plot_subject_rois.py"
+        "../../../../scripts/dissimilarity/figures/plot_subject_rois.py"
 
 
 rule plot_training_size:
@@ -405,6 +405,6 @@ rule plot_training_size:
         measure="spearman",
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("dissimilarity/plot_training_size.py"),
+        code=script_digest("dissimilarity/figures/plot_training_size.py"),
     script:
-        "../../../../scripts/dissimilarity/plot_training_size.py"
+        "../../../../scripts/dissimilarity/figures/plot_training_size.py"

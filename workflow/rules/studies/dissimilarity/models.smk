@@ -40,9 +40,9 @@ rule audit_pairs:
         labels=standardised_by,
         n_training_images=curve_sizes,
         seed=config["seed"],
-        code=script_digest("dissimilarity/audit_pairs.py"),
+        code=script_digest("dissimilarity/fits/audit_pairs.py"),
     script:
-        "../../../../scripts/dissimilarity/audit_pairs.py"
+        "../../../../scripts/dissimilarity/fits/audit_pairs.py"
 
 
 rule fit_pair_model:
@@ -83,7 +83,7 @@ rule fit_pair_model:
         seed=config["seed"],
         code=kind_digest,
     script:
-        "../../../../scripts/dissimilarity/fit_pair_model.py"
+        "../../../../scripts/dissimilarity/fits/fit_pair_model.py"
 
 
 rule score_pair_models:
@@ -111,9 +111,9 @@ rule score_pair_models:
         deal=pair_setting("splits", "leaked"),
         inference=pair_setting("inference"),
         seed=config["seed"],
-        code=script_digest("dissimilarity/score_pair_models.py"),
+        code=script_digest("dissimilarity/evaluation/score_pair_models.py"),
     script:
-        "../../../../scripts/dissimilarity/score_pair_models.py"
+        "../../../../scripts/dissimilarity/evaluation/score_pair_models.py"
 
 
 rule tabulate_pair_scores:
@@ -158,6 +158,6 @@ rule tabulate_pair_scores:
         runtime=minutes(30),
     params:
         subjects=lambda wildcards: pair_subjects(wildcards.study),
-        code=script_digest("dissimilarity/tabulate_pair_scores.py"),
+        code=script_digest("dissimilarity/evaluation/tabulate_pair_scores.py"),
     script:
-        "../../../../scripts/dissimilarity/tabulate_pair_scores.py"
+        "../../../../scripts/dissimilarity/evaluation/tabulate_pair_scores.py"

@@ -92,7 +92,7 @@ def pair_model_block(wildcards):
 
 def kind_digest(wildcards):
     """Return the digest of the fitting script and of the kind of model, imported by name."""
-    return script_digest("dissimilarity/fit_pair_model.py"), *module_digest(
+    return script_digest("dissimilarity/fits/fit_pair_model.py"), *module_digest(
         f"dissimilarity/models/{kind_of_pairs(wildcards)}.py"
     )
 

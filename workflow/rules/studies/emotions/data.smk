@@ -41,9 +41,9 @@ for movie, entry in movie_simulations().items():
             emotions=simulation_setting("labels", "classes"),
             null_effect=simulation_setting("simulation", "null_effect"),
             seed=config["seed"],
-            code=script_digest("emotions/simulate_movie.py"),
+            code=script_digest("emotions/data/simulate_movie.py"),
         script:
-            "../../../../scripts/emotions/simulate_movie.py"
+            "../../../../scripts/emotions/data/simulate_movie.py"
 
 
 rule label_volumes:
@@ -80,9 +80,9 @@ rule label_volumes:
         labels=movie_setting("labels"),
         simulated=is_simulated,
         seed=config["seed"],
-        code=script_digest("emotions/label_volumes.py"),
+        code=script_digest("emotions/labelling/label_volumes.py"),
     script:
-        "../../../../scripts/emotions/label_volumes.py"
+        "../../../../scripts/emotions/labelling/label_volumes.py"
 
 
 rule measure_agreement:
@@ -118,9 +118,9 @@ rule measure_agreement:
         n_bootstrap=movie_setting("inference", "n_bootstrap"),
         simulated=is_simulated,
         seed=config["seed"],
-        code=script_digest("emotions/measure_agreement.py"),
+        code=script_digest("emotions/labelling/measure_agreement.py"),
     script:
-        "../../../../scripts/emotions/measure_agreement.py"
+        "../../../../scripts/emotions/labelling/measure_agreement.py"
 
 
 rule mask_volumes:
@@ -145,9 +145,9 @@ rule mask_volumes:
         subjects=movie_setting("subjects"),
         n_volumes=run_lengths,
         tr=movie_setting("tr"),
-        code=script_digest("emotions/mask_volumes.py"),
+        code=script_digest("emotions/data/mask_volumes.py"),
     script:
-        "../../../../scripts/emotions/mask_volumes.py"
+        "../../../../scripts/emotions/data/mask_volumes.py"
 
 
 rule prepare_volumes:
@@ -176,9 +176,9 @@ rule prepare_volumes:
         tr=movie_setting("tr"),
         steps=steps_of_volumes,
         aligned=movie_setting("volumes", "aligned"),
-        code=script_digest("emotions/prepare_volumes.py"),
+        code=script_digest("emotions/data/prepare_volumes.py"),
     script:
-        "../../../../scripts/emotions/prepare_volumes.py"
+        "../../../../scripts/emotions/data/prepare_volumes.py"
 
 
 rule prepare_parcels:
@@ -205,6 +205,6 @@ rule prepare_parcels:
         n_volumes=run_lengths,
         tr=movie_setting("tr"),
         standardise=movie_setting("volumes", "standardise"),
-        code=script_digest("emotions/prepare_parcels.py"),
+        code=script_digest("emotions/data/prepare_parcels.py"),
     script:
-        "../../../../scripts/emotions/prepare_parcels.py"
+        "../../../../scripts/emotions/data/prepare_parcels.py"

@@ -38,9 +38,9 @@ rule audit_volumes:
         validation_share=movie_setting("splits", "validation_share"),
         simulated=is_simulated,
         seed=config["seed"],
-        code=script_digest("emotions/audit_volumes.py"),
+        code=script_digest("emotions/decoding/audit_volumes.py"),
     script:
-        "../../../../scripts/emotions/audit_volumes.py"
+        "../../../../scripts/emotions/decoding/audit_volumes.py"
 
 
 rule evaluate_decoding:
@@ -89,9 +89,9 @@ rule evaluate_decoding:
         n_bootstrap=movie_setting("inference", "n_bootstrap"),
         simulated=is_simulated,
         seed=config["seed"],
-        code=script_digest("emotions/evaluate_decoding.py"),
+        code=script_digest("emotions/evaluation/evaluate_decoding.py"),
     script:
-        "../../../../scripts/emotions/evaluate_decoding.py"
+        "../../../../scripts/emotions/evaluation/evaluate_decoding.py"
 
 
 rule tabulate_emotion_corrections:
@@ -138,6 +138,6 @@ rule tabulate_emotion_corrections:
         title=setting("title"),
         simulated=is_simulated,
         published=movie_setting("published", "similarity"),
-        code=script_digest("emotions/tabulate_emotion_corrections.py"),
+        code=script_digest("emotions/evaluation/tabulate_emotion_corrections.py"),
     script:
-        "../../../../scripts/emotions/tabulate_emotion_corrections.py"
+        "../../../../scripts/emotions/evaluation/tabulate_emotion_corrections.py"

@@ -32,9 +32,9 @@ rule plot_timeline:
         min_observers=movie_setting("labels", "min_observers"),
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("emotions/plot_timeline.py"),
+        code=script_digest("emotions/figures/plot_timeline.py"),
     script:
-        "../../../../scripts/emotions/plot_timeline.py"
+        "../../../../scripts/emotions/figures/plot_timeline.py"
 
 
 rule plot_agreement:
@@ -60,9 +60,9 @@ rule plot_agreement:
         classes=movie_setting("labels", "classes"),
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("emotions/plot_agreement.py"),
+        code=script_digest("emotions/figures/plot_agreement.py"),
     script:
-        "../../../../scripts/emotions/plot_agreement.py"
+        "../../../../scripts/emotions/figures/plot_agreement.py"
 
 
 rule plot_leakage:
@@ -92,9 +92,9 @@ rule plot_leakage:
         confounds=confounds_seen,
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("emotions/plot_leakage.py"),
+        code=script_digest("emotions/figures/plot_leakage.py"),
     script:
-        "../../../../scripts/emotions/plot_leakage.py"
+        "../../../../scripts/emotions/figures/plot_leakage.py"
 
 
 rule plot_roc:
@@ -122,9 +122,9 @@ rule plot_roc:
         published=movie_setting("published", "auc"),
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("emotions/plot_roc.py"),
+        code=script_digest("emotions/figures/plot_roc.py"),
     script:
-        "../../../../scripts/emotions/plot_roc.py"
+        "../../../../scripts/emotions/figures/plot_roc.py"
 
 
 rule plot_emotion_confusion:
@@ -150,9 +150,9 @@ rule plot_emotion_confusion:
         caption=caption_of,
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("emotions/plot_emotion_confusion.py"),
+        code=script_digest("emotions/figures/plot_emotion_confusion.py"),
     script:
-        "../../../../scripts/emotions/plot_emotion_confusion.py"
+        "../../../../scripts/emotions/figures/plot_emotion_confusion.py"
 
 
 rule plot_emotion_calibration:
@@ -178,6 +178,6 @@ rule plot_emotion_calibration:
         caption=caption_of,
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("emotions/plot_emotion_calibration.py"),
+        code=script_digest("emotions/figures/plot_emotion_calibration.py"),
     script:
-        "../../../../scripts/emotions/plot_emotion_calibration.py"
+        "../../../../scripts/emotions/figures/plot_emotion_calibration.py"

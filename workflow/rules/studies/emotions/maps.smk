@@ -37,9 +37,9 @@ rule occlude_volumes:
         min_probability=movie_setting("occlusion", "min_probability"),
         n_per_class=movie_setting("occlusion", "n_per_class"),
         seed=config["seed"],
-        code=script_digest("emotions/occlude_volumes.py"),
+        code=script_digest("emotions/maps/occlude_volumes.py"),
     script:
-        "../../../../scripts/emotions/occlude_volumes.py"
+        "../../../../scripts/emotions/maps/occlude_volumes.py"
 
 
 # There is a map of each emotion of an entry, and a table of recovery where the truth is known.
@@ -88,9 +88,9 @@ for movie in OCCLUDED_NAMES:
             min_probability=movie_setting("occlusion", "min_probability"),
             simulated=is_simulated,
             seed=config["seed"],
-            code=script_digest("emotions/compare_occlusion.py"),
+            code=script_digest("emotions/maps/compare_occlusion.py"),
         script:
-            "../../../../scripts/emotions/compare_occlusion.py"
+            "../../../../scripts/emotions/maps/compare_occlusion.py"
 
 
 rule embed_emotions:
@@ -126,9 +126,9 @@ rule embed_emotions:
         n_per_class=movie_setting("occlusion", "n_per_class"),
         simulated=is_simulated,
         seed=config["seed"],
-        code=script_digest("emotions/embed_emotions.py"),
+        code=script_digest("emotions/maps/embed_emotions.py"),
     script:
-        "../../../../scripts/emotions/embed_emotions.py"
+        "../../../../scripts/emotions/maps/embed_emotions.py"
 
 
 rule plot_occlusion:
@@ -159,9 +159,9 @@ rule plot_occlusion:
         min_probability=movie_setting("occlusion", "min_probability"),
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("emotions/plot_occlusion.py"),
+        code=script_digest("emotions/figures/plot_occlusion.py"),
     script:
-        "../../../../scripts/emotions/plot_occlusion.py"
+        "../../../../scripts/emotions/figures/plot_occlusion.py"
 
 
 rule plot_top_voxels:
@@ -187,9 +187,9 @@ rule plot_top_voxels:
         caption=caption_of,
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("emotions/plot_top_voxels.py"),
+        code=script_digest("emotions/figures/plot_top_voxels.py"),
     script:
-        "../../../../scripts/emotions/plot_top_voxels.py"
+        "../../../../scripts/emotions/figures/plot_top_voxels.py"
 
 
 rule plot_emotion_embedding:
@@ -215,6 +215,6 @@ rule plot_emotion_embedding:
         caption=caption_of,
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("emotions/plot_emotion_embedding.py"),
+        code=script_digest("emotions/figures/plot_emotion_embedding.py"),
     script:
-        "../../../../scripts/emotions/plot_emotion_embedding.py"
+        "../../../../scripts/emotions/figures/plot_emotion_embedding.py"

@@ -36,9 +36,9 @@ rule decode_emotions:
         n_folds=movie_setting("splits", "n_folds"),
         validation_share=movie_setting("splits", "validation_share"),
         seed=config["seed"],
-        code=script_digest("emotions/decode_emotions.py"),
+        code=script_digest("emotions/decoding/decode_emotions.py"),
     script:
-        "../../../../scripts/emotions/decode_emotions.py"
+        "../../../../scripts/emotions/decoding/decode_emotions.py"
 
 
 rule refit_decoders:
@@ -74,9 +74,9 @@ rule refit_decoders:
         min_shift=movie_setting("inference", "min_shift"),
         tr=movie_setting("tr"),
         seed=config["seed"],
-        code=script_digest("emotions/refit_decoders.py"),
+        code=script_digest("emotions/evaluation/refit_decoders.py"),
     script:
-        "../../../../scripts/emotions/refit_decoders.py"
+        "../../../../scripts/emotions/evaluation/refit_decoders.py"
 
 
 rule train_emotion_cnn:
@@ -112,6 +112,6 @@ rule train_emotion_cnn:
         n_folds=movie_setting("splits", "n_folds"),
         validation_share=movie_setting("splits", "validation_share"),
         seed=config["seed"],
-        code=script_digest("emotions/train_emotion_cnn.py"),
+        code=script_digest("emotions/network/train_emotion_cnn.py"),
     script:
-        "../../../../scripts/emotions/train_emotion_cnn.py"
+        "../../../../scripts/emotions/network/train_emotion_cnn.py"

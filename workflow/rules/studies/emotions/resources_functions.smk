@@ -10,7 +10,7 @@ RESULT_BYTES = 4.4
 BOX = 2
 # ASSUME: results that a GPU computes in a minute, forward and back.
 RESULTS_PER_MINUTE = 6e11
-# Voxels that are evaluated at once, see scripts/emotions/emotion_training.py.
+# Voxels that are evaluated at once, see scripts/emotions/network/emotion_training.py.
 EVALUATED_VOXELS = 8 * 80 * 80 * 35
 # Volumes of a path of integrated gradients.
 GRADIENT_STEPS = 24

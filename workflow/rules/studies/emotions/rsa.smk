@@ -37,9 +37,9 @@ rule compute_emotion_rdms:
         duration=movie_duration,
         rois=movie_setting("rsa", "rois"),
         cube=movie_setting("rsa", "cube"),
-        code=script_digest("emotions/compute_emotion_rdms.py"),
+        code=script_digest("emotions/rsa/compute_emotion_rdms.py"),
     script:
-        "../../../../scripts/emotions/compute_emotion_rdms.py"
+        "../../../../scripts/emotions/rsa/compute_emotion_rdms.py"
 
 
 rule compare_emotion_rdms:
@@ -82,9 +82,9 @@ rule compare_emotion_rdms:
         classes=movie_setting("labels", "classes"),
         simulated=is_simulated,
         seed=config["seed"],
-        code=script_digest("emotions/compare_emotion_rdms.py"),
+        code=script_digest("emotions/rsa/compare_emotion_rdms.py"),
     script:
-        "../../../../scripts/emotions/compare_emotion_rdms.py"
+        "../../../../scripts/emotions/rsa/compare_emotion_rdms.py"
 
 
 rule plot_emotion_rdms:
@@ -110,9 +110,9 @@ rule plot_emotion_rdms:
         caption=caption_of,
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("emotions/plot_emotion_rdms.py"),
+        code=script_digest("emotions/figures/plot_emotion_rdms.py"),
     script:
-        "../../../../scripts/emotions/plot_emotion_rdms.py"
+        "../../../../scripts/emotions/figures/plot_emotion_rdms.py"
 
 
 rule plot_emotion_rsa:
@@ -138,9 +138,9 @@ rule plot_emotion_rsa:
         title=setting("title"),
         simulated=is_simulated,
         published=movie_setting("published", "similarity"),
-        code=script_digest("emotions/plot_emotion_rsa.py"),
+        code=script_digest("emotions/figures/plot_emotion_rsa.py"),
     script:
-        "../../../../scripts/emotions/plot_emotion_rsa.py"
+        "../../../../scripts/emotions/figures/plot_emotion_rsa.py"
 
 
 rule plot_parcel_rsa:
@@ -167,6 +167,6 @@ rule plot_parcel_rsa:
         cube=movie_setting("rsa", "cube"),
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("emotions/plot_parcel_rsa.py"),
+        code=script_digest("emotions/figures/plot_parcel_rsa.py"),
     script:
-        "../../../../scripts/emotions/plot_parcel_rsa.py"
+        "../../../../scripts/emotions/figures/plot_parcel_rsa.py"
