@@ -1,6 +1,6 @@
 """Networks that take two images, or their features, to a dissimilarity.
 
-    python -m scripts.dissimilarity.learning.pair_networks   layers and parameters at published sizes
+    python -m scripts.dissimilarity.learning.pair_networks  layers and parameters at published sizes
 
 Each of them encodes every image by itself and then compares two codes; `forward` is both at once.
 A hundred images are thousands of pairs, so that whoever has many pairs encodes each image once.
