@@ -9,12 +9,13 @@ import yaml
 
 from scripts.reconstruction.data.image_table import TRAINING, read_image_table
 from scripts.reconstruction.data.responses import Responses
+from tests.checkout import Checkout, copy_of_repository
 from tests.study_runs import assert_figures_build_alone, assert_report_holds
 from workflow.lib.splits.held_out import read_held_out
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
-TINY = ("--configfile", "config/tiny.yaml")
+CONFIG = ("--configfile", "config/tiny.yaml", "config/pictures_alone.yaml")
 RESULTS = "results/tiny/pictures"
 SUBJECTS = ("01", "02")
 # What each figure takes when nothing but itself is missing.
@@ -47,8 +48,26 @@ DECODERS = {"shapes": ("early", "network"), "semantics": ("linear", "network")}
 
 
 @pytest.fixture(scope="module")
-def results(tiny_run):
-    return tiny_run.folder / RESULTS
+def pictures_run(tmp_path_factory):
+    """Return a copy of the repository in which this study has run; tests only read it."""
+    checkout = copy_of_repository(tmp_path_factory.mktemp("pictures"))
+    alone = {"studies": ["pictures"], "calibration": {"n_simulations": 0}}
+    checkout.write(CONFIG[-1], yaml.safe_dump(alone))
+    checkout.snakemake(*CONFIG)
+    checkout.snakemake(*CONFIG, "--report", "results/tiny/report.html")
+    return checkout
+
+
+@pytest.fixture
+def changed(pictures_run, tmp_path):
+    """Return a copy of the finished run that a test may change."""
+    shutil.copytree(pictures_run.folder, tmp_path / "copy", symlinks=True)
+    return Checkout(tmp_path / "copy")
+
+
+@pytest.fixture(scope="module")
+def results(pictures_run):
+    return pictures_run.folder / RESULTS
 
 
 @pytest.fixture(scope="module")
@@ -56,34 +75,34 @@ def images(results):
     return read_image_table(results / "features/images.npz")
 
 
-def test_every_figure_builds_alone(changed_run):
-    assert_figures_build_alone(changed_run, RESULTS, FIGURES, *TINY)
+def test_every_figure_builds_alone(changed):
+    assert_figures_build_alone(changed, RESULTS, FIGURES, *CONFIG)
     one = f"{RESULTS}/figures/ablations_natural.png"
-    changed_run.snakemake(one, *TINY)
-    assert (changed_run.folder / one).is_file()
+    changed.snakemake(one, *CONFIG)
+    assert (changed.folder / one).is_file()
 
 
-def test_every_table_builds_alone(changed_run):
+def test_every_table_builds_alone(changed):
     tables = [f"{RESULTS}/tables/{name}" for name in TABLES]
     for table in tables:
-        (changed_run.folder / table).unlink()
-    assert changed_run.planned_jobs(*tables, *TINY) == dict.fromkeys(TABLES.values(), 1)
+        (changed.folder / table).unlink()
+    assert changed.planned_jobs(*tables, *CONFIG) == dict.fromkeys(TABLES.values(), 1)
 
 
-def test_restyling_a_figure_reruns_exactly_one_job(changed_run):
-    script = changed_run.folder / "scripts/reconstruction/figures/plot_ablations.py"
+def test_restyling_a_figure_reruns_exactly_one_job(changed):
+    script = changed.folder / "scripts/reconstruction/figures/plot_ablations.py"
     script.write_text(script.read_text() + "\nA_STYLE = 1\n")
     figures = [f"{RESULTS}/figures/{name}.png" for name in FIGURES]
-    assert changed_run.planned_jobs(*figures, *TINY) == {"plot_ablations": 1}
+    assert changed.planned_jobs(*figures, *CONFIG) == {"plot_ablations": 1}
 
 
-def test_a_figure_alone_builds_only_what_it_needs(changed_run):
-    shutil.rmtree(changed_run.folder / RESULTS)
+def test_a_figure_alone_builds_only_what_it_needs(changed):
+    shutil.rmtree(changed.folder / RESULTS)
     clusters = f"{RESULTS}/figures/image_clusters.png"
     rules = ("prepare_pictures", "cluster_images", "plot_image_clusters")
-    assert changed_run.planned_jobs(clusters, *TINY) == dict.fromkeys(rules, 1)
+    assert changed.planned_jobs(clusters, *CONFIG) == dict.fromkeys(rules, 1)
     # Of one subject alone, and one generator.
-    jobs = changed_run.planned_jobs(f"{RESULTS}/figures/samples_full_02.png", *TINY)
+    jobs = changed.planned_jobs(f"{RESULTS}/figures/samples_full_02.png", *CONFIG)
     rules = (
         *("prepare_pictures", "prepare_responses", "cluster_images"),
         *("decode_shapes", "decode_semantics", "train_generator", "plot_samples"),
@@ -91,20 +110,20 @@ def test_a_figure_alone_builds_only_what_it_needs(changed_run):
     assert jobs == dict.fromkeys(rules, 1)
 
 
-def test_another_epoch_of_the_generator_decodes_nothing_anew(changed_run):
-    longer = changed_run.write(
+def test_another_epoch_of_the_generator_decodes_nothing_anew(changed):
+    longer = changed.write(
         "config/longer.yaml", "reconstruction: {pictures: {generator: {n_epochs: 3}}}"
     )
     table = f"{RESULTS}/tables/reconstruction_means.csv"
-    jobs = changed_run.planned_jobs(table, *TINY, str(longer))
+    jobs = changed.planned_jobs(table, *CONFIG, str(longer))
     # Two generators of two subjects, of whom images are drawn.
     assert (jobs["train_generator"], jobs["reconstruct_images_pictures"]) == (4, 2)
     assert not {"prepare_pictures", "cluster_images", "audit_reconstruction"} & set(jobs)
     assert not [rule for rule in jobs if rule.startswith(("decode_", "train_s"))]
 
 
-def test_report_holds_every_figure_and_table_with_its_caption(tiny_run):
-    assert_report_holds(tiny_run, RESULTS, TABLES)
+def test_report_holds_every_figure_and_table_with_its_caption(pictures_run):
+    assert_report_holds(pictures_run, RESULTS, TABLES)
 
 
 def test_a_network_without_training_is_called_untrained(results):
@@ -189,27 +208,27 @@ def test_ours_stands_beside_published_numbers_that_have_a_source(results):
     assert "Fang, Qi &amp; Pan 2020" in (results / "tables/comparison.html").read_text()
 
 
-def test_a_test_image_that_is_a_copy_is_refused_in_one_sentence(changed_run):
-    shutil.rmtree(changed_run.folder / RESULTS)
-    mine = changed_run.folder / "mine"
-    shutil.copytree(changed_run.folder / "resources/simulated/tiny/pictures", mine)
+def test_a_test_image_that_is_a_copy_is_refused_in_one_sentence(changed):
+    shutil.rmtree(changed.folder / RESULTS)
+    mine = changed.folder / "mine"
+    shutil.copytree(changed.folder / "resources/simulated/tiny/pictures", mine)
     seen = sorted((mine / "stimuli/training").glob("*.png"))[0]
     test = sorted((mine / "stimuli/natural").glob("*.png"))[0]
     test.unlink()
     shutil.copy(seen, test)
-    entry = yaml.safe_load((changed_run.folder / "config/tiny.yaml").read_text())["reconstruction"]
+    entry = yaml.safe_load((changed.folder / "config/tiny.yaml").read_text())["reconstruction"]
     ridge = {"early": entry["pictures"]["shapes"]["early"]}
     few = {"source": "path", "path": "mine", "subjects": ["01"], "shapes": ridge}
     copied = entry["pictures"] | few | {"semantics": {}, "generators": {}}
     config = {"run": "copy", "studies": ["pictures"], "calibration": {"n_simulations": 0}}
-    over = changed_run.write(
+    over = changed.write(
         "config/copy.yaml", yaml.safe_dump(config | {"reconstruction": {"pictures": copied}})
     )
     table = "results/copy/pictures/tables/leak_audit.csv"
-    printed = changed_run.snakemake(table, "--configfile", str(over), ok=False)
+    printed = changed.snakemake(table, "--configfile", str(over), ok=False)
     told = [line for line in printed.splitlines() if "test images natural" in line]
     assert told
     assert "found a leak, 1 of 6 test groups" in told[0]
     assert "expected" in told[0]
     assert "Traceback" not in printed
-    assert not (changed_run.folder / table).exists()
+    assert not (changed.folder / table).exists()
