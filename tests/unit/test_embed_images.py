@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -15,9 +14,8 @@ from scripts.dissimilarity.embedders.networks import shown
 from scripts.dissimilarity.embeddings.embed_images import embed_images, of_subject, opened_originals
 from scripts.dissimilarity.embeddings.embedding_images import EmbeddingImages, stimuli_of_files
 from tests.unit.small_clip import refuse_connections, use_small_clip
-from tests.unit.test_environments import CONDA_NAMES, third_party_imports
+from tests.unit.test_environments import packages, packages_behind
 from workflow.lib.config.pair_kinds import EMBEDDERS
-from workflow.lib.digest import imported_modules, module_file
 from workflow.lib.errors import InputError
 from workflow.lib.features.clip import ImageTower, load_clip, open_clip
 from workflow.lib.features.networks import load_network
@@ -252,13 +250,8 @@ def test_a_name_without_its_file_is_named(images, tmp_path):
 
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_environment_holds_what_each_kind_imports(module):
-    path = ROOT / f"scripts/dissimilarity/embedders/{module}.py"
-    declared = yaml.safe_load((ROOT / "envs/torch.yaml").read_text())["dependencies"]
-    flat = [line for e in declared for line in (e["pip"] if isinstance(e, dict) else [e])]
-    packages = {line.split(" ")[0] for line in flat}
-    files = [path, *map(module_file, imported_modules(path))]
-    needed = {CONDA_NAMES.get(name, name) for file in files for name in third_party_imports(file)}
-    assert needed <= packages
+    needed = packages_behind(f"dissimilarity/embedders/{module}.py")
+    assert needed <= packages(ROOT / "envs/torch.yaml")
 
 
 def test_every_embedder_is_of_a_kind():
