@@ -8,8 +8,9 @@ import pytest
 LIB = Path(__file__).parents[2] / "workflow" / "lib"
 # Packages and single modules, from those that need no other to those that nothing needs.
 ORDER = (
-    *("errors", "bombs", "words", "files", "seeds", "threads", "captions", "digest", "jobs", "tables"),
-    *("sources", "corrections", "dealing"),
+    *("errors", "bombs", "words", "files", "interrupted", "seeds", "threads", "captions"),
+    *("digest", "jobs", "tables"),
+    *("sources", "corrections", "dealing", "references", "methods"),
     *("acquire", "layout", "layouts", "config"),
     *("arrays", "nifti", "rdms", "patterns", "features", "image_groups", "image_sets"),
     *("rsa", "inference", "pairs", "leakage", "searchlight", "embedding", "umap_embedding"),

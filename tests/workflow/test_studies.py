@@ -92,6 +92,7 @@ def delete(checkout: Checkout, section: str) -> None:
     """Delete the rules, scripts, schema, library and entries of a study from a copy."""
     rules = checkout.folder / "workflow/rules/studies"
     shutil.rmtree(checkout.folder / "scripts" / section)
+    shutil.rmtree(checkout.folder / "config" / section, ignore_errors=True)
     shutil.rmtree(rules / section, ignore_errors=True)
     for file in (
         *rules.glob(f"{section}*.smk"),

@@ -3,7 +3,8 @@
 # In: tables of a study, and everything else that a run made.
 # Out: <results>/<study>/tables/summary.{csv,html}, and layers.html, layer_differences.html,
 # layer_centre.html and held_out.html where a study has such tables,
-# <results>/<study>/explorer.html, methods.md and methods.html, <results>/provenance.json, and what the run cost:
+# <results>/<study>/explorer.html, methods.md and methods.html, <results>/provenance.json, <results>/tables/scorecard.{csv,html}
+# and <results>/figures/scorecard.png over all studies, and what the run cost:
 # <results>/tables/cost.{csv,html}, cost_jobs.csv, <results>/figures/cost.png.
 # The report itself is Snakemake's: `make report` writes <results>/report.html.
 
@@ -189,6 +190,69 @@ rule write_methods:
         code=script_digest("report/write_methods.py"),
     script:
         "../../../scripts/report/write_methods.py"
+
+
+rule score_claims:
+    """Set the claims of the original studies beside what this run finds, with verdicts by rules."""
+    input:
+        unpack(claimed_tables),
+        claims=[str(claims_file(section)) for section in claimed_sections()],
+    output:
+        table="<results>/tables/scorecard.csv",
+        html=report(
+            "<results>/tables/scorecard.html",
+            caption="../../report/scorecard.rst",
+            category="Scorecard",
+            labels={"item": "claims of the originals, and what is found"},
+        ),
+    log:
+        "<logs>/tables/scorecard.log",
+    benchmark:
+        "<benchmarks>/tables/scorecard.tsv"
+    conda:
+        "../../../envs/rsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=minutes(10),
+    params:
+        sections=claimed_sections(),
+        studies=claims_of_run,
+        code=script_digest("report/score_claims.py"),
+    script:
+        "../../../scripts/report/score_claims.py"
+
+
+rule plot_scorecard:
+    """Draw the scorecard: a line per claim, what is found, and the verdict."""
+    input:
+        table="<results>/tables/scorecard.csv",
+    output:
+        png=report(
+            "<results>/figures/scorecard.png",
+            caption="../../report/figure.rst",
+            category="Scorecard",
+            labels={"item": "scorecard"},
+        ),
+        svg="<results>/figures/scorecard.svg",
+        text="<results>/figures/scorecard.rst",
+    log:
+        "<logs>/figures/scorecard.log",
+    benchmark:
+        "<benchmarks>/figures/scorecard.tsv"
+    conda:
+        "../../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=minutes(10),
+    params:
+        caption=caption_of,
+        # Where real and simulated studies stand side by side, rows say which is which.
+        simulated=all_simulated,
+        code=script_digest("report/plot_scorecard.py"),
+    script:
+        "../../../scripts/report/plot_scorecard.py"
 
 
 rule write_provenance:

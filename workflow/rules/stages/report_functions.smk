@@ -97,3 +97,53 @@ def methods_targets():
 
 
 STUDY_TARGETS.append(methods_targets)
+
+
+def all_simulated(wildcards):
+    """Return whether all studies of the run have simulated data."""
+    return all(entry_of(study)["source"] == "simulated" for study in STUDIES)
+
+
+def claims_file(section):
+    """Return the table with the claims of the original of a section, which need not have one."""
+    return REPOSITORY / "config" / section / "claims.csv"
+
+
+def claimed_sections():
+    """Return the sections of whose original there are claims."""
+    return [section for section in sections() if claims_file(section).is_file()]
+
+
+def claimed_studies(section):
+    """Return the selected studies that a section is told of."""
+    if section in study_sections():
+        return [study for study in STUDIES if study in config[section]]
+    return [study for study in STUDIES if TOLD_TABLES[section](study)]
+
+
+def claims_of_run(wildcards):
+    """Return section, name, source and data set of every study that may answer a claim."""
+    found = []
+    for section in claimed_sections():
+        for study in claimed_studies(section):
+            entry = config[section][study] if section in study_sections() else entry_of(study)
+            # A section without data sets reads no other data than the original's.
+            own = "its own" if entry["source"] == "path" else None
+            dataset = entry["dataset"] if "dataset" in entry else own
+            found.append(
+                {"section": section, "study": study, "source": entry["source"], "dataset": dataset}
+            )
+    return found
+
+
+def claimed_tables(wildcards):
+    """Return <section>__<study>__<name> -> table of everything that claims may be held to."""
+    return {
+        f"{section}__{study}__{name}": table
+        for section in claimed_sections()
+        for study in claimed_studies(section)
+        for name, table in TOLD_TABLES[section](study).items()
+    }
+
+
+STUDY_TARGETS.append(lambda: ["<results>/tables/scorecard.html", "<results>/figures/scorecard.png"])

@@ -39,4 +39,16 @@ def published_studies(study):
     ]
 
 
+def told_of_bold5000(study):
+    """Return name -> table of the studies that claims of the original are about, none of others."""
+    own = {other for mine in bold5000_studies() for other in published_studies(mine)}
+    if study not in own:
+        return {}
+    found = {"rsa": f"<results>/{study}/tables/rsa_{summary_subject(study)}.csv"}
+    if "layer_preference" in config["rsa"][study]["figures"] and ordered_models(study):
+        found["layers"] = f"<results>/{study}/tables/layers_{summary_subject(study)}.csv"
+    return found
+
+
+TOLD_TABLES["bold5000"] = told_of_bold5000
 STUDY_TARGETS.append(bold5000_targets)

@@ -1,0 +1,227 @@
+"""Claims of the original studies, and the rules by which a run says what becomes of them.
+
+A section of the config keeps them in config/<section>/claims.csv, a row per claim: `claim`, its
+name; `statement`; `published`, a number or nothing; `source`; `dataset`, the registry's name of the
+data that it speaks of; `entry`, the studies that can answer it, a regular expression, all of the
+section if empty; `rule`, see `RULES`; `table`, one of those that the section is told of; `where`,
+its row; `how`, what is taken of several rows (min, max or mean); `value`, `low` and `high`, its
+columns; `against`, what it is held to.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workflow.lib.errors import InputError
+
+SIMULATED, ORIGINAL, OTHER = "simulated", "the original's", "other"
+# Data set of studies that can read no other than the original's.
+ITS_OWN = "its own"
+REPRODUCED, NOT_REPRODUCED, UNDECIDED = "reproduced", "not reproduced", "undecided"
+LEAK, NO_LEAK = "leak", "no leak found"
+CORRECTED, NO_MISTAKE = "corrected", "no difference"
+# Of other data than the original's.
+LEAK_SHOWN, MISTAKE_SHOWN = "leak (mechanism)", "corrected (mechanism)"
+UNTESTED, NOT_RUN, NO_NUMBER = "untested", "not run", "no number"
+VERDICTS = {
+    REPRODUCED: "the interval holds the published number or, of a direction, lies beyond the value "
+    "that it is held to; a number without interval agrees to the digits that were published",
+    NOT_REPRODUCED: "the interval lies elsewhere",
+    UNDECIDED: "the interval holds the value that a direction is held to",
+    LEAK: "what was seen in training scores higher: the interval of the difference lies above "
+    "zero, or the two intervals do not overlap",
+    LEAK_SHOWN: "the same on simulated or other data, which shows that the way leaks, not that the "
+    "original's number is a leak",
+    NO_LEAK: "it does not",
+    CORRECTED: "the original's way gives another number here than the right one",
+    MISTAKE_SHOWN: "the same on simulated or other data",
+    NO_MISTAKE: "both give the same number here",
+    UNTESTED: "a claim about the original's data cannot be tested on simulated or other data",
+    NOT_RUN: "this run has no such study, model or table",
+    NO_NUMBER: "the original gives nothing that could be held to ours",
+}
+# What verdicts become where data is not the original's: a claim about it cannot be tested there,
+# but any data can show how a mistake works.
+ELSEWHERE = {
+    **dict.fromkeys((REPRODUCED, NOT_REPRODUCED, UNDECIDED), UNTESTED),
+    LEAK: LEAK_SHOWN,
+    CORRECTED: MISTAKE_SHOWN,
+}
+COLUMNS = (
+    *("claim", "statement", "published", "source", "dataset", "entry", "rule", "table", "where"),
+    *("how", "value", "low", "high", "against"),
+)
+HOW = {"min": np.min, "max": np.max, "mean": np.mean}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a run found: a number with its interval, and what it is compared with.
+
+    NaN where there is none. `digits` are those after the point of the published number.
+    """
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    against: float = math.nan
+    against_low: float = math.nan
+    against_high: float = math.nan
+    published: float = math.nan
+    digits: int = 0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the interval; the number itself where there is none."""
+        known = math.isfinite(self.low) and math.isfinite(self.high)
+        return (self.low, self.high) if known else (self.value, self.value)
+
+
+def number(found: Found) -> str:
+    """Return whether the interval holds the published number, rounded as that is."""
+    half = 0.5 * 10.0**-found.digits
+    low, high = found.interval
+    return REPRODUCED if low - half <= found.published <= high + half else NOT_REPRODUCED
+
+
+def above(found: Found) -> str:
+    """Return whether the interval lies above the value that it is held to."""
+    low, high = found.interval
+    if low > found.against:
+        return REPRODUCED
+    return NOT_REPRODUCED if high <= found.against else UNDECIDED
+
+
+def leak(found: Found) -> str:
+    """Return whether the leaked score is above the clean one, or their difference above zero."""
+    known = math.isfinite(found.against_high)
+    beyond = found.against_high if known else found.against
+    return LEAK if found.interval[0] > beyond else NO_LEAK
+
+
+def error(found: Found) -> str:
+    """Return whether the original's way gives another number than ours."""
+    return NO_MISTAKE if math.isclose(found.value, found.against, abs_tol=1e-9) else CORRECTED
+
+
+RULES: dict[str, Callable[[Found], str]] = {
+    "number": number,
+    "above": above,
+    "leak": leak,
+    "error": error,
+}
+
+
+def read_claims(path: str | Path) -> pd.DataFrame:
+    """Return a row per claim.
+
+    Raises
+    ------
+    InputError
+        Other columns, a rule that there is not, or a claim told twice.
+    """
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if tuple(table.columns) != COLUMNS:
+        raise InputError(
+            f"{path}: found the columns {', '.join(table.columns)}, expected {', '.join(COLUMNS)}; "
+            "correct them"
+        )
+    for row in table.itertuples():
+        if row.rule not in (*RULES, "none"):
+            raise InputError(
+                f"{path}, {row.claim}: found the rule {row.rule!r}, expected one of "
+                f"{', '.join(RULES)}, none; correct it"
+            )
+    if table["claim"].duplicated().any():
+        twice = table.loc[table["claim"].duplicated(), "claim"].iloc[0]
+        raise InputError(f"{path}: found {twice!r} twice, expected a name per claim; rename one")
+    return table
+
+
+def kind_of_data(source: str, dataset: str | None, claimed: str) -> str:
+    """Return whose data a study has, as seen by a claim about a data set."""
+    if source == "simulated":
+        return SIMULATED
+    return ORIGINAL if dataset in (claimed, ITS_OWN) else OTHER
+
+
+def asks(claim: Mapping[str, str], study: str) -> bool:
+    """Return whether a study can answer a claim."""
+    return not claim["entry"] or re.fullmatch(claim["entry"], study) is not None
+
+
+def judged(claim: Mapping[str, str], table: pd.DataFrame | None, data: str) -> tuple[Found, str]:
+    """Return what a run found on a claim, and the verdict.
+
+    Parameters
+    ----------
+    claim : row of `read_claims`
+    table : its table; None where the run has none
+    data : of `kind_of_data`
+    """
+    if claim["rule"] == "none":
+        return Found(math.nan), NO_NUMBER
+    found = None if table is None else look_up(claim, table)
+    if found is None or not math.isfinite(found.value):
+        return Found(math.nan), NOT_RUN
+    if not math.isfinite(found.published if claim["rule"] == "number" else found.against):
+        return found, NOT_RUN
+    verdict = RULES[claim["rule"]](found)
+    return found, verdict if data == ORIGINAL else ELSEWHERE.get(verdict, verdict)
+
+
+def look_up(claim: Mapping[str, str], table: pd.DataFrame) -> Found | None:
+    """Return the numbers of a claim in its table, None where no row answers it.
+
+    Raises
+    ------
+    InputError
+        Several rows without a word on what is taken of them.
+    """
+    rows = table.query(claim["where"]) if claim["where"] else table
+    if rows.empty:
+        return None
+    numbers = {name: _taken(claim, rows, claim[name]) for name in ("value", "low", "high")}
+    published = float(claim["published"]) if claim["published"] else math.nan
+    digits = len(claim["published"].partition(".")[2])
+    compared = _compared(claim, table, rows)
+    if not compared and claim["rule"] == "error":
+        compared = {"against": published}
+    return Found(**numbers, **compared, published=published, digits=digits)
+
+
+def _compared(
+    claim: Mapping[str, str], table: pd.DataFrame, rows: pd.DataFrame
+) -> dict[str, float]:
+    """Return what a number is held to: a value, a column of its row, or another row's numbers."""
+    against = claim["against"]
+    if not against:
+        return {}
+    if against in rows:
+        return {"against": _taken(claim, rows, against)}
+    if "==" not in against:
+        return {"against": float(against)}
+    other = table.query(against)
+    if other.empty:
+        return {"against": math.nan}
+    names = {"against": "value", "against_low": "low", "against_high": "high"}
+    return {name: _taken(claim, other, claim[column]) for name, column in names.items()}
+
+
+def _taken(claim: Mapping[str, str], rows: pd.DataFrame, column: str) -> float:
+    if not column:
+        return math.nan
+    values = rows[column].astype(float)
+    if claim["how"]:
+        return float(HOW[claim["how"]](values))
+    if len(values) > 1:
+        raise InputError(
+            f"claim {claim['claim']!r}: found {len(values)} rows where {claim['where']}, expected "
+            "one; narrow `where`, or say `how` several are taken"
+        )
+    return float(values.iloc[0])

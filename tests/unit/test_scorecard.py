@@ -1,0 +1,227 @@
+"""Verdicts follow their rules, and claims ask for what tables have."""
+
+import math
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from scripts.report import claims as rules
+from scripts.report.claims import COLUMNS, ITS_OWN, Found, judged, kind_of_data, read_claims
+from scripts.report.plot_scorecard import MARKS, plot_scorecard
+from scripts.report.score_claims import scorecard, shown, with_interval
+from workflow.lib.config.sections import sections
+from workflow.lib.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted(ROOT.glob("config/*/claims.csv"))
+TABLE = pd.DataFrame(
+    {
+        **{"split": ["random", "run", "near"], "value": [0.70, 0.40, 0.66]},
+        **{"low": [0.65, 0.35, 0.61], "high": [0.75, 0.45, 0.71]},
+    }
+)
+
+
+def claim(rule, published="", against="", where="split == 'random'", **more):
+    row = dict.fromkeys(COLUMNS, "") | {"rule": rule, "published": published, "against": against}
+    row |= {"claim": "a claim", "statement": "It is so", "dataset": "data", "table": "scores"}
+    return row | {"where": where, "value": "value", "low": "low", "high": "high"} | more
+
+
+def verdict(row, data=rules.ORIGINAL, table=TABLE):
+    return judged(row, table, data)[1]
+
+
+@pytest.mark.parametrize(
+    ("published", "expected"),
+    [
+        ("0.70", rules.REPRODUCED),
+        ("0.65", rules.REPRODUCED),
+        # 0.754 was rounded to 0.75 when it was published.
+        ("0.75", rules.REPRODUCED),
+        ("0.77", rules.NOT_REPRODUCED),
+        ("-0.70", rules.NOT_REPRODUCED),
+    ],
+)
+def test_published_number_lies_in_the_interval_or_not(published, expected):
+    assert verdict(claim("number", published)) == expected
+
+
+def test_number_without_interval_agrees_to_its_digits():
+    row = claim("number", "0.7", low="", high="")
+    assert verdict(row) == rules.REPRODUCED
+    assert verdict(row | {"published": "0.71"}) == rules.NOT_REPRODUCED
+    assert verdict(row | {"published": "0.704"}) == rules.NOT_REPRODUCED
+    count = pd.DataFrame({"n": [1010]})
+    row = claim("number", "1010", where="", value="n", low="", high="")
+    assert verdict(row, table=count) == rules.REPRODUCED
+    assert verdict(row | {"published": "1011"}, table=count) == rules.NOT_REPRODUCED
+
+
+@pytest.mark.parametrize(
+    ("against", "expected"),
+    [
+        ("0.5", rules.REPRODUCED),
+        ("0.7", rules.UNDECIDED),
+        ("0.8", rules.NOT_REPRODUCED),
+    ],
+)
+def test_direction_is_that_of_the_whole_interval(against, expected):
+    assert verdict(claim("above", against=against)) == expected
+
+
+def test_leak_is_found_where_intervals_do_not_overlap():
+    assert verdict(claim("leak", against="split == 'run'")) == rules.LEAK
+    assert verdict(claim("leak", against="split == 'near'")) == rules.NO_LEAK
+    # Of a difference.
+    assert verdict(claim("leak", against="0")) == rules.LEAK
+    assert verdict(claim("leak", against="0.7")) == rules.NO_LEAK
+    # Without the clean split there is nothing to be said.
+    assert verdict(claim("leak", against="split == 'subject'")) == rules.NOT_RUN
+
+
+def test_mistake_is_corrected_where_both_ways_differ():
+    table = pd.DataFrame({"original": [0.97, 0.0], "ours": [0.05, 0.0], "measure": ["a", "b"]})
+    row = claim("error", against="original", value="ours", low="", high="")
+    assert verdict(row | {"where": "measure == 'a'"}, table=table) == rules.CORRECTED
+    assert verdict(row | {"where": "measure == 'b'"}, table=table) == rules.NO_MISTAKE
+
+
+@pytest.mark.parametrize("data", [rules.SIMULATED, rules.OTHER])
+def test_other_data_shows_mechanisms_and_tests_no_claim(data):
+    assert verdict(claim("number", "0.70"), data) == rules.UNTESTED
+    assert verdict(claim("above", against="0.5"), data) == rules.UNTESTED
+    assert verdict(claim("above", against="0.8"), data) == rules.UNTESTED
+    assert verdict(claim("leak", against="split == 'run'"), data) == rules.LEAK_SHOWN
+    assert verdict(claim("error", published="0.1", low="", high=""), data) == rules.MISTAKE_SHOWN
+
+
+def test_what_was_not_run_has_no_number():
+    missing = claim("number", "0.7", where="split == 'subject'")
+    for row, table in ((missing, TABLE), (claim("number", "0.7"), None)):
+        found, said = judged(row, table, rules.ORIGINAL)
+        assert said == rules.NOT_RUN
+        assert math.isnan(found.value)
+    assert verdict(claim("none")) == rules.NO_NUMBER
+
+
+def test_several_rows_are_refused_or_taken_together():
+    with pytest.raises(InputError, match="found 3 rows"):
+        verdict(claim("above", against="0", where=""))
+    row = claim("above", against="0.35", where="", how="min", low="", high="")
+    assert verdict(row) == rules.REPRODUCED
+    assert verdict(row | {"how": "max", "against": "0.7"}) == rules.NOT_REPRODUCED
+
+
+@pytest.mark.parametrize(
+    ("source", "dataset", "expected"),
+    [
+        ("simulated", "data", rules.SIMULATED),
+        ("mirror", "data", rules.ORIGINAL),
+        ("path", ITS_OWN, rules.ORIGINAL),
+        ("path", None, rules.OTHER),
+        ("download", "others", rules.OTHER),
+    ],
+)
+def test_data_is_the_originals_where_its_registry_name_says_so(source, dataset, expected):
+    assert kind_of_data(source, dataset, "data") == expected
+
+
+@pytest.fixture
+def card():
+    rows = pd.DataFrame(
+        [
+            claim("leak", against="split == 'run'", claim="leaks"),
+            claim("number", "0.681", claim="number", entry="published|.*_published"),
+            claim("none", claim="none"),
+        ]
+    )
+    studies = [
+        {"section": "movies", "study": "movie", "source": "simulated", "dataset": None},
+        {"section": "movies", "study": "real_published", "source": "mirror", "dataset": "data"},
+        {"section": "others", "study": "x", "source": "mirror", "dataset": "data"},
+    ]
+    tables = {f"movies__{name}__scores": TABLE for name in ("movie", "real_published")}
+    return scorecard({"movies": rows, "empty": rows.iloc[:1]}, studies, tables)
+
+
+def test_every_claim_has_a_row_per_study_that_can_answer_it(card):
+    found = card.set_index(["section", "claim", "study"])["verdict"].to_dict()
+    assert found == {
+        ("movies", "leaks", "movie"): rules.LEAK_SHOWN,
+        ("movies", "leaks", "real_published"): rules.LEAK,
+        ("movies", "number", "real_published"): rules.REPRODUCED,
+        ("movies", "none", "movie"): rules.NO_NUMBER,
+        ("movies", "none", "real_published"): rules.NO_NUMBER,
+        ("empty", "leaks", ""): rules.NOT_RUN,
+    }
+    leaks = card[(card["claim"] == "leaks") & (card["study"] == "movie")].iloc[0]
+    assert (leaks["ours"], leaks["low"], leaks["high"]) == (0.70, 0.65, 0.75)
+    assert (leaks["against"], leaks["against_low"], leaks["against_high"]) == (0.40, 0.35, 0.45)
+    assert "not whether the claim holds" in leaks["note"]
+    page = shown(card)
+    assert page["ours"].iloc[0] == "0.7 [0.65, 0.75]"
+    assert page["held to"].iloc[0] == "0.4 [0.35, 0.45]"
+
+
+def test_figure_counts_verdicts_and_says_what_simulation_can_show(card):
+    figure, caption = plot_scorecard(card)
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    plt.close(figure)
+    assert "n = 6 rows" in caption
+    assert "leak 1" in caption
+    assert "can only show how a mistake works" in caption
+    assert "movies: movie (simulated data)" in texts
+    assert "movies: real_published (the original's data)" in texts
+    assert "empty: no study of this run can answer" in texts
+    assert set(MARKS) == set(rules.VERDICTS)
+    real = card[card["data"] == rules.ORIGINAL]
+    assert "imulated" not in plot_scorecard(real)[1]
+    plt.close("all")
+
+
+def test_numbers_as_pages_show_them():
+    assert with_interval(np.nan) == ""
+    assert with_interval(1010.0) == "1010"
+    assert with_interval(0.69496, 0.6604, 0.72953) == "0.695 [0.66, 0.73]"
+    assert Found(0.5).interval == (0.5, 0.5)
+
+
+# The claims themselves.
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.parent.name)
+def test_claims_have_sources_and_what_their_rules_need(file):
+    table = read_claims(file)
+    assert file.parent.name in sections()
+    assert (table["statement"] != "").all()
+    assert (table["source"] != "").all()
+    judged_rows = table[table["rule"] != "none"]
+    assert (judged_rows["table"] != "").all()
+    assert (judged_rows["value"] != "").all()
+    assert (table.loc[table["rule"] == "number", "published"] != "").all()
+    held = table[table["rule"].isin(["above", "leak"])]
+    assert (held["against"] != "").all()
+
+
+def test_five_studies_have_claims():
+    assert len(FILES) == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("rule", "columns"), "found the columns"),
+        (("\na,", "\na,S,,s,d,,maybe,,,,,,,\nb,"), "found the rule 'maybe'"),
+        (("\na,", "\na,S,,s,d,,none,,,,,,,\na,"), "found 'a' twice"),
+    ],
+)
+def test_faulty_claims_are_refused(tmp_path, change, sentence):
+    file = tmp_path / "claims.csv"
+    text = ",".join(COLUMNS) + "\na,S,,s,d,,none,,,,,,,\n"
+    file.write_text(text.replace(*change, 1))
+    with pytest.raises(InputError, match=sentence):
+        read_claims(file)
