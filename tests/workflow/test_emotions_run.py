@@ -117,7 +117,7 @@ def test_clean_splits_share_nothing(results):
     assert (of_test["n_shared"] == 0).all()
     leaked = audit.query("split == 'random' and of == 'test' and seen_in == 'training'")
     for unit in ("movie times", "scans"):
-        assert leaked.query("unit == @unit")["share"].min() > 0.5
+        assert leaked.loc[leaked["unit"] == unit, "share"].min() > 0.5
 
 
 def test_accuracy_in_the_table_is_that_of_the_predictions(results, labels):
