@@ -59,15 +59,21 @@ rule all:
 
 
 onstart:
+    note_run()
+    remove_leftovers(
+        f"results/{config['run']}", simulated_folder(config["run"]), f"{RESOURCES}/.kept"
+    )
     keep_files(RESOURCES, all_registered())
     print(download_notice())
 
 
 onerror:
+    forget_run()
     release_files(RESOURCES)
     print(failure_notice())
 
 
 onsuccess:
+    forget_run()
     release_files(RESOURCES)
     print(closing_notice())

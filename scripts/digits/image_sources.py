@@ -19,7 +19,7 @@ from PIL import Image
 
 from scripts.digits.published import CATEGORIES, IMAGE_VARIABLES
 from workflow.lib.acquire.archives import zip_errors
-from workflow.lib.arrays.numpy_files import numpy_errors
+from workflow.lib.arrays.numpy_files import numpy_errors, open_numpy
 from workflow.lib.errors import InputError
 from workflow.lib.features.stimuli import SUFFIXES, open_stimuli
 from workflow.lib.words import one_line
@@ -215,8 +215,7 @@ def _parts(folder: Path, files: Sequence[str], labels: Mapping) -> Candidates:
     candidates: Candidates = {}
     for file in files:
         path = _existing(folder / file)
-        with numpy_errors(file):
-            arrays = np.load(path, allow_pickle=False)
+        arrays = open_numpy(path, file)
         with arrays:
             for part, images, codes, allowed in _variables(arrays, file):
                 of_part = candidates.setdefault(part, {category: [] for category in labels})

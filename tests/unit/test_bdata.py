@@ -204,7 +204,7 @@ def test_files_that_are_no_bdata_are_refused(tmp_path):
     with pytest.raises(InputError, match="found no such file, expected BData"):
         BData(tmp_path / "none.h5")
     (tmp_path / "text.h5").write_text("no HDF5")
-    with pytest.raises(InputError, match=r"text\.h5: found data that cannot be read"):
+    with pytest.raises(InputError, match=r"text\.h5: found 7 bytes that are no complete HDF5 file"):
         BData(tmp_path / "text.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1

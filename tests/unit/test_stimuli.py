@@ -353,9 +353,13 @@ def test_matlab_73(tmp_path, images, key, names):
 def test_damaged_matlab_file(tmp_path, images):
     scipy.io.savemat(tmp_path / "a.mat", {"stimuli": images})
     data = (tmp_path / "a.mat").read_bytes()
-    for damaged in (data[:100], b"no MATLAB file", b"\x89HDF\r\n\x1a\n" + bytes(100)):
+    for damaged, found in (
+        (data[:100], "a file that is no readable MATLAB file"),
+        (b"no MATLAB file", "a file that is no readable MATLAB file"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "108 bytes that are no complete HDF5 file"),
+    ):
         (tmp_path / "a.mat").write_bytes(damaged)
-        with pytest.raises(InputError, match=r"a.mat: found data that cannot be read"):
+        with pytest.raises(InputError, match=rf"a\.mat: found {found}"):
             opened(tmp_path, "a.mat")
 
 

@@ -3,8 +3,13 @@
 import contextlib
 import hashlib
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+
+# The process that writes a file, by which it is known whether it still does.
+TEMPORARY = ".part-{host}-{pid}-{name}"
+HOST = socket.gethostname()
 
 
 @contextlib.contextmanager
@@ -16,7 +21,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".part-{os.getpid()}-{path.name}")
+    temporary = path.with_name(TEMPORARY.format(host=HOST, pid=os.getpid(), name=path.name))
     try:
         yield temporary
         move_whole(temporary, path)

@@ -15,6 +15,7 @@ from workflow.lib.rdms.alignment import (
     positions,
     rule_of_names,
 )
+from workflow.lib.words import one_line
 
 NO_GROUP = "other"
 
@@ -60,7 +61,13 @@ def read_group_table(table: Mapping[str, str]) -> pd.DataFrame:
     if not file.is_file():
         raise InputError(f"{file}: found no such file; correct images.group_table")
     separator = "\t" if file.suffix == ".tsv" else ","
-    groups = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False)
+    try:
+        groups = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False)
+    except Exception as error:  # pandas raises almost anything on what is no table
+        raise InputError(
+            f"{file}: found no readable table ({one_line(error)}), expected the columns name and "
+            f"{column}; export it again as UTF-8 text"
+        ) from error
     for needed in ("name", column):
         if needed not in groups:
             raise InputError(

@@ -1,7 +1,9 @@
 """What every script does around its one function: a log, and errors that users can read."""
 
 import contextlib
+import errno
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,9 @@ from workflow.lib.errors import InputError
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 # The first line of every log, from which tables of costs take what the job was given.
 JOB_STARTED = r" INFO rule \S+, wildcards .*, threads (?P<threads>\d+), gpu (?P<gpu>\d+)$"
+
+# What a disk, or a user's share of it, says that has no room.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
@@ -30,10 +35,27 @@ def script_job(snakemake) -> Iterator[logging.Logger]:
     except InputError as error:
         logger.error("%s", error)
         sys.exit(1)
-    except Exception:
-        logger.exception("rule %s failed", snakemake.rule)
+    except Exception as error:
+        if _is_disk_full(error):
+            logger.info("", exc_info=True)
+            logger.error("%s", _disk_full(snakemake))
+        else:
+            logger.exception("rule %s failed", snakemake.rule)
         sys.exit(1)
     logger.info("done")
+
+
+def _is_disk_full(error: Exception) -> bool:
+    """Return whether a disk or a quota had no room; h5py says so in words alone."""
+    return getattr(error, "errno", None) in FULL or os.strerror(errno.ENOSPC) in str(error)
+
+
+def _disk_full(snakemake) -> str:
+    folder = Path(str(snakemake.output[0])).parent
+    return (
+        f"{folder}: found no space left on the disk, expected room for what rule {snakemake.rule} "
+        "writes; make room and start again, which goes on from what is finished"
+    )
 
 
 def _set_up_logging(log_file: Path) -> logging.Logger:

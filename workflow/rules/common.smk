@@ -27,6 +27,7 @@ from workflow.lib.acquire.datasets import (
 )
 from workflow.lib.digest import code_digest
 from workflow.lib.errors import InputError
+from workflow.lib.interrupted import forget_run, note_run, release_locks, remove_leftovers
 from workflow.lib.acquire.kept_files import keep_files, release_files
 from workflow.lib.layout import (
     RESOURCES,
@@ -63,6 +64,9 @@ try:
     DATASETS = load_datasets(DATASETS_FILE)
 except InputError as error:
     raise WorkflowError(str(error)) from None
+
+if release_locks():
+    print("An earlier run was killed: going on from what it finished.")
 
 # Studies append functions without arguments that list what they want built beside the stages.
 STUDY_TARGETS = []

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts.dissimilarity.data.pickled_mapping import read_mapping
-from workflow.lib.arrays.numpy_files import numpy_errors
+from workflow.lib.arrays.numpy_files import open_numpy
 from workflow.lib.errors import InputError
 from workflow.lib.layouts.algonauts2023 import (
     ALL,
@@ -289,8 +289,14 @@ def _read(path: Path) -> np.memmap:
             f"{path}: found no such file, expected both hemispheres ({' and '.join(HEMISPHERES)}) "
             "of every subject; copy it from the published folder, or leave the subject out"
         )
-    with numpy_errors(str(path)):
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+    found = open_numpy(path, str(path))
+    if not isinstance(found, np.ndarray):
+        found.close()
+        raise InputError(
+            f"{path}: found an archive of arrays, expected one array as np.save writes it; copy "
+            "the file again"
+        )
+    return found
 
 
 def _rows(file: str | Path, rows: np.ndarray) -> np.ndarray:

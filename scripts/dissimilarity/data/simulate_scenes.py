@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from workflow.lib.files import written_whole
 from workflow.lib.jobs import script_job
 from workflow.lib.layouts.algonauts2023 import (
     HEMISPHERES,
@@ -344,7 +345,8 @@ def _write_images(folder: Path, shown: Shown, part: str) -> None:
         left_over.unlink()
     for place, (number, picture) in enumerate(zip(shown.numbers, shown.pictures, strict=True), 1):
         path = folder / f"{part}-{place:04d}_nsd-{number:05d}.png"
-        Image.fromarray(picture).save(path, compress_level=1)
+        with written_whole(path) as temporary:
+            Image.fromarray(picture).save(temporary, compress_level=1)
 
 
 def _write_names(folder: Path, subject: str) -> None:
@@ -384,8 +386,8 @@ def _labels(rois: np.ndarray, of_class: str, names: tuple[str, ...]) -> np.ndarr
 
 
 def _save(path: Path, array: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, array, allow_pickle=array.dtype == object)
+    with written_whole(path) as temporary:
+        np.save(temporary, array, allow_pickle=array.dtype == object)
 
 
 if __name__ == "__main__":

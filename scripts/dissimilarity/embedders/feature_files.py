@@ -19,7 +19,7 @@ import numpy as np
 from scripts.dissimilarity.embeddings.embedding_images import EmbeddingImages
 from scripts.dissimilarity.embeddings.embeddings import Embedding, embedding_from_blocks
 from workflow.lib.arrays.array_file import one_of
-from workflow.lib.arrays.numpy_files import numpy_errors
+from workflow.lib.arrays.numpy_files import numpy_errors, open_numpy
 from workflow.lib.arrays.text import as_strings, listed_names
 from workflow.lib.errors import InputError
 from workflow.lib.features.activations import Activations
@@ -84,8 +84,7 @@ def open_features(
             f"{path}: found no such .npy or .npz file, expected features, a row per image; save "
             "them as scripts/dissimilarity/embedders/feature_files.py says, or correct `file`"
         )
-    with numpy_errors(path.name):
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+    loaded = open_numpy(path)
     with contextlib.nullcontext() if isinstance(loaded, np.ndarray) else loaded:
         array, stored = _array_and_names(loaded, path)
         names = stored if names_file is None and stored else _listed(path, names_file)

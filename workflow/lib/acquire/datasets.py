@@ -17,6 +17,7 @@ import yaml
 
 from workflow.lib.acquire.kept_files import kept_path
 from workflow.lib.errors import InputError
+from workflow.lib.words import one_line
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "datasets.schema.yaml"
 
@@ -336,8 +337,10 @@ def _read_yaml(path: Path) -> dict:
         raise InputError(
             f"{path} cannot be read ({error.strerror}): give the path of a registry of raw data."
         ) from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML, correct the place named here: {error}.") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(
+            f"{path} is not YAML, correct the place named here: {one_line(error)}."
+        ) from error
     if bare_key := next(_keys_other_than_text(entries), None):
         raise InputError(
             f"{path}: key {bare_key} is read as a number, not as text: put it in quotation marks."

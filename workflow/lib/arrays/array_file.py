@@ -7,6 +7,10 @@ import h5py
 import numpy as np
 
 from workflow.lib.errors import InputError
+from workflow.lib.words import one_line
+
+# Of names in a file, which in a damaged one may be anything.
+MOST_LISTED, MOST_LETTERS = 40, 80
 
 
 class ArrayFile:
@@ -68,8 +72,8 @@ class ArrayFile:
 def damaged(what: str, error: Exception) -> InputError:
     """Return the error for a file that another library could not read."""
     return InputError(
-        f"{what}: found data that cannot be read ({error}), expected a whole file; download or "
-        "copy it again"
+        f"{what}: found data that cannot be read ({one_line(error)}), expected a whole file; "
+        "download or copy it again"
     )
 
 
@@ -108,7 +112,9 @@ def one_of(
         return available[0]
     if wanted in available:
         return str(wanted)
-    listed = ", ".join(map(repr, available)) or "none"
+    told = [repr(name)[:MOST_LETTERS] for name in available[:MOST_LISTED]]
+    more = [f"{len(available) - MOST_LISTED} more"] * (len(available) > MOST_LISTED)
+    listed = ", ".join(told + more) or "none"
     found = f"several ({listed})" if wanted is None and available else listed
     expected = "one" if wanted is None else repr(wanted)
     raise InputError(

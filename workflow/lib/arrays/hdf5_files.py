@@ -1,11 +1,10 @@
 """Arrays in HDF5 files: plain ones, and MATLAB's from version 7.3 on."""
 
-from pathlib import Path
-
 import h5py
 import numpy as np
 
-from workflow.lib.arrays.array_file import ArrayFile, damaged, one_of, stacked
+from workflow.lib.arrays.array_file import ArrayFile, one_of, stacked
+from workflow.lib.arrays.foreign_hdf5 import check_dataset, hdf5_errors, open_hdf5
 from workflow.lib.arrays.text import as_strings
 from workflow.lib.errors import InputError
 
@@ -14,12 +13,10 @@ class HDF5File(ArrayFile):
     """Plain HDF5, or MATLAB v7.3 (which is HDF5 with its axes reversed)."""
 
     def _open(self) -> None:
-        self._file = _open_hdf5(self.path)
+        self._file = open_hdf5(self.path)
         try:
-            self._open_variable()
-        except (OSError, KeyError, RuntimeError) as error:  # what h5py raises on broken contents
-            self._file.close()
-            raise damaged(self.path.name, error) from error
+            with hdf5_errors(self.path.name):
+                self._open_variable()
         except BaseException:
             self._file.close()
             raise
@@ -66,6 +63,8 @@ class HDF5File(ArrayFile):
             raise InputError(
                 f"{self.what}: found structs in it, expected {self.contents}; flatten it"
             )
+        for item in items:
+            check_dataset(item, self.path.name)
         arrays = [item[()].T for item in items]
         return stacked(arrays, references.shape[::-1], self.what, self.contents)
 
@@ -82,6 +81,10 @@ class HDF5File(ArrayFile):
 
     def stored_names(self, key: str | None) -> list[str]:
         """Return the strings of another variable."""
+        with hdf5_errors(self.path.name):
+            return self._stored_names(key)
+
+    def _stored_names(self, key: str | None) -> list[str]:
         texts = {name: self._texts(item) for name, item in self._file.items() if name[0] != "#"}
         if key is not None and isinstance(self._file.get(key), h5py.Dataset):
             # Numbers can be names too, but only where the config says so.
@@ -93,16 +96,6 @@ class HDF5File(ArrayFile):
     def close(self) -> None:
         """Close the HDF5 file."""
         self._file.close()
-
-
-def _open_hdf5(path: Path) -> h5py.File:
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(
-            f"{path.name}: found {path.stat().st_size} bytes that are no complete HDF5 file "
-            f"({error}), expected a whole one; download or copy it again"
-        ) from error
 
 
 def _matlab_class(item: h5py.Dataset | h5py.Group) -> str | None:

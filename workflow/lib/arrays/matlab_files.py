@@ -1,29 +1,32 @@
 """Arrays in MATLAB files up to version 7; from 7.3 on they are HDF5."""
 
+import contextlib
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import scipy.io
 
 from workflow.lib.arrays.array_file import ArrayFile, one_of, stacked
+from workflow.lib.arrays.matlab_structure import check_structure
 from workflow.lib.arrays.text import as_string, as_strings
+from workflow.lib.bombs import check_unpacked_size
 from workflow.lib.errors import InputError
+from workflow.lib.words import one_line
+
+# Bytes of a number of MATLAB's classes; the least, for what else there is.
+BYTES = {"double": 8, "single": 4, "int64": 8, "uint64": 8, "int32": 4, "uint32": 4}
 
 
 class MatlabFile(ArrayFile):
     """MATLAB v5 to v7: an array, a cell array, or a struct array with arrays in one field."""
 
     def _open(self) -> None:
-        try:
-            names = [name for name, _, _ in scipy.io.whosmat(self.path)]
-            key = one_of(self.key, names, self.path.name, "variable", "key")
-            self.what = f"{self.path.name}, {key}"
-            variable = scipy.io.loadmat(self.path, variable_names=[key])[key]
-        except InputError:
-            raise
-        except Exception as error:  # scipy raises almost anything on a damaged file
-            raise InputError(
-                f"{self.path.name}: found a file that is no readable MATLAB file ({error}), "
-                "expected one that MATLAB's save wrote; download or export it again"
-            ) from error
+        names = [name for name, _, _ in whosmat(self.path)]
+        key = one_of(self.key, names, self.path.name, "variable", "key")
+        self.what = f"{self.path.name}, {key}"
+        variable = load_variable(self.path, key)
         if variable.dtype == object:  # a cell array
             self._set_array(stacked(list(variable.flat), variable.shape, self.what, self.contents))
             return
@@ -41,8 +44,49 @@ class MatlabFile(ArrayFile):
 
     def stored_names(self, key: str | None) -> list[str]:
         """Return the strings of another variable (a cell array or a char matrix)."""
-        candidates = [
-            name for name, _, kind in scipy.io.whosmat(self.path) if kind in ("cell", "char")
-        ]
+        candidates = [name for name, _, kind in whosmat(self.path) if kind in ("cell", "char")]
         chosen = one_of(key, candidates, self.path.name, "variable of names", "conditions.key")
-        return as_strings(scipy.io.loadmat(self.path, variable_names=[chosen])[chosen])
+        return as_strings(load_variable(self.path, chosen))
+
+
+def whosmat(path: Path) -> list[tuple[str, tuple[int, ...], str]]:
+    """Return the name, shape and class of each variable of a file up to version 7.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, or a variable of it would have far more numbers than are stored.
+    """
+    with _matlab_errors(path.name):
+        check_structure(path)
+        found = scipy.io.whosmat(path)
+        for name, shape, kind in found:
+            n_bytes = BYTES.get(kind, 1) * math.prod(map(int, shape))
+            check_unpacked_size(f"{path.name}, {name}", n_bytes, path.stat().st_size)
+    return found
+
+
+def load_variable(path: Path, key: str) -> np.ndarray:
+    """Return a variable of a file up to version 7.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    """
+    with _matlab_errors(path.name):
+        check_structure(path, key)
+        return np.asarray(scipy.io.loadmat(path, variable_names=[key])[key])
+
+
+@contextlib.contextmanager
+def _matlab_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # scipy raises almost anything on a damaged file
+        raise InputError(
+            f"{what}: found a file that is no readable MATLAB file ({one_line(error)}), "
+            "expected one that MATLAB's save wrote; download or export it again"
+        ) from error

@@ -1,23 +1,28 @@
 """Arrays in files of numpy."""
 
 import contextlib
+import math
 import zipfile
-import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+from numpy.lib import format as npy
 
 from workflow.lib.arrays.array_file import ArrayFile, damaged, one_of
 from workflow.lib.arrays.text import as_strings
+from workflow.lib.bombs import check_unpacked_size
 from workflow.lib.errors import InputError
+
+# Readers of the headers that arrays of numbers have.
+HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 class NumpyFile(ArrayFile):
     """.npy, or one array of an .npz."""
 
     def _open(self) -> None:
-        with numpy_errors(self.path.name):
-            loaded = np.load(self.path, allow_pickle=False, mmap_mode="r")
+        loaded = open_numpy(self.path)
         if isinstance(loaded, np.ndarray):
             self._set_array(loaded)
             return
@@ -56,12 +61,61 @@ class NumpyFile(ArrayFile):
             self._archive.close()
 
 
+def open_numpy(path: Path, what: str = "") -> np.ndarray | np.lib.npyio.NpzFile:
+    """Open somebody else's .npy, as a memory map, or .npz.
+
+    Parameters
+    ----------
+    path : Path
+    what : str
+        How errors name the file; by its name, if empty.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, would have to be unpickled, or claims far more than it holds.
+    """
+    what = what or path.name
+    with numpy_errors(what):
+        loaded = np.load(path, allow_pickle=False, mmap_mode="r")
+    if isinstance(loaded, np.lib.npyio.NpzFile):
+        try:
+            with numpy_errors(what):
+                for member in loaded.zip.infolist():
+                    check_unpacked_size(
+                        f"{what}, {member.filename}", member.file_size, member.compress_size
+                    )
+                    _check_shape(loaded.zip, member)
+        except InputError:
+            loaded.close()
+            raise
+    return loaded
+
+
+def _check_shape(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Raise ValueError where an array claims more numbers than there are, before they are awaited.
+
+    A member that is no array is its reader's business.
+    """
+    with archive.open(member) as file:
+        try:
+            header = HEADERS[npy.read_magic(file)](file)
+        except (ValueError, KeyError):
+            return
+    shape, _, dtype = header
+    if not dtype.hasobject and math.prod(shape) * dtype.itemsize > member.file_size:
+        raise ValueError(f"{member.file_size} bytes for shape {shape} and type {dtype}")
+
+
 @contextlib.contextmanager
 def numpy_errors(what: str) -> Iterator[None]:
     """Turn what numpy raises on a damaged or pickled file into an InputError that names it."""
     try:
         yield
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except InputError:
+        raise
+    # A damaged header can say anything, absurd shapes included, and numpy then raises anything.
+    except Exception as error:
         if "pickle" not in str(error) and "Python objects" not in str(error):
             raise damaged(what, error) from error
         raise InputError(

@@ -3,7 +3,6 @@
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -11,13 +10,14 @@ from pathlib import Path, PurePosixPath
 
 import h5py
 import numpy as np
-import scipy.io
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from workflow.lib.acquire.archives import check_member, zip_errors
-from workflow.lib.arrays.array_file import damaged, one_of
+from workflow.lib.arrays.array_file import one_of
+from workflow.lib.arrays.foreign_hdf5 import check_dataset, hdf5_errors, open_hdf5
 from workflow.lib.arrays.hdf5_files import matlab_chars
-from workflow.lib.arrays.numpy_files import numpy_errors
+from workflow.lib.arrays.matlab_files import load_variable, whosmat
+from workflow.lib.arrays.numpy_files import numpy_errors, open_numpy
 from workflow.lib.arrays.text import as_strings, listed_names
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.alignment import IMAGE_SUFFIXES, positions
@@ -288,8 +288,9 @@ def decoded(
             f"{what}: found more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels, expected an image of "
             f"at most {MAX_PIXELS:,}; replace it"
         ) from None
-    # Pillow's decoders raise almost anything on a damaged file.
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, zlib.error) as e:
+    except InputError:
+        raise
+    except Exception as e:  # Pillow's decoders raise almost anything on a damaged file
         raise InputError(
             f"{what}: found a file that does not decode as an image ({one_line(e)}), expected a "
             "whole one; download or export it again"
@@ -337,8 +338,7 @@ def _check_file_size(what: str, n_bytes: int) -> None:
 def _open_numpy(folder: Path, block: Mapping) -> _Source:
     path = _existing(folder / block["files"])
     # Of an .npy, a memory map: only the images in use are held.
-    with numpy_errors(path.name):
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+    loaded = open_numpy(path)
     if isinstance(loaded, np.ndarray):
         return _array_source(loaded, path.name, lambda key: _no_names(path.name))
     key = one_of(block.get("key"), loaded.files, path.name, "variable", "key")
@@ -382,16 +382,10 @@ def _open_matlab5(path: Path) -> tuple[list[str], Callable[[str], object]]:
 
     A cell array is read as a list, a struct array as a dict of lists, both in MATLAB's order.
     """
-    try:
-        variables = [name for name, _, _ in scipy.io.whosmat(path)]
-    except Exception as error:  # scipy raises almost anything on a damaged file
-        raise damaged(path.name, error) from error
+    variables = [name for name, _, _ in whosmat(path)]
 
     def read(key: str) -> object:
-        try:
-            value = scipy.io.loadmat(path, variable_names=[key])[key]
-        except Exception as error:
-            raise damaged(f"{path.name}, {key}", error) from error
+        value = load_variable(path, key)
         if value.dtype.names:
             return {name: list(value[name].ravel("F")) for name in value.dtype.names}
         return list(value.ravel("F")) if value.dtype == object else value
@@ -401,17 +395,16 @@ def _open_matlab5(path: Path) -> tuple[list[str], Callable[[str], object]]:
 
 def _open_matlab73(path: Path) -> tuple[list[str], Callable[[str], object]]:
     """Return the variables of a .mat of version 7.3, which is HDF5, and a function as above."""
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise damaged(path.name, error) from error
+    file = open_hdf5(path)
 
     def array(item: h5py.Dataset) -> np.ndarray:
+        check_dataset(item, path.name)
         texts = matlab_chars(item)
         return item[()].T if texts is None else np.array(texts)
 
     def read(key: str) -> object:
-        return _dereferenced(file, file[key], array)
+        with hdf5_errors(f"{path.name}, {key}"):
+            return _dereferenced(file, file[key], array)
 
     return [name for name in file if not name.startswith("#")], read
 

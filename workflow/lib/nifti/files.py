@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
+from workflow.lib.bombs import check_unpacked_size
 from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
 from workflow.lib.nifti.grids import Volume, check_grid
@@ -72,6 +73,8 @@ def read_header(path: str | Path, what: str = "", *, missing: str = MISSING) -> 
                 f"{what}: found values of type {image.get_data_dtype()} on the affine "
                 f"{image.affine.tolist()}, expected numbers; write the image again"
             )
+        n_bytes = math.prod(map(int, shape)) * image.get_data_dtype().itemsize
+        check_unpacked_size(what, n_bytes, Path(image.file_map["image"].filename).stat().st_size)
         grid = (*shape, 1, 1, 1)[:3]
         return Volume(what, path, grid, image.affine, math.prod(shape[3:]), _tr_of(image))
 

@@ -8,7 +8,7 @@ import nibabel
 import numpy as np
 
 from workflow.lib.errors import InputError
-from workflow.lib.nifti.files import image_errors, write_image
+from workflow.lib.nifti.files import image_errors, read_header, write_image
 from workflow.lib.nifti.grids import Volume, check_grid
 
 
@@ -51,6 +51,7 @@ def read_maps(path: str | Path) -> BrainMaps:
     InputError
         No readable image, or one of more than four axes.
     """
+    read_header(path)
     with image_errors(str(path)):
         image = nibabel.load(path)
         values = np.asarray(image.dataobj, dtype=np.float64)

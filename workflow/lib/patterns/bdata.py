@@ -20,7 +20,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from workflow.lib.arrays.array_file import damaged
+from workflow.lib.arrays.foreign_hdf5 import hdf5_errors, open_hdf5
 from workflow.lib.arrays.text import as_string
 from workflow.lib.errors import InputError
 from workflow.lib.words import near
@@ -75,12 +75,10 @@ class BData:
                 f"{self.path}: found no such file, expected BData; check the folder and "
                 "`responses` in the config"
             )
+        self._file = open_hdf5(self.path)
         try:
-            self._file = h5py.File(self.path, "r")
-        except OSError as error:
-            raise damaged(self.what, error) from error
-        try:
-            self._open_tables()
+            with hdf5_errors(self.what):
+                self._open_tables()
         except BaseException:
             self.close()
             raise
@@ -92,13 +90,10 @@ class BData:
                 f"{self.what}: found {', '.join(map(repr, self._file)) or 'nothing'}, expected the "
                 "tables 'dataset' and 'metadata' of BData; give a file that bdpy wrote"
             )
-        try:
-            self._dataset, metadata = (self._file[name] for name in tables)
-            self.keys = [as_string(key) for key in metadata["key"][()]]
-            self._applies = metadata["value"][()] == 1
-            self.n_samples, self.n_columns = self._dataset.shape
-        except (OSError, KeyError, RuntimeError, ValueError) as error:
-            raise damaged(self.what, error) from error
+        self._dataset, metadata = (self._file[name] for name in tables)
+        self.keys = [as_string(key) for key in metadata["key"][()]]
+        self._applies = metadata["value"][()] == 1
+        self.n_samples, self.n_columns = self._dataset.shape
         if self._applies.shape != (len(self.keys), self.n_columns):
             raise InputError(
                 f"{self.what}: found metadata of shape {self._applies.shape}, expected "
@@ -197,12 +192,10 @@ class BData:
         dtype : of the returned array
         """
         found = np.empty((self.n_samples, np.count_nonzero(columns)), dtype)
-        try:
+        with hdf5_errors(self.what):
             for start in range(0, self.n_samples, ROWS):
                 rows = slice(start, start + ROWS)
                 found[rows] = self._dataset[rows][:, columns]
-        except OSError as error:
-            raise damaged(self.what, error) from error
         return found
 
     def numbers(self, key: str) -> np.ndarray | None:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import scipy.io
 
 from workflow.lib.arrays.array_file import ArrayFile, one_of
+from workflow.lib.arrays.foreign_hdf5 import hdf5_errors
 from workflow.lib.arrays.hdf5_files import HDF5File, hdf5_strings
-from workflow.lib.arrays.matlab_files import MatlabFile
+from workflow.lib.arrays.matlab_files import MatlabFile, load_variable, whosmat
 from workflow.lib.arrays.numpy_files import NumpyFile
 from workflow.lib.arrays.text import as_strings, is_number
 from workflow.lib.errors import InputError
@@ -65,9 +65,9 @@ class MatlabPatternFile(PatternFile, MatlabFile):
         """Return the strings, or the numbers if the config names them, of another variable."""
         if key is None:
             return super().stored_names(key)
-        variables = [name for name, _, _ in scipy.io.whosmat(self.path)]
+        variables = [name for name, _, _ in whosmat(self.path)]
         chosen = one_of(key, variables, self.path.name, "variable", "observations")
-        return as_strings(scipy.io.loadmat(self.path, variable_names=[chosen])[chosen])
+        return as_strings(load_variable(self.path, chosen))
 
 
 class HDF5PatternFile(PatternFile, HDF5File):
@@ -89,10 +89,10 @@ class HDF5PatternFile(PatternFile, HDF5File):
             if name in group and group[name].dtype.kind in "iuf":
                 self.channels[name] = group[name][()]
 
-    def stored_names(self, key: str | None) -> list[str]:
+    def _stored_names(self, key: str | None) -> list[str]:
         """Return an observation descriptor, or the strings of another variable."""
         if not self._is_dataset:
-            return super().stored_names(key)
+            return super()._stored_names(key)
         found = hdf5_strings(self._file["obs_descriptors"])
         candidates = [name for name in found if name not in ("index", *RUN_NAMES)]
         chosen = one_of(
@@ -107,7 +107,9 @@ class HDF5PatternFile(PatternFile, HDF5File):
     def stored_runs(self, key: str | None) -> list[str] | None:
         """Return an observation descriptor: the one named, or `run` if there is one."""
         if key is None and self._is_dataset:
-            key = next((name for name in RUN_NAMES if name in self._file["obs_descriptors"]), None)
+            with hdf5_errors(self.path.name):
+                descriptors = self._file["obs_descriptors"]
+                key = next((name for name in RUN_NAMES if name in descriptors), None)
         return super().stored_runs(key)
 
 

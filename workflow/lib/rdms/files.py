@@ -57,11 +57,11 @@ class HDF5RDMFile(ArrayRDMFile, HDF5File):
             for name, values in hdf5_strings(self._file.get("rdm_descriptors")).items()
         }
 
-    def stored_names(self, key: str | None) -> list[str]:
+    def _stored_names(self, key: str | None) -> list[str]:
         """Return an rsatoolbox pattern descriptor, or the strings of another variable."""
         if "pattern_descriptors" in self._file:
             return self._pattern_descriptor(key)
-        return super().stored_names(key)
+        return super()._stored_names(key)
 
     def _pattern_descriptor(self, key: str | None) -> list[str]:
         found = hdf5_strings(self._file["pattern_descriptors"])

@@ -1,0 +1,383 @@
+"""Files made to do harm are refused with a sentence: nothing runs, or leaks, or fills memory.
+
+Archives that lead out of their folder, links and bombs among the raw files are held by
+test_archives.py, pickled mappings by test_algonauts.py, downloads by test_downloads.py.
+"""
+
+import gzip
+import io
+import pickle
+import struct
+import tarfile
+import tracemalloc
+import zipfile
+import zlib
+from pathlib import Path
+
+import h5py
+import nibabel
+import numpy as np
+import pytest
+import scipy.io
+import torch
+from PIL import Image
+
+from tests.unit.foreign_files import (
+    SQUARES,
+    read_array,
+    read_bdata,
+    read_features,
+    read_rdm,
+    read_stimuli,
+    read_volumes,
+    write_bdata_file,
+)
+from workflow.lib.acquire.datasets import RawFile
+from workflow.lib.acquire.unpack import unpack_member
+from workflow.lib.errors import InputError
+from workflow.lib.features import stimuli
+from workflow.lib.features.state_dicts import read_state
+from workflow.lib.features.stimuli import decoded
+from workflow.lib.nifti.maps import read_maps
+
+# Reading a file that is refused takes less.
+MOST_MEMORY = 100_000_000
+
+
+def assert_refused(read, path, message):
+    """Check that a file is refused in one sentence, without taking memory."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=message) as caught:
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < MOST_MEMORY
+    finally:
+        tracemalloc.stop()
+    assert "\n" not in str(caught.value)
+    assert path.name in str(caught.value)
+
+
+# Pickles, which can call anything.
+
+
+class Touch:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def pickled_in(path, payload):
+    objects = np.array([payload], dtype=object)
+    writers = {
+        ".npy": lambda: np.save(path, objects, allow_pickle=True),
+        ".npz": lambda: np.savez(path, a=objects, allow_pickle=True),
+        ".pth": lambda: torch.save({"a": payload}, path),
+        ".pt": lambda: torch.save(payload, path),
+        ".pkl": lambda: path.write_bytes(pickle.dumps(payload)),
+    }
+    writers[path.suffix]()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        *((f"a.{suffix}", read) for suffix in ("npy", "npz") for read in (read_rdm, read_array)),
+        *((f"a.{suffix}", read) for suffix in ("npy", "npz") for read in (read_stimuli,)),
+        *((f"a.{suffix}", read_state) for suffix in ("pth", "pt", "pkl")),
+        *(("a.pkl", read) for read in (read_rdm, read_array, read_stimuli)),
+        ("a.npz", read_features),
+    ],
+)
+def test_pickle_is_refused_and_never_run(tmp_path, name, read):
+    ran = tmp_path / "ran"
+    path = pickled_in(tmp_path / name, Touch(ran))
+    ran.unlink(missing_ok=True)
+    with pytest.raises(InputError, match="found"):
+        read(path)
+    assert not ran.exists()
+
+
+def test_the_payload_works():
+    """Otherwise the test above would show nothing."""
+    assert pickle.loads(pickle.dumps(Touch(Path(__file__)))) is None
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.pt"])
+def test_raw_pickle_named_as_weights_is_refused(tmp_path, name):
+    ran = tmp_path / "ran"
+    (tmp_path / name).write_bytes(pickle.dumps(Touch(ran)))
+    assert_refused(read_state, tmp_path / name, "which could run code|no readable weights")
+    assert not ran.exists()
+
+
+# Archives of other kinds: only zip is read, so that a tar cannot lead anywhere.
+
+
+def tar_file(path, name):
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo(name)
+        member.size = 3
+        archive.addfile(member, io.BytesIO(b"abc"))
+    return path
+
+
+@pytest.mark.parametrize("name", ["../out.npz", "/tmp/out.npz", "a/out.npz"])
+def test_tar_is_never_unpacked(tmp_path, name):
+    (tmp_path / "in").mkdir()
+    path = tar_file(tmp_path / "in/a.zip", name)
+    raw_file = RawFile("out.npz", origin="a.zip")
+    with pytest.raises(InputError, match=r"a\.zip: found data that cannot be read"):
+        unpack_member(path, raw_file, tmp_path / "there" / "out.npz")
+    assert sorted(file.name for file in tmp_path.rglob("*")) == ["a.zip", "in"]
+
+
+@pytest.mark.parametrize("read", [read_rdm, read_array, read_stimuli])
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.tgz"])
+def test_tar_is_no_raw_file(tmp_path, name, read):
+    with pytest.raises(InputError, match="found"):
+        read(tar_file(tmp_path / name, "../out.npz"))
+
+
+@pytest.mark.parametrize("name", ["../a.png", "/etc/a.png", "C:/a.png", "a\\..\\..\\a.png"])
+def test_zip_of_images_with_a_name_that_leads_out_is_refused(tmp_path, name):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(name, b"")
+    assert_refused(read_stimuli, tmp_path / "a.zip", "which leads out of the archive")
+
+
+# Bombs: a little that claims, or unpacks to, very much.
+
+GIGABYTES = 3_000_000_000
+
+
+def zipped_zeros(path, name, start, n_bytes=GIGABYTES):
+    """Write a zip whose member begins so and goes on with zeros, without holding them."""
+    block = bytes(10_000_000)
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open(name, "w", force_zip64=True) as member,
+    ):
+        member.write(start)
+        for _ in range(n_bytes // len(block)):
+            member.write(block)
+    return path
+
+
+def npy_header(shape):
+    buffer = io.BytesIO()
+    head = {"descr": "<f8", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, head)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def bomb(tmp_path_factory):
+    """Three megabytes that unpack to three gigabytes, as an .npz."""
+    path = tmp_path_factory.mktemp("bomb") / "a.npz"
+    return zipped_zeros(path, "a.npy", npy_header((GIGABYTES // 8,)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("read", [read_rdm, read_array, read_stimuli, read_features])
+def test_npz_bomb(bomb, read):
+    assert_refused(read, bomb, r"bytes that claim to hold 3,\d{3},\d{3},\d{3}")
+
+
+@pytest.mark.parametrize("read", [read_rdm, read_array, read_features])
+@pytest.mark.parametrize("shape", [(10**12,), (10**6, 10**6), (2**62, 4), (-1, 3), (10**30,)])
+def test_absurd_shape_in_an_npz(tmp_path, shape, read):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("a.npy", npy_header(shape) + bytes(64))
+    assert_refused(read, tmp_path / "a.npz", "found data that cannot be read")
+
+
+@pytest.mark.parametrize("read", [read_rdm, read_array])
+@pytest.mark.parametrize("shape", [(10**12,), (10**6, 10**6), (2**62, 4), (-1, 3), (10**30,)])
+def test_absurd_shape_in_an_npy(tmp_path, shape, read):
+    (tmp_path / "a.npy").write_bytes(npy_header(shape) + bytes(64))
+    assert_refused(read, tmp_path / "a.npy", "found data that cannot be read")
+
+
+@pytest.mark.parametrize("read", [read_rdm, read_array])
+@pytest.mark.parametrize("shape", [(10**6, 10**6), (3, 10**11)])
+def test_hdf5_of_which_nothing_is_stored(tmp_path, shape, read):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("rdms", shape, "f8", chunks=(1, 1000), compression="gzip")
+    assert_refused(read, tmp_path / "a.h5", "bytes that claim to hold")
+
+
+def test_bdata_of_which_nothing_is_stored(tmp_path):
+    write_bdata_file(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        del file["dataset"]
+        file.create_dataset("dataset", (10**9, 6), "f8", chunks=(1000, 6))
+    assert_refused(read_bdata, tmp_path / "a.h5", "bytes that claim to hold")
+
+
+def matlab_bytes(**variables):
+    buffer = io.BytesIO()
+    scipy.io.savemat(buffer, variables)
+    return bytearray(buffer.getvalue())
+
+
+@pytest.mark.parametrize("read", [read_rdm, read_array, read_stimuli])
+def test_absurd_shape_in_a_matlab_file(tmp_path, read):
+    content = matlab_bytes(a=SQUARES[0])
+    # The dimensions, after the header, the array's tag and its flags.
+    struct.pack_into("<ii", content, 128 + 8 + 16 + 8, 2**31 - 1, 2**31 - 1)
+    (tmp_path / "a.mat").write_bytes(content)
+    assert_refused(read, tmp_path / "a.mat", "bytes that claim to hold")
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        # What scipy reads behind its own tables and ends the process: a type that the format has
+        # not, and a flag that promises imaginary parts.
+        *((184, value) for value in (0, 8, 10, 11, 14, 15, 99, 255)),
+        *((145, flags) for flags in (0x08, 0xFF)),
+        (144, 99),
+    ],
+)
+def test_matlab_file_that_lies_about_its_elements(tmp_path, place, value):
+    content = matlab_bytes(a=SQUARES[0])
+    assert content[176] == 9, "the type of the numbers stands elsewhere"
+    content[176 if place == 184 else place] = value
+    (tmp_path / "a.mat").write_bytes(content)
+    assert_refused(read_rdm, tmp_path / "a.mat", "no readable MATLAB file")
+
+
+def test_compressed_matlab_bomb(tmp_path, monkeypatch):
+    monkeypatch.setattr("workflow.lib.arrays.matlab_structure.HARMLESS_BYTES", 10_000)
+    packed = zlib.compress(bytes(5_000_000))
+    content = matlab_bytes(a=SQUARES[0])[:128] + struct.pack("<II", 15, len(packed)) + packed
+    (tmp_path / "a.mat").write_bytes(content)
+    assert_refused(read_rdm, tmp_path / "a.mat", "bytes that unpack to more than")
+
+
+# HDF5 that leads to other files.
+
+
+@pytest.fixture
+def secret(tmp_path):
+    """A file that nobody means to give."""
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["rdms"] = SQUARES
+    (tmp_path / "secret.bin").write_bytes(SQUARES.tobytes())
+    return tmp_path
+
+
+def external_link(file, folder):
+    file["rdms"] = h5py.ExternalLink(folder / "secret.h5", "/rdms")
+
+
+def nested_external_link(file, folder):
+    file["group/inner"] = h5py.ExternalLink(folder / "secret.h5", "/rdms")
+    file["rdms"] = h5py.SoftLink("/group/inner")
+
+
+def external_storage(file, folder):
+    file.create_dataset(
+        "rdms", SQUARES.shape, "f8", external=[(str(folder / "secret.bin"), 0, SQUARES.nbytes)]
+    )
+
+
+def virtual_dataset(file, folder):
+    layout = h5py.VirtualLayout(SQUARES.shape, "f8")
+    layout[:] = h5py.VirtualSource(folder / "secret.h5", "rdms", SQUARES.shape)
+    file.create_virtual_dataset("rdms", layout)
+
+
+LEADING_OUT = (external_link, nested_external_link, external_storage, virtual_dataset)
+
+
+@pytest.mark.parametrize("read", [read_rdm, read_array])
+@pytest.mark.parametrize("lead", LEADING_OUT)
+def test_hdf5_that_leads_to_another_file(secret, lead, read):
+    with h5py.File(secret / "a.h5", "w") as file:
+        lead(file, secret)
+        np.testing.assert_array_equal(file["rdms"][()], SQUARES)
+    assert_refused(read, secret / "a.h5", "found data that lies in another file")
+
+
+@pytest.mark.parametrize("lead", LEADING_OUT)
+def test_bdata_and_images_that_lead_to_another_file(secret, lead):
+    write_bdata_file(secret / "a.h5")
+    with h5py.File(secret / "a.h5", "r+") as file:
+        lead(file, secret)
+    assert_refused(read_bdata, secret / "a.h5", "found data that lies in another file")
+    with h5py.File(secret / "a.mat", "w", userblock_size=512) as file:
+        lead(file, secret)
+    assert_refused(read_stimuli, secret / "a.mat", "found data that lies in another file")
+
+
+def test_hdf5_that_goes_round_in_a_circle_is_read(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["rdms"] = SQUARES
+        file["#self"] = file["/"]
+        file["#soft"] = h5py.SoftLink("/#soft")
+    assert read_rdm(tmp_path / "a.h5")[1] == len(SQUARES[0])
+
+
+# NIfTI with broken headers.
+
+
+def nifti_bytes():
+    return bytearray(nibabel.Nifti1Image(np.ones((3, 4, 2, 5), np.int16), np.eye(4)).to_bytes())
+
+
+BROKEN = {
+    "axes": (40, struct.pack("<h", 99)),
+    "no axes": (40, struct.pack("<h", 0)),
+    "negative size": (42, struct.pack("<h", -7)),
+    "size of nothing": (42, struct.pack("<h", 0)),
+    "absurd size": (42, struct.pack("<hhhh", 32767, 32767, 32767, 32767)),
+    "unknown type": (70, struct.pack("<h", 12345)),
+    "complex": (70, struct.pack("<hh", 32, 64)),
+    "data before the header ends": (108, struct.pack("<f", -1e30)),
+    "data behind the end": (108, struct.pack("<f", 1e9)),
+    "affine of nothing": (252, struct.pack("<hh", 0, 2) + struct.pack("<24f", *[np.nan] * 24)),
+    "magic": (344, b"nope"),
+}
+
+
+@pytest.mark.parametrize("read", [read_volumes, read_maps])
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+@pytest.mark.parametrize("fault", BROKEN)
+def test_broken_nifti(tmp_path, fault, name, read):
+    place, value = BROKEN[fault]
+    content = nifti_bytes()
+    content[place : place + len(value)] = value
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    assert_refused(read, tmp_path / name, "found")
+
+
+# Images.
+
+
+def png_of(width, height):
+    """A PNG that claims a size and holds nothing."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
+    packed = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(8_000, 8_000), (50_000, 50_000), (2**31 - 1, 2**31 - 1), (0, 5)]
+)
+def test_image_of_gigapixels(tmp_path, width, height):
+    (tmp_path / "a.png").write_bytes(png_of(width, height))
+    assert_refused(lambda path: decoded(path, path.name), tmp_path / "a.png", r"a\.png: found")
+
+
+def test_limit_of_pillow_is_not_lifted():
+    """Some libraries set it to None for the whole process."""
+    assert Image.MAX_IMAGE_PIXELS is not None
+    assert Image.MAX_IMAGE_PIXELS >= stimuli.MAX_PIXELS

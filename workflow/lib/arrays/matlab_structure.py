@@ -1,0 +1,146 @@
+"""The structure of MATLAB files of version 5 to 7, checked before scipy reads them.
+
+scipy trusts the types and sizes that such a file states of its elements; a file that lies can end
+the process without any exception.
+
+References
+----------
+MathWorks, MAT-File Format (R2024a), chapter 1: Level 5 MAT-File Format.
+"""
+
+import mmap
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import scipy.io.matlab
+
+from workflow.lib.bombs import HARMLESS_BYTES, MOST_TIMES
+
+HEADER_BYTES, TAG_BYTES, SMALL_BYTES = 128, 8, 4
+MATRIX, COMPRESSED = 14, 15
+# Types of elements that hold numbers or characters, and those with which an array begins.
+NUMBERS = {*range(1, 8), 9, 12, 13, 16, 17, 18}
+HEAD = [6, 5, 1]
+# Classes of arrays that hold arrays, and how many elements stand before these: cells, structs
+# (whose fields have names) and objects (whose class has one, too).
+CONTAINERS = {1: 0, 2: 2, 3: 3}
+# Other classes, and how many elements of numbers they have: text, sparse arrays, and full ones.
+# A flag says that another one follows, of imaginary parts.
+VALUES = {4: 1, 5: 3} | dict.fromkeys(range(6, 16), 1)
+COMPLEX = 0x800
+# Functions, and what later versions of MATLAB call objects.
+PASSED_OVER = (16, 17)
+MOST_NESTED = 50
+
+
+def check_structure(path: Path, key: str | None = None) -> None:
+    """Raise ValueError unless a file of version 5 to 7 is what it says of itself.
+
+    Files of version 4 are let pass: what reads them trusts nothing.
+
+    Parameters
+    ----------
+    path : Path
+    key : str, optional
+        Variable that is about to be read, and is checked throughout; of others, where they begin
+        and end. A file may well hold tables and functions beside it, which scipy passes over.
+    """
+    major, _ = scipy.io.matlab.matfile_version(str(path), appendmat=False)
+    if major != 1:
+        return
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        order = "<" if data[126:128] == b"IM" else ">"
+        with memoryview(data) as whole, whole[HEADER_BYTES:] as elements:
+            _check_variables(elements, order, key, packed=True)
+
+
+def _check_variables(data: memoryview, order: str, key: str | None, *, packed: bool) -> None:
+    """Check the variables of a file; `packed` says whether they may be compressed."""
+    for kind, start, size, _ in _tags(data, order):
+        with data[start : start + size] as inside:
+            if kind == MATRIX:
+                _check_variable(inside, order, key)
+            elif kind == COMPRESSED and packed:
+                _check_variables(memoryview(_unpacked(inside)), order, key, packed=False)
+            else:
+                raise ValueError(f"an element of type {kind} where a variable should stand")
+
+
+def _check_variable(data: memoryview, order: str, key: str | None) -> None:
+    tags = _tags(data, order)
+    kind, start, size, _ = next(tags, (0, 0, 0, 0))
+    if (kind, size) != (HEAD[0], TAG_BYTES):
+        raise ValueError(f"a variable that begins with an element of type {kind}")
+    if data[start] in PASSED_OVER or (data[start + 3] in PASSED_OVER and order == ">"):
+        return
+    found = [next(tags, (0, 0, 0, 0)) for _ in HEAD[1:]]
+    if [kind for kind, *_ in found] != HEAD[1:]:
+        raise ValueError("a variable without dimensions or a name")
+    _, start, size, _ = found[-1]
+    if key is not None and bytes(data[start : start + size]).decode("latin-1") == key:
+        _check_array(data, order, 0)
+
+
+def _check_array(data: memoryview, order: str, depth: int) -> None:
+    """Check an array: flags with its class, dimensions, name, and what the class has."""
+    if depth > MOST_NESTED:
+        raise ValueError(f"more than {MOST_NESTED} cells or structs within one another")
+    tags = list(_tags(data, order))
+    if not tags:  # an empty cell
+        return
+    kinds = [kind for kind, *_ in tags]
+    if kinds[: len(HEAD)] != HEAD or tags[0][2] != TAG_BYTES:
+        raise ValueError(f"an array that begins with elements of type {kinds[:3]}")
+    flags = struct.unpack_from(f"{order}I", data, tags[0][1])[0]
+    of_class, is_complex = flags & 0xFF, bool(flags & COMPLEX)
+    if of_class in CONTAINERS:
+        n_numbers = CONTAINERS[of_class]
+        n_arrays = len(tags) - len(HEAD) - n_numbers
+    elif of_class in VALUES:
+        n_numbers, n_arrays = VALUES[of_class] + is_complex, 0
+    else:
+        raise ValueError(f"an array of class {of_class}")
+    n_before = len(HEAD) + n_numbers
+    expected = n_numbers * ["numbers"] + n_arrays * ["array"]
+    found = ["array" if kind == MATRIX else "numbers" for kind in kinds[len(HEAD) :]]
+    if found != expected or COMPRESSED in kinds:
+        raise ValueError(f"an array of class {of_class} with elements of type {kinds[:9]}")
+    for _, start, size, _ in tags[n_before:]:
+        with data[start : start + size] as inside:
+            _check_array(inside, order, depth + 1)
+
+
+def _tags(data: memoryview, order: str) -> Iterator[tuple[int, int, int, int]]:
+    position = 0
+    while position < len(data):
+        yield (tag := _tag(data, position, order))
+        position = tag[-1]
+
+
+def _tag(data: memoryview, position: int, order: str) -> tuple[int, int, int, int]:
+    """Return the type of an element, where its data begins, its size, and where the next begins."""
+    if len(data) - position < TAG_BYTES:
+        raise ValueError(f"{len(data) - position} bytes where an element should begin")
+    kind, size = struct.unpack_from(f"{order}II", data, position)
+    start, following = position + TAG_BYTES, position + TAG_BYTES
+    if kind >> 16:  # the data of a small element stand in its tag
+        kind, size, start = kind & 0xFFFF, kind >> 16, position + SMALL_BYTES
+        fits = size <= SMALL_BYTES
+    else:
+        # Compressed elements alone are not filled up to whole words.
+        following += size if kind == COMPRESSED else -(-size // TAG_BYTES) * TAG_BYTES
+        fits = start + size <= len(data)
+    if kind not in {*NUMBERS, MATRIX, COMPRESSED} or not fits:
+        raise ValueError(f"an element of type {kind} and {size} bytes at byte {position}")
+    return kind, start, size, following
+
+
+def _unpacked(packed: memoryview) -> bytes:
+    most = max(HARMLESS_BYTES, MOST_TIMES * len(packed))
+    unpacker = zlib.decompressobj()
+    data = unpacker.decompress(packed, most)
+    if unpacker.unconsumed_tail:
+        raise ValueError(f"{len(packed)} bytes that unpack to more than {most}")
+    return data

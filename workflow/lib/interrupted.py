@@ -1,0 +1,79 @@
+"""What a run that was killed leaves behind: files half written, and the lock of its folder.
+
+Snakemake asks for --unlock after it was killed, for it cannot tell a run that is dead from one that
+goes on. Here every run leaves its process number beside its lock, so that the next one can tell.
+Imported while the Snakefile is parsed: standard library alone.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from workflow.lib.files import HOST, TEMPORARY
+
+RUNS = "runs"
+
+
+def note_run(state: str | Path = ".snakemake") -> None:
+    """Say that this process runs the workflow; call it once the folder is locked.
+
+    Parameters
+    ----------
+    state : folder in which Snakemake keeps its locks
+    """
+    note = _note_of(os.getpid(), state)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.touch()
+
+
+def forget_run(state: str | Path = ".snakemake") -> None:
+    """Say that this process has ended its run."""
+    _note_of(os.getpid(), state).unlink(missing_ok=True)
+
+
+def release_locks(state: str | Path = ".snakemake") -> bool:
+    """Remove the locks of runs that were killed on this machine; return whether there were any.
+
+    They stay where any run may go on: one on another machine, or one that has its lock and has not
+    said its number yet.
+    """
+    notes = list(Path(state, RUNS).glob("*"))
+    locks = list(Path(state, "locks").glob("*.lock"))
+    if not notes or not all(_is_dead(*note.name.rsplit("-", 1)) for note in notes):
+        return False
+    last = max(note.stat().st_mtime_ns for note in notes)
+    if any(lock.stat().st_mtime_ns > last for lock in locks):
+        return False
+    for file in (*locks, *notes):
+        file.unlink(missing_ok=True)
+    return bool(locks)
+
+
+def remove_leftovers(*folders: str | Path) -> int:
+    """Remove what processes of this machine that are dead left half written; return how many."""
+    name = re.compile(TEMPORARY.format(host="(.+)", pid=r"(\d+)", name=".+"))
+    n_removed = 0
+    for folder in folders:
+        for file in Path(folder).rglob(f"{TEMPORARY.partition('{')[0]}*"):
+            match = name.fullmatch(file.name)
+            if match and _is_dead(*match.groups()):
+                file.unlink(missing_ok=True)
+                n_removed += 1
+    return n_removed
+
+
+def _note_of(pid: int, state: str | Path) -> Path:
+    return Path(state, RUNS, f"{HOST}-{pid}")
+
+
+def _is_dead(host: str, pid: str) -> bool:
+    """Return whether a process is known to have ended."""
+    if host != HOST or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
