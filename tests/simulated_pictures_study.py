@@ -49,7 +49,7 @@ from workflow.lib.layouts.pictures import (
     stimulus_patterns,
 )
 from workflow.lib.seeds import generator
-from workflow.lib.splits.held_out import TRAINING
+from workflow.lib.sources import TRAINING
 
 STUDY, SUBJECT, TEST = "pictures", "01", "natural"
 

@@ -27,7 +27,6 @@ from workflow.lib.config.reconstruction_models import STREAMS, generators_of, ne
 from workflow.lib.errors import InputError
 from workflow.lib.layout import raw_folder
 from workflow.lib.layouts.pictures import (
-    TRAINING,
     all_response_files,
     response_patterns,
     stimulus_patterns,
@@ -35,6 +34,7 @@ from workflow.lib.layouts.pictures import (
 )
 from workflow.lib.pairs.splits import make_folds
 from workflow.lib.prediction import BYTES_OF_TORCH, SECONDS_PER_JOB, TrainingCost, network_cost
+from workflow.lib.sources import TRAINING
 
 # Of the published sessions, by which sizes are told while no file is here: training images, times
 # that each was shown, and voxels of V1 to V3 or of higher visual cortex.

@@ -7,7 +7,8 @@ from scripts.reconstruction.data.image_table import ImageTable
 from scripts.reconstruction.decoders.audit_reconstruction import FITTED, audit_reconstruction
 from scripts.reconstruction.decoders.folds import decoder_folds
 from workflow.lib.errors import InputError
-from workflow.lib.splits.held_out import TRAINING, HeldOut, fitted_to_all, write_held_out
+from workflow.lib.sources import TRAINING
+from workflow.lib.splits.held_out import HeldOut, fitted_to_all, write_held_out
 
 SETTINGS = {"n_folds": 4, "validation_share": 0.2, "seed": 0, "study": "audited"}
 

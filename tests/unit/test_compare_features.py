@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from scripts.reconstruction.data.image_table import TRAINING, ImageTable
+from scripts.reconstruction.data.image_table import ImageTable
 from scripts.reconstruction.evaluation.compare_features import (
     KINDS,
     compare_features,
@@ -18,6 +18,7 @@ from scripts.reconstruction.evaluation.evaluate_reconstruction import (
 )
 from tests.unit.small_clip import refuse_connections, use_small_clip
 from workflow.lib.features.clip import open_clip
+from workflow.lib.sources import TRAINING
 from workflow.lib.splits.held_out import fitted_to_all, write_held_out
 
 N_TEST, SIDE = 5, 20

@@ -15,7 +15,8 @@ from scripts.reconstruction.evaluation.evaluate_reconstruction import (
 )
 from scripts.reconstruction.evaluation.image_scores import Evaluation, matched_null
 from workflow.lib.errors import InputError
-from workflow.lib.splits.held_out import TRAINING, HeldOut, fitted_to_all, write_held_out
+from workflow.lib.sources import TRAINING
+from workflow.lib.splits.held_out import HeldOut, fitted_to_all, write_held_out
 
 SIDE, N_TEST = 12, 30
 SETTINGS = {

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from workflow.lib.errors import InputError
+from workflow.lib.sources import TRAINING
 from workflow.lib.splits.held_out import (
     ALL_TRAINING,
-    TRAINING,
     HeldOut,
     attributes_of,
     fitted_to_all,

@@ -24,9 +24,9 @@ from scripts.reconstruction.generator.reconstruct_images import reconstruct_imag
 from scripts.reconstruction.generator.trained_generator import TrainedGenerator
 from scripts.reconstruction.generator.unet import build_unet
 from workflow.lib.errors import InputError
+from workflow.lib.sources import TRAINING
 from workflow.lib.splits.held_out import (
     ALL_TRAINING,
-    TRAINING,
     HeldOut,
     fitted_to_all,
     read_held_out,

@@ -13,7 +13,8 @@ from scripts.reconstruction.decoders.folds import decoder_folds, shuffled_images
 from scripts.reconstruction.decoders.held_out_fits import DecoderInputs, held_out_predictions
 from scripts.reconstruction.decoders.ridge import RidgeSettings, fit_ridge
 from scripts.reconstruction.decoders.samples import ImageSamples, Standardiser
-from workflow.lib.splits.held_out import ALL_TRAINING, TRAINING
+from workflow.lib.sources import TRAINING
+from workflow.lib.splits.held_out import ALL_TRAINING
 
 SIDE = 4
 FOLDS = {"n_folds": 5, "validation_share": 0.1, "seed": 0, "study": "planted"}

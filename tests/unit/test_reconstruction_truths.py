@@ -23,7 +23,7 @@ from scripts.reconstruction.evaluation.image_scores import Mean, differences
 from scripts.reconstruction.generator.gan_training import GanOptions
 from tests.simulated_pictures_study import TEST, PictureStudy, clusters_of, pictures_entry
 from workflow.lib.scores.identification import permutation_p
-from workflow.lib.splits.held_out import TRAINING
+from workflow.lib.sources import TRAINING
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("reconstruction_truths")]
 SEEDS = (21, 22, 23, 24, 25)

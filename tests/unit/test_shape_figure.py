@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts.reconstruction.data.image_table import TRAINING, ImageTable
+from scripts.reconstruction.data.image_table import ImageTable
 from scripts.reconstruction.figures.plot_shapes import N_SHOWN, plot_shapes
+from workflow.lib.sources import TRAINING
 
 SIDE, N_IMAGES = 6, 30
 SUBJECTS, DECODERS = ("01", "02"), ("early", "shuffled")

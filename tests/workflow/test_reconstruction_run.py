@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from scripts.reconstruction.data.image_table import TRAINING, read_image_table
+from scripts.reconstruction.data.image_table import read_image_table
 from scripts.reconstruction.data.responses import Responses
 from tests.checkout import Checkout, copy_of_repository
 from tests.study_runs import assert_figures_build_alone, assert_report_holds
+from workflow.lib.sources import TRAINING
 from workflow.lib.splits.held_out import read_held_out
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]

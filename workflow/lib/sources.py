@@ -27,6 +27,9 @@ MODEL_AXES = {"layers": "layer", "average": "member"}
 MEAN_SESSION = "mean"
 JOINT_SUBJECT = "joint"
 
+# What the part of images is called that models are fitted to; other parts are tests, under names
+# that the config gives.
+TRAINING = "training"
 # What the only ROI of a searchlight's patterns is called.
 WHOLE_BRAIN = "brain"
 # Patterns in files with these suffixes are images, all others arrays.

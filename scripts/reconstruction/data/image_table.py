@@ -8,9 +8,7 @@ import numpy as np
 
 from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
-
-# The part of training; other parts are tests, under names that the config gives.
-TRAINING = "training"
+from workflow.lib.sources import TRAINING
 
 
 @dataclass(frozen=True)

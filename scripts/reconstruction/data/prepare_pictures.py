@@ -13,12 +13,13 @@ import numpy as np
 from PIL import Image
 
 from scripts.reconstruction.data.image_files import ImageFolder, named_ids, read_images, sized
-from scripts.reconstruction.data.image_table import TRAINING, ImageTable, write_image_table
+from scripts.reconstruction.data.image_table import ImageTable, write_image_table
 from scripts.reconstruction.data.response_files import ArrayResponses, open_responses
 from scripts.reconstruction.data.shape_targets import shape_targets
 from workflow.lib.errors import InputError
 from workflow.lib.features.duplicates import duplicate_groups
 from workflow.lib.jobs import script_job
+from workflow.lib.sources import TRAINING
 
 log = logging.getLogger("workflow")
 

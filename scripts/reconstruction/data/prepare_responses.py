@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.reconstruction.data.image_table import TRAINING, ImageTable, read_image_table
+from scripts.reconstruction.data.image_table import ImageTable, read_image_table
 from scripts.reconstruction.data.response_files import Recorded, open_responses
 from scripts.reconstruction.data.responses import Samples, write_responses
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
+from workflow.lib.sources import TRAINING
 
 log = logging.getLogger("workflow")
 

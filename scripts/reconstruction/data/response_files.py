@@ -7,10 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
-from scripts.reconstruction.data.image_table import TRAINING
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.bdata import BData
 from workflow.lib.patterns.files import open_pattern_file
+from workflow.lib.sources import TRAINING
 
 # What `responses.names` calls the ids of the label column of BData; else it is a key.
 LABEL = "label"

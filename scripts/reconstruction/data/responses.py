@@ -15,6 +15,7 @@ from workflow.lib.arrays.text import as_strings
 from workflow.lib.config.schema import check_name
 from workflow.lib.files import written_whole
 from workflow.lib.rdms.store import write_strings
+from workflow.lib.sources import TRAINING
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Responses:
             self.subject = str(file.attrs["subject"])
             self.roi_names = as_strings(file["rois"].attrs["names"])
             self._masks = dict(zip(self.roi_names, file["rois"][()], strict=True))
-            self.parts = sorted(file["parts"], key=lambda part: (part != "training", part))
+            self.parts = sorted(file["parts"], key=lambda part: (part != TRAINING, part))
 
     def names(self, part: str) -> list[str]:
         """Return the image of each sample of a part."""

@@ -17,8 +17,8 @@ from workflow.lib.features.duplicates import DISTANCE, looks
 from workflow.lib.jobs import script_job
 from workflow.lib.leakage import Part, Scaler, audit
 from workflow.lib.pairs.splits import ImageFold
+from workflow.lib.sources import TRAINING
 from workflow.lib.splits.held_out import (
-    TRAINING,
     HeldOut,
     attributes_of,
     parts_of,

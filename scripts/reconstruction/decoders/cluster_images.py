@@ -16,7 +16,7 @@ from workflow.lib.errors import InputError
 from workflow.lib.features.devices import reused_memory
 from workflow.lib.jobs import script_job
 from workflow.lib.seeds import generator
-from workflow.lib.splits.held_out import TRAINING
+from workflow.lib.sources import TRAINING
 from workflow.lib.tables import write_table
 
 

@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 
 from workflow.lib.errors import InputError
-from workflow.lib.splits.held_out import TRAINING
+from workflow.lib.sources import TRAINING
 from workflow.lib.tables import read_table
 
 # Starts of K-means, of which the best is kept.

@@ -19,7 +19,7 @@ from scripts.reconstruction.decoders.held_out_fits import Fit, Predictor
 from scripts.reconstruction.decoders.samples import ImageSamples
 from workflow.lib.jobs import script_job
 from workflow.lib.seeds import generator
-from workflow.lib.splits.held_out import TRAINING
+from workflow.lib.sources import TRAINING
 
 MAX_ITERATIONS = 500
 

@@ -15,7 +15,8 @@ from scripts.reconstruction.decoders.held_out_fits import (
     read_inputs,
 )
 from workflow.lib.pairs.splits import ImageFold
-from workflow.lib.splits.held_out import TRAINING, write_held_out
+from workflow.lib.sources import TRAINING
+from workflow.lib.splits.held_out import write_held_out
 
 
 @dataclass(frozen=True)

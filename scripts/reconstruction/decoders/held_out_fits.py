@@ -11,7 +11,8 @@ from scripts.reconstruction.decoders.folds import shuffled_images
 from scripts.reconstruction.decoders.samples import ImageSamples, Standardiser, part_samples
 from workflow.lib.pairs.splits import ImageFold
 from workflow.lib.seeds import generator
-from workflow.lib.splits.held_out import TRAINING, HeldOut, fitted_to_all
+from workflow.lib.sources import TRAINING
+from workflow.lib.splits.held_out import HeldOut, fitted_to_all
 
 
 @dataclass(frozen=True)

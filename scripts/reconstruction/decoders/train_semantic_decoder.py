@@ -15,7 +15,7 @@ from scripts.reconstruction.decoders.decoder_networks import SemanticNetwork, Se
 from scripts.reconstruction.decoders.network_fits import write_network_fits
 from workflow.lib.features.devices import choose_device, reused_memory
 from workflow.lib.jobs import script_job
-from workflow.lib.splits.held_out import TRAINING
+from workflow.lib.sources import TRAINING
 
 
 def vectors_and_probabilities(

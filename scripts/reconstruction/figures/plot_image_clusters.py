@@ -12,7 +12,7 @@ import pandas as pd
 from scripts.reconstruction.data.image_table import ImageTable, read_image_table
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import INK, PAGE_WIDTH, PALETTE, titled, use_style, write_figure
-from workflow.lib.splits.held_out import TRAINING
+from workflow.lib.sources import TRAINING
 from workflow.lib.tables import read_table
 
 N_EXAMPLES, MOST_ROWS = 8, 10

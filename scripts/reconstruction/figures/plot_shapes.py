@@ -10,11 +10,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from scripts.reconstruction.data.image_table import TRAINING, ImageTable, read_image_table
+from scripts.reconstruction.data.image_table import ImageTable, read_image_table
 from scripts.reconstruction.figures.image_grids import N_SHOWN, Row, draw_grid, spread
 from scripts.reconstruction.figures.reconstruction_labels import generator_label, images_note
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import subject_label, titled, use_style, write_figure
+from workflow.lib.sources import TRAINING
 from workflow.lib.splits.held_out import attributes_of, read_held_out
 from workflow.lib.tables import read_table
 

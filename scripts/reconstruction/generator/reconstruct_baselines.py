@@ -23,7 +23,8 @@ from scripts.reconstruction.generator.generator_inputs import (
 )
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
-from workflow.lib.splits.held_out import TRAINING, HeldOut, fitted_to_all, write_held_out
+from workflow.lib.sources import TRAINING
+from workflow.lib.splits.held_out import HeldOut, fitted_to_all, write_held_out
 
 Files = Mapping[str, str | Path]
 

@@ -40,7 +40,7 @@ from workflow.lib.errors import InputError
 from workflow.lib.features.devices import choose_device, reused_memory
 from workflow.lib.features.initial import weights_seed
 from workflow.lib.jobs import script_job
-from workflow.lib.splits.held_out import TRAINING
+from workflow.lib.sources import TRAINING
 from workflow.lib.tables import write_table
 from workflow.lib.training.samples import Samples
 from workflow.lib.training.task import train

@@ -17,12 +17,12 @@ from workflow.lib.config.sections import Section
 from workflow.lib.errors import InputError
 from workflow.lib.layout import is_weight_file, raw_folder
 from workflow.lib.layouts.pictures import (
-    TRAINING,
     all_response_files,
     response_patterns,
     stimulus_patterns,
     stimulus_tables,
 )
+from workflow.lib.sources import TRAINING
 from workflow.lib.words import listed
 
 # What each format of responses needs, and which keys of `responses` are for another one.

@@ -6,7 +6,7 @@ Read while rules are parsed.
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-TRAINING = "training"
+from workflow.lib.sources import TRAINING
 
 
 def parts_of(entry: Mapping) -> list[str]:

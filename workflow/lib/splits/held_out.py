@@ -15,9 +15,8 @@ import numpy as np
 
 from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
+from workflow.lib.sources import TRAINING
 
-# The part of images that models are fitted to; every other part is a test.
-TRAINING = "training"
 # The fold of predictions by a model that was fitted to all training images.
 ALL_TRAINING = -1
 NAMES, PREDICTED, FOLD = "names", "predicted", "fold"
