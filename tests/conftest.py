@@ -1,6 +1,8 @@
 """What tests of every folder share."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,3 +17,11 @@ def mirror() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real raw files at {folder}: set REALDATA_MIRROR to a folder with them")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _figures_are_closed() -> Iterator[None]:
+    """Close what a test drew and, unlike a job, did not write."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
