@@ -16,7 +16,7 @@ N_NAMED = 18
 # Inches of a row.
 ROW = 0.22
 BAR = {"height": 0.7, "edgecolor": "none"}
-MB_PER_GB = 1000
+MIB_PER_GIB = 1024
 
 
 def plot_costs(table: pd.DataFrame, run: str) -> tuple[plt.Figure, str]:
@@ -42,12 +42,12 @@ def plot_costs(table: pd.DataFrame, run: str) -> tuple[plt.Figure, str]:
     time.plot(rows["cpu_seconds"], places, "D", ms=4, color=PALETTE[1], label="of processors")
     time.set_yticks(places, [_label(row) for row in rows.itertuples()])
     time.set_xlabel("seconds of all jobs together")
-    time.legend(loc="lower right")
-    memory.barh(places, rows["memory_mb_max"] / MB_PER_GB, color=MUTED, **BAR)
-    memory.set_xlabel("memory of the largest job (GB)")
+    time.legend(loc="center right")
+    memory.barh(places, rows["memory_mb_max"] / MIB_PER_GIB, color=MUTED, **BAR)
+    memory.set_xlabel("memory of the largest job (GiB)")
     for panel, values, form in (
         (time, rows[["seconds", "cpu_seconds"]].max(axis=1), "{:,.0f}"),
-        (memory, rows["memory_mb_max"] / MB_PER_GB, "{:.2f}"),
+        (memory, rows["memory_mb_max"] / MIB_PER_GIB, "{:.2f}"),
     ):
         shown = rows["seconds"] if panel is time else values
         _write_numbers(panel, places, values, shown, form)
@@ -103,9 +103,7 @@ def _write_numbers(
 
 def cost_caption(table: pd.DataFrame) -> str:
     """Return the caption: totals, when jobs ran, and how they were measured."""
-    n_jobs, n_measured, n_sampled = (
-        int(table[column].sum()) for column in ("n_jobs", "n_measured", "n_sampled")
-    )
+    n_jobs, n_measured = (int(table[column].sum()) for column in ("n_jobs", "n_measured"))
     seconds, processors = table["seconds"].sum(), table["cpu_seconds"].sum()
     missing = f", of which {n_jobs - n_measured:,} left no measurement" * (n_measured < n_jobs)
     ran = table[["first_started", "last_finished"]].dropna()
@@ -118,10 +116,8 @@ def cost_caption(table: pd.DataFrame) -> str:
     return (
         f"What rules cost, over all studies: n = {n_jobs:,} jobs (numbers of jobs in brackets)"
         f"{missing}, {seconds:,.0f} s on the clock if run one by one and {processors:,.0f} s of "
-        f"processors. {between}Memory (resident) and processors are looked at every 0.5 s at first "
-        "and every 30 s later, so that short peaks can be missed, and not at all in the "
-        f"{n_measured - n_sampled:,} jobs that ended before; machines and other work on them "
-        "change these numbers."
+        f"processors. {between}Memory is resident, of the largest job. Machines, and other work on "
+        "them, change these numbers."
     )
 
 

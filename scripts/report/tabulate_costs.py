@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow.lib.jobs import JOB_STARTED, script_job
+from workflow.lib.jobs import JOB_DONE, JOB_STARTED, script_job
 from workflow.lib.tables import read_table, write_html, write_table
 
 # What a file of Snakemake's holds where a job ended before its first sample.
@@ -36,9 +36,9 @@ class JobCost:
     seconds : float
         On the clock.
     cpu_seconds : float
-        Of all processors together.
+        Of all processors together, by the job's log or Snakemake's samples, whichever is more.
     memory_mb : float
-        Largest resident memory of the job's processes that was sampled.
+        Largest resident memory (MiB), likewise.
     threads, gpu : float
         Cores and GPUs that the job was given.
     """
@@ -79,12 +79,14 @@ def _cost(rule: str, study: str, benchmark: str, log: str, benchmarks: Path) -> 
         # Snakemake writes the file when the job ends.
         end = datetime.fromtimestamp(file.stat().st_mtime, UTC)
         started, finished = (_time(end - timedelta(seconds=seconds)), _time(end))
-    given = _given(Path(log)) if measured else (np.nan, np.nan)
-    return JobCost(
-        *(rule, study, job, started, finished, seconds),
-        *(_number(measured, "cpu_time"), _number(measured, "max_rss")),
-        *given,
+    said = _said(Path(log)) if measured else {}
+    # Samples miss what came after the last of them; a log knows of its own process alone.
+    cpu, memory = (
+        np.fmax(_number(measured, column), _number(said, name))
+        for column, name in (("cpu_time", "cpu"), ("max_rss", "memory"))
     )
+    given = (_number(said, "threads"), _number(said, "gpu"))
+    return JobCost(rule, study, job, started, finished, seconds, cpu, memory, *given)
 
 
 def _last_row(file: Path) -> dict[str, str]:
@@ -102,11 +104,11 @@ def _time(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _given(log: Path) -> tuple[float, float]:
-    """Return the cores and GPUs that a job says it was given, NaN where it says nothing."""
+def _said(log: Path) -> dict[str, str]:
+    """Return what a log says of cores, GPUs, processor time and memory."""
     text = log.read_text(encoding="utf-8") if log.is_file() else ""
-    found = re.search(JOB_STARTED, text, re.M)
-    return (float(found["threads"]), float(found["gpu"])) if found else (np.nan, np.nan)
+    found = filter(None, (re.search(line, text, re.M) for line in (JOB_STARTED, JOB_DONE)))
+    return {name: value for line in found for name, value in line.groupdict("").items()}
 
 
 def rule_costs(jobs: pd.DataFrame) -> pd.DataFrame:
@@ -119,8 +121,7 @@ def rule_costs(jobs: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        n_jobs of the run, n_measured that have a benchmark file, n_sampled that ran long enough for
-        their processors and memory to be looked at; sums and maxima over these.
+        n_jobs of the run, n_measured that have a benchmark file; sums and maxima over these.
     """
     # An empty time sorts before all others, and is none.
     times = jobs.assign(
@@ -129,7 +130,6 @@ def rule_costs(jobs: pd.DataFrame) -> pd.DataFrame:
     table = times.groupby(["rule", "study"], as_index=False).agg(
         n_jobs=("job", "size"),
         n_measured=("seconds", "count"),
-        n_sampled=("memory_mb", "count"),
         seconds=("seconds", _sum),
         seconds_max=("seconds", "max"),
         cpu_seconds=("cpu_seconds", _sum),

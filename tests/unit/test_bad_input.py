@@ -26,7 +26,7 @@ from tests.unit.raw_files import (
 from workflow.lib.config.complete import complete_config
 from workflow.lib.errors import InputError
 from workflow.lib.files import sha256_of, written_whole
-from workflow.lib.jobs import JOB_STARTED
+from workflow.lib.jobs import JOB_DONE, JOB_STARTED
 from workflow.lib.rdms.files import open_rdm_file
 from workflow.lib.rdms.source import names_by_file, read_aligned
 
@@ -1004,4 +1004,7 @@ def test_job_that_succeeds_is_silent_but_for_warnings(tmp_path):
     assert "beware" in process.stderr
     assert "at work" not in process.stderr
     assert "beware" in log
-    assert log.rstrip().endswith("done")
+    taken = re.search(JOB_DONE, log.splitlines()[-1])
+    assert 0 < float(taken["cpu"]) < 60
+    # A Python process with little in it.
+    assert taken["memory"] is None or 5 < int(taken["memory"]) < 2000

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ from pathlib import Path
 from workflow.lib.errors import InputError
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
-# The first line of every log, from which tables of costs take what the job was given.
+# The first and the last line of every log, from which tables of costs take what the job was given
+# and what it took.
 JOB_STARTED = r" INFO rule \S+, wildcards .*, threads (?P<threads>\d+), gpu (?P<gpu>\d+)$"
+JOB_DONE = r" INFO done, (?P<cpu>[\d.]+) s of processors(?:, (?P<memory>\d+) MB at most)?$"
 
 # What a disk, or a user's share of it, says that has no room.
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -42,7 +45,23 @@ def script_job(snakemake) -> Iterator[logging.Logger]:
         else:
             logger.exception("rule %s failed", snakemake.rule)
         sys.exit(1)
-    logger.info("done")
+    logger.info("done, %s", _used())
+
+
+def _used() -> str:
+    """Return the processor time and the largest memory of this process so far, as logs say it.
+
+    Snakemake's own measurements are samples, of which long jobs have one in 30 s.
+    """
+    taken = os.times()
+    seconds = taken.user + taken.system + taken.children_user + taken.children_system
+    try:
+        # Unlike what getrusage says, this starts anew with the process that the job is.
+        peak = re.search(r"^VmHWM:\s*(\d+) kB$", Path("/proc/self/status").read_text(), re.M)
+    except OSError:
+        peak = None
+    memory = f", {int(peak[1]) // 1024} MB at most" if peak else ""
+    return f"{seconds:.2f} s of processors{memory}"
 
 
 def _is_disk_full(error: Exception) -> bool:

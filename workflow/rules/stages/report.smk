@@ -159,8 +159,8 @@ rule write_methods:
     """Write what a study did, from its config and its tables, as text for a paper."""
     input:
         unpack(methods_tables),
-        bibliography=workflow.source_path("../../../config/references.bib"),
-        requirements=workflow.source_path("../../../requirements.txt"),
+        bibliography=own_file("config/references.bib"),
+        requirements=own_file("requirements.txt"),
     output:
         text="<results>/{study}/methods.md",
         html=report(
@@ -196,7 +196,7 @@ rule score_claims:
     """Set the claims of the original studies beside what this run finds, with verdicts by rules."""
     input:
         unpack(claimed_tables),
-        claims=[str(claims_file(section)) for section in claimed_sections()],
+        claims=[own_file(claims_file(section)) for section in claimed_sections()],
     output:
         table="<results>/tables/scorecard.csv",
         html=report(

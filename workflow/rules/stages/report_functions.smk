@@ -3,6 +3,15 @@
 from workflow.lib.files import sha256_of
 
 
+def own_file(path):
+    """Return a file of the repository as inputs name it: as seen from the working folder.
+
+    A copy of a finished run would have everything to do again that is named by its whole path.
+    """
+    file, here = REPOSITORY / path, Path.cwd()
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)
+
+
 def jobs_before(wildcards, output):
     """Return (rule, study, benchmark file, log file) of every job that a job waits for.
 
