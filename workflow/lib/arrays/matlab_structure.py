@@ -53,34 +53,47 @@ def check_structure(path: Path, key: str | None = None) -> None:
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         order = "<" if data[126:128] == b"IM" else ">"
         with memoryview(data) as whole, whole[HEADER_BYTES:] as elements:
-            _check_variables(elements, order, key, packed=True)
+            n_checked = _check_variables(elements, order, key, packed=True)
+    # scipy has names of its own for what has none, and reads it by them.
+    if key is not None and not n_checked:
+        raise ValueError(f"no variable {key!r}")
 
 
-def _check_variables(data: memoryview, order: str, key: str | None, *, packed: bool) -> None:
-    """Check the variables of a file; `packed` says whether they may be compressed."""
+def _check_variables(data: memoryview, order: str, key: str | None, *, packed: bool) -> int:
+    """Check the variables of a file; return how many are called `key`.
+
+    `packed` says whether they may be compressed.
+    """
+    n_checked = 0
     for kind, start, size, _ in _tags(data, order):
         with data[start : start + size] as inside:
             if kind == MATRIX:
-                _check_variable(inside, order, key)
+                n_checked += _check_variable(inside, order, key)
             elif kind == COMPRESSED and packed:
-                _check_variables(memoryview(_unpacked(inside)), order, key, packed=False)
+                n_checked += _check_variables(
+                    memoryview(_unpacked(inside)), order, key, packed=False
+                )
             else:
                 raise ValueError(f"an element of type {kind} where a variable should stand")
+    return n_checked
 
 
-def _check_variable(data: memoryview, order: str, key: str | None) -> None:
+def _check_variable(data: memoryview, order: str, key: str | None) -> bool:
+    """Check where a variable begins, and all of it if it is called `key`: return whether it is."""
     tags = _tags(data, order)
     kind, start, size, _ = next(tags, (0, 0, 0, 0))
     if (kind, size) != (HEAD[0], TAG_BYTES):
         raise ValueError(f"a variable that begins with an element of type {kind}")
     if data[start] in PASSED_OVER or (data[start + 3] in PASSED_OVER and order == ">"):
-        return
+        return False
     found = [next(tags, (0, 0, 0, 0)) for _ in HEAD[1:]]
     if [kind for kind, *_ in found] != HEAD[1:]:
         raise ValueError("a variable without dimensions or a name")
     _, start, size, _ = found[-1]
-    if key is not None and bytes(data[start : start + size]).decode("latin-1") == key:
+    is_wanted = key is not None and bytes(data[start : start + size]).decode("latin-1") == key
+    if is_wanted:
         _check_array(data, order, 0)
+    return is_wanted
 
 
 def _check_array(data: memoryview, order: str, depth: int) -> None:
