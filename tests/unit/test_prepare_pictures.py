@@ -253,10 +253,13 @@ def arrays(path, transposed=False, **changes):
 def test_arrays_give_trials_and_the_images_beside_them(tmp_path, transposed):
     path, one, two = arrays(tmp_path / "a.mat", transposed)
     file = open_responses(path, "training", ARRAYS)
-    assert file.names() == ["image_01", "image_02", "image_01", "image_01"]
+    first, second, *repeats = file.names()
+    assert repeats == [first, first]
+    assert second != first
     images = file.images()
-    np.testing.assert_array_equal(images["image_01"], 255 * two)
-    np.testing.assert_array_equal(images["image_02"], 255 * one)
+    assert list(images) == [first, second]
+    np.testing.assert_array_equal(images[first], 255 * two)
+    np.testing.assert_array_equal(images[second], 255 * one)
     read = file.read({"V1": "all"})
     np.testing.assert_array_equal(read.voxels, np.arange(20.0).reshape(5, 4).T)
     assert read.masks["V1"].tolist() == [True] * 5
@@ -271,10 +274,52 @@ def test_images_of_arrays_become_a_table(tmp_path):
     names = shown_names({"training": {"S1": tmp_path / "a.mat"}}, options)
     pictures = stimuli_from_arrays({"training": tmp_path / "a.mat"}, names, options, side=2)
     table = prepare_pictures(names, pictures, matte=False, blur=0)
-    assert table.names == ["image_01", "image_02"]
-    np.testing.assert_array_equal(table.shapes[0], [[1, 0], [0, 0]])
+    shapes = dict(zip(table.names, table.shapes, strict=True))
+    one, two, again = open_responses(tmp_path / "a.mat", "training", options).names()
+    assert again == one
+    np.testing.assert_array_equal(shapes[one], [[1, 0], [0, 0]])
     # Column by column: the second pixel is below the first.
-    np.testing.assert_array_equal(table.shapes[1], [[0, 0], [1, 0]])
+    np.testing.assert_array_equal(shapes[two], [[0, 0], [1, 0]])
+
+
+def seen_in_order(path, order, pictures, levels=1):
+    """Write a subject whose only voxel says which picture was seen."""
+    stored = {"I": (pictures[order] * levels).reshape(len(order), -1), "R": np.array([order]).T}
+    np.savez(path, **{key: array.astype(float) for key, array in stored.items()})
+    return path
+
+
+@pytest.mark.parametrize("trials", [False, True])
+def test_subjects_who_saw_images_in_other_orders_are_paired_with_what_they_saw(tmp_path, trials):
+    pictures = np.random.default_rng(0).integers(0, 256, (6, 4, 5)) / 255
+    orders = {"A": [0, 1, 2, 3, 4, 5, 0, 1], "B": [5, 1, 4, 0, 3, 0, 2, 1]}
+    files = {
+        subject: seen_in_order(tmp_path / f"{subject}.npz", order, pictures.transpose(0, 2, 1), top)
+        for (subject, order), top in zip(orders.items(), (1, 255), strict=True)
+    }
+    options = ARRAYS | {"images": {"key": "I", "shape": [4, 5], "trials": trials}}
+    names = shown_names({"training": files}, options)["training"]
+    assert len(names) == (8 if trials else 6)
+    for file in files.values():
+        responses = open_responses(file, "training", options)
+        read, images = responses.read({"V1": "all"}), responses.images()
+        assert set(read.names) == set(names)
+        for (seen,), name in zip(read.voxels.astype(int), read.names, strict=True):
+            np.testing.assert_array_equal(images[name], np.rint(255 * pictures[seen]))
+    of_both = [open_responses(file, "training", options).images() for file in files.values()]
+    for name in names:
+        np.testing.assert_array_equal(of_both[0][name], of_both[1][name])
+
+
+def test_subjects_who_saw_another_image_are_refused(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 2, (4, 4, 4))
+    files = {
+        subject: seen_in_order(tmp_path / f"{subject}.npz", order, pictures)
+        for subject, order in {"A": [0, 1, 2], "B": [0, 1, 3]}.items()
+    }
+    options = ARRAYS | {"images": {"key": "I", "shape": [4, 4]}}
+    with pytest.raises(InputError, match=r"training: found 'image_\w+' \(2 such images\).*A and B"):
+        shown_names({"training": files}, options)
 
 
 def test_trials_can_be_images_of_their_own_and_are_copies(tmp_path):
@@ -282,15 +327,18 @@ def test_trials_can_be_images_of_their_own_and_are_copies(tmp_path):
     scipy.io.savemat(tmp_path / "a.mat", square)
     options = ARRAYS | {"images": {"key": "I", "shape": [2, 2], "trials": True}}
     file = open_responses(tmp_path / "a.mat", "training", options)
-    assert file.names() == ["image_01_01", "image_02_01", "image_01_02", "image_01_03"]
+    first, second = (file.names()[row].removesuffix("_01") for row in (0, 1))
+    assert first != second
+    assert file.names() == [f"{first}_01", f"{second}_01", f"{first}_02", f"{first}_03"]
     names = shown_names({"training": {"S1": tmp_path / "a.mat"}}, options)
     pictures = stimuli_from_arrays({"training": tmp_path / "a.mat"}, names, options, side=2)
     table = prepare_pictures(names, pictures, matte=False, blur=0)
     assert table.names == sorted(file.names())
-    first, *copies, other = table.groups.tolist()
-    assert copies == [first, first]
-    assert other != first
-    np.testing.assert_array_equal(table.shapes[:3], [[[1, 0], [0, 0]]] * 3)
+    groups = dict(zip(table.names, table.groups.tolist(), strict=True))
+    assert len({groups[f"{first}_0{trial}"] for trial in (1, 2, 3)}) == 1
+    assert groups[f"{second}_01"] != groups[f"{first}_01"]
+    copies = [table.names.index(f"{first}_0{trial}") for trial in (1, 2, 3)]
+    np.testing.assert_array_equal(table.shapes[copies], [[[1, 0], [0, 0]]] * 3)
 
 
 @pytest.mark.parametrize(

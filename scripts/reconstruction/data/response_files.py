@@ -1,5 +1,7 @@
 """What files of responses hold, in either format: BData, or an array beside the images it is of."""
 
+import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,9 @@ LABEL = "label"
 ALL = "all"
 # Metadata that tell one voxel from another.
 PLACES = ("voxel_x", "voxel_y", "voxel_z", "vertex_index")
+# Hexadecimal digits by which images without names are told apart: of a million images, two would
+# share theirs with a probability of 0.002.
+DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -107,9 +112,10 @@ class ArrayResponses:
     """Two arrays, trials along one axis of each: responses, and the images as columns of pixels.
 
     `options.key` names the first; `options.images` has the `key` of the second and the `shape` of
-    an image, whose pixels stand column by column, as MATLAB has them. Images are named by number:
-    trials of the same image are its repeats. With `trials`, each trial is an image of its own, a
-    copy of what others show, and is named by both numbers.
+    an image, whose pixels stand column by column, as MATLAB has them. Images are named by a digest
+    of their pixels, so that a name is the same image whoever saw it, and when: trials of the same
+    image are its repeats. With `trials`, each trial is an image of its own, a copy of what others
+    show, and its name ends with the number of the repeat.
     """
 
     path: Path
@@ -118,45 +124,45 @@ class ArrayResponses:
 
     def names(self) -> list[str | None]:
         """Return the image of each trial."""
-        _, image_of = self._distinct()
-        return self._names(image_of)
+        return list(self._names(self._shown()))
 
     def images(self) -> dict[str, np.ndarray]:
         """Return name -> image, uint8 (height, width), each once in the order of the trials."""
-        distinct, image_of = self._distinct()
-        top = 255 if distinct.max() <= 1 else 1
-        shape = self.options["images"]["shape"]
-        return {
-            name: np.rint(top * distinct[number]).astype(np.uint8).reshape(shape, order="F")
-            for name, number in zip(self._names(image_of), image_of, strict=True)
-        }
+        shown = self._shown()
+        return dict(zip(self._names(shown), shown, strict=True))
 
-    def _names(self, image_of: np.ndarray) -> list[str]:
+    def _names(self, shown: np.ndarray) -> list[str]:
         first = "image" if self.part == TRAINING else self.part
-        names = [f"{first}_{number + 1:02d}" for number in image_of]
+        digests = (hashlib.sha256(image.tobytes()).hexdigest() for image in shown)
+        names = [f"{first}_{digest[:DIGITS]}" for digest in digests]
         if not self.options["images"].get("trials", False):
             return names
-        return [f"{name}_{names[: row + 1].count(name):02d}" for row, name in enumerate(names)]
+        n_before: Counter[str] = Counter()
+        for row, name in enumerate(names):
+            n_before[name] += 1
+            names[row] = f"{name}_{n_before[name]:02d}"
+        return names
 
-    def _distinct(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return images that differ (n, n_pixels), and the number of each trial's (n_trials,)."""
+    def _shown(self) -> np.ndarray:
+        """Return the image of each trial, uint8 (n_trials, height, width)."""
         block = self.options["images"]
         pixels = _array(self.path, block["key"])
-        n_pixels = int(np.prod(block["shape"]))
-        if pixels.ndim != 2 or n_pixels not in pixels.shape:
+        height, width = block["shape"]
+        if pixels.ndim != 2 or height * width not in pixels.shape:
             raise InputError(
                 f"{self.path.name}, {block['key']}: found an array of shape {pixels.shape}, "
-                f"expected {n_pixels} pixels x trials; correct `responses.images` in the config"
+                f"expected {height * width} pixels x trials; correct `responses.images` in the "
+                "config"
             )
-        rows = pixels.T if pixels.shape[0] == n_pixels else pixels
+        rows = pixels.T if pixels.shape[0] == height * width else pixels
         if not (rows.min() >= 0 and rows.max() <= 255):  # false for NaN, too
             raise InputError(
                 f"{self.path.name}, {block['key']}: found values of {rows.min():.4g} to "
                 f"{rows.max():.4g}, expected 0 to 1 or 0 to 255; scale them"
             )
-        _, first, image_of = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-        order = np.argsort(first)
-        return rows[first[order]].astype(np.float64), np.argsort(order)[image_of.ravel()]
+        top = 255 if rows.max() <= 1 else 1
+        levels = np.rint(top * rows.astype(np.float64)).astype(np.uint8)
+        return np.ascontiguousarray(levels.reshape(-1, width, height).transpose(0, 2, 1))
 
     def masks(self, rois: Mapping[str, str]) -> dict[str, np.ndarray]:
         """Return the voxels of some ROIs, each all of them."""
@@ -185,7 +191,7 @@ class ArrayResponses:
             voxels=trials.astype(np.float32),
             masks={roi: np.ones(n_voxels, bool) for roi in rois},
             places=np.empty((0, n_voxels)),
-            names=list(names),
+            names=names,
             runs=[""] * len(names),
         )
 
