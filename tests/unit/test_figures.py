@@ -7,7 +7,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import jinja2
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -173,7 +172,6 @@ FIGURES = {
 def test_figure_and_caption_name_what_is_compared(name, tmp_path):
     figure, caption = FIGURES[name](tmp_path)
     texts = [text.get_text() for text in figure.findobj(Text)]
-    plt.close(figure)
     assert f"n = {N} categories" in caption
     assert any("categories" in text for text in texts)
     assert not IMAGES.search("\n".join([caption, *texts]))
@@ -182,7 +180,6 @@ def test_figure_and_caption_name_what_is_compared(name, tmp_path):
 @pytest.mark.parametrize("resample", DRAWN)
 def test_caption_says_what_resamples_and_permutations_draw(resample, tmp_path):
     figure, caption = heatmap(tmp_path, resample)
-    plt.close(figure)
     assert "99 permutations of the categories within their group" in caption
     ends = {
         "images": "over categories, bootstrap",
@@ -201,7 +198,6 @@ def test_layers_of_one_subject_are_called_a_single_case(n_subjects):
     )
     words = f"{figure.get_suptitle()} {caption}"
     legend = {text.get_text() for text in figure.legends[0].get_texts()}
-    plt.close(figure)
     alone = n_subjects == 1
     assert words.count("subject s1, a single case") == 2 * alone
     assert ("nothing is claimed about others" in caption) == alone
@@ -220,7 +216,6 @@ def test_heatmap_of_a_subject_is_called_a_single_case(subject, is_single):
         resample="images",
         roi_groups=ROI_GROUPS,
     )
-    plt.close(figure)
     said = "subject s1, a single case, which says nothing about other subjects; n = 8 categories"
     assert (said in caption) == is_single
     assert ("single case" in caption) == is_single
@@ -245,7 +240,7 @@ def test_explorer_names_what_is_compared(tmp_path):
 
 
 # These tell of runs and of whole studies.
-OF_RUNS = ("provenance", "cost_table", "methods", "scorecard")
+OF_RUNS = ("provenance", "cost_table", "methods", "scorecard", "figure")
 
 
 def captions_of_tables():

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import h5py
 import numpy as np
@@ -98,6 +99,8 @@ def test_report_holds_captions_and_rules(tiny_run):
     assert caption in page
     assert "compare_rdms" in page
     assert "How to read the numbers" in page
+    for item in ("methods, for a paper", "claims of the originals", "seconds and memory"):
+        assert item in page
     # Self-contained: nothing is loaded from elsewhere.
     assert not re.search(r'<(script|link)[^>]+(src|href)="http', page)
 
@@ -109,6 +112,57 @@ def test_provenance_names_commit_versions_and_inputs(tiny_run):
     model = "resources/simulated/tiny/bold5000/ResNet50_CORR_RDMs.h5"
     assert re.fullmatch("[0-9a-f]{64}", record["raw_files"][model])
     assert record["seconds_per_rule"]["bold5000/tables/rsa_CSI1"] > 0
+
+
+def test_cost_of_every_job_is_told(tiny_run):
+    tables = tiny_run.folder / "results/tiny/tables"
+    jobs, costs = (pd.read_csv(tables / f"{name}.csv") for name in ("cost_jobs", "cost"))
+    assert jobs["job"].is_unique
+    assert (costs["n_measured"] == costs["n_jobs"]).all()
+    assert costs["n_jobs"].sum() == len(jobs) > 200
+    assert costs["seconds"].sum() == pytest.approx(jobs["seconds"].sum(), rel=1e-6)
+    assert jobs[["threads", "gpu", "cpu_seconds", "memory_mb"]].notna().all(axis=None)
+    # A process cannot use more time than its cores have; a clock ticks in hundredths.
+    assert (jobs["cpu_seconds"] <= 2 * jobs["seconds"] + 2).all()
+    trained = jobs[jobs["rule"] == "fit_pair_model"]
+    assert set(trained["gpu"]) == {0, 1}
+    assert (jobs["started"] < jobs["finished"]).mean() > 0.9
+
+
+def test_methods_tell_the_numbers_of_their_tables(tiny_run):
+    results = tiny_run.folder / "results/tiny"
+    for study in ("bold5000", "objects", "digits", "scenes", "movie"):
+        text = (results / study / "methods.md").read_text()
+        assert text.startswith("# Methods: ")
+        assert "Simulated data. No person took part" in text
+        assert "the seed 20260" in text
+        assert not re.search(r"\bnan\b|None|\[@", text), study
+    n_images = len(pd.read_csv(results / "bold5000/rdms/images.csv"))
+    text = (results / "bold5000/methods.md").read_text()
+    assert f"Responses of 2 subjects were simulated; {n_images} images" in text
+    assert "99 permutations of the images" in text
+    labelled = pd.read_csv(results / "movie/tables/labels.csv").query("used and label.notna()")
+    classes = labelled[labelled["label"].isin(["FEAR", "HAPPINESS", "SADNESS"])]
+    assert f"{len(classes)} labelled moments" in (results / "movie/methods.md").read_text()
+
+
+def test_scorecard_shows_mechanisms_on_simulated_data_and_tests_no_claim(tiny_run):
+    card = pd.read_csv(tiny_run.folder / "results/tiny/tables/scorecard.csv")
+    assert set(card["section"]) == {
+        *("bold5000", "digits", "dissimilarity", "emotions", "reconstruction")
+    }
+    simulated = card[card["data"] == "simulated"]
+    assert not set(simulated["verdict"]) & {"reproduced", "not reproduced", "leak", "corrected"}
+    verdicts = card.set_index(["section", "claim"])["verdict"]
+    assert verdicts["emotions", "accuracy of decoders leaks"] == "leak (mechanism)"
+    assert verdicts["digits", "uncentred cosine"] == "corrected (mechanism)"
+    assert verdicts["bold5000", "best cell"] == "untested"
+    # Reconstruction is run by a test of its own.
+    assert set(card.loc[card["section"] == "reconstruction", "verdict"]) == {"not run", "no number"}
+    decoding = pd.read_csv(tiny_run.folder / "results/tiny/movie/tables/decoding.csv")
+    leaked = decoding.query("model == 'logistic' and split == 'random' and measure == 'accuracy'")
+    row = card.query("section == 'emotions' and claim == 'accuracy of decoders leaks'").iloc[0]
+    assert row["ours"] == leaked["value"].item()
 
 
 def test_one_figure_needs_its_subject_only(fresh):
@@ -130,6 +184,8 @@ def test_finished_run_has_nothing_to_do(tiny_run):
 
 
 def test_restyling_a_figure_reruns_exactly_one_job(changed_run):
+    # What was measured is no reason to compute anything again.
+    shutil.rmtree(changed_run.folder / "results/tiny/benchmarks")
     script = changed_run.folder / "scripts/figures/plot_noise_ceiling.py"
     script.write_text(script.read_text().replace('"0.8"', '"0.7"'))
     figure = "results/tiny/bold5000/figures/noise_ceiling.png"
