@@ -37,6 +37,7 @@ def train_semantic_decoder(job: DecoderJob, clusters: Clusters, **files_and_devi
         ),
         task=SemanticTask,
         outputs=vectors_and_probabilities,
+        aligned=["predicted"],
         targets=clusters.codes(TRAINING, job.images.names),
         **files_and_device,
     )
