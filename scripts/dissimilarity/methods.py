@@ -43,7 +43,7 @@ def describe(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> Methods:
     """
     paragraphs = {
         "Data": [data(entry, tables["scores"]), responses(entry)],
-        "Models": [embeddings(entry), *models(entry)],
+        "Models": [embeddings(entry), *models(entry, tables["scores"])],
         "Splits": splits(entry, tables["scores"]),
         "Inference": inference(entry, tables["scores"]),
     }
@@ -102,12 +102,14 @@ def _embedding(block: Mapping) -> str:
     )
 
 
-def models(entry: Mapping) -> list[str]:
-    """Return what each model is, one sentence for all."""
+def models(entry: Mapping, scores: pd.DataFrame) -> list[str]:
+    """Return what each model is that could be fitted, one sentence for all."""
+    fitted = set(scores.dropna(subset="value")["model"])
     named = [
         f"{name} ({MODELS.get(model['kind'], model['kind'])}"
         f"{', learned from RDMs with permuted images, a control' * model['shuffled']})"
         for name, model in entry["models"].items()
+        if name in fitted
     ]
     return [f"Dissimilarities were predicted by {enumerated(named)}."]
 

@@ -132,7 +132,8 @@ def _model(name: str, model: Mapping) -> str:
     }[model["sees"]]
     if model["kind"] != "cnn":
         kind = {"logistic": "logistic regression", "linear": "ridge regression on classes"}
-        return f"{name} is {kind[model['kind']]}{seen}."
+        equal = model["options"].get("class_weight") == "balanced"
+        return f"{name} is {kind[model['kind']]}{seen}{', emotions weighed equally' * equal}."
     network, training = model["network"], model["training"]
     if network["weights"] != "untrained":
         return f"{name} is the published 3D network with its published weights, not trained here."

@@ -34,7 +34,7 @@ def describe(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> Methods:
         group, noise_ceiling, encoding, searchlight, searchlight_group
     """
     paragraphs = {
-        "Data": [data(entry, tables["rsa"]), responses(entry), stimuli(entry)],
+        "Data": [data(entry, tables["rsa"]), responses(entry), sessions(entry), stimuli(entry)],
         "Models": [of_model(name, model, entry) for name, model in entry["models"].items()],
         "Comparison": [comparison(entry), joint(entry), *controls(entry)],
         "Inference": [
@@ -100,6 +100,17 @@ def responses(entry: Mapping) -> str:
     )
 
 
+def sessions(entry: Mapping) -> str:
+    """Return what became of several sessions."""
+    found = entry["brain"].get("sessions")
+    if not found:
+        return ""
+    apart = (
+        "their mean and each by itself were" if found["combine"] == "separate" else "their mean was"
+    )
+    return f"Each subject has {counted(len(found['names']), 'session')}; {apart} compared."
+
+
 def stimuli(entry: Mapping) -> str:
     """Return how conditions of all files were brought into one order."""
     how = {
@@ -118,7 +129,9 @@ def of_model(name: str, model: Mapping, entry: Mapping) -> str:
 
 
 def _given(name: str, model: Mapping, entry: Mapping) -> str:
-    return f"RDMs of {name} ({_layers(model)}) were given."
+    several = model.get("average")
+    mean = f", averaged over {counted(len(several['names']), 'member')}" if several else ""
+    return f"RDMs of {name} ({_layers(model)}) were given{mean}."
 
 
 def _activations(name: str, model: Mapping, entry: Mapping) -> str:

@@ -13,6 +13,7 @@ import yaml
 from scripts.report.write_methods import described, page, read_tables
 from tests.unit.test_environments import third_party_imports
 from workflow.lib.config.complete import complete_config
+from workflow.lib.config.merging import laid_over
 from workflow.lib.config.sections import study_sections
 from workflow.lib.digest import imported_modules, module_file
 from workflow.lib.errors import InputError
@@ -41,7 +42,8 @@ EMOTIONS = pd.DataFrame({"comparator": ["spearman"] * 2, "n_orders": 120, "compl
 SCORES = pd.DataFrame(
     {
         **{"subject": ["subj01", "subj02"], "roi": "V1", "n_images": [140, 160]},
-        **{"split": ["clean", "leaked"], "measure": "r2"},
+        **{"split": ["clean", "leaked"], "measure": "r2", "model": "ridge"},
+        **{"value": [0.2, 0.3]},
     }
 )
 ACCURACY = pd.DataFrame(
@@ -239,6 +241,30 @@ def test_text_follows_the_config(default, section, key, value, gone, come):
     assert come in after
     assert not gone or gone not in after
     assert not come or come not in before
+
+
+def test_models_that_could_not_be_fitted_are_not_told(default):
+    """Without responses, images cannot be encoded."""
+    scores = pd.concat([SCORES, SCORES.assign(model="encode", value=np.nan)])
+    text = told("dissimilarity", default["dissimilarity"]["scenes"], scores=scores)
+    assert "predicted by ridge (ridge regression" in text
+    assert "encode" not in text
+
+
+@pytest.mark.parametrize("name", ["config", "full"])
+def test_every_entry_that_is_shipped_is_told(default, name):
+    shipped = default
+    if name != "config":
+        files = [
+            yaml.safe_load((ROOT / f"config/{file}.yaml").read_text()) for file in ("config", name)
+        ]
+        shipped = complete_config(laid_over(*files))
+    for section in study_sections():
+        for entry in shipped[section].values():
+            assert len(told(section, entry)) > 300
+    images = told("rsa", shipped["rsa"]["images92"])
+    assert "Each subject has 2 sessions; their mean and each by itself were compared." in images
+    assert "averaged over 16 members" in images
 
 
 def test_without_a_test_none_is_told(default):
