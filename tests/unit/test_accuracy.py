@@ -128,7 +128,6 @@ def test_confusion_figure_states_what_it_shows(predictions):
     assert caption.startswith("n = 120 validation images, which the network was not trained on.")
     assert "120 validation images" in figure.get_suptitle()
     assert "simulated" in figure.get_suptitle()
-    plt.close(figure)
 
 
 def test_learning_curves_of_every_measure_and_part():
@@ -157,4 +156,3 @@ def test_learning_curves_of_every_measure_and_part():
     assert drawn[("accuracy", "chance")] == pytest.approx([2 / 3, 2 / 3])
     assert ("loss", "chance") not in drawn
     assert "after the last epoch: loss 1.8, accuracy 0.9. Dotted: chance" in caption
-    plt.close(figure)

@@ -61,7 +61,6 @@ def test_axes_hold_all_coefficients_and_their_intervals(codes, tmp_path, n_subje
         low, high = axis.get_ylim()
         assert low <= np.nanmin(rows)
         assert np.nanmax(rows) <= high
-    plt.close(figure)
 
 
 def test_one_subject_is_called_a_single_case(codes, tmp_path):
@@ -69,7 +68,6 @@ def test_one_subject_is_called_a_single_case(codes, tmp_path):
     figure, caption = plot_code_fit(table, group, alpha=0.05, **LABELS)
     assert "a single case" in figure.get_suptitle()
     assert "a single case, nothing is said of others" in caption
-    plt.close(figure)
 
 
 def test_several_subjects_are_counted(codes, tmp_path):
@@ -78,7 +76,6 @@ def test_several_subjects_are_counted(codes, tmp_path):
     assert "single case" not in figure.get_suptitle() + caption
     assert "n = 8 subjects" in figure.get_suptitle()
     assert "n = 8 subjects" in caption
-    plt.close(figure)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +114,6 @@ def test_cosines_stand_beside_those_of_a_constant_rdm(codes, tmp_path):
         drawn = [line.get_ydata()[0] for line in figure.axes[2 * number].lines]
         assert pytest.approx(constant) in drawn
         assert f"{code} {constant:.3f}" in caption
-    plt.close(figure)
 
 
 def test_stars_stand_where_a_code_within_a_kind_is_above_its_null(codes, tmp_path):
@@ -132,7 +128,6 @@ def test_stars_stand_where_a_code_within_a_kind_is_above_its_null(codes, tmp_pat
     # The first panel of each pair is the cosine, beside its null.
     assert starred[::2] == [code == "Magnitude" for code in CODES]
     assert not any(starred[1::2])
-    plt.close(figure)
 
 
 def test_captions_explain_every_column(codes, tmp_path):

@@ -1,6 +1,5 @@
 """Regions of codes: found where they are planted, and nothing found where nothing is."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -378,7 +377,6 @@ def test_bars_are_the_means_of_either_region(planted):
     assert stars == np.flatnonzero(significant).tolist()
     assert "n = 8 subjects" in figure.get_suptitle()
     assert "sign flips of subjects" in caption
-    plt.close(figure)
 
 
 def test_no_star_where_the_code_is_not_found_in_its_region(planted):
@@ -389,7 +387,6 @@ def test_no_star_where_the_code_is_not_found_in_its_region(planted):
     panel = figure.axes[list(CODES).index("Versus") * 2]
     assert not [text for text in panel.texts if text.get_text() == "*"]
     assert panel.patches[-1].get_alpha() < 0.5
-    plt.close(figure)
 
 
 def test_the_figure_of_one_map_says_that_it_is_circular(tmp_path, models):
@@ -398,7 +395,6 @@ def test_the_figure_of_one_map_says_that_it_is_circular(tmp_path, models):
     assert "single case" in figure.get_suptitle()
     assert "CIRCULAR" in caption
     assert all(len(panel.patches) == len(LAYERS) for panel in figure.axes)
-    plt.close(figure)
 
 
 def test_the_figure_of_regions_that_others_choose_has_no_stars(tmp_path, models):
@@ -406,7 +402,6 @@ def test_the_figure_of_regions_that_others_choose_has_no_stars(tmp_path, models)
     assert "chosen in other subjects" in figure.get_suptitle()
     assert "there is no test" in caption
     assert not [text for panel in figure.axes for text in panel.texts if text.get_text() == "*"]
-    plt.close(figure)
 
 
 # Parts.

@@ -3,7 +3,6 @@
 import copy
 import itertools
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pingouin
@@ -443,4 +442,3 @@ def test_figure_draws_every_share_with_its_sign():
     assert [text.get_text() for text in panel.texts] == ["20.0", "15.0", "-10.0"]
     assert "n = 20 images" in caption
     assert "Circles" not in caption
-    plt.close(figure)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from functools import partial
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.patches import StepPatch
@@ -44,12 +43,6 @@ def label(tmp_path_factory):
         return function(files, runs=RUNS, tr=2.0, labels=labels, seed=1, study="movie")
 
     return of
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 def timeline(tables, **changed):

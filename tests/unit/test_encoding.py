@@ -3,7 +3,6 @@
 import logging
 from types import SimpleNamespace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -383,7 +382,6 @@ def drawn(encoding_tables):
     study = {"title": "Lab", "simulated": False, "called": "images"}
     figure, caption = plot_encoding(rsa, encoding_tables, **study, n_folds=5)
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
-    plt.close(figure)
     return texts, caption
 
 

@@ -16,9 +16,7 @@ from workflow.lib.training.history import TRAINING, VALIDATION
 
 @pytest.fixture
 def axes():
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
+    return plt.subplots()[1]
 
 
 # Cells.
@@ -108,7 +106,6 @@ def test_folds_are_thin_lines_and_their_mean_is_over_those_that_went_on():
     # The mean of what the kept weights reach.
     assert "with these weights: loss 2.5." in caption
     assert figure.get_suptitle() == "t: training of cnn"
-    plt.close(figure)
 
 
 def test_one_network_has_one_line_and_no_folds():
@@ -118,16 +115,13 @@ def test_one_network_has_one_line_and_no_folds():
     assert labels == [TRAINING, VALIDATION, "weights that are kept"]
     assert "folds" not in caption
     assert "with these weights: loss 2." in caption
-    plt.close(figure)
 
 
 def test_histories_may_not_say_what_is_kept_or_be_empty():
     history = history_of([[3.0, 1.0]], kept=(1,)).drop(columns="kept")
     assert kept_epochs(history).empty
-    figure, caption = plot_training(history, network="a", title="t", simulated=False)
+    _, caption = plot_training(history, network="a", title="t", simulated=False)
     assert "Circles" not in caption
     assert "after the last epoch: loss 1." in caption
-    plt.close(figure)
-    figure, caption = plot_training(history[:0], network="a", title="t", simulated=False)
+    _, caption = plot_training(history[:0], network="a", title="t", simulated=False)
     assert caption.startswith("No learning curves")
-    plt.close(figure)

@@ -179,7 +179,7 @@ def test_figure_and_caption_name_what_is_compared(name, tmp_path):
 
 @pytest.mark.parametrize("resample", DRAWN)
 def test_caption_says_what_resamples_and_permutations_draw(resample, tmp_path):
-    figure, caption = heatmap(tmp_path, resample)
+    _, caption = heatmap(tmp_path, resample)
     assert "99 permutations of the categories within their group" in caption
     ends = {
         "images": "over categories, bootstrap",
@@ -208,7 +208,7 @@ def test_layers_of_one_subject_are_called_a_single_case(n_subjects):
 
 @pytest.mark.parametrize(("subject", "is_single"), [("s1", True), ("joint", False)])
 def test_heatmap_of_a_subject_is_called_a_single_case(subject, is_single):
-    figure, caption = plot_heatmap(
+    _, caption = plot_heatmap(
         similarities(subject),
         **STUDY,
         alpha=0.05,

@@ -4,7 +4,6 @@ import itertools
 from dataclasses import replace
 
 import h5py
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,12 +62,6 @@ CLEAN = {
 LEAKAGE = 0.2
 N_IMAGES, N_PAIRS = 20, {"clean": 30, "one_seen": 150, "leaked": 190}
 NOT_APPLICABLE = {"status": "not applicable", "reason": "encode has no leaked split"}
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 def score_table(subjects=SUBJECTS, *, metrics=("correlation", "euclidean"), rois=("V1", "all")):

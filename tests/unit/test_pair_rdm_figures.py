@@ -1,6 +1,5 @@
 """Figures of measured dissimilarities show the RDMs, distributions and images that they name."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,8 +40,7 @@ def stores(tmp_path_factory):
             measure=", ".join(METRICS),
             descriptors={"study": "scenes", "subject": subject},
         )
-    yield [RDMStore(folder / f"{subject}.h5") for subject in SUBJECTS]
-    plt.close("all")
+    return [RDMStore(folder / f"{subject}.h5") for subject in SUBJECTS]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Distances of embeddings beside those of responses: the numbers of scipy, tests that hold."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -184,7 +183,6 @@ def test_figure_marks_what_is_significant_and_says_of_how_many(table):
     assert "24 tests" in caption
     assert "single case" in caption
     assert "0.288" not in caption
-    plt.close(figure)
 
 
 def test_published_numbers_stand_beside_published_data_only(table):
@@ -194,7 +192,6 @@ def test_published_numbers_stand_beside_published_data_only(table):
     assert "0.162" in published
     _, caption = plot_raw_distances(table, title="NSD", simulated=False, published=published)
     assert caption.endswith(published.strip())
-    plt.close("all")
 
 
 def test_several_subjects_are_shown_with_their_mean(table):
@@ -202,4 +199,3 @@ def test_several_subjects_are_shown_with_their_mean(table):
     figure, caption = plot_raw_distances(several, title="Scenes", simulated=False)
     assert "n = 2 subjects" in caption
     assert figure.axes[0].collections
-    plt.close(figure)

@@ -1,6 +1,5 @@
 """The grid of decoded shapes: columns from best to worst, the right shape above every score."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -42,12 +41,6 @@ def drawn(images, value_of):
     figure, caption = plot_shapes(images, decoded, scores, title="Pictures", simulated=True)
     panels = np.array([axis for part in figure.subfigs for axis in part.axes])
     return figure, panels.reshape(-1, N_SHOWN), caption
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def test_images_stand_from_best_to_worst_of_the_first_decoder(images):
