@@ -2,6 +2,7 @@
 #
 # Config reaches scripts through params only; nothing here reads data.
 
+import os
 import re
 from pathlib import Path
 
@@ -43,6 +44,12 @@ from workflow.lib.sources import JOINT_SUBJECT, axis_of, model_source, source_ke
 # Not the folder of the first Snakefile, which is another's where this workflow is a module of it.
 REPOSITORY = Path(workflow.snakefile).parents[2]
 DATASETS_FILE = REPOSITORY / "config" / "datasets.yaml"
+
+# Snakemake keeps the limits of --resources to itself: a job that SLURM gave no GPU, for --resources
+# gpu=0, would ask for the one of its rule.
+GIVEN_GPUS = {"SLURM_GPUS", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "CUDA_VISIBLE_DEVICES"}
+if workflow.remote_exec and "SLURM_JOB_ID" in os.environ and GIVEN_GPUS.isdisjoint(os.environ):
+    workflow.register_resource("gpu", 0)
 
 
 def given_config():
@@ -243,6 +250,11 @@ def size_mb(factor, at_least=1500):
         return int(max(at_least, factor * input.size_mb + 500)) * 2 ** (attempt - 1)
 
     return mem_mb
+
+
+def megabytes(n):
+    """Return a request for so much memory, doubled at each retry."""
+    return lambda wildcards, attempt: n * 2 ** (attempt - 1)
 
 
 def minutes(n):

@@ -35,7 +35,7 @@ rule acquire_file:
         "../../../envs/download.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=megabytes(500),
         runtime=minutes(720),
     params:
         dataset="{dataset}",
@@ -69,7 +69,7 @@ rule unpack_file:
         "../../../envs/download.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=megabytes(500),
         runtime=minutes(60),
     params:
         datasets_file=unrecorded(str(DATASETS_FILE)),
@@ -95,7 +95,7 @@ for number, (dataset, files) in enumerate(SMALL_FAMILIES):
             "../../../envs/download.yaml"
         threads: 1
         resources:
-            mem_mb=500,
+            mem_mb=megabytes(500),
             runtime=minutes(720),
         params:
             dataset=dataset,

@@ -18,7 +18,7 @@ rule plot_heatmap:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -50,7 +50,7 @@ rule plot_layer_profile:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -82,7 +82,7 @@ rule plot_layer_preference:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -112,7 +112,7 @@ rule plot_variance_partition:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -140,7 +140,7 @@ rule plot_roi_groups:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -168,7 +168,7 @@ rule plot_noise_ceiling:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -195,7 +195,7 @@ rule plot_radar:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -222,7 +222,7 @@ rule plot_surface:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -277,7 +277,7 @@ rule plot_composition:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -305,7 +305,7 @@ rule plot_encoding:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,

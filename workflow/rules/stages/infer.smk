@@ -27,7 +27,7 @@ rule infer_layers:
         "../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(20),
     params:
         ordered=lambda wildcards: ordered_models(wildcards.study),
@@ -57,7 +57,7 @@ rule infer_group:
         "../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(20),
     params:
         seed=config["seed"],

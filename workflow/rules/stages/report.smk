@@ -33,7 +33,7 @@ rule summarise_study:
         "../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=megabytes(1000),
         runtime=minutes(10),
     params:
         title=setting("title"),
@@ -83,7 +83,7 @@ rule gather_tables:
         "../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=megabytes(1000),
         runtime=minutes(10),
     params:
         title=setting("title"),
@@ -178,7 +178,7 @@ rule write_methods:
         "../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=megabytes(1000),
         runtime=minutes(10),
     params:
         entries=told_entries,
@@ -213,7 +213,7 @@ rule score_claims:
         "../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=megabytes(1000),
         runtime=minutes(10),
     params:
         sections=claimed_sections(),
@@ -244,7 +244,7 @@ rule plot_scorecard:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -276,7 +276,7 @@ rule write_provenance:
         "../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=megabytes(500),
         runtime=minutes(60),
     params:
         config=config,
@@ -307,7 +307,7 @@ rule tabulate_costs:
         "../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=megabytes(500),
         runtime=minutes(10),
     params:
         jobs=jobs_before,
@@ -337,7 +337,7 @@ rule plot_costs:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,

@@ -152,7 +152,7 @@ rule plot_searchlight:
         "../../../envs/neuro.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -217,7 +217,7 @@ rule view_searchlight:
         "../../../envs/neuro.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         title=setting("title"),
@@ -357,7 +357,7 @@ rule plot_assignment:
         "../../../envs/neuro.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,

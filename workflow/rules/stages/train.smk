@@ -38,7 +38,7 @@ rule tabulate_accuracy:
         "../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=megabytes(1000),
         runtime=minutes(10),
     params:
         groups=said_of_training("groups"),
@@ -68,7 +68,7 @@ rule plot_training:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -98,7 +98,7 @@ rule plot_confusion:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,

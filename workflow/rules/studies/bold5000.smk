@@ -22,7 +22,7 @@ rule simulate_bold5000:
         "../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=megabytes(3000),
         runtime=minutes(20),
     params:
         n_images=lambda wildcards: simulations("bold5000")[wildcards.folder]["n_images"],
@@ -55,7 +55,7 @@ rule check_recovery:
         "../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=megabytes(1000),
         runtime=minutes(10),
     params:
         comparator=first_comparator,
@@ -80,7 +80,7 @@ rule plot_tiers:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -119,7 +119,7 @@ rule tabulate_latency:
         "../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=megabytes(1000),
         runtime=minutes(10),
     params:
         comparator=first_comparator,
@@ -146,7 +146,7 @@ rule plot_latency:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -178,7 +178,7 @@ rule compare_published:
         "../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=megabytes(1000),
         runtime=minutes(10),
     params:
         model=config["bold5000"]["published_model"],
@@ -204,7 +204,7 @@ rule plot_published:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,

@@ -20,7 +20,7 @@ rule calibrate_tests:
         "../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(60),
     params:
         geometries=config["calibration"]["geometries"],
@@ -57,7 +57,7 @@ rule plot_calibration:
         "../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,

@@ -388,7 +388,7 @@ def emotion_targets():
 
 def told_of_emotions(study):
     """Return name -> table of an entry that its methods and the scorecard tell of."""
-    names = {"decoding": "decoding", "corrections": "corrections", "audit": "leak_audit"}
+    names = {name: name for name in ("decoding", "corrections", "auc")}
     if len(config["emotions"][study]["runs"]) > 1:
         names["rsa"] = "emotion_rsa"
     return {name: f"<results>/{study}/tables/{file}.csv" for name, file in names.items()}

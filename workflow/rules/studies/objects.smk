@@ -22,7 +22,7 @@ rule simulate_objects:
         "../../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         n_images=lambda wildcards: simulations("objects")[wildcards.folder]["n_images"],

@@ -24,7 +24,7 @@ rule compute_stand_in_rdms:
         "../../../envs/torch.yaml"
     threads: 2
     resources:
-        mem_mb=3000,
+        mem_mb=megabytes(3000),
         runtime=minutes(30),
         gpu=1,
     params:

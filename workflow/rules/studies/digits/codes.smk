@@ -54,7 +54,7 @@ rule compute_codes:
         "../../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=megabytes(1000),
         runtime=minutes(10),
     params:
         codes=digits_setting("codes"),
@@ -193,7 +193,7 @@ rule plot_layer_rdms:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -220,7 +220,7 @@ rule plot_codes:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -249,7 +249,7 @@ rule plot_code_cosines:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -277,7 +277,7 @@ rule plot_code_fit:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,

@@ -115,7 +115,7 @@ rule tabulate_corrections:
         "../../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=megabytes(1000),
         runtime=minutes(10),
     params:
         part=compared_part,

@@ -56,7 +56,7 @@ rule convert_betas:
         "../../../../envs/neuro.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=megabytes(2000),
         runtime=minutes(10),
     params:
         code=script_digest("digits/convert_betas.py"),

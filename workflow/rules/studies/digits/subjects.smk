@@ -30,7 +30,7 @@ rule simulate_digit_subjects:
         "../../../../envs/neuro.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         null_effect=lambda wildcards: simulations("digits")[wildcards.folder]["null_effect"],
@@ -67,7 +67,7 @@ rule check_map_recovery:
         "../../../../envs/neuro.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         layer_groups=planted_layer_groups,

@@ -28,7 +28,7 @@ rule simulate_digit_images:
         "../../../../envs/neuro.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         categories=lambda wildcards: all_categories(digit_simulations()[wildcards.folder]),

@@ -35,7 +35,7 @@ rule simulate_scenes:
         "../../../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         n_images=lambda wildcards: scene_simulations()[wildcards.folder]["n_images"],

@@ -28,7 +28,7 @@ for movie, entry in movie_simulations().items():
             "../../../../envs/neuro.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
+            mem_mb=megabytes(2000),
             runtime=minutes(30),
         params:
             subjects=simulation_setting("subjects"),
@@ -70,7 +70,7 @@ rule label_volumes:
         "../../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(30),
     params:
         observers=movie_setting("annotations", "observers"),
@@ -107,7 +107,7 @@ rule measure_agreement:
         "../../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(30),
     params:
         observers=movie_setting("annotations", "observers"),
@@ -139,7 +139,7 @@ rule mask_volumes:
         "../../../../envs/neuro.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=megabytes(3000),
         runtime=minutes(120),
     params:
         subjects=movie_setting("subjects"),
@@ -199,7 +199,7 @@ rule prepare_parcels:
         "../../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(30),
     params:
         n_volumes=run_lengths,

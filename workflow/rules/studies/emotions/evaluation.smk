@@ -28,7 +28,7 @@ rule audit_volumes:
         "../../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=megabytes(2000),
         runtime=minutes(30),
     params:
         classes=movie_setting("labels", "classes"),
@@ -125,7 +125,7 @@ rule tabulate_emotion_corrections:
         "../../../../envs/rsa.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=megabytes(2000),
         runtime=minutes(10),
     params:
         classes=movie_setting("labels", "classes"),

@@ -119,7 +119,7 @@ rule embed_emotions:
         "../../../../envs/neuro.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=megabytes(2000),
         runtime=minutes(60),
     params:
         options=movie_setting("embed"),
@@ -181,7 +181,7 @@ rule plot_top_voxels:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -209,7 +209,7 @@ rule plot_emotion_embedding:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,

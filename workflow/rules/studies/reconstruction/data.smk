@@ -28,7 +28,7 @@ for pictures, entry in picture_simulations().items():
             "../../../../envs/torch.yaml"
         threads: 1
         resources:
-            mem_mb=1500,
+            mem_mb=megabytes(1500),
             runtime=minutes(30),
         params:
             files=response_patterns(entry),
@@ -61,7 +61,7 @@ rule prepare_pictures:
         "../../../../envs/torch.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=megabytes(4000),
         runtime=minutes(60),
     params:
         options=setting("responses"),

@@ -149,7 +149,7 @@ rule tabulate_comparison:
         "../../../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         reference=setting("evaluation", "reference"),

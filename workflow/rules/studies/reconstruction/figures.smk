@@ -83,7 +83,7 @@ rule plot_identification:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -113,7 +113,7 @@ rule plot_ablations:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -144,7 +144,7 @@ rule plot_decoders:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -234,7 +234,7 @@ rule plot_semantic_confusion:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
@@ -264,7 +264,7 @@ rule plot_samples:
         "../../../../envs/plot.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=megabytes(1500),
         runtime=minutes(10),
     params:
         caption=caption_of,
