@@ -4,6 +4,7 @@ Bytes of valid files are changed, cut, repeated and put in by hypothesis, from f
 not held here: that damage is noticed. Most formats have no checksum, and other numbers are numbers.
 """
 
+import os
 import resource
 import shutil
 import warnings
@@ -20,7 +21,8 @@ from tests.unit.foreign_files import (
 )
 from workflow.lib.errors import InputError
 
-QUICK, THOROUGH = 20, 1000
+# Examples of each kind; FUZZ_EXAMPLES=10000 looks further than CI has time for.
+QUICK, THOROUGH = 20, int(os.environ.get("FUZZ_EXAMPLES", "300"))
 # Beyond what the tests have: what claims gigabytes must fail, as on a small machine.
 MORE_BYTES = 2 * 2**30
 
@@ -116,7 +118,7 @@ def test_damaged_file_is_read_or_refused(tmp_path, kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_file_damaged_in_a_thousand_ways_is_read_or_refused(tmp_path, kind):
+def test_file_damaged_in_many_ways_is_read_or_refused(tmp_path, kind):
     one = KINDS[kind]
     fuzz(one.write, one.read, tmp_path / one.name, THOROUGH)
 

@@ -26,8 +26,8 @@ def script_job(snakemake) -> Iterator[logging.Logger]:
     """Run the block of a `script:` with its log file, and end it well if it fails.
 
     Everything logged goes to the rule's log file and, from warnings upwards, to the terminal.
-    An `InputError` is reported as one sentence; any other exception with its traceback.
-    Both exit with status 1, upon which Snakemake deletes the outputs of the job.
+    An `InputError` is reported as one sentence, and so is a full disk; any other exception with
+    its traceback. All exit with status 1, upon which Snakemake deletes the outputs of the job.
     """
     logger = _set_up_logging(Path(str(snakemake.log[0])))
     given = (snakemake.threads, snakemake.resources.get("gpu", 0))
@@ -40,10 +40,12 @@ def script_job(snakemake) -> Iterator[logging.Logger]:
         sys.exit(1)
     except Exception as error:
         if _is_disk_full(error):
-            logger.info("", exc_info=True)
+            logger.info("%s", error)
             logger.error("%s", _disk_full(snakemake))
-        else:
-            logger.exception("rule %s failed", snakemake.rule)
+            logging.shutdown()
+            # What h5py still holds could not be written either, and would say so at length.
+            os._exit(1)
+        logger.exception("rule %s failed", snakemake.rule)
         sys.exit(1)
     logger.info("done, %s", _used())
 
