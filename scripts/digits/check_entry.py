@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from scripts.digits.classification import Classification, ClassifierOptions
-from scripts.digits.code_contrasts import contrast_vectors
-from scripts.digits.codes import code_rdms
-from scripts.digits.labelled_images import ImageSet
-from scripts.digits.prepare_images import prepare_images
-from scripts.digits.trained import IMAGENET_MEAN, IMAGENET_STD, Scaling
-from scripts.digits.vgg import PRETRAINED, SIZES, VGG, load_convolutions
+from scripts.digits.codes.code_contrasts import contrast_vectors
+from scripts.digits.codes.codes import code_rdms
+from scripts.digits.data.labelled_images import ImageSet
+from scripts.digits.data.prepare_images import prepare_images
+from scripts.digits.network.classification import Classification, ClassifierOptions
+from scripts.digits.network.trained import IMAGENET_MEAN, IMAGENET_STD, Scaling
+from scripts.digits.network.vgg import PRETRAINED, SIZES, VGG, load_convolutions
 from workflow.lib.acquire.datasets import Dataset, size_text
 from workflow.lib.check.files import (
     NeededFile,

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
-from scripts.digits.prepare_images import prepare_images
+from scripts.digits.data.prepare_images import prepare_images
 from tests.unit.digit_files import DIGITS
 from workflow.lib.errors import InputError
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.digits.prepare_images import prepare_images
-from scripts.digits.train_cnn import train_classifier
+from scripts.digits.data.prepare_images import prepare_images
+from scripts.digits.network.train_cnn import train_classifier
 from tests.realdata.test_digit_image_sets import OBJECTS, cifar10, mnist
 from tests.unit.digit_files import DIGITS
 from tests.unit.test_train_cnn import SETTINGS

@@ -17,13 +17,13 @@ import torch
 from PIL import Image
 from rsatoolbox.data import Dataset
 
-from scripts.digits.image_sources import find_images
+from scripts.digits.data.image_sources import find_images
 from scripts.dissimilarity.data.algonauts import Algonauts2023
-from scripts.dissimilarity.embedders.feature_files import open_features
 from scripts.dissimilarity.data.pickled_mapping import read_mapping
-from scripts.emotions.labelling.annotations import COLUMNS, read_annotations
+from scripts.dissimilarity.embedders.feature_files import open_features
 from scripts.emotions.data.prepare_parcels import read_parcels
 from scripts.emotions.data.prepare_volumes import read_motion
+from scripts.emotions.labelling.annotations import COLUMNS, read_annotations
 from tests.unit.raw_files import (
     cells,
     random_rdms,

@@ -7,7 +7,7 @@ import yaml
 from PIL import Image
 
 from scripts.check.check_config import DATASETS_FILE, check_study
-from scripts.digits.vgg import SIZES, VGG
+from scripts.digits.network.vgg import SIZES, VGG
 from tests.simulated_volumes import study_block, write_study
 from tests.unit.raw_files import completed_config, random_rdms, shortest_brain
 from workflow.lib.acquire.datasets import load_datasets

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts.digits.codes import code_rdms
-from scripts.digits.compare_codes import compare_codes
-from scripts.digits.fit_codes import fit_codes, group_table
-from scripts.digits.plot_code_cosines import plot_code_cosines
-from scripts.digits.plot_code_fit import plot_code_fit
-from scripts.digits.plot_layer_rdms import plot_layer_rdms
+from scripts.digits.codes.codes import code_rdms
+from scripts.digits.codes.compare_codes import compare_codes
+from scripts.digits.codes.fit_codes import fit_codes, group_table
+from scripts.digits.figures.plot_code_cosines import plot_code_cosines
+from scripts.digits.figures.plot_code_fit import plot_code_fit
+from scripts.digits.figures.plot_layer_rdms import plot_layer_rdms
 from tests.unit.test_code_fit import SETTINGS, brain_store, geometry
 from tests.unit.test_codes import CATEGORIES, CODES, CONTRASTS, GROUPS, KINDS, store_of
 from workflow.lib.rdms.store import RDMStore, write_rdms

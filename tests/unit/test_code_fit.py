@@ -6,9 +6,9 @@ import pytest
 import statsmodels.api
 from scipy.spatial.distance import pdist
 
-from scripts.digits.code_contrasts import category_influence, contrast_rdms, varies_within
-from scripts.digits.codes import code_rdms
-from scripts.digits.fit_codes import fit_codes, group_table, two_factor_variance
+from scripts.digits.codes.code_contrasts import category_influence, contrast_rdms, varies_within
+from scripts.digits.codes.codes import code_rdms
+from scripts.digits.codes.fit_codes import fit_codes, group_table, two_factor_variance
 from tests.unit.test_codes import CATEGORIES, CODES, CONTRASTS, GROUPS, KINDS, store_of
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.store import RDMStore, write_rdms

@@ -6,23 +6,23 @@ import pytest
 import scipy.stats
 from scipy.spatial.distance import pdist
 
-from scripts.digits.choices import ALL_RUNS, CIRCULAR, HELD_OUT_RUNS, OTHER_SUBJECTS
-from scripts.digits.code_regions import chosen_centres, halves_of_runs, overlap
-from scripts.digits.codes import code_rdms
-from scripts.digits.compute_code_rois import (
+from scripts.digits.codes.codes import code_rdms
+from scripts.digits.figures.plot_code_rois import plot_code_rois
+from scripts.digits.regions.choices import ALL_RUNS, CIRCULAR, HELD_OUT_RUNS, OTHER_SUBJECTS
+from scripts.digits.regions.code_regions import chosen_centres, halves_of_runs, overlap
+from scripts.digits.regions.compute_code_rois import (
     compute_code_rois,
     compute_group_regions,
     same_spheres,
     subject_maps,
 )
-from scripts.digits.layers_in_regions import (
+from scripts.digits.regions.layers_in_regions import (
     Models,
     delete_one_error,
     layer_similarities,
     pairs_without_each_category,
 )
-from scripts.digits.plot_code_rois import plot_code_rois
-from scripts.digits.regions_over_subjects import region_group_table
+from scripts.digits.regions.regions_over_subjects import region_group_table
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.reading import Patterns
 from workflow.lib.patterns.store import PatternStore, write_patterns

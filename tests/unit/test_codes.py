@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from scripts.digits.code_contrasts import (
+from scripts.digits.codes.code_contrasts import (
     check_independent,
     contrast_rdms,
     joint_coefficients,
     pair_weights,
 )
-from scripts.digits.codes import code_rdms
-from scripts.digits.compare_codes import compare_codes, drawn
+from scripts.digits.codes.codes import code_rdms
+from scripts.digits.codes.compare_codes import compare_codes, drawn
 from tests.digit_study import CATEGORIES, CODES, CONTRASTS, GROUPS, KINDS
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.store import RDMStore, write_rdms

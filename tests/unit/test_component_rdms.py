@@ -6,7 +6,7 @@ from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from scripts.digits.component_rdms import category_means, category_rdm
+from scripts.digits.codes.component_rdms import category_means, category_rdm
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.components import principal_scores
 

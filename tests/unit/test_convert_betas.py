@@ -4,8 +4,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from scripts.digits.convert_betas import read_betas
-from scripts.digits.published import AFFINE
+from scripts.digits.data.convert_betas import read_betas
+from scripts.digits.data.published import AFFINE
 from tests.unit.digit_files import published_betas
 from workflow.lib.errors import InputError
 from workflow.lib.nifti.files import write_image

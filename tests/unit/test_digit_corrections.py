@@ -7,17 +7,14 @@ import scipy.ndimage
 import scipy.stats
 import torch
 
-from scripts.digits.augmentation import colour_components
-from scripts.digits.choices import ALL_RUNS, CIRCULAR, HELD_OUT_RUNS
-from scripts.digits.codes import code_rdms
-from scripts.digits.labelled_images import ImageSet
-from scripts.digits.measure_group_null import (
+from scripts.digits.codes.codes import code_rdms
+from scripts.digits.corrections.measure_group_null import (
     assignment_corrections,
     layer_share,
     null_corrections,
     null_rate,
 )
-from scripts.digits.measure_training import (
+from scripts.digits.corrections.measure_training import (
     accuracy,
     colour_shift,
     largest_change,
@@ -25,17 +22,7 @@ from scripts.digits.measure_training import (
     published_colour_shift,
     training_corrections,
 )
-from scripts.digits.published_clusters import (
-    COLUMNS as REGION_COLUMNS,
-)
-from scripts.digits.published_clusters import (
-    FIRST,
-    SECOND,
-    WHOLE,
-    group_regions,
-    published_clusters,
-)
-from scripts.digits.tabulate_corrections import (
+from scripts.digits.corrections.tabulate_corrections import (
     constant_corrections,
     fit_corrections,
     image_corrections,
@@ -43,8 +30,21 @@ from scripts.digits.tabulate_corrections import (
     smallest_singular_value,
     subject_corrections,
 )
-from scripts.digits.trained import Trained, as_tensor, scaling_of
-from scripts.digits.vgg import build_vgg
+from scripts.digits.data.labelled_images import ImageSet
+from scripts.digits.network.augmentation import colour_components
+from scripts.digits.network.trained import Trained, as_tensor, scaling_of
+from scripts.digits.network.vgg import build_vgg
+from scripts.digits.regions.choices import ALL_RUNS, CIRCULAR, HELD_OUT_RUNS
+from scripts.digits.regions.published_clusters import (
+    COLUMNS as REGION_COLUMNS,
+)
+from scripts.digits.regions.published_clusters import (
+    FIRST,
+    SECOND,
+    WHOLE,
+    group_regions,
+    published_clusters,
+)
 from tests.digit_study import CATEGORIES, CODES, CONTRASTS, GROUPS, KINDS
 from workflow.lib.corrections import COLUMNS, shown
 from workflow.lib.inference.sign_flip import sign_flip_test

@@ -7,15 +7,15 @@ import torch
 from skimage.transform import rotate
 from sklearn.linear_model import LogisticRegression
 
-from scripts.digits.augmentation import (
+from scripts.digits.data.labelled_images import ImageSet, read_images, write_images
+from scripts.digits.data.object_images import OUTLINES
+from scripts.digits.data.simulate_digit_images import DIGITS, simulate_images
+from scripts.digits.network.augmentation import (
     Affine,
     change_digit,
     change_object,
     colour_components,
 )
-from scripts.digits.labelled_images import ImageSet, read_images, write_images
-from scripts.digits.object_images import OUTLINES
-from scripts.digits.simulate_digit_images import DIGITS, simulate_images
 from workflow.lib.errors import InputError
 
 SIDE = 32

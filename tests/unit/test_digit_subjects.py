@@ -10,11 +10,10 @@ import scipy.stats
 import yaml
 from scipy.spatial.distance import pdist, squareform
 
-from scripts.digits import simulate_digit_subjects
-from scripts.digits.check_map_recovery import check_map_recovery, within_reach
-from scripts.digits.model_names import CODE_MODEL, NETWORK_MODEL
-from scripts.digits.planted import REGIONS, SUBJECTS
-from scripts.digits.simulate_digit_subjects import (
+from scripts.digits.codes.model_names import CODE_MODEL, NETWORK_MODEL
+from scripts.digits.data import simulate_digit_subjects
+from scripts.digits.data.planted import REGIONS, SUBJECTS
+from scripts.digits.data.simulate_digit_subjects import (
     AFFINE,
     GRID,
     N_RUNS,
@@ -27,6 +26,7 @@ from scripts.digits.simulate_digit_subjects import (
     simulate_betas,
     truth_table,
 )
+from scripts.digits.regions.check_map_recovery import check_map_recovery, within_reach
 from workflow.lib.errors import InputError
 from workflow.lib.nifti.maps import BrainMaps
 from workflow.lib.patterns.rdms import extract_patterns

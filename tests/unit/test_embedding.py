@@ -7,11 +7,11 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 
-from scripts.digits.extract_layer_grams import extract_layer_grams, items_of, pixel_gram
-from scripts.digits.labelled_images import ImageSet
-from scripts.digits.simulate_digit_images import simulate_images
-from scripts.digits.trained import Scaling, Trained, as_tensor
-from scripts.digits.vgg import ANALYSED_LAYERS, build_vgg, node_of
+from scripts.digits.data.labelled_images import ImageSet
+from scripts.digits.data.simulate_digit_images import simulate_images
+from scripts.digits.network.extract_layer_grams import extract_layer_grams, items_of, pixel_gram
+from scripts.digits.network.trained import Scaling, Trained, as_tensor
+from scripts.digits.network.vgg import ANALYSED_LAYERS, build_vgg, node_of
 from scripts.embed.embed_layers import embed_layers, groups_of
 from scripts.figures.plot_embedding import plot_embedding
 from workflow.lib.embedding import (

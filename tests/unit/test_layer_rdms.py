@@ -7,12 +7,12 @@ from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from scripts.digits.codes import kinds_of
-from scripts.digits.compute_layer_rdms import check_categories, layer_rdms
-from scripts.digits.labelled_images import ImageSet
-from scripts.digits.layer_features import LayerOutputs, layer_features
-from scripts.digits.trained import Trained, as_tensor, scaling_of
-from scripts.digits.vgg import ANALYSED_LAYERS, build_vgg
+from scripts.digits.codes.codes import kinds_of
+from scripts.digits.codes.compute_layer_rdms import check_categories, layer_rdms
+from scripts.digits.data.labelled_images import ImageSet
+from scripts.digits.network.layer_features import LayerOutputs, layer_features
+from scripts.digits.network.trained import Trained, as_tensor, scaling_of
+from scripts.digits.network.vgg import ANALYSED_LAYERS, build_vgg
 from workflow.lib.errors import InputError
 
 KINDS = {"digit": ["zero", "one"], "object": ["bed", "cat"]}

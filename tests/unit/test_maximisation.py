@@ -6,17 +6,17 @@ import scipy.ndimage
 import scipy.special
 import torch
 
-from scripts.digits.ascent import Ascent, Round, ascend, ascent_of, blurred, total_variation
-from scripts.digits.classification import ClassifierOptions
-from scripts.digits.labelled_images import ImageSet
-from scripts.digits.maximise_activations import maximise, one_thread_each, table_of
-from scripts.digits.maximised import read_maximised, write_maximised
-from scripts.digits.plot_maximised import GAP_GREY, mosaic, plot_maximised
-from scripts.digits.simulate_digit_images import simulate_images
-from scripts.digits.train_cnn import train_classifier
-from scripts.digits.trained import Scaling, Trained, as_tensor
-from scripts.digits.unit_images import log_odds, logit, maximise_filters, unit_activations
-from scripts.digits.vgg import ANALYSED_LAYERS, build_vgg
+from scripts.digits.data.labelled_images import ImageSet
+from scripts.digits.data.simulate_digit_images import simulate_images
+from scripts.digits.figures.plot_maximised import GAP_GREY, mosaic, plot_maximised
+from scripts.digits.network.classification import ClassifierOptions
+from scripts.digits.network.train_cnn import train_classifier
+from scripts.digits.network.trained import Scaling, Trained, as_tensor
+from scripts.digits.network.vgg import ANALYSED_LAYERS, build_vgg
+from scripts.digits.units.ascent import Ascent, Round, ascend, ascent_of, blurred, total_variation
+from scripts.digits.units.maximise_activations import maximise, one_thread_each, table_of
+from scripts.digits.units.maximised import read_maximised, write_maximised
+from scripts.digits.units.unit_images import log_odds, logit, maximise_filters, unit_activations
 from workflow.lib.errors import InputError
 
 SIDE = 32

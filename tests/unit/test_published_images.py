@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts.digits.labelled_images import read_images, write_images
-from scripts.digits.prepare_images import prepare_images
+from scripts.digits.data.labelled_images import read_images, write_images
+from scripts.digits.data.prepare_images import prepare_images
 from tests.unit.digit_files import (
     CATEGORIES,
     DIGITS,

@@ -12,18 +12,18 @@ import pandas as pd
 import pytest
 import torch
 
-from scripts.digits.classification import (
+from scripts.digits.data.labelled_images import ImageSet, write_images
+from scripts.digits.data.object_images import OUTLINES
+from scripts.digits.data.simulate_digit_images import DIGITS, simulate_images
+from scripts.digits.network.classification import (
     EVALUATED,
     Classification,
     ClassifierOptions,
     proportional_batch,
 )
-from scripts.digits.labelled_images import ImageSet, write_images
-from scripts.digits.object_images import OUTLINES
-from scripts.digits.simulate_digit_images import DIGITS, simulate_images
-from scripts.digits.train_cnn import initial_network, train_classifier
-from scripts.digits.trained import read_trained, scaling_of, write_trained
-from scripts.digits.vgg import ANALYSED_LAYERS, SIZES, build_vgg
+from scripts.digits.network.train_cnn import initial_network, train_classifier
+from scripts.digits.network.trained import read_trained, scaling_of, write_trained
+from scripts.digits.network.vgg import ANALYSED_LAYERS, SIZES, build_vgg
 from workflow.lib.errors import InputError
 from workflow.lib.training.accuracy import accuracy_table
 from workflow.lib.training.history import TRAINING, VALIDATION
@@ -204,10 +204,10 @@ def test_published_size_takes_one_step():
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from scripts.digits.classification import Classification
-from scripts.digits.labelled_images import read_images
-from scripts.digits.train_cnn import train_classifier
-from scripts.digits.trained import write_trained
+from scripts.digits.network.classification import Classification
+from scripts.digits.data.labelled_images import read_images
+from scripts.digits.network.train_cnn import train_classifier
+from scripts.digits.network.trained import write_trained
 from tests.unit.test_train_cnn import SETTINGS
 from workflow.lib.tables import write_table
 

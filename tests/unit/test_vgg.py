@@ -4,7 +4,7 @@ import pytest
 import torch
 import yaml
 
-from scripts.digits.vgg import (
+from scripts.digits.network.vgg import (
     ANALYSED_LAYERS,
     PRETRAINED,
     SIZES,

@@ -8,7 +8,7 @@ import io
 import numpy as np
 import pytest
 
-from scripts.digits.labelled_images import read_images
+from scripts.digits.data.labelled_images import read_images
 from tests.unit.digit_files import CATEGORIES, published_betas, published_images, write_zip
 from tests.unit.test_acquire import running_server
 from workflow.lib.patterns.store import PatternStore

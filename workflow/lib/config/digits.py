@@ -11,7 +11,7 @@ from workflow.lib.layout import image_collections, image_paths, is_weight_file
 
 # What each source of images cannot do without.
 KEYS_OF_SOURCES = SOURCE_KEYS | dict.fromkeys(("mirror", "download"), ("images.files",))
-# As in scripts.digits.vgg, which is too heavy to be imported here.
+# As in scripts.digits.network.vgg, which is too heavy to be imported here.
 LAYERS = (
     *("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3"),
     *("conv4_1", "conv4_2", "conv4_3", "conv5_1", "conv5_2", "conv5_3", "fc6", "fc8"),

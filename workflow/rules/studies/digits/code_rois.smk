@@ -48,9 +48,9 @@ rule compute_code_rois:
         share=digits_setting("code_rois", "share"),
         alpha=setting("searchlight", "alpha"),
         seed=config["seed"],
-        code=script_digest("digits/compute_code_rois.py"),
+        code=script_digest("digits/regions/compute_code_rois.py"),
     script:
-        "../../../../scripts/digits/compute_code_rois.py"
+        "../../../../scripts/digits/regions/compute_code_rois.py"
 
 
 rule plot_code_rois:
@@ -79,6 +79,6 @@ rule plot_code_rois:
         share=digits_setting("code_rois", "share"),
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("digits/plot_code_rois.py"),
+        code=script_digest("digits/figures/plot_code_rois.py"),
     script:
-        "../../../../scripts/digits/plot_code_rois.py"
+        "../../../../scripts/digits/figures/plot_code_rois.py"

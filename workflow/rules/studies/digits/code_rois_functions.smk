@@ -2,7 +2,7 @@
 
 from snakemake.iocontainers import Wildcards
 
-from scripts.digits.model_names import CODE_MODEL, NETWORK_MODEL
+from scripts.digits.codes.model_names import CODE_MODEL, NETWORK_MODEL
 
 # Studies whose brains are compared, sphere by sphere, with the layers and the codes made here.
 CODE_ROI_BRAINS = [

@@ -35,9 +35,9 @@ rule compute_layer_rdms:
         part=compared_part,
         variance=digits_setting("layer_rdms", "variance"),
         metric=digits_setting("layer_rdms", "metric"),
-        code=script_digest("digits/compute_layer_rdms.py"),
+        code=script_digest("digits/codes/compute_layer_rdms.py"),
     script:
-        "../../../../scripts/digits/compute_layer_rdms.py"
+        "../../../../scripts/digits/codes/compute_layer_rdms.py"
 
 
 rule compute_codes:
@@ -60,9 +60,9 @@ rule compute_codes:
         codes=digits_setting("codes"),
         categories=digits_setting("categories"),
         groups=digits_setting("groups"),
-        code=script_digest("digits/compute_codes.py"),
+        code=script_digest("digits/codes/compute_codes.py"),
     script:
-        "../../../../scripts/digits/compute_codes.py"
+        "../../../../scripts/digits/codes/compute_codes.py"
 
 
 rule compare_codes:
@@ -94,9 +94,9 @@ rule compare_codes:
         n_permutations=digits_setting("code_tests", "n_permutations"),
         n_resamples=digits_setting("code_tests", "n_bootstrap"),
         seed=config["seed"],
-        code=script_digest("digits/compare_codes.py"),
+        code=script_digest("digits/codes/compare_codes.py"),
     script:
-        "../../../../scripts/digits/compare_codes.py"
+        "../../../../scripts/digits/codes/compare_codes.py"
 
 
 rule fit_codes_to_layers:
@@ -137,9 +137,9 @@ rule fit_codes_to_layers:
         n_permutations=digits_setting("code_tests", "n_permutations"),
         n_resamples=digits_setting("code_tests", "n_bootstrap"),
         seed=config["seed"],
-        code=script_digest("digits/fit_codes.py"),
+        code=script_digest("digits/codes/fit_codes.py"),
     script:
-        "../../../../scripts/digits/fit_codes.py"
+        "../../../../scripts/digits/codes/fit_codes.py"
 
 
 use rule fit_codes_to_layers as fit_codes_to_brains with:
@@ -199,9 +199,9 @@ rule plot_layer_rdms:
         caption=caption_of,
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("digits/plot_layer_rdms.py"),
+        code=script_digest("digits/figures/plot_layer_rdms.py"),
     script:
-        "../../../../scripts/digits/plot_layer_rdms.py"
+        "../../../../scripts/digits/figures/plot_layer_rdms.py"
 
 
 rule plot_codes:
@@ -227,9 +227,9 @@ rule plot_codes:
         title=setting("title"),
         # Codes are rules of the config, simulated data or not.
         simulated=False,
-        code=script_digest("digits/plot_codes.py"),
+        code=script_digest("digits/figures/plot_codes.py"),
     script:
-        "../../../../scripts/digits/plot_codes.py"
+        "../../../../scripts/digits/figures/plot_codes.py"
 
 
 rule plot_code_cosines:
@@ -256,9 +256,9 @@ rule plot_code_cosines:
         alpha=digits_setting("code_tests", "alpha"),
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("digits/plot_code_cosines.py"),
+        code=script_digest("digits/figures/plot_code_cosines.py"),
     script:
-        "../../../../scripts/digits/plot_code_cosines.py"
+        "../../../../scripts/digits/figures/plot_code_cosines.py"
 
 
 rule plot_code_fit:
@@ -284,9 +284,9 @@ rule plot_code_fit:
         alpha=digits_setting("code_tests", "alpha"),
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("digits/plot_code_fit.py"),
+        code=script_digest("digits/figures/plot_code_fit.py"),
     script:
-        "../../../../scripts/digits/plot_code_fit.py"
+        "../../../../scripts/digits/figures/plot_code_fit.py"
 
 
 use rule plot_code_fit as plot_code_fit_of_brains with:

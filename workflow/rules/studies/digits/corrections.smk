@@ -33,9 +33,9 @@ rule measure_training:
     params:
         coloured=coloured_categories,
         seed=config["seed"],
-        code=script_digest("digits/measure_training.py"),
+        code=script_digest("digits/corrections/measure_training.py"),
     script:
-        "../../../../scripts/digits/measure_training.py"
+        "../../../../scripts/digits/corrections/measure_training.py"
 
 
 rule measure_group_null:
@@ -63,9 +63,9 @@ rule measure_group_null:
         layers=NETWORK_MODEL,
         alpha=setting("searchlight", "alpha"),
         seed=config["seed"],
-        code=script_digest("digits/measure_group_null.py"),
+        code=script_digest("digits/corrections/measure_group_null.py"),
     script:
-        "../../../../scripts/digits/measure_group_null.py"
+        "../../../../scripts/digits/corrections/measure_group_null.py"
 
 
 use rule compute_layer_rdms as compute_validation_rdms with:
@@ -83,7 +83,7 @@ use rule compute_layer_rdms as compute_validation_rdms with:
         part="validation",
         variance=digits_setting("layer_rdms", "variance"),
         metric=digits_setting("layer_rdms", "metric"),
-        code=script_digest("digits/compute_layer_rdms.py"),
+        code=script_digest("digits/codes/compute_layer_rdms.py"),
 
 
 rule tabulate_corrections:
@@ -122,6 +122,6 @@ rule tabulate_corrections:
         contrasts=digits_setting("contrasts"),
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("digits/tabulate_corrections.py"),
+        code=script_digest("digits/corrections/tabulate_corrections.py"),
     script:
-        "../../../../scripts/digits/tabulate_corrections.py"
+        "../../../../scripts/digits/corrections/tabulate_corrections.py"

@@ -1,7 +1,7 @@
 # Images and betas of the digits studies, as they are published, in the form of the study.
 #
 # In:  raw files of the registry or of the user's own folder: MNIST's idx files, images in a folder
-#      per category, the .npz files of the published sample (scripts/digits/published.py).
+#      per category, the .npz files of the published sample (scripts/digits/data/published.py).
 # Out: <results>/<study>/images/{train,validation,stimuli}.npz, which have no image in common;
 #      <resources>/digitobject/converted/: the published betas as an image, with names and mask.
 
@@ -35,9 +35,9 @@ rule prepare_images:
         n_per_category=lambda wildcards: numbers_of_images(config["digits"][wildcards.study]),
         side=digits_setting("images", "side"),
         seed=config["seed"],
-        code=script_digest("digits/prepare_images.py"),
+        code=script_digest("digits/data/prepare_images.py"),
     script:
-        "../../../../scripts/digits/prepare_images.py"
+        "../../../../scripts/digits/data/prepare_images.py"
 
 
 rule convert_betas:
@@ -59,6 +59,6 @@ rule convert_betas:
         mem_mb=megabytes(2000),
         runtime=minutes(10),
     params:
-        code=script_digest("digits/convert_betas.py"),
+        code=script_digest("digits/data/convert_betas.py"),
     script:
-        "../../../../scripts/digits/convert_betas.py"
+        "../../../../scripts/digits/data/convert_betas.py"

@@ -35,9 +35,9 @@ rule simulate_digit_subjects:
     params:
         null_effect=lambda wildcards: simulations("digits")[wildcards.folder]["null_effect"],
         seed=config["seed"],
-        code=script_digest("digits/simulate_digit_subjects.py"),
+        code=script_digest("digits/data/simulate_digit_subjects.py"),
     script:
-        "../../../../scripts/digits/simulate_digit_subjects.py"
+        "../../../../scripts/digits/data/simulate_digit_subjects.py"
 
 
 rule check_map_recovery:
@@ -73,6 +73,6 @@ rule check_map_recovery:
         layer_groups=planted_layer_groups,
         radius=setting("searchlight", "radius"),
         unit=setting("searchlight", "unit"),
-        code=script_digest("digits/check_map_recovery.py"),
+        code=script_digest("digits/regions/check_map_recovery.py"),
     script:
-        "../../../../scripts/digits/check_map_recovery.py"
+        "../../../../scripts/digits/regions/check_map_recovery.py"

@@ -1,8 +1,8 @@
 # Functions of the simulated subjects: what is planted in them, and where it is looked for.
 
-from scripts.digits.model_names import CODE_MODEL, NETWORK_MODEL
-from scripts.digits.planted import REGIONS as PLANTED_REGIONS
-from scripts.digits.planted import SUBJECTS as PLANTED_SUBJECTS
+from scripts.digits.codes.model_names import CODE_MODEL, NETWORK_MODEL
+from scripts.digits.data.planted import REGIONS as PLANTED_REGIONS
+from scripts.digits.data.planted import SUBJECTS as PLANTED_SUBJECTS
 
 # Studies whose brains the simulator of this section makes.
 SIMULATED_SUBJECTS = [

@@ -35,9 +35,9 @@ rule simulate_digit_images:
         n_per_category=lambda wildcards: numbers_of_images(digit_simulations()[wildcards.folder]),
         side=lambda wildcards: digit_simulations()[wildcards.folder]["images"]["side"],
         seed=config["seed"],
-        code=script_digest("digits/simulate_digit_images.py"),
+        code=script_digest("digits/data/simulate_digit_images.py"),
     script:
-        "../../../../scripts/digits/simulate_digit_images.py"
+        "../../../../scripts/digits/data/simulate_digit_images.py"
 
 
 rule train_cnn:
@@ -67,6 +67,6 @@ rule train_cnn:
         categories=digits_setting("categories"),
         network=digits_setting("network"),
         seed=config["seed"],
-        code=script_digest("digits/train_cnn.py"),
+        code=script_digest("digits/network/train_cnn.py"),
     script:
-        "../../../../scripts/digits/train_cnn.py"
+        "../../../../scripts/digits/network/train_cnn.py"

@@ -40,9 +40,9 @@ rule maximise_activations:
     params:
         settings=digits_setting("maximisation"),
         seed=config["seed"],
-        code=script_digest("digits/maximise_activations.py"),
+        code=script_digest("digits/units/maximise_activations.py"),
     script:
-        "../../../../scripts/digits/maximise_activations.py"
+        "../../../../scripts/digits/units/maximise_activations.py"
 
 
 rule plot_maximised:
@@ -68,9 +68,9 @@ rule plot_maximised:
         caption=caption_of,
         title=setting("title"),
         simulated=is_simulated,
-        code=script_digest("digits/plot_maximised.py"),
+        code=script_digest("digits/figures/plot_maximised.py"),
     script:
-        "../../../../scripts/digits/plot_maximised.py"
+        "../../../../scripts/digits/figures/plot_maximised.py"
 
 
 rule extract_layer_grams:
@@ -95,6 +95,6 @@ rule extract_layer_grams:
         runtime=minutes(60),
         gpu=1,
     params:
-        code=script_digest("digits/extract_layer_grams.py"),
+        code=script_digest("digits/network/extract_layer_grams.py"),
     script:
-        "../../../../scripts/digits/extract_layer_grams.py"
+        "../../../../scripts/digits/network/extract_layer_grams.py"

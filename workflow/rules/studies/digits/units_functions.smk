@@ -4,8 +4,8 @@
 # layers; the outputs and gradients of an ascent; what is held while activations are looked at. Of
 # other sizes in proportion to the pixels; narrower networks take less.
 LAYERS_MB, ASCENT_MB, SEEN_MB = 54, 80, 28
-# Images whose layers are held at once: two batches of scripts/digits/layer_features.py, and one in
-# the making. Images that scripts/digits/unit_images.py looks at at once.
+# Images whose layers are held at once: two batches of scripts/digits/network/layer_features.py, and one in
+# the making. Images that scripts/digits/units/unit_images.py looks at at once.
 LAYERS_AT_ONCE, SEEN_AT_ONCE = 24, 64
 # What Python, PyTorch and the weights of the largest network take.
 NETWORK_MB = 1500
