@@ -92,6 +92,25 @@ def source_keys(block: Mapping) -> dict:
     return {key: block[key] for key in SOURCE_KEYS if key in block}
 
 
+def source_of_subject(source: Mapping, subject: str | None) -> Mapping:
+    """Return a source without subjects whose files are others than those of one subject.
+
+    So that nothing is read again for a subject when the config names another one, too.
+
+    Parameters
+    ----------
+    source : the source of a study's brain responses
+    subject : its label; None for all of them
+    """
+    block = source.get("subjects")
+    if subject is None or block is None or block["from"] != "file_name":
+        return source
+    names = block["names"]
+    own = [name for name in names if str(name) == subject]
+    chosen = {name: names[name] for name in own} if isinstance(names, Mapping) else own
+    return {**source, "subjects": {**block, "names": chosen}}
+
+
 def model_source(model: Mapping) -> dict:
     """Return where a model's files lie: RDMs, or activations, whose `data` is then features."""
     if "features" not in model:

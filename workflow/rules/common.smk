@@ -39,7 +39,13 @@ from workflow.lib.layout import (
     simulated_folder,
     stimulus_files,
 )
-from workflow.lib.sources import JOINT_SUBJECT, axis_of, model_source, source_keys
+from workflow.lib.sources import (
+    JOINT_SUBJECT,
+    axis_of,
+    model_source,
+    source_keys,
+    source_of_subject,
+)
 
 # Not the folder of the first Snakefile, which is another's where this workflow is a module of it.
 REPOSITORY = Path(workflow.snakefile).parents[2]
@@ -74,6 +80,7 @@ except InputError as error:
 
 if release_locks():
     print("An earlier run was killed: going on from what it finished.")
+
 
 # Studies append functions without arguments that list what they want built beside the stages.
 STUDY_TARGETS = []
@@ -144,7 +151,8 @@ def model_raw_files(wildcards):
 
 
 def brain_source(wildcards):
-    return source_keys(config["rsa"][wildcards.study]["brain"])
+    source = source_keys(config["rsa"][wildcards.study]["brain"])
+    return source_of_subject(source, wildcards.get("subject"))
 
 
 def model_sources(wildcards):

@@ -118,7 +118,7 @@ use rule gather_tables as gather_held_out with:
 rule write_explorer:
     """Write a page in which hovering over an RDM cell or a pair shows which two images it is."""
     input:
-        template=workflow.source_path("../../report/explorer.html"),
+        template=own_file("workflow/report/explorer.html"),
         table=summary_table,
         brain=summary_brain_rdms,
         models=model_rdms,
@@ -261,7 +261,7 @@ rule write_provenance:
         raw=all_raw_files,
         # Everything else comes first, so that the seconds of every rule are there.
         results=lambda wildcards: targets(wildcards),
-        requirements=workflow.source_path("../../../requirements.txt"),
+        requirements=own_file("requirements.txt"),
     output:
         report(
             "<results>/provenance.json",

@@ -14,7 +14,8 @@ SEARCHLIGHT_STUDIES = one_of(
 
 def searchlight_brain(wildcards):
     """Return the brain block with all voxels of the searchlight as its only ROI."""
-    return searchlight_source(config["rsa"][wildcards.study])
+    source = searchlight_source(config["rsa"][wildcards.study])
+    return source_of_subject(source, wildcards.get("subject"))
 
 
 def searchlight_raw_files(wildcards):
