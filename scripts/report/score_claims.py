@@ -25,6 +25,8 @@ COLUMNS = [
     *("ours", "low", "high", "against", "against_low", "against_high"),
     *("rule", "verdict", "note"),
 ]
+# What is left of zero after sums and products.
+ROUNDING = 1e-9
 NOTES = {
     SIMULATED: "simulated data shows how a mistake works, not whether the claim holds",
     NOT_RUN: "",
@@ -104,6 +106,8 @@ def with_interval(value: float, low: float = np.nan, high: float = np.nan) -> st
     """Return a number, and its interval where there is one; nothing where there is no number."""
     if not np.isfinite(value):
         return ""
+    if abs(value) < ROUNDING and not np.isfinite(low):
+        return "0"
     interval = f" [{low:.3g}, {high:.3g}]" if np.isfinite(low) and np.isfinite(high) else ""
     return f"{value:.4g}" if not interval else f"{value:.3g}{interval}"
 

@@ -186,6 +186,7 @@ def test_figure_counts_verdicts_and_says_what_simulation_can_show(card):
 def test_numbers_as_pages_show_them():
     assert with_interval(np.nan) == ""
     assert with_interval(1010.0) == "1010"
+    assert with_interval(3.7e-16) == "0"
     assert with_interval(0.69496, 0.6604, 0.72953) == "0.695 [0.66, 0.73]"
     assert Found(0.5).interval == (0.5, 0.5)
 
