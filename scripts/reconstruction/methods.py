@@ -140,7 +140,8 @@ def inference(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         )
     if tables:
         sentences.append(
-            f"95 % intervals are over images ({options['n_bootstrap']:,} resamples), p-values by "
+            f"95 % intervals are over images ({options['n_bootstrap']:,} resamples; Student's, and "
+            "Wilson's for shares such as that of identified images), p-values by "
             f"{options['n_permutations']:,} permutations of the images, one-sided and not "
             "corrected."
         )

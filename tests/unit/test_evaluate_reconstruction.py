@@ -1,6 +1,7 @@
 """Tables of scores: what is planted is found, what is not is not, paired and over subjects."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from scripts.reconstruction.data.image_table import ImageTable
@@ -13,8 +14,15 @@ from scripts.reconstruction.evaluation.evaluate_reconstruction import (
     Files,
     evaluate_reconstruction,
 )
-from scripts.reconstruction.evaluation.image_scores import Evaluation, matched_null
+from scripts.reconstruction.evaluation.image_scores import (
+    Evaluation,
+    Reconstructions,
+    matched_null,
+    means,
+)
 from workflow.lib.errors import InputError
+from workflow.lib.scores.identification import permutation_p
+from workflow.lib.scores.images import correlations
 from workflow.lib.sources import TRAINING
 from workflow.lib.splits.held_out import HeldOut, fitted_to_all, write_held_out
 
@@ -136,6 +144,40 @@ def test_top_k_counts_and_chance_knows_frequent_categories():
     told = next(category_means(known, codes, [1], evaluation))
     assert told.value == 1
     assert told.chance == pytest.approx(np.sum(np.bincount(codes) ** 2) / 200**2, abs=0.02)
+
+
+def test_an_image_with_many_copies_counts_once():
+    """Ten copies of a bright image, which what is always bright resembles most."""
+    groups = np.r_[np.zeros(10, int), np.arange(1, 31)]
+    rng = np.random.default_rng(2)
+    evaluation = Evaluation.of(groups, n_bootstrap=200, n_permutations=200, n_way=[2], rng=rng)
+    true = rng.integers(0, 200, (31, SIDE, SIDE, 3))
+    true[0, :6] += 55
+    bright = np.zeros((SIDE, SIDE, 3))
+    bright[:6] = 255
+    made = Reconstructions.of(np.tile(bright, (40, 1, 1, 1)), true[groups].astype(np.uint8), {})
+    by_pixels, *_, two_way = means(made, evaluation)
+    assert two_way.value == pytest.approx(1 / 2)
+    each = [np.corrcoef(bright.ravel(), image.ravel())[0, 1] for image in true]
+    assert by_pixels.value == pytest.approx(np.mean(each))
+    assert by_pixels.draws.mean() == pytest.approx(np.mean(each), abs=0.03)
+    # What is made does not depend on the image: no order is better than another.
+    assert permutation_p(by_pixels.null) == permutation_p(two_way.null) == 1
+
+
+def test_intervals_of_shares_stay_between_none_and_all():
+    rng = np.random.default_rng(3)
+    for n_way, noise in ((5, 100.0), (2, 0.8), (2, 0.0)):
+        evaluation = Evaluation.of(
+            np.arange(8), n_bootstrap=200, n_permutations=50, n_way=[n_way], rng=rng
+        )
+        true = smooth(rng, 8)
+        seen = correlations(true + noise * true.std() * rng.standard_normal(true.shape), true)
+        made = Reconstructions(pd.DataFrame(), {"network": seen})
+        (mean,) = means(made, evaluation)
+        row = mean.row(evaluation)
+        assert 0 <= row["low"] < row["high"] <= 1
+        assert row["low"] <= row["value"] <= row["high"]
 
 
 def test_confusion_counts_pairs_of_label_and_answer():

@@ -17,6 +17,7 @@ from workflow.lib.inference.variance import (
     draw_variance,
     interval,
     one_factor_variance,
+    share_interval,
     two_factor_variance,
 )
 from workflow.lib.rsa.comparators import compare
@@ -193,3 +194,38 @@ def test_a_factor_of_one_is_refused(n_subjects, n_images, what):
 def test_an_interval_without_meaning_is_refused(dof, level):
     with pytest.raises(InputError, match="expected at least 1 and a level between 0 and 1"):
         interval(0.0, 1.0, dof, level)
+
+
+# Shares.
+
+
+def test_the_interval_of_a_share_of_yes_or_no_is_wilsons():
+    """With so many answers t is normal."""
+    n = 100_000
+    yes = np.array([0, 3, 40_000, n])
+    share = yes / n
+    lower, upper = share_interval(share, share * (1 - share) / n, n)
+    for k, low, high in zip(yes, lower, upper, strict=True):
+        wilson = scipy.stats.binomtest(k, n).proportion_ci(method="wilson")
+        assert (low, high) == pytest.approx((wilson.low, wilson.high), rel=1e-3, abs=1e-9)
+
+
+@pytest.mark.parametrize(("share", "variance"), [(0.9, 0.004), (0.5, 0.1), (0.2, 1.0)])
+def test_limits_of_a_share_are_where_a_test_of_scores_just_rejects(share, variance):
+    limits = share_interval(share, variance, 12)
+    answers = share * (1 - share) / variance
+    for limit in limits:
+        error = np.sqrt(limit * (1 - limit) / answers)
+        assert abs(share - limit) / error == pytest.approx(scipy.stats.t.ppf(0.975, 11))
+    assert 0 < limits[0] < share < limits[1] < 1
+
+
+def test_a_share_that_does_not_vary_still_has_an_interval():
+    for n in (4, 20):
+        (low_none, low_all), (high_none, high_all) = share_interval([0, 1], [0, 0], n)
+        assert (low_none, high_all) == pytest.approx((0, 1), abs=1e-12)
+        # As if each image had been a yes or a no: none of n is no proof of less than 1 / n.
+        assert high_none > 1 / n
+        assert low_all == pytest.approx(1 - high_none)
+    with pytest.raises(InputError, match="found 0 degrees of freedom"):
+        share_interval(0.5, 0.1, 1)

@@ -23,6 +23,7 @@ from scripts.reconstruction.evaluation.image_scores import (
 )
 from scripts.reconstruction.evaluation.measure_names import PIXELS
 from workflow.lib.jobs import script_job
+from workflow.lib.scores.copies import over_copies
 from workflow.lib.scores.images import correlations, pixel_correlation
 from workflow.lib.seeds import generator
 from workflow.lib.sources import JOINT_SUBJECT
@@ -84,14 +85,14 @@ def category_means(
     the most frequent category is right as often as that is, and tells nothing.
     """
     ranked = np.argsort(-probabilities, axis=1, kind="stable")
-    drawn = evaluation.counts.sum(axis=1)
     for n_top in top:
         named_ones = ranked[:, :n_top, np.newaxis]
         right = (named_ones == codes).any(axis=1).astype(np.float64)
         null = matched_null(right, evaluation)
-        draws = evaluation.counts @ np.diagonal(right) / drawn
+        draws = evaluation.resampled(over_copies(np.diagonal(right), evaluation.groups))
         measure = "accuracy" if n_top == 1 else f"top_{n_top}"
-        yield Mean(measure, "", None, null[0], draws, null, null[1:].mean())
+        chance = null[1:].mean()
+        yield Mean(measure, "", None, null[0], draws, null, chance, is_share=True)
 
 
 def confusion(probabilities: np.ndarray, codes: np.ndarray) -> pd.DataFrame:

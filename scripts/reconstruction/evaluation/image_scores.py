@@ -1,7 +1,8 @@
 """Scores of reconstructions: image by image, and means with intervals over images.
 
 Subjects saw the same images, so that one resample of the images serves all of them. Intervals speak
-of new images seen by the same subjects; there are too few subjects to speak of new ones.
+of new images seen by the same subjects; there are too few subjects to speak of new ones. Copies of
+an image count as one image, see `workflow.lib.scores.copies`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,12 +14,13 @@ from scipy.stats import t as student
 
 from scripts.reconstruction.evaluation.measure_names import IDENTIFICATION, PIXELS
 from workflow.lib.errors import InputError
-from workflow.lib.inference.bootstrap import group_counts
-from workflow.lib.inference.variance import interval, one_factor_variance
+from workflow.lib.inference.bootstrap import image_counts
+from workflow.lib.inference.variance import interval, one_factor_variance, share_interval
+from workflow.lib.scores.copies import over_copies, with_different_images
 from workflow.lib.scores.identification import (
-    group_orders,
     identification_null,
     identified,
+    means_in_orders,
     permutation_p,
     resampled_identification,
 )
@@ -77,8 +79,8 @@ class Evaluation:
     ----------
     groups : int array (n_images,)
         Copies of one image.
-    counts : int array (n_resamples, n_images)
-        How often each image is drawn; copies are drawn together.
+    counts : int array (n_resamples, n_different)
+        How often each different image is drawn.
     n_way : sequence of int
     n_permutations : int
     seed : int
@@ -114,13 +116,22 @@ class Evaluation:
                 f"evaluation: found {n_groups} different test images, expected at least "
                 f"{MIN_IMAGES}; give more"
             )
-        counts = group_counts(groups, n_bootstrap, rng)
+        counts = image_counts(n_groups, n_bootstrap, rng)
         return cls(groups, counts, n_way, n_permutations, int(rng.integers(2**31)))
+
+    @property
+    def n_different(self) -> int:
+        """How many images differ."""
+        return self.counts.shape[1]
 
     @property
     def dof(self) -> int:
         """Different images, less one."""
-        return np.unique(self.groups).size - 1
+        return self.n_different - 1
+
+    def resampled(self, scores: np.ndarray) -> np.ndarray:
+        """Return the mean over different images (n_different,) in every resample."""
+        return self.counts @ scores / self.counts.sum(axis=1)
 
 
 @dataclass(frozen=True)
@@ -136,6 +147,8 @@ class Mean:
         Under permutations of the images, the observed value first.
     chance : float
         NaN where there is none.
+    is_share : bool
+        A share of cases, which lies between 0 and 1.
     """
 
     measure: str
@@ -145,6 +158,7 @@ class Mean:
     draws: np.ndarray
     null: np.ndarray | None
     chance: float
+    is_share: bool
 
     @property
     def key(self) -> tuple[str, str, int | None]:
@@ -153,8 +167,7 @@ class Mean:
 
     def row(self, evaluation: Evaluation) -> dict[str, object]:
         """Return a row of the table of means."""
-        variance = one_factor_variance(self.draws, evaluation.dof + 1)
-        low, high = interval(self.value, variance, evaluation.dof)
+        low, high = self._limits(evaluation)
         return {
             "measure": self.measure,
             "features": self.features,
@@ -165,8 +178,14 @@ class Mean:
             "p": np.nan if self.null is None else permutation_p(self.null),
             "chance": self.chance,
             "n_images": len(evaluation.groups),
-            "n_different": evaluation.dof + 1,
+            "n_different": evaluation.n_different,
         }
+
+    def _limits(self, evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
+        variance = one_factor_variance(self.draws, evaluation.n_different)
+        if self.is_share:
+            return share_interval(self.value, variance, evaluation.n_different)
+        return interval(self.value, variance, evaluation.dof)
 
 
 def means(made: Reconstructions, evaluation: Evaluation) -> Iterator[Mean]:
@@ -175,13 +194,12 @@ def means(made: Reconstructions, evaluation: Evaluation) -> Iterator[Mean]:
     The correlation of pixels is tested as identification is; what SSIM and RMSE are by chance
     depends on how bright and smooth images are, and is given by the control of shuffled responses.
     """
-    drawn = evaluation.counts.sum(axis=1)
-    for measure, scores in made.scores.items():
-        draws = evaluation.counts @ scores.to_numpy() / drawn
-        null = None
+    for measure, of_images in made.scores.items():
+        scores = over_copies(of_images.to_numpy(), evaluation.groups)
+        draws, null = evaluation.resampled(scores), None
         if measure == "pixel_correlation":
             null = matched_null(made.similarities[PIXELS], evaluation)
-        yield Mean(measure, PIXELS, None, scores.mean(), draws, null, np.nan)
+        yield Mean(measure, PIXELS, None, scores.mean(), draws, null, np.nan, is_share=False)
     for features, similarities in made.similarities.items():
         for n_way in evaluation.n_way:
             null = identification_null(
@@ -194,7 +212,9 @@ def means(made: Reconstructions, evaluation: Evaluation) -> Iterator[Mean]:
             draws = resampled_identification(
                 similarities, evaluation.groups, evaluation.counts, n_way
             )
-            yield Mean(IDENTIFICATION, features, n_way, null[0], draws, null, 1 / n_way)
+            yield Mean(
+                *(IDENTIFICATION, features, n_way), null[0], draws, null, 1 / n_way, is_share=True
+            )
 
 
 def over_subjects(by_subject: Sequence[Sequence[Mean]]) -> list[Mean]:
@@ -206,6 +226,7 @@ def over_subjects(by_subject: Sequence[Sequence[Mean]]) -> list[Mean]:
             draws=np.mean([mean.draws for mean in same], axis=0),
             null=None if same[0].null is None else np.mean([mean.null for mean in same], axis=0),
             chance=same[0].chance,
+            is_share=same[0].is_share,
         )
         for same in zip(*by_subject, strict=True)
     ]
@@ -223,7 +244,7 @@ def differences(
     """
     for left, right in zip(ours, theirs, strict=True):
         difference = left.value - right.value
-        variance = one_factor_variance(left.draws - right.draws, evaluation.dof + 1)
+        variance = one_factor_variance(left.draws - right.draws, evaluation.n_different)
         low, high = interval(difference, variance, evaluation.dof)
         error = np.sqrt(variance)
         p = 2 * student.sf(abs(difference) / error, evaluation.dof) if error > 0 else np.nan
@@ -236,7 +257,7 @@ def differences(
             "high": high,
             "p": p,
             "n_images": len(evaluation.groups),
-            "n_different": evaluation.dof + 1,
+            "n_different": evaluation.n_different,
         }
 
 
@@ -262,13 +283,12 @@ def matched_null(similarities: np.ndarray, evaluation: Evaluation) -> np.ndarray
     Returns
     -------
     float64 array (n_orders,)
-        With their own images first, then with those of random permutations, or of all there are if
-        they are no more. Copies of an image change places together.
+        With their own images first, see `means_in_orders`. Copies of an image change places
+        together.
     """
+    values = over_copies(with_different_images(similarities, evaluation.groups), evaluation.groups)
     rng = np.random.default_rng(evaluation.seed)
-    rows = np.arange(len(similarities))
-    orders = group_orders(evaluation.groups, evaluation.n_permutations, rng)
-    return np.array([similarities[rows, order].mean() for order in orders])
+    return means_in_orders(values, n_permutations=evaluation.n_permutations, rng=rng)
 
 
 def named(rows: Iterator[dict[str, object]], **names: str) -> list[dict[str, object]]:

@@ -37,9 +37,9 @@ TELLERS = {
     "zero": "Zero is shown in place of a stream that a generator is not told.",
 }
 INTERVALS = (
-    "Large dots are means over subjects, with 95 % intervals over images (bootstrap; subjects are "
-    "the same in all resamples, so intervals speak of new images, not of new people); small dots "
-    "are subjects."
+    "Large dots are means over subjects, with 95 % intervals over images (bootstrap, for shares "
+    "Wilson's; subjects are the same in all resamples, so intervals speak of new images, not of "
+    "new people); small dots are subjects."
 )
 
 

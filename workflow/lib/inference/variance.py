@@ -155,10 +155,60 @@ def interval(
     InputError
         No degree of freedom, or a level that is no probability.
     """
+    half = _quantile(dof, level) * np.sqrt(variance)
+    return estimate - half, estimate + half
+
+
+def share_interval(
+    share: np.ndarray, variance: np.ndarray, n: int, level: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the limits of a confidence interval of a share, which lie between 0 and 1.
+
+    Parameters
+    ----------
+    share, variance : float arrays (...)
+        The variance for new images, as of `one_factor_variance`.
+    n : int
+        Number of images.
+    level : float
+        Share of intervals that hold the truth.
+
+    Returns
+    -------
+    lower, upper : float64 arrays (...)
+
+    Raises
+    ------
+    InputError
+        Fewer than two images, or a level that is no probability.
+
+    Notes
+    -----
+    Wilson's score interval with the quantile of t(n - 1), for as many independent yes-or-no answers
+    as would vary as much: share (1 - share) / variance. Where nothing varies, for n of them.
+
+    References
+    ----------
+    Wilson 1927, Probable inference, the law of succession, and statistical inference, J Am Stat
+    Assoc 22:209. Korn & Graubard 1998, Confidence intervals for proportions with small expected
+    number of positive counts estimated from survey data, Survey Methodology 24:193.
+    """
+    share, variance = np.broadcast_arrays(np.asarray(share, float), np.asarray(variance, float))
+    share = share.clip(0, 1)
+    answers = share * (1 - share)
+    n_effective = np.divide(
+        answers, variance, out=np.full(share.shape, float(n)), where=(variance > 0) & (answers > 0)
+    )
+    shift = _quantile(n - 1, level) ** 2 / n_effective
+    middle = (share + shift / 2) / (1 + shift)
+    half = np.sqrt(shift * (answers + shift / 4)) / (1 + shift)
+    return middle - half, middle + half
+
+
+def _quantile(dof: int, level: float) -> float:
     if dof < 1 or not 0 < level < 1:
         raise InputError(
             f"found {dof} degrees of freedom and the level {level}, expected at least 1 and a "
             "level between 0 and 1; give more subjects, or the interval over images alone"
         )
-    half = stdtrit(dof, (1 + level) / 2) * np.sqrt(variance)
-    return estimate - half, estimate + half
+    return float(stdtrit(dof, (1 + level) / 2))

@@ -3,15 +3,18 @@
 In n-way identification the reconstruction is compared with its true image and n - 1 others, and is
 identified if it resembles the true one most; chance is 1/n. Two-way identification is what the
 field reports most. All sets of others are counted, none is drawn.
-"""
 
-from collections.abc import Iterable, Iterator
+Copies of an image are one image, in the sets and in means. Over all orders of the images, a mean is
+then 1/n whatever reconstructions look like.
+"""
 
 import numpy as np
 from scipy.special import comb
+from scipy.stats import rankdata
 
 from workflow.lib.errors import InputError
 from workflow.lib.inference.permutation import image_orders
+from workflow.lib.scores.copies import numbered, over_copies, with_different_images
 
 # Resamples whose counts of better and worse images exist at a time: bounds memory.
 BLOCK = 64
@@ -26,7 +29,7 @@ def identified(similarities: np.ndarray, groups: np.ndarray, n_way: int = 2) -> 
         Of every reconstruction (rows) with every true image.
     groups : array (n_images,)
         Copies of one image share a group, and are never compared with each other: neither could
-        be called wrong.
+        be called wrong. Among others they are one image, as similar as they are on average.
     n_way : int
         The true image and n_way - 1 others.
 
@@ -40,42 +43,41 @@ def identified(similarities: np.ndarray, groups: np.ndarray, n_way: int = 2) -> 
     InputError
         Fewer than n_way images that are not copies of one.
     """
-    others = _others(groups)
-    _check(others.sum(axis=1).min(), n_way)
-    own = np.diagonal(similarities)[:, np.newaxis]
-    n_worse = ((similarities < own) & others).sum(axis=1)
-    n_equal = ((similarities == own) & others).sum(axis=1)
-    return _share_won(n_worse, n_equal, others.sum(axis=1), n_way)
+    number = numbered(groups)
+    return _identified_as(similarities, groups, n_way)[np.arange(len(number)), number]
 
 
 def resampled_identification(
     similarities: np.ndarray, groups: np.ndarray, counts: np.ndarray, n_way: int = 2
 ) -> np.ndarray:
-    """Return the mean share that is identified in resamples of the images.
+    """Return the mean share that is identified in resamples of the different images.
 
     Parameters
     ----------
     similarities, groups, n_way : as in `identified`
-    counts : int array (n_resamples, n_images)
-        How often each image is drawn, see `workflow.lib.inference.bootstrap`. An image that is
-        drawn twice is a copy of itself: the two are not compared.
+    counts : int array (n_resamples, n_different)
+        How often each group is drawn, in their order, see
+        `workflow.lib.inference.bootstrap.image_counts`. An image that is drawn twice is a copy of
+        itself: the two are not compared.
 
     Returns
     -------
     float64 array (n_resamples,)
         NaN where a resample has too few different images.
     """
-    others = _others(groups)
+    number = numbered(groups)
+    seen = with_different_images(similarities, groups)
+    others = number[:, np.newaxis] != np.arange(seen.shape[1])
     own = np.diagonal(similarities)[:, np.newaxis]
     worse, equal, all_of_them = (
         matrix.astype(np.float64).T
-        for matrix in ((similarities < own) & others, (similarities == own) & others, others)
+        for matrix in ((seen < own) & others, (seen == own) & others, others)
     )
     values = []
     for start in range(0, len(counts), BLOCK):
         drawn = counts[start : start + BLOCK].astype(np.float64)
         n_worse, n_equal, n_others = (drawn @ matrix for matrix in (worse, equal, all_of_them))
-        share = _share_won(n_worse, n_equal, n_others, n_way)
+        share = over_copies(_share_won(n_worse, n_equal, n_others, n_way).T, groups).T
         values.append((drawn * share).sum(axis=1) / drawn.sum(axis=1))
     return np.concatenate(values)
 
@@ -108,40 +110,30 @@ def identification_null(
     ----------
     Phipson & Smyth 2010, Permutation p-values should never be zero, Stat Appl Genet Mol Biol 9:39.
     """
-    as_if = _identified_as(similarities, groups, n_way)
-    images = np.arange(len(similarities))
-    orders = group_orders(np.asarray(groups), n_permutations, rng)
-    return np.array([as_if[images, order].mean() for order in orders])
+    as_if = over_copies(_identified_as(similarities, groups, n_way), groups)
+    return means_in_orders(as_if, n_permutations=n_permutations, rng=rng)
 
 
-def group_orders(
-    groups: np.ndarray, n_permutations: int, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
-    """Yield orders of the images, their own first, in which groups change places as a whole.
-
-    Copies of an image, and what was made of responses to them, are alike: orders that part them
-    would vary less than chance does. A group changes places with groups of its size.
+def means_in_orders(
+    values: np.ndarray, *, n_permutations: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the mean over images of their value with the image whose place they take.
 
     Parameters
     ----------
-    groups : int array (n_images,)
-        Copies of an image share a number.
+    values : float array (n_different, n_different)
+        Of what was made of an image (rows) with every image.
     n_permutations : int
-        Orders beside their own; all orders there are, if they are no more.
     rng : numpy Generator
 
-    Yields
-    ------
-    int array (n_images,)
-        The image that each takes the place of.
+    Returns
+    -------
+    float64 array (n_orders,)
+        With their own places first, then in random orders, or in all there are if they are no more.
     """
-    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    sizes = [str(len(own)) for own in members]
-    for order in image_orders(len(members), n_permutations, rng, sizes)[0]:
-        images = np.empty(len(groups), int)
-        for own, other in zip(members, order, strict=True):
-            images[own] = members[other]
-        yield images
+    rows = np.arange(len(values))
+    orders, _ = image_orders(len(values), n_permutations, rng)
+    return np.array([values[rows, order].mean() for order in orders])
 
 
 def permutation_p(null: np.ndarray) -> float:
@@ -150,19 +142,13 @@ def permutation_p(null: np.ndarray) -> float:
 
 
 def _identified_as(similarities: np.ndarray, groups: np.ndarray, n_way: int) -> np.ndarray:
-    """Return the probability that reconstruction i is identified as image k, (n, n)."""
-    others = _others(groups)
-    _check(others.sum(axis=1).min(), n_way)
-    columns: Iterable[np.ndarray] = (
-        _share_won(
-            ((similarities < true[:, np.newaxis]) & others[k]).sum(axis=1),
-            ((similarities == true[:, np.newaxis]) & others[k]).sum(axis=1),
-            np.full(len(similarities), others[k].sum()),
-            n_way,
-        )
-        for k, true in enumerate(similarities.T)
-    )
-    return np.stack(list(columns), axis=1)
+    """Return the probability that reconstruction i is identified as the different image k."""
+    seen = with_different_images(similarities, groups)
+    n_others = seen.shape[1] - 1
+    _check(n_others, n_way)
+    n_worse = rankdata(seen, method="min", axis=1) - 1
+    n_equal = rankdata(seen, method="max", axis=1) - 1 - n_worse
+    return _share_won(n_worse, n_equal, np.full(seen.shape, n_others), n_way)
 
 
 def _share_won(
@@ -180,11 +166,6 @@ def _share_won(
     )
     sets = comb(n_others, size)
     return np.divide(won, sets, out=np.full(np.shape(sets), np.nan), where=sets > 0)
-
-
-def _others(groups: np.ndarray) -> np.ndarray:
-    groups = np.asarray(groups)
-    return groups[:, np.newaxis] != groups
 
 
 def _check(n_others: int, n_way: int) -> None:
