@@ -53,7 +53,7 @@ COLUMNS = {
     "verdict": 0.82,
 }
 # Characters of a line of a claim, and inches of a line of text.
-WIDTH, LINE = 64, 0.125
+WIDTH, LINE = 60, 0.125
 SMALL = 6.2
 
 

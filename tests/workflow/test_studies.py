@@ -70,6 +70,18 @@ rule count_images:
 
 COUNTED = [study for study in STUDIES if study in config["counting"]]
 STUDY_TARGETS.append(lambda: [f"<results>/{study}/tables/counts.csv" for study in COUNTED])
+TOLD_TABLES["counting"] = lambda study: {"counts": f"<results>/{study}/tables/counts.csv"}
+""",
+    "scripts/counting/methods.py": """
+from workflow.lib.methods import Methods
+
+
+def describe(entry, tables):
+    return Methods({"Counting": [f"We counted {tables['counts']['n'].item()} images [@nili2014]."]})
+""",
+    "config/counting/claims.csv": """\
+claim,statement,published,source,dataset,entry,rule,table,where,how,value,low,high,against
+number,There are three pictures,3,a note,,,number,counts,,,n,,,
 """,
     "scripts/counting/__init__.py": "",
     "scripts/counting/check_entry.py": """
@@ -177,21 +189,30 @@ def test_new_study_is_found_by_its_files(fresh):
         fresh.write(path, text)
     pictures = [fresh.write(f"pictures/{i}.png", "") for i in range(3)]
     entry = {"title": "Pictures", "path": str(pictures[0].parent)}
-    config = {"run": "own", "studies": ["pictures"], "calibration": {"n_simulations": 0}}
-    fresh.write("own.yaml", yaml.safe_dump(config | {"counting": {"pictures": entry}}))
+    config = {"run": "own", "studies": ["postcards"], "calibration": {"n_simulations": 0}}
+    fresh.write("own.yaml", yaml.safe_dump(config | {"counting": {"postcards": entry}}))
     # Its targets are among those of a run, its checks among those of a config.
     assert fresh.planned_jobs("--configfile", "own.yaml")["count_images"] == 1
     # The job is given twice the time when it is tried again.
-    table = "results/own/pictures/tables/counts.csv"
+    table = "results/own/postcards/tables/counts.csv"
     fresh.snakemake(table, "--configfile", "own.yaml", "--retries", "1")
     assert (fresh.folder / table).read_text() == "n\n3\n"
+    # It tells what it did, and stands in the scorecard.
+    told = ("results/own/postcards/methods.md", "results/own/tables/scorecard.csv")
+    fresh.snakemake(*told, "--configfile", "own.yaml")
+    methods, card = ((fresh.folder / file).read_text() for file in told)
+    assert "We counted 3 images (Nili et al., 2014)." in methods
+    assert "Simulated data" not in methods
+    (row,) = [line for line in card.splitlines() if line.startswith("counting,")]
+    assert row.startswith("counting,postcards,the original's,number,There are three pictures,3,")
+    assert "reproduced" in row
     printed = fresh.run("scripts.check.check_config", "own.yaml", ok=False)
-    assert "counting.pictures: Pictures (source: path)" in printed
-    assert "pictures: found no nothing.png" in printed
+    assert "counting.postcards: Pictures (source: path)" in printed
+    assert "postcards: found no nothing.png" in printed
     # A name of a study of another section is refused, and so is what its own check refuses.
     for name, changes, said in (
         ("movie", {}, "config, emotions.movie: found a study of that name in `counting`"),
-        ("pictures", {"n_images": 6}, "config, counting.pictures.n_images: found too many"),
+        ("postcards", {"n_images": 6}, "config, counting.postcards.n_images: found too many"),
     ):
         fresh.write("own.yaml", yaml.safe_dump({"counting": {name: entry | changes}}))
         assert said in fresh.run("scripts.check.check_config", "own.yaml", ok=False)
