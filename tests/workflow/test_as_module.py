@@ -41,7 +41,7 @@ layers:
       brain: {subjects: {names: [CSI1]}}
       images: {min_common: 20}
       controls: []
-      inference: {n_permutations: 99, n_bootstrap: 50}
+      inference: {n_permutations: 99, n_bootstrap: 100}
 """
 SCRIPT = """
 import csv
@@ -73,11 +73,14 @@ def other(tmp_path):
 def test_rules_run_in_another_repository_on_its_config(other):
     # Response onsets of areas come with this repository.
     latency = "results/lab/bold5000/tables/latency.csv"
-    other.snakemake("best_layer", latency)
+    methods = "results/lab/bold5000/methods.md"
+    other.snakemake("best_layer", latency, methods)
     table = pd.read_csv(other.folder / "results/lab/bold5000/tables/rsa_CSI1.csv")
     best = table.loc[table["similarity"].idxmax(), "layer"]
     assert (other.folder / "best_layer.txt").read_text() == best
     assert len(pd.read_csv(other.folder / latency)) > 0
+    # So do references, and what its sections say of themselves.
+    assert "(Mantel, 1967)" in (other.folder / methods).read_text()
     # Everything that the run would have here, too.
     jobs = other.planned_jobs("ours_all")
     assert {name.removeprefix("ours_") for name in jobs} >= {"plot_heatmap", "write_provenance"}
