@@ -28,7 +28,12 @@ def runs(tmp_path):
             file.create_group("splits").attrs["n_folds"] = 3
         np.savez(folder / "study/maps/images.npz", pixels=np.arange(6, dtype=np.uint8))
         nib.save(nib.Nifti1Image(np.ones((2, 2, 2)), np.eye(4)), folder / "study/maps/t.nii.gz")
-        for name in ("benchmarks/rsa.csv", "logs/rsa.csv", "tables/cost.csv"):
+        for name in (
+            "benchmarks/rsa.csv",
+            "logs/rsa.csv",
+            "tables/cost.csv",
+            "tables/cost_jobs.csv",
+        ):
             (folder / name).write_text(f"s\n{seconds}\n")
     return tmp_path / "first", tmp_path / "second"
 

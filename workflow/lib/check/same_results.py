@@ -15,7 +15,7 @@ import numpy as np
 from workflow.lib.tables import read_table
 
 TIMED_FOLDERS = ("logs", "benchmarks")
-TIMED_FILES = ("tables/cost.csv",)
+TIMED_FILES = ("tables/cost.csv", "tables/cost_jobs.csv")
 # Of what is not a number, or not there, no size can be told.
 NO_SIZE = float("inf")
 
