@@ -211,6 +211,7 @@ from scripts.digits.network.trained import write_trained
 from tests.unit.test_train_cnn import SETTINGS
 from workflow.lib.tables import write_table
 
+SETTINGS.save_every = 0
 folder, killed_at = Path(sys.argv[1]), tuple(map(int, sys.argv[2:]))
 step_of = Classification.step
 def step(self, epoch, step, rng):
@@ -221,7 +222,7 @@ def step(self, epoch, step, rng):
 Classification.step = step
 sets = [read_images(folder.parent / f"{part}.npz") for part in ("train", "validation")]
 network, history, predicted = train_classifier(
-    *sets, SETTINGS, seed=1, name="test", checkpoint=folder / "net.checkpoint", save_every=0
+    *sets, SETTINGS, seed=1, name="test", checkpoint=folder / "net.checkpoint"
 )
 write_table(history, folder / "history.csv")
 write_table(predicted, folder / "predictions.csv")

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from workflow.lib.errors import InputError
+from workflow.lib.training import loop
 from workflow.lib.training.history import TRAINING, VALIDATION
 from workflow.lib.training.loop import bar_of_job, fit
 
@@ -68,6 +69,9 @@ class Classifier:
         self.ended.append(epoch)
         torch.rand(epoch + 1)
 
+    def finish(self):
+        return {"network": self.network}
+
 
 def train(task, folder, *, n_epochs=6, settings=None, save_every=0.0):
     return fit(
@@ -97,21 +101,45 @@ def test_learns_and_tells_the_history(tmp_path):
 
 
 @pytest.mark.parametrize("fail_at", [(0, 0), (0, 3), (2, 0), (3, 5), (5, 5)])
-@pytest.mark.parametrize("save_every", [0.0, 1e9], ids=["saved each step", "saved each epoch"])
-def test_interrupted_run_ends_with_the_same_network(tmp_path, fail_at, save_every):
+@pytest.mark.parametrize("every", [1, 4, 6, 9, 1000], ids="saved every {} steps".format)
+def test_interrupted_run_ends_with_the_same_network(tmp_path, monkeypatch, fail_at, every):
+    """Saved by time alone, which passes with steps here, of which an epoch has six."""
     whole = Classifier()
-    expected = train(whole, tmp_path / "whole", save_every=save_every)
+    expected = train(whole, tmp_path / "whole", save_every=1e9)
+    cut = Classifier(fail_at=fail_at)
+    monkeypatch.setattr(loop.time, "monotonic", lambda: len(cut.taken))
     with pytest.raises(KilledError):
-        train(Classifier(fail_at=fail_at), tmp_path / "cut", save_every=save_every)
+        train(cut, tmp_path / "cut", save_every=every - 0.5)
     resumed = Classifier()
-    history = train(resumed, tmp_path / "cut", save_every=save_every)
+    history = train(resumed, tmp_path / "cut", save_every=1e9)
     assert torch.equal(weights(resumed), weights(whole))
     assert history.equals(expected)
     assert whole.ended == list(range(6))
-    assert resumed.ended == list(range(fail_at[0], 6))
     # Only what was not saved is done again.
-    first = fail_at if save_every == 0 else (fail_at[0], 0)
-    assert resumed.taken[0] == first
+    n_saved = len(cut.taken) // every * every
+    assert resumed.taken[0] == divmod(n_saved, N // BATCH)
+    # An epoch whose last step alone is saved has yet to end.
+    first_ended = max(n_saved - 1, 0) // (N // BATCH)
+    assert resumed.ended == list(range(first_ended, 6))
+
+
+def test_nothing_is_saved_before_it_is_due_but_the_end(tmp_path, monkeypatch):
+    """Epochs do not matter, whose state may take gigabytes."""
+    saved = []
+    real = loop.torch.save
+    monkeypatch.setattr(loop.torch, "save", lambda state, file: saved.append(real(state, file)))
+    train(Classifier(), tmp_path, save_every=1e9)
+    assert len(saved) == 1
+
+
+def test_the_result_alone_is_kept_of_a_training_that_has_ended(tmp_path):
+    """Weights, and neither gradients' moments nor schedules."""
+    task = Classifier()
+    train(task, tmp_path)
+    kept = torch.load(tmp_path / "net.checkpoint", weights_only=True)["parts"]
+    assert list(kept) == ["network"]
+    for name, value in task.network.state_dict().items():
+        assert torch.equal(kept["network"][name], value)
 
 
 def test_checkpoint_of_other_settings_is_not_taken_up(tmp_path, caplog):
@@ -183,8 +211,8 @@ def test_a_terminal_is_shown_one_bar_for_all_that_a_job_trains(tmp_path, monkeyp
         train(Classifier(fail_at=(1, 2)), tmp_path / "cut", n_epochs=2, save_every=1e9)
     train(Classifier(), tmp_path / "cut", n_epochs=2)
     bar = bar_of_job()
-    # Three whole trainings, eight steps of one that was cut, and the epoch that it had not saved.
-    assert bar.n == bar.total == (3 * 2 + 2) * (N // BATCH) + 2
+    # Four whole trainings, and eight steps of one that was cut before it had saved any.
+    assert bar.n == bar.total == (4 * 2) * (N // BATCH) + 8
     bar.close()
     shown = screen.getvalue()
     assert shown.count("\n") == 1

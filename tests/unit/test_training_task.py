@@ -1,5 +1,6 @@
 """What all trainings share, against plain PyTorch: steps, two optimisers, best epochs, resuming."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from torch import nn
 
 from workflow.lib.features.initial import seeded_network, weights_seed
+from workflow.lib.training import loop
 from workflow.lib.training.batches import BatchOrder
 from workflow.lib.training.best import Best
 from workflow.lib.training.digest import digest_of_arrays
@@ -190,7 +192,7 @@ class GanOptions(TrainingOptions):
 class Gan(NetworkTask):
     """Noise is brought to the place of the data by a generator that has to fool another network."""
 
-    def __init__(self, fail_at=None):
+    def __init__(self, fail_at=None, save_every=60.0):
         self.generator = seeded_network(lambda: nn.Linear(2, 1), 1)
         self.discriminator = seeded_network(
             lambda: nn.Sequential(nn.Linear(1, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 1)), 2
@@ -201,7 +203,7 @@ class Gan(NetworkTask):
             name: torch.optim.Adam(network.parameters(), lr=rates[name], betas=(0.5, 0.999))
             for name, network in networks.items()
         }
-        super().__init__(networks, optimisers, GanOptions(n_epochs=7))
+        super().__init__(networks, optimisers, GanOptions(n_epochs=7, save_every=save_every))
         self.samples = self.parts["samples"] = Samples(7, every=self.options.sample_every)
         self.fail_at = fail_at
 
@@ -260,18 +262,41 @@ def test_the_generator_is_drawn_to_the_data(tmp_path):
 
 
 @pytest.mark.parametrize("fail_at", [(0, 0), (2, 3), (3, "after"), (6, 5)])
-@pytest.mark.parametrize("save_every", [0.0, 1e9], ids=["saved each step", "saved each epoch"])
-def test_two_networks_that_were_cut_short_end_the_same(tmp_path, fail_at, save_every):
+@pytest.mark.parametrize("every", [1, 4, 6, 1000], ids="saved every {} steps".format)
+def test_two_networks_that_were_cut_short_end_the_same(tmp_path, monkeypatch, fail_at, every):
+    """Saved by time alone, which passes with steps here, of which an epoch has six."""
     whole = Gan()
-    expected = trained(whole, tmp_path, save_every=save_every)
+    expected = trained(whole, tmp_path)
+    clock = itertools.count()
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock))
     with pytest.raises(KilledError):
-        trained(Gan(fail_at), tmp_path, "cut", save_every=save_every)
+        trained(Gan(fail_at, save_every=every - 0.5), tmp_path, "cut")
+    monkeypatch.undo()
     again = Gan()
-    assert trained(again, tmp_path, "cut", save_every=save_every).equals(expected)
+    assert trained(again, tmp_path, "cut").equals(expected)
     for name, network in whole.networks.items():
         assert torch.equal(weights(network), weights(again.networks[name]))
     for one, other in zip(whole.samples.grid(), again.samples.grid(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_training_that_has_ended_is_read_as_it_was(tmp_path):
+    """Networks, samples, and which epoch is kept, from a file without what steps need."""
+    whole = Gan()
+    expected = trained(whole, tmp_path)
+    again = Gan(fail_at=(0, 0))
+    assert trained(again, tmp_path).equals(expected)
+    for name, network in whole.networks.items():
+        assert torch.equal(weights(network), weights(again.networks[name]))
+        assert not again.networks[name].training
+    for one, other in zip(whole.samples.grid(), again.samples.grid(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    best = Regression(validated=(3.0, 1.0, 2.0, 2.0, 5.0, 5.0))
+    history = trained(best, tmp_path, "best")
+    read = Regression(fail_at=(0, 0))
+    assert trained(read, tmp_path, "best").equals(history)
+    assert torch.equal(weights(read.network), best.kept[1])
+    assert torch.equal(weights(best.network), best.kept[1])
 
 
 def test_samples_are_of_the_first_epoch_the_last_and_some_between(tmp_path):

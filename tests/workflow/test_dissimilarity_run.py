@@ -216,7 +216,7 @@ def test_a_leak_stops_the_run(changed_run):
 
 
 def test_a_killed_fit_goes_on_where_it_was(changed_run):
-    siamese = {"siamese": {"options": {"n_epochs": 60}}}
+    siamese = {"siamese": {"options": {"n_epochs": 60, "save_every": 0}}}
     of_run = {
         run: changed_run.write_tiny(
             f"config/{run}.yaml", {"run": run, "dissimilarity": {"scenes": {"models": siamese}}}

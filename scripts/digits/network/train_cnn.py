@@ -69,7 +69,6 @@ def train_classifier(
     name: str,
     checkpoint: Path,
     device: torch.device | None = None,
-    save_every: float = 60.0,
 ) -> tuple[Trained, pd.DataFrame, pd.DataFrame]:
     """Train a network, going on from the checkpoint of a run that was cut short.
 
@@ -85,8 +84,6 @@ def train_classifier(
         The caller removes it once the results are safe.
     device : torch.device
         The CPU if none is given.
-    save_every : float
-        Seconds between checkpoints within an epoch.
 
     Returns
     -------
@@ -104,7 +101,7 @@ def train_classifier(
         device=device or torch.device("cpu"),
         seed=seed,
     )
-    history = train(task, seed=seed, purpose=name, checkpoint=checkpoint, save_every=save_every)
+    history = train(task, seed=seed, purpose=name, checkpoint=checkpoint)
     trained = Trained(task.network, options.classes, scaling)
     return trained, history, predictions(task, validation)
 

@@ -73,7 +73,6 @@ def train_generator(
     purpose: str,
     checkpoint: Path,
     device: torch.device | None = None,
-    save_every: float = 60.0,
 ) -> Result:
     """Train a generator.
 
@@ -104,8 +103,6 @@ def train_generator(
         The caller removes it once the results are safe.
     device : torch.device
         The CPU if none is given.
-    save_every : float
-        Seconds between checkpoints.
 
     Raises
     ------
@@ -145,7 +142,7 @@ def train_generator(
         seed=seed,
         purpose=purpose,
     )
-    history = train(task, seed=seed, purpose=purpose, checkpoint=checkpoint, save_every=save_every)
+    history = train(task, seed=seed, purpose=purpose, checkpoint=checkpoint)
     rows = np.flatnonzero(validation)[: options.n_samples]
     grid = _sample_grid(images, decoded, rows, task.samples)
     network = task.generator.to("cpu", memory_format=torch.contiguous_format)

@@ -20,6 +20,7 @@ class Best:
     epoch : int
         From 0; -1 before the first.
     weights : dict, name of a network -> its state dict
+        Empty once networks have them.
     """
 
     def __init__(self) -> None:
@@ -42,10 +43,16 @@ class Best:
         """Return whether no epoch before this one was better for longer than patience lasts."""
         return patience is not None and 0 <= self.epoch < epoch - patience
 
-    def load_into(self, networks: Mapping[str, nn.Module]) -> None:
-        """Give networks the weights of the best epoch, if any was scored."""
+    @property
+    def found(self) -> bool:
+        """Whether any epoch was scored."""
+        return self.epoch >= 0
+
+    def move_into(self, networks: Mapping[str, nn.Module]) -> None:
+        """Give networks the weights of the best epoch, if any was scored, and keep no others."""
         for name, weights in self.weights.items():
             networks[name].load_state_dict(weights)
+        self.weights = {}
 
     def state_dict(self) -> dict[str, Any]:
         """Return all of it."""

@@ -68,8 +68,18 @@ class Task(Protocol):
     def after_epoch(self, epoch: int) -> None:
         """Do what else is to be done after an epoch with steps, such as to take samples.
 
-        Called once the epoch is evaluated, and before it is saved: a run that is cut short between
-        calls it again. What it draws at random has no effect on later steps.
+        Called once the epoch is evaluated. A run that was cut short calls it again for the epochs
+        that it had not saved, with parts as they were then: what is done again has to give the
+        same, and to take the place of what was. What it draws at random has no effect on later
+        steps.
+        """
+        ...
+
+    def finish(self) -> Mapping[str, Stateful]:
+        """End training, and return those of the parts that hold its result.
+
+        They are all that is kept of a training that has ended. Not called where it had ended
+        before, and the result was read.
         """
         ...
 
@@ -85,12 +95,15 @@ class Progress:
     sums : dict, measure -> sum over the steps of the epoch so far
     history : list of dict
         A row per epoch, part and measure: epoch, part, measure, value.
+    finished : bool
+        Whether training has ended; then the parts are those of `Task.finish`.
     """
 
     epoch: int = 0
     step: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+    finished: bool = False
 
 
 def fit(
@@ -101,25 +114,26 @@ def fit(
     purpose: str,
     checkpoint: Path,
     settings: Mapping[str, Any],
-    save_every: float = 60.0,
+    save_every: float,
 ) -> pd.DataFrame:
     """Train, going on from the checkpoint if there is one of the same settings.
 
     Parameters
     ----------
     task : Task
-        Its parts hold the trained state afterwards.
+        The parts that `finish` returns hold the trained state afterwards.
     n_epochs : int
     seed : int
         Of the run.
     purpose : str
         What is trained, such as "digits/vgg16"; trainings of other purposes draw otherwise.
     checkpoint : path
-        Written now and then; the caller removes it once the result is safe.
+        Written now and then, and with the result alone at the end; the caller removes it once
+        that is safe.
     settings : mapping that json can write
         What the result depends on. A checkpoint of others is left alone and overwritten.
     save_every : float
-        Seconds between checkpoints.
+        Seconds between checkpoints. Epochs do not matter: they may be short, and networks large.
 
     Returns
     -------
@@ -136,7 +150,20 @@ def fit(
         {**settings, "n_epochs": n_epochs, "seed": seed, "purpose": purpose}, sort_keys=True
     )
     progress = _resumed(task, checkpoint, written)
-    saved = time.monotonic()
+    if not progress.finished:
+        saver = _Saver(task, checkpoint, written, save_every)
+        _take_steps(task, progress, saver, n_epochs=n_epochs, seed=seed, purpose=purpose)
+        progress.finished = True
+        saver.save(progress, task.finish())
+    n_trained = max((row["epoch"] for row in progress.history), default=0)
+    log.info("trained %s, %d epochs%s", purpose, n_trained, _last_measures(progress))
+    return pd.DataFrame(progress.history, columns=["epoch", "part", "measure", "value"])
+
+
+def _take_steps(
+    task: Task, progress: Progress, saver: "_Saver", *, n_epochs: int, seed: int, purpose: str
+) -> None:
+    """Go through the steps that are left."""
     bar = bar_of_job()
     bar.total += sum(task.n_steps(epoch) for epoch in range(progress.epoch, n_epochs))
     bar.total -= progress.step
@@ -148,9 +175,7 @@ def fit(
             _add(progress.sums, task.step(epoch, step, rng), f"epoch {epoch + 1}, step {step}")
             progress.step = step + 1
             bar.update()
-            if time.monotonic() - saved > save_every:
-                _save(task, checkpoint, progress, written)
-                saved = time.monotonic()
+            saver.save_if_due(progress)
         if not progress.step:
             # Training has stopped early.
             break
@@ -158,12 +183,8 @@ def fit(
         task.after_epoch(epoch)
         progress.epoch, progress.step, progress.sums = epoch + 1, 0, {}
         bar.set_postfix_str(f"{purpose}{_last_measures(progress)}", refresh=False)
-        _save(task, checkpoint, progress, written)
-        saved = time.monotonic()
+        saver.save_if_due(progress)
     bar.total = bar.n
-    n_trained = max((row["epoch"] for row in progress.history), default=0)
-    log.info("trained %s, %d epochs%s", purpose, n_trained, _last_measures(progress))
-    return pd.DataFrame(progress.history, columns=["epoch", "part", "measure", "value"])
 
 
 @functools.cache
@@ -206,15 +227,30 @@ def _last_measures(progress: Progress) -> str:
     )
 
 
-def _save(task: Task, checkpoint: Path, progress: Progress, settings: str) -> None:
-    state = {
-        "settings": settings,
-        "progress": vars(progress),
-        "parts": {name: part.state_dict() for name, part in task.parts.items()},
-    }
-    with written_whole(checkpoint) as temporary, open(temporary, "wb") as file:
-        # Given a path, PyTorch makes the archive's name of it, which not every path allows.
-        torch.save(state, file)
+class _Saver:
+    """Writes the checkpoint of a training."""
+
+    def __init__(self, task: Task, checkpoint: Path, settings: str, save_every: float) -> None:
+        self.task, self.checkpoint, self.settings = task, checkpoint, settings
+        self.save_every, self.saved = save_every, time.monotonic()
+
+    def save_if_due(self, progress: Progress) -> None:
+        """Save all parts, if it was long ago that they were."""
+        if time.monotonic() - self.saved > self.save_every:
+            self.save(progress, self.task.parts)
+
+    def save(self, progress: Progress, parts: Mapping[str, Stateful]) -> None:
+        """Save these parts."""
+        state = {
+            "settings": self.settings,
+            "names": sorted(self.task.parts),
+            "progress": vars(progress),
+            "parts": {name: part.state_dict() for name, part in parts.items()},
+        }
+        with written_whole(self.checkpoint) as temporary, open(temporary, "wb") as file:
+            # Given a path, PyTorch makes the archive's name of it, which not every path allows.
+            torch.save(state, file)
+        self.saved = time.monotonic()
 
 
 def _resumed(task: Task, checkpoint: Path, settings: str) -> Progress:
@@ -223,11 +259,11 @@ def _resumed(task: Task, checkpoint: Path, settings: str) -> Progress:
         return Progress()
     # Written by ourselves and whole or not at all, but nothing is unpickled all the same.
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    if state["settings"] != settings or state["parts"].keys() != task.parts.keys():
+    if state["settings"] != settings or state.get("names") != sorted(task.parts):
         log.warning("%s is of other settings: training starts anew", checkpoint.name)
         return Progress()
-    for name, part in task.parts.items():
-        part.load_state_dict(state["parts"][name])
+    for name, saved in state["parts"].items():
+        task.parts[name].load_state_dict(saved)
     progress = Progress(**state["progress"])
     log.info("going on at epoch %d, step %d", progress.epoch + 1, progress.step)
     return progress

@@ -19,6 +19,9 @@ class TrainingOptions:
         is data to validate on, the weights of the best epoch are kept.
     precision : "float32", "bfloat16" or "float16"
         Of training on a GPU.
+    save_every : float
+        Seconds between checkpoints, from which a run that is cut short goes on. Results do not
+        depend on it.
     """
 
     n_epochs: int = 10
@@ -27,3 +30,4 @@ class TrainingOptions:
     weight_decay: float = 0.0
     patience: int | None = None
     precision: str = "float32"
+    save_every: float = 60.0

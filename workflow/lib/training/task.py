@@ -78,11 +78,15 @@ class NetworkTask(ABC):
             name: torch.amp.GradScaler(self.device.type, enabled=halved) for name in optimisers
         }
         self.best = Best()
-        self.parts: dict[str, Stateful] = {
-            **self.networks,
+        # What nobody needs once the last step is taken, and is the larger part of a checkpoint.
+        self._of_steps: dict[str, Stateful] = {
             **_named("optimiser", self.optimisers),
             **_named("scaler", self.scalers),
             **_named("schedule", self.step_schedules | self.epoch_schedules),
+        }
+        self.parts: dict[str, Stateful] = {
+            **self.networks,
+            **self._of_steps,
             "best": self.best,
         }
 
@@ -111,6 +115,11 @@ class NetworkTask(ABC):
 
     def after_epoch(self, epoch: int) -> None:  # noqa: B027, most tasks have nothing to do
         """Do what is to be done after an epoch, such as to take samples; nothing by itself."""
+
+    def finish(self) -> Mapping[str, Stateful]:
+        """Give networks the weights of the best epoch, and return all parts but those of steps."""
+        self.best.move_into(self.networks)
+        return {name: part for name, part in self.parts.items() if name not in self._of_steps}
 
     def data_digest(self) -> str:
         """Return what tells the data from other data, see `digest_of_arrays`."""
@@ -213,16 +222,14 @@ class SupervisedTask(NetworkTask):
         return measures["loss"]
 
 
-def train(
-    task: NetworkTask, *, seed: int, purpose: str, checkpoint: Path, save_every: float = 60.0
-) -> pd.DataFrame:
+def train(task: NetworkTask, *, seed: int, purpose: str, checkpoint: Path) -> pd.DataFrame:
     """Train, going on from the checkpoint if there is one, and leave the best weights.
 
     Parameters
     ----------
     task : NetworkTask
         Its networks are in evaluation mode afterwards.
-    seed, purpose, checkpoint, save_every : see `workflow.lib.training.loop.fit`
+    seed, purpose, checkpoint : see `workflow.lib.training.loop.fit`
 
     Returns
     -------
@@ -232,19 +239,20 @@ def train(
         name: [list(value.shape) for value in network.state_dict().values()]
         for name, network in task.networks.items()
     }
+    options = asdict(task.options)
+    save_every = options.pop("save_every")
     history = fit(
         task,
         n_epochs=task.options.n_epochs,
         seed=seed,
         purpose=purpose,
         checkpoint=checkpoint,
-        settings={**asdict(task.options), "networks": shapes, "data": task.data_digest()},
+        settings={**options, "networks": shapes, "data": task.data_digest()},
         save_every=save_every,
     )
-    task.best.load_into(task.networks)
     for network in task.networks.values():
         network.eval()
-    kept = task.best.epoch + 1 if task.best.weights else history["epoch"].max()
+    kept = task.best.epoch + 1 if task.best.found else history["epoch"].max()
     return history.assign(**{KEPT: (history["epoch"] == kept).astype(int)})
 
 
