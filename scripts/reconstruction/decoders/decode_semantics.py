@@ -11,11 +11,11 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GroupKFold
 
 from scripts.reconstruction.decoders.clusters import read_clusters
 from scripts.reconstruction.decoders.decoder_job import open_job
 from scripts.reconstruction.decoders.held_out_fits import Fit, Predictor
+from scripts.reconstruction.decoders.penalties import PENALTY, inner_folds, warn_at_edge
 from scripts.reconstruction.decoders.samples import ImageSamples
 from workflow.lib.jobs import script_job
 from workflow.lib.seeds import generator
@@ -35,6 +35,8 @@ def logistic_of_categories(
     purpose: str,
 ) -> Fit:
     """Return how categories are fitted to responses.
+
+    Of each image it is told, beside the probabilities, by which C it was predicted.
 
     Parameters
     ----------
@@ -57,8 +59,7 @@ def logistic_of_categories(
         image = np.concatenate([training.image, validation.image])
         features = np.concatenate([training.responses, validation.responses]).astype(np.float64)
         rng = generator(seed, "reconstruction", "inner folds", purpose, name)
-        inner = GroupKFold(n_inner_folds, shuffle=True, random_state=int(rng.integers(2**31)))
-        parts = list(inner.split(features, groups=groups[image]))
+        parts = inner_folds(groups[image], n_inner_folds, int(rng.integers(2**31)))
         own = codes[image]
         losses = [
             np.mean(
@@ -76,10 +77,15 @@ def logistic_of_categories(
             for C in penalties
         ]
         best = penalties[int(np.argmin(losses))]
+        warn_at_edge(best, penalties, f"{purpose}, {name}, C")
 
         def predict(others: np.ndarray) -> dict[str, np.ndarray]:
             found = _probabilities(features, own, others, best, n_categories)
-            return {"predicted": found, "probabilities": found}
+            return {
+                "predicted": found,
+                "probabilities": found,
+                PENALTY: np.full(len(others), best, float),
+            }
 
         return predict
 
@@ -90,10 +96,15 @@ def _probabilities(
     features: np.ndarray, codes: np.ndarray, others: np.ndarray, C: float, n_categories: int
 ) -> np.ndarray:
     """Return the probability of every category, 0 of those that were not learned from."""
+    found = np.zeros((len(others), n_categories))
+    learned = np.unique(codes)
+    if learned.size == 1:
+        # A rare category may be missing from an inner fold: nothing is left to tell apart.
+        found[:, learned] = 1
+        return found
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = LogisticRegression(C=C, max_iter=MAX_ITERATIONS).fit(features, codes)
-    found = np.zeros((len(others), n_categories))
     found[:, model.classes_] = model.predict_proba(others)
     return found
 

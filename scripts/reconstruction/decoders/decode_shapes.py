@@ -9,6 +9,7 @@ import numpy as np
 
 from scripts.reconstruction.decoders.decoder_job import open_job
 from scripts.reconstruction.decoders.held_out_fits import Fit, Predictor
+from scripts.reconstruction.decoders.penalties import PENALTY, warn_at_edge
 from scripts.reconstruction.decoders.ridge import RidgeSettings, fit_ridge
 from scripts.reconstruction.decoders.samples import ImageSamples
 from workflow.lib.jobs import script_job
@@ -19,6 +20,9 @@ def ridge_of_shapes(
     shapes: np.ndarray, groups: np.ndarray, settings: RidgeSettings, *, seed: int, purpose: str
 ) -> Fit:
     """Return how shapes are fitted to responses.
+
+    Of each image it is told, beside the shape, by which penalty it was predicted: the median over
+    pixels, where these have their own.
 
     Parameters
     ----------
@@ -43,8 +47,11 @@ def ridge_of_shapes(
             settings,
             int(rng.integers(2**31)),
         )
+        penalty = float(np.median(model.best_alphas_))
+        warn_at_edge(penalty, settings.alphas, f"{purpose}, {name}")
         return lambda others: {
-            "predicted": model.predict(others).reshape(len(others), *shapes.shape[1:])
+            "predicted": model.predict(others).reshape(len(others), *shapes.shape[1:]),
+            PENALTY: np.full(len(others), penalty),
         }
 
     return fit

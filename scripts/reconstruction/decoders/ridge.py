@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from himalaya.kernel_ridge import KernelRidgeCV
-from sklearn.model_selection import GroupKFold
+
+from scripts.reconstruction.decoders.penalties import inner_folds
 
 # Targets that are fitted at a time: bounds memory, 65,536 pixels take 16 turns.
 BLOCK_TARGETS = 4096
@@ -37,7 +38,7 @@ def fit_ridge(
     settings: RidgeSettings,
     seed: int,
 ) -> KernelRidgeCV:
-    """Fit a ridge regression, and return the model, which has `predict`.
+    """Fit a ridge regression, and return the model, which has `predict` and `best_alphas_`.
 
     Parameters
     ----------
@@ -49,6 +50,11 @@ def fit_ridge(
     seed : int
         Of the inner folds.
 
+    Raises
+    ------
+    InputError
+        Fewer groups than inner folds.
+
     Notes
     -----
     The kernel form: memory is that of targets and of as many coefficients, whatever the number of
@@ -58,12 +64,11 @@ def fit_ridge(
     ----------
     Dupré la Tour, Eickenberg, Nunez-Elizalde & Gallant 2022, NeuroImage 264:119728.
     """
-    inner = GroupKFold(settings.n_inner_folds, shuffle=True, random_state=seed)
     model = KernelRidgeCV(
         alphas=np.asarray(settings.alphas, np.float32),
         kernel="linear",
         fit_intercept=True,
-        cv=list(inner.split(features, groups=groups)),
+        cv=inner_folds(groups, settings.n_inner_folds, seed),
         solver_params={
             "local_alpha": settings.per_target,
             "n_targets_batch": BLOCK_TARGETS,
