@@ -26,7 +26,8 @@ from workflow.lib.rdms.vectors import n_conditions
 from workflow.lib.rdms.wide_patterns import standardise_channels, wide_distances
 from workflow.lib.rsa.comparators import compare
 from workflow.lib.rsa.noise_ceiling import noise_ceiling as ceiling
-from workflow.lib.searchlight.spheres import Searchlight, prepared_models, similarity_maps
+from workflow.lib.searchlight.similarity import prepared_models, similarity_maps
+from workflow.lib.searchlight.sphere_rdms import Searchlight
 from workflow.lib.searchlight.statistics import label_permutation_test
 
 Arrays = dict[str, np.ndarray]

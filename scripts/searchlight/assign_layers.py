@@ -19,7 +19,8 @@ from workflow.lib.searchlight.assignment import (
     layer_histogram,
     region_masks,
 )
-from workflow.lib.searchlight.spheres import Searchlight, prepared_models, without_controls
+from workflow.lib.searchlight.similarity import prepared_models, without_controls
+from workflow.lib.searchlight.sphere_rdms import Searchlight
 from workflow.lib.searchlight.statistics import SINGLE_CASE
 from workflow.lib.searchlight.subject import basis_of_controls, read_searchlight
 from workflow.lib.seeds import generator

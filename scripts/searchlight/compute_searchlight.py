@@ -10,14 +10,11 @@ from workflow.lib.jobs import script_job
 from workflow.lib.nifti.maps import write_maps
 from workflow.lib.rdms.store import RDMStore, check_same_images
 from workflow.lib.rsa.model_layers import ModelLayers
-from workflow.lib.searchlight.spheres import (
-    Searchlight,
-    prepared_models,
-    similarity_maps,
-    without_controls,
-)
-from workflow.lib.searchlight.statistics import FACES, SINGLE_CASE, MapTest, label_permutation_test
+from workflow.lib.searchlight.similarity import prepared_models, similarity_maps, without_controls
+from workflow.lib.searchlight.sphere_rdms import Searchlight
+from workflow.lib.searchlight.statistics import SINGLE_CASE, MapTest, label_permutation_test
 from workflow.lib.searchlight.subject import basis_of_controls, read_searchlight
+from workflow.lib.searchlight.tfce import FACES
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
 
@@ -45,7 +42,7 @@ def compute_searchlight(
     ----------
     searchlight : Searchlight
     models : RDMs of each model over the same conditions
-    comparator : one of `workflow.lib.searchlight.spheres.COMPARATORS`
+    comparator : one of `workflow.lib.searchlight.sphere_rdms.COMPARATORS`
     controls : names of models whose layers are partialled out of brain and models
     n_permutations : permutations of the conditions; 0 for no test
     within_groups : whether conditions change places only within their group

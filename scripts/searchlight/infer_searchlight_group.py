@@ -7,14 +7,9 @@ import pandas as pd
 
 from workflow.lib.jobs import script_job
 from workflow.lib.nifti.maps import BrainMaps, check_same_grid, read_maps, write_maps
-from workflow.lib.searchlight.statistics import (
-    CLUSTER_COLUMNS,
-    FACES,
-    GroupTest,
-    cluster_table,
-    fisher_z,
-    map_sign_flip_test,
-)
+from workflow.lib.searchlight.clusters import CLUSTER_COLUMNS, cluster_table
+from workflow.lib.searchlight.statistics import GroupTest, fisher_z, map_sign_flip_test
+from workflow.lib.searchlight.tfce import FACES
 from workflow.lib.seeds import generator
 from workflow.lib.tables import read_table, write_table
 

@@ -29,7 +29,8 @@ from workflow.lib.searchlight.assignment import (
     subject_draws,
     winning_shares,
 )
-from workflow.lib.searchlight.spheres import Searchlight, prepared_models
+from workflow.lib.searchlight.similarity import prepared_models
+from workflow.lib.searchlight.sphere_rdms import Searchlight
 
 GROUPS = ["initial", "initial", "FC"]
 MAPS = np.array([[0.5, 0.1, np.nan, 0.2], [0.4, 0.3, np.nan, 0.2], [0.1, 0.35, np.nan, -0.1]])

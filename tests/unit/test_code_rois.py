@@ -27,7 +27,7 @@ from workflow.lib.errors import InputError
 from workflow.lib.patterns.reading import Patterns
 from workflow.lib.patterns.store import PatternStore, write_patterns
 from workflow.lib.rdms.store import RDMStore, write_rdms
-from workflow.lib.searchlight.spheres import prepared_models
+from workflow.lib.searchlight.similarity import prepared_models
 
 GRID, AFFINE = (8, 8, 7), np.diag([3.0, 3.0, 3.0, 1.0])
 VOXELS = np.argwhere(np.ones(GRID, dtype=bool))

@@ -32,12 +32,9 @@ from workflow.lib.nifti.maps import BrainMaps
 from workflow.lib.patterns.rdms import extract_patterns
 from workflow.lib.rdms.store import RDMStore, write_rdms
 from workflow.lib.rsa.model_layers import ModelLayers
-from workflow.lib.searchlight.spheres import Searchlight, prepared_models, similarity_maps
-from workflow.lib.searchlight.statistics import (
-    fisher_z,
-    label_permutation_test,
-    map_sign_flip_test,
-)
+from workflow.lib.searchlight.similarity import prepared_models, similarity_maps
+from workflow.lib.searchlight.sphere_rdms import Searchlight
+from workflow.lib.searchlight.statistics import fisher_z, label_permutation_test, map_sign_flip_test
 
 ROOT = Path(__file__).parents[2]
 CATEGORIES = [

@@ -18,25 +18,23 @@ from scipy.spatial.distance import pdist, squareform
 
 from workflow.lib.errors import InputError
 from workflow.lib.inference.permutation import permutations
-from workflow.lib.searchlight import spheres as searchlight_module
-from workflow.lib.searchlight import statistics as module
-from workflow.lib.searchlight.spheres import (
-    Searchlight,
+from workflow.lib.searchlight import sphere_rdms, statistics
+from workflow.lib.searchlight.clusters import CLUSTER_COLUMNS, cluster_table
+from workflow.lib.searchlight.similarity import (
     control_basis,
     prepared_models,
     similarity_maps,
     without_controls,
 )
+from workflow.lib.searchlight.sphere_rdms import Searchlight
 from workflow.lib.searchlight.statistics import (
-    cluster_table,
     fisher_z,
     label_permutation_test,
     map_sign_flip_test,
-    neighbour_table,
     permuted_models,
     sign_flips,
-    tfce,
 )
+from workflow.lib.searchlight.tfce import neighbour_table, tfce
 
 AFFINE = np.array([[-3.0, 0, 0, 20], [0, 3, 0, -30], [0, 0, 3, 10], [0, 0, 0, 1]])
 STRUCTURES = {6: 1, 18: 2, 26: 3}
@@ -255,9 +253,9 @@ def test_nothing_depends_on_the_size_of_a_block(monkeypatch):
 
     whole = test()
     for rows, maps, spheres in ((8 * 1024 * 3, 1 << 30, 5), (1 << 30, 8 * 30 * 9, 1), (1, 1, 7)):
-        monkeypatch.setattr(module, "ROWS_BYTES", rows)
-        monkeypatch.setattr(module, "MAPS_BYTES", maps)
-        monkeypatch.setattr(searchlight_module, "BLOCK_SPHERES", spheres)
+        monkeypatch.setattr(statistics, "ROWS_BYTES", rows)
+        monkeypatch.setattr(statistics, "MAPS_BYTES", maps)
+        monkeypatch.setattr(sphere_rdms, "BLOCK_SPHERES", spheres)
         other = test()
         for name in ("p", "p_max", "p_tfce"):
             np.testing.assert_array_equal(getattr(other, name), getattr(whole, name))
@@ -471,7 +469,7 @@ def test_all_sign_flips_are_taken_once_when_they_are_few():
 def test_blocks_of_flips_meet(monkeypatch):
     maps, mask, _ = group_maps(16, 9, n_maps=2)
     whole = map_sign_flip_test(maps, mask, n_flips=100, rng=np.random.default_rng(1))
-    monkeypatch.setattr(module, "MAPS_BYTES", 1)
+    monkeypatch.setattr(statistics, "MAPS_BYTES", 1)
     single = map_sign_flip_test(maps, mask, n_flips=100, rng=np.random.default_rng(1))
     for name in ("p", "p_max", "p_tfce"):
         np.testing.assert_array_equal(getattr(whole.test, name), getattr(single.test, name))
@@ -547,4 +545,4 @@ def test_a_cluster_by_hand():
     assert small["n_voxels"] == 1
     nothing = cluster_table(values[mask], np.full(48, np.nan), mask, AFFINE)
     assert nothing.empty
-    assert list(nothing.columns) == list(module.CLUSTER_COLUMNS)
+    assert list(nothing.columns) == list(CLUSTER_COLUMNS)

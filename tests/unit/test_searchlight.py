@@ -20,19 +20,17 @@ from scipy.stats import rankdata
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.distances import crossnobis_distances, pattern_distances
 from workflow.lib.rsa.comparators import prepare
-from workflow.lib.searchlight import spheres as module
+from workflow.lib.searchlight import sphere_rdms
 from workflow.lib.searchlight.kernels import value_order
-from workflow.lib.searchlight.spheres import (
-    COMPARATORS,
-    METRICS,
-    Searchlight,
-    Spheres,
+from workflow.lib.searchlight.similarity import (
+    FEW_MODELS,
     control_basis,
     prepared_models,
     similarity_maps,
-    sphere_offsets,
     without_controls,
 )
+from workflow.lib.searchlight.sphere_rdms import COMPARATORS, METRICS, Searchlight
+from workflow.lib.searchlight.spheres import Spheres, sphere_offsets
 
 RSATOOLBOX_COMPARATORS = {
     "pearson": "corr",
@@ -277,7 +275,7 @@ def test_nothing_depends_on_the_size_of_a_block(monkeypatch):
     models = prepared_models(np.random.default_rng(12).random((2, light.n_pairs)), "spearman")
     found = []
     for spheres in (1, 3, 7, 1024):
-        monkeypatch.setattr(module, "BLOCK_SPHERES", spheres)
+        monkeypatch.setattr(sphere_rdms, "BLOCK_SPHERES", spheres)
         assert light.block_spheres == spheres
         found.append(similarity_maps(light, models, "spearman"))
     for other in found[1:]:
@@ -295,7 +293,7 @@ def test_blocks_shrink_as_rdms_grow():
 def test_many_models_are_compared_as_few_are():
     patterns, voxels, mask = small_brain(13)
     light = Searchlight(patterns, voxels, mask=mask, affine=AFFINE, radius=1.8)
-    models = np.random.default_rng(14).random((module.FEW_MODELS + 1, light.n_pairs))
+    models = np.random.default_rng(14).random((FEW_MODELS + 1, light.n_pairs))
     prepared = prepared_models(models, "pearson")
     many = similarity_maps(light, prepared, "pearson")
     few = similarity_maps(light, prepared[:2], "pearson")

@@ -21,7 +21,8 @@ from scripts.digits.regions.choices import CIRCULAR, HELD_OUT_RUNS, OTHER_SUBJEC
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.reading import Patterns
 from workflow.lib.patterns.store import PatternStore
-from workflow.lib.searchlight.spheres import Searchlight, similarity_maps
+from workflow.lib.searchlight.similarity import similarity_maps
+from workflow.lib.searchlight.sphere_rdms import Searchlight
 from workflow.lib.searchlight.statistics import fisher_z
 from workflow.lib.sources import WHOLE_BRAIN
 

@@ -20,7 +20,8 @@ from workflow.lib.patterns.store import PatternStore
 from workflow.lib.rdms.distances import CROSSNOBIS
 from workflow.lib.rdms.store import RDMStore
 from workflow.lib.rsa.comparators import COMPARATORS
-from workflow.lib.searchlight.spheres import Searchlight, prepared_models, similarity_maps
+from workflow.lib.searchlight.similarity import prepared_models, similarity_maps
+from workflow.lib.searchlight.sphere_rdms import Searchlight
 from workflow.lib.searchlight.statistics import fisher_z
 from workflow.lib.searchlight.subject import subject_searchlight
 from workflow.lib.seeds import generator

@@ -59,7 +59,7 @@ def region_table(
     ----------
     choices : as `choices_of` returns them
     models : Models
-    comparator : a key of `workflow.lib.searchlight.spheres.COMPARATORS`
+    comparator : a key of `workflow.lib.searchlight.sphere_rdms.COMPARATORS`
     share : of the spheres that make up a region
     category_errors : bool
         Whether standard errors over categories are estimated.
@@ -149,7 +149,7 @@ def layer_similarities(spheres: np.ndarray, layers: np.ndarray, comparator: str)
     ----------
     spheres : float array (n_spheres, n_pairs)
     layers : float array (n_layers, n_pairs)
-    comparator : a key of `workflow.lib.searchlight.spheres.COMPARATORS`
+    comparator : a key of `workflow.lib.searchlight.sphere_rdms.COMPARATORS`
 
     Returns
     -------

@@ -16,7 +16,7 @@ from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import image_counts, subject_counts
 from workflow.lib.inference.sign_flip import t_statistics
 from workflow.lib.patterns.store import PatternStore
-from workflow.lib.searchlight.spheres import Searchlight
+from workflow.lib.searchlight.sphere_rdms import Searchlight
 from workflow.lib.searchlight.statistics import TOLERANCE
 
 # Similarities of all resamples are held for so many places at a time that they are of this size.

@@ -10,28 +10,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-import scipy.ndimage
-from numba import njit
 from tqdm import tqdm
 
 from workflow.lib.errors import InputError
 from workflow.lib.inference.permutation import TIE_TOLERANCE, image_orders
 from workflow.lib.inference.sign_flip import MIN_SUBJECTS, all_signs, random_signs, t_statistics
 from workflow.lib.rdms.vectors import condensed_index
-from workflow.lib.searchlight.kernels import value_order
-from workflow.lib.searchlight.spheres import Searchlight, similarities, without_controls
-from workflow.lib.threads import in_threads
+from workflow.lib.searchlight.similarity import similarities, without_controls
+from workflow.lib.searchlight.sphere_rdms import Searchlight
+from workflow.lib.searchlight.tfce import FACES, largest_enhanced, neighbour_table, tfce
 
 # Permuted models, and null maps where TFCE needs whole ones, are held up to these sizes.
 ROWS_BYTES = 1 << 26
 MAPS_BYTES = 1 << 27
 # A row of permuted models is multiplied with up to this many spheres at a time.
 PRODUCT_COLUMNS = 1024
-# Steps between voxels that share a face; a face or an edge; a face, an edge or a corner.
-CONNECTIVITIES = {6: 1, 18: 2, 26: 3}
-FACES = 6
-EXTENT, HEIGHT = 0.5, 2.0
 # What the number of subjects carries.
 SINGLE_CASE, DESCRIPTIVE, INFERENTIAL = "single case", "descriptive", "inferential"
 # A subject's correlation with itself has no z; this one has 9.
@@ -63,138 +56,6 @@ class MapTest:
     p_tfce: np.ndarray
     n_draws: int
     complete: bool
-
-
-# Threshold-free cluster enhancement.
-
-
-def neighbour_table(mask: np.ndarray, connectivity: int = FACES) -> np.ndarray:
-    """Return the neighbours of each voxel of a mask.
-
-    Parameters
-    ----------
-    mask : bool array (x, y, z)
-    connectivity : 6, 18 or 26
-        Voxels are neighbours if they share a face; or an edge; or a corner.
-
-    Returns
-    -------
-    int32 array (n_voxels, connectivity)
-        Numbers of voxels in the order of np.nonzero(mask), -1 where there is none.
-    """
-    steps = np.argwhere(_structure(connectivity)) - 1
-    steps = steps[steps.any(axis=1)]
-    numbers = np.full(np.add(mask.shape, 2), -1, dtype=np.int32)
-    voxels = np.argwhere(mask)
-    numbers[tuple((voxels + 1).T)] = np.arange(len(voxels))
-    return np.stack([numbers[tuple((voxels + 1 + step).T)] for step in steps], axis=1)
-
-
-def _structure(connectivity: int) -> np.ndarray:
-    if connectivity not in CONNECTIVITIES:
-        raise InputError(
-            f"found the connectivity {connectivity}, expected one of "
-            f"{', '.join(map(str, CONNECTIVITIES))} neighbours; correct it"
-        )
-    return scipy.ndimage.generate_binary_structure(3, CONNECTIVITIES[connectivity])
-
-
-def tfce(
-    maps: np.ndarray, neighbours: np.ndarray, *, extent: float = EXTENT, height: float = HEIGHT
-) -> np.ndarray:
-    """Return maps after threshold-free cluster enhancement.
-
-    Parameters
-    ----------
-    maps : float array (n_maps, n_voxels)
-        Statistics; what is not above zero becomes zero.
-    neighbours : int array (n_voxels, connectivity)
-        From `neighbour_table`.
-    extent, height : float
-        Exponents E and H.
-
-    Returns
-    -------
-    float64 array (n_maps, n_voxels)
-
-    Notes
-    -----
-    TFCE(v) = integral over h from 0 to the value of v of e(h)^E h^H dh, e(h) the number of voxels
-    in the cluster above h that holds v. Others add it up over steps of h; here the integral is
-    exact. Voxels join from the highest down, and each one is the root of the cluster that it
-    completes: between its height and that of the voxel that is joined next, a cluster has one size.
-
-    References
-    ----------
-    Smith & Nichols 2009, Threshold-free cluster enhancement, NeuroImage 44:83.
-    """
-    maps = np.ascontiguousarray(np.atleast_2d(maps), dtype=np.float64)
-    enhanced = np.zeros_like(maps)
-    exponents = _exponents(maps, extent, height)
-
-    def enhance(m: int) -> None:
-        _enhance(maps[m], neighbours, *exponents, enhanced[m])
-
-    in_threads(enhance, range(len(maps)))
-    return enhanced
-
-
-def _exponents(
-    maps: np.ndarray, extent: float = EXTENT, height: float = HEIGHT
-) -> tuple[np.ndarray, float]:
-    """Return what each size of a cluster counts, and the exponent of the integral over height."""
-    return np.arange(maps.shape[1] + 1, dtype=np.float64) ** extent, height + 1
-
-
-def _largest_enhanced(maps: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
-    """Return the largest value of each map (n_maps, n_voxels) after TFCE, without keeping them."""
-    exponents = _exponents(maps)
-
-    def largest(values: np.ndarray) -> float:
-        enhanced = np.zeros(values.size)
-        _enhance(values, neighbours, *exponents, enhanced)
-        return enhanced.max()
-
-    return np.array(in_threads(largest, maps))
-
-
-@njit(cache=True, nogil=True)
-def _enhance(values, neighbours, sizes, power, enhanced):
-    positive = np.flatnonzero(values > 0)
-    if positive.size == 0:
-        return
-    order = positive[value_order(values[positive])][::-1]
-    root = np.full(values.size, -1, np.int32)
-    joined_by = np.full(values.size, -1, np.int32)
-    size = np.ones(values.size, np.int32)
-    for voxel in order:
-        root[voxel] = voxel
-        for neighbour in neighbours[voxel]:
-            if neighbour >= 0 and root[neighbour] >= 0:
-                cluster = _root_of(root, neighbour)
-                if cluster != voxel:
-                    root[cluster] = voxel
-                    joined_by[cluster] = voxel
-                    size[voxel] += size[cluster]
-    integrals = np.power(values[order], power) / power
-    below = np.zeros(values.size)
-    # The voxel that joins a cluster lies below it, and has been dealt with before.
-    for k in range(order.size - 1, -1, -1):
-        voxel = order[k]
-        below[voxel] = integrals[k]
-        base = joined_by[voxel]
-        if base < 0:
-            enhanced[voxel] = sizes[size[voxel]] * integrals[k]
-        else:
-            enhanced[voxel] = enhanced[base] + sizes[size[voxel]] * (integrals[k] - below[base])
-
-
-@njit(cache=True)
-def _root_of(root, voxel):
-    while root[voxel] != voxel:
-        root[voxel] = root[root[voxel]]
-        voxel = root[voxel]
-    return voxel
 
 
 # Counting.
@@ -229,7 +90,7 @@ class _Tally:
     def add_whole(self, draws: slice, null: np.ndarray) -> None:
         """Count the TFCE of null maps (n_draws * n_maps, n_voxels), if that is asked for."""
         if self.neighbours is not None:
-            largest = _largest_enhanced(null, self.neighbours)
+            largest = largest_enhanced(null, self.neighbours)
             self.largest_tfce[draws] = largest.reshape(-1, len(self.threshold))
 
     def result(self, where: np.ndarray, *, complete: bool, across_maps: bool) -> MapTest:
@@ -492,68 +353,3 @@ def sign_flips(n_subjects: int, n_flips: int, rng: np.random.Generator) -> tuple
     if 2**n_subjects <= n_flips:
         return all_signs(n_subjects), True
     return np.vstack([np.ones(n_subjects), random_signs(n_subjects, n_flips, rng)]), False
-
-
-# Clusters.
-
-
-def cluster_table(
-    values: np.ndarray,
-    p: np.ndarray,
-    mask: np.ndarray,
-    affine: np.ndarray,
-    *,
-    alpha: float = 0.05,
-    connectivity: int = FACES,
-    min_voxels: int = 1,
-) -> pd.DataFrame:
-    """Return the clusters of significant voxels of a map, from the largest to the smallest.
-
-    Parameters
-    ----------
-    values, p : float arrays (n_centres,)
-        The statistic and its p-value; NaN is not significant.
-    mask : bool array (x, y, z)
-        Its voxels are the centres.
-    affine : float array (4, 4)
-    alpha : float
-        A voxel is significant if p <= alpha.
-    connectivity : 6, 18 or 26
-    min_voxels : int
-        Smaller clusters are left out.
-
-    Returns
-    -------
-    DataFrame, columns cluster (1, 2, ...), n_voxels, volume_mm3; x_mm, y_mm, z_mm, i, j, k, value
-    and p of the peak, the voxel with the largest value
-    """
-    volume = np.zeros(mask.shape, dtype=bool)
-    volume[mask] = p <= alpha
-    labels, n_clusters = scipy.ndimage.label(volume, _structure(connectivity))
-    numbers = labels[mask]
-    voxels = np.argwhere(mask)
-    sizes = np.bincount(numbers, minlength=n_clusters + 1)
-    voxel_volume = abs(np.linalg.det(np.asarray(affine)[:3, :3]))
-    rows = []
-    for number in sorted(range(1, n_clusters + 1), key=lambda number: -sizes[number]):
-        if sizes[number] < min_voxels:
-            continue
-        members = np.flatnonzero(numbers == number)
-        peak = members[np.argmax(values[members])]
-        x, y, z = affine[:3, :3] @ voxels[peak] + affine[:3, 3]
-        i, j, k = voxels[peak].tolist()
-        rows.append(
-            {
-                **{"cluster": len(rows) + 1, "n_voxels": int(sizes[number])},
-                **{"volume_mm3": sizes[number] * voxel_volume},
-                **{"x_mm": x, "y_mm": y, "z_mm": z, "i": i, "j": j, "k": k},
-                **{"value": float(values[peak]), "p": float(p[peak])},
-            }
-        )
-    return pd.DataFrame(rows, columns=list(CLUSTER_COLUMNS))
-
-
-CLUSTER_COLUMNS = (
-    *("cluster", "n_voxels", "volume_mm3"),
-    *("x_mm", "y_mm", "z_mm", "i", "j", "k", "value", "p"),
-)

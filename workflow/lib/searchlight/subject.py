@@ -14,7 +14,8 @@ from workflow.lib.rdms.alignment import positions
 from workflow.lib.rdms.distances import CROSSNOBIS, noise_normalised
 from workflow.lib.rdms.store import RDMStore
 from workflow.lib.rsa.model_layers import ModelLayers
-from workflow.lib.searchlight.spheres import Searchlight, control_basis
+from workflow.lib.searchlight.similarity import control_basis
+from workflow.lib.searchlight.sphere_rdms import Searchlight
 from workflow.lib.sources import WHOLE_BRAIN
 
 
