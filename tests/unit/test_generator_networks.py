@@ -81,10 +81,38 @@ def test_depth_follows_from_the_size(size):
     assert not any(isinstance(m, nn.InstanceNorm2d) for m in network.down[0])
 
 
-@pytest.mark.parametrize(("size", "n"), [(32, 1), (32, 6), (100, 3), (31, 2)])
+@pytest.mark.parametrize(("size", "n"), [(32, 1), (32, 6), (100, 3)])
 def test_a_depth_that_the_size_does_not_have(size, n):
     with pytest.raises(InputError, match=rf"found {n} halvings of images of {size} pixels"):
         build_unet(size, [4] * n, 3, dropout=0.0, seed=0)
+
+
+@pytest.mark.parametrize("size", [9, 10, 30, 31])
+def test_a_size_that_cannot_be_halved_twice(size):
+    with pytest.raises(InputError, match=f"image.size: found {size} pixels, .* that 4 divides"):
+        build_unet(size, unet.published_widths(size), 3, dropout=0.0, seed=0)
+
+
+def test_values_drop_out_where_the_published_network_has_them_drop_out():
+    """down4 to down8 and up1 to up4, of eight halvings and as many doublings."""
+    with torch.device("meta"):
+        network = UNet(256, unet.published_widths(256), unet.PUBLISHED_VECTOR)
+    down, up = (
+        [any(isinstance(m, nn.Dropout) and m.p == 0.5 for m in block) for block in blocks]
+        for blocks in (network.down, network.up)
+    )
+    assert down == [False] * 3 + [True] * 5
+    assert [network.join.dropout == 0.5, *up] == [True] * 4 + [False] * 3
+
+
+def test_joined_values_drop_out_in_training_alone():
+    join = unet.Join(6, 3, 400, dropout=0.5)
+    x, vectors = torch.randn(2, 6, 4, 4), torch.randn(2, 3)
+    with torch.no_grad():
+        drawn, kept = join.train()(x, vectors), join.eval()(x, vectors)
+    silent = (drawn == 0)[kept > 0].float().mean().item()
+    assert silent == pytest.approx(0.5, abs=0.02)
+    torch.testing.assert_close(drawn[drawn > 0], 2 * kept[drawn > 0])
 
 
 def test_an_untrained_network_has_one_answer():

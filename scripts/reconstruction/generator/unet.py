@@ -19,6 +19,7 @@ from itertools import pairwise
 
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils import skip_init
 
 from workflow.lib.errors import InputError
@@ -27,7 +28,10 @@ from workflow.lib.features.initial import seeded_network
 PUBLISHED_SIZE = 256
 PUBLISHED_WIDTHS = (64, 128, 256, 512, 512, 512, 512, 512)
 PUBLISHED_VECTOR = 1024
-# The published network drops out where the map has a sixteenth of the image's side or less.
+# Values drop out where the map has a sixteenth of the image's side or less, on the way down as on
+# the way up: down4 to down8 and up1 to up4 in the code of Fang, Qi & Pan 2020 (model/models.py of
+# their repository Reconstructing-Perceptive-Images-from-Brain-Activity-by-Shape-Semantic-GAN, by
+# duolala1). Isola et al. 2017 drop out on the way up alone.
 DROPPED_OUT = 16
 N_COLOURS = 3
 LEAK = 0.2
@@ -50,11 +54,13 @@ class Join(nn.Module):
 
     It has no norm: one over places would take off what is the same at all of them, which is all
     that the vector says. The convolution of a map with the vector as more channels is the sum of
-    one of the map and one of the vector, whose weights are kept apart.
+    one of the map and one of the vector, whose weights are kept apart. Values drop out with a
+    probability of `dropout` in training.
     """
 
-    def __init__(self, inputs: int, n_vector: int, outputs: int) -> None:
+    def __init__(self, inputs: int, n_vector: int, outputs: int, *, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = dropout
         self.map = _doubling(inputs, outputs)
         self.vector = _doubling(n_vector, outputs) if n_vector else None
 
@@ -64,7 +70,7 @@ class Join(nn.Module):
         if self.vector is not None:
             everywhere = vectors[:, :, None, None].expand(-1, -1, *x.shape[2:])
             doubled = doubled + self.vector(everywhere)
-        return torch.relu(doubled)
+        return functional.dropout(torch.relu(doubled), self.dropout, self.training)
 
 
 class UNet(nn.Module):
@@ -87,7 +93,8 @@ class UNet(nn.Module):
     Raises
     ------
     InputError
-        Fewer than two halvings, or more than the size has without a remainder.
+        A size that 4 does not divide; fewer than two halvings, or more than the size has without a
+        remainder.
     """
 
     def __init__(self, size: int, widths: Sequence[int], n_vector: int, *, dropout: float = 0.5):
@@ -95,12 +102,15 @@ class UNet(nn.Module):
         _check_widths(size, widths)
         self.size, self.widths, self.n_vector = size, tuple(widths), n_vector
 
+        def dropped_out(level: int) -> float:
+            return dropout if size >> level <= size // DROPPED_OUT else 0.0
+
         def block(convolution: nn.Module, level: int, activation: nn.Module) -> nn.Sequential:
             side, outputs = size >> level, convolution.out_channels
             # The first layer keeps the contrast; over a single place a norm leaves nothing.
             normed = side > 1 and convolution.in_channels > 1
             norm = [nn.InstanceNorm2d(outputs)] if normed else []
-            dropped = [nn.Dropout(dropout)] if dropout and side <= size // DROPPED_OUT else []
+            dropped = [nn.Dropout(dropped_out(level))] if dropped_out(level) else []
             return nn.Sequential(convolution, *norm, activation, *dropped)
 
         # At a level the map has size / 2^level a side, and widths[level - 1] channels.
@@ -108,7 +118,7 @@ class UNet(nn.Module):
             block(_halving(inputs, outputs), level, nn.LeakyReLU(LEAK))
             for level, (inputs, outputs) in enumerate(pairwise((1, *widths)), 1)
         )
-        self.join = Join(widths[-1], n_vector, widths[-2])
+        self.join = Join(widths[-1], n_vector, widths[-2], dropout=dropped_out(len(widths) - 1))
         self.up = nn.ModuleList(
             # Twice the channels: what comes up, and what was there on the way down.
             block(_doubling(2 * widths[level], widths[level - 1]), level, nn.ReLU())
@@ -168,6 +178,11 @@ def published_widths(size: int) -> tuple[int, ...]:
 
 
 def _check_widths(size: int, widths: Sequence[int]) -> None:
+    if n_halvings(size) < 2:
+        raise InputError(
+            f"image.size: found {size} pixels, expected a number that 4 divides, since a generator "
+            "halves images twice at least; change it, to a power of two if you can"
+        )
     if not 2 <= len(widths) <= n_halvings(size):
         raise InputError(
             f"generator.widths: found {len(widths)} halvings of images of {size} pixels, expected "
