@@ -38,8 +38,8 @@ def plot_costs(table: pd.DataFrame, run: str) -> tuple[plt.Figure, str]:
         layout="constrained",
     )
     places = np.arange(len(rows))[::-1]
-    time.barh(places, rows["seconds"], color=PALETTE[0], label="on the clock", **BAR)
-    time.plot(rows["cpu_seconds"], places, "D", ms=4, color=PALETTE[1], label="of processors")
+    time.barh(places, rows["seconds"], color=PALETTE[0], label="clock time", **BAR)
+    time.plot(rows["cpu_seconds"], places, "D", ms=4, color=PALETTE[1], label="processor time")
     time.set_yticks(places, [_label(row) for row in rows.itertuples()])
     time.set_xlabel("seconds of all jobs together")
     time.legend(loc="center right")
@@ -106,7 +106,7 @@ def cost_caption(table: pd.DataFrame) -> str:
     n_jobs, n_measured = (int(table[column].sum()) for column in ("n_jobs", "n_measured"))
     seconds, processors = table["seconds"].sum(), table["cpu_seconds"].sum()
     missing = f", of which {n_jobs - n_measured:,} left no measurement" * (n_measured < n_jobs)
-    ran = table[["first_started", "last_finished"]].dropna()
+    ran = table[["first_started", "last_finished"]].replace("", None).dropna()
     between = (
         f"They ran between {ran['first_started'].min()} and {ran['last_finished'].max()} (UTC), in "
         "one call of Snakemake or in several: each is shown as it last ran. "
@@ -114,7 +114,8 @@ def cost_caption(table: pd.DataFrame) -> str:
         else ""
     )
     return (
-        f"What rules cost, over all studies: n = {n_jobs:,} jobs (numbers of jobs in brackets)"
+        f"What rules cost, over all studies: n = {n_jobs:,} jobs (numbers of jobs in brackets; "
+        "GPU: jobs that asked for one)"
         f"{missing}, {seconds:,.0f} s on the clock if run one by one and {processors:,.0f} s of "
         f"processors. {between}Memory is resident, of the largest job. Machines, and other work on "
         "them, change these numbers."
