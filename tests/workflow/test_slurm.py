@@ -125,15 +125,20 @@ def demanding(tiny_run, cluster):
         yield checkout, run.printed(), jobs
 
 
+def log_of_fit(checkout, model):
+    return (checkout.folder / f"results/tiny/logs/scenes/models/subj01_{model}.log").read_text()
+
+
 def jobs_of(jobs, rule):
     return [job for job in jobs if job.rule.startswith(f"rule_{rule}_")]
 
 
 def test_job_with_a_gpu_lands_in_its_partition_and_sees_it(demanding, cluster):
-    _, _, jobs = demanding
+    checkout, _, jobs = demanding
     (fit,) = jobs_of(jobs, "fit_pair_model")
     assert cluster.step(fit) == ["gpu", "0"]
     assert fit.partition == "gpu"
+    assert "gpu 1" in log_of_fit(checkout, "ridge")
 
 
 def test_jobs_without_a_gpu_see_none(demanding, cluster):
@@ -180,6 +185,7 @@ def test_interrupted_run_ends_whole(tiny_run, cluster):
         assert run.end() == 0, run.printed()
         fit = jobs_of(cluster.jobs(), "fit_pair_model")[-1]
         assert (fit.state, cluster.step(fit)) == ("COMPLETED", ["cpu"])
+        assert "gpu 0" in log_of_fit(checkout, "mlp_published")
         # Both figures are one job.
         assert len([job for job in cluster.jobs() if "plot_" in job.rule]) == 1
         assert all((checkout.folder / figure).stat().st_size > 1000 for figure in FIGURES)
