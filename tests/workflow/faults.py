@@ -50,7 +50,7 @@ class FaultyRun:
     when : "before" or "after" the rename, or "full" for an error in place of it
     """
 
-    def __init__(self, checkout: Checkout, arguments, *, file="", when="before") -> None:
+    def __init__(self, checkout: Checkout, arguments, *, file="no file", when="before") -> None:
         folder = checkout.folder.with_name(f"{checkout.folder.name}-fault")
         folder.mkdir()
         (folder / "sitecustomize.py").write_text(HOOK)

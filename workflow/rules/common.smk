@@ -4,6 +4,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 from snakemake.common.configfile import load_configfile
@@ -79,7 +80,8 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 if release_locks():
-    print("An earlier run was killed: going on from what it finished.")
+    # What goes to the output may be a graph for another program.
+    print("An earlier run was killed: going on from what it finished.", file=sys.stderr)
 
 
 # Studies append functions without arguments that list what they want built beside the stages.
