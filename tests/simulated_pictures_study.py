@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 
 from scripts.check.check_config import DEFAULT_CONFIG
@@ -17,9 +18,7 @@ from scripts.reconstruction.data.prepare_pictures import (
     shown_names,
     stimuli_from_files,
 )
-from scripts.reconstruction.data.prepare_responses import prepare_responses
-from scripts.reconstruction.data.response_files import open_responses
-from scripts.reconstruction.data.responses import Responses, write_responses
+from scripts.reconstruction.data.responses import read_responses
 from scripts.reconstruction.data.simulate_pictures import simulate_pictures
 from scripts.reconstruction.decoders.cluster_images import cluster_images
 from scripts.reconstruction.decoders.clusters import Clusters
@@ -30,12 +29,12 @@ from scripts.reconstruction.decoders.folds import decoder_folds
 from scripts.reconstruction.decoders.held_out_fits import read_inputs
 from scripts.reconstruction.decoders.ridge import RidgeSettings
 from scripts.reconstruction.evaluation.image_scores import (
-    IDENTIFICATION,
     Evaluation,
     Mean,
     Reconstructions,
     means,
 )
+from scripts.reconstruction.evaluation.measure_names import PIXELS
 from scripts.reconstruction.generator.gan_training import GanOptions
 from scripts.reconstruction.generator.generator_inputs import read_decoded
 from scripts.reconstruction.generator.reconstruct_images import reconstruct_images
@@ -48,6 +47,7 @@ from workflow.lib.layouts.pictures import (
     response_patterns,
     stimulus_patterns,
 )
+from workflow.lib.scores.images import correlations
 from workflow.lib.seeds import generator
 from workflow.lib.sources import TRAINING
 
@@ -99,6 +99,12 @@ def simulate(folder: Path, entry: Mapping, *, seed: int, streams: Collection[str
     )
 
 
+def recorded_files(folder: Path, entry: Mapping) -> dict[str, Path]:
+    """Return part -> file of the subject's responses."""
+    files = response_files(entry, SUBJECT)
+    return {part: folder / file for part, file in zip(parts_of(entry), files, strict=True)}
+
+
 def prepared_images(folder: Path, paths: Mapping[str, Path], entry: Mapping) -> ImageTable:
     """Return the images that responses are to."""
     image = entry["image"]
@@ -121,7 +127,6 @@ class PictureStudy:
     entry: Mapping[str, Any]
     seed: int
     images: ImageTable
-    responses: Responses
 
     @classmethod
     def simulated(
@@ -146,17 +151,8 @@ class PictureStudy:
             Those of another study of the seed, which need not be prepared again.
         """
         simulate(folder, entry, seed=seed, streams=streams)
-        files = response_files(entry, SUBJECT)
-        paths = {part: folder / file for part, file in zip(parts_of(entry), files, strict=True)}
-        images = images or prepared_images(folder, paths, entry)
-        options = entry["responses"]
-        recorded = {
-            part: open_responses(path, part, options).read(options["rois"])
-            for part, path in paths.items()
-        }
-        rois, parts = prepare_responses(recorded, images, missing=options["missing"])
-        write_responses(folder / "responses.h5", SUBJECT, rois, parts)
-        return cls(folder, entry, seed, images, Responses(folder / "responses.h5"))
+        images = images or prepared_images(folder, recorded_files(folder, entry), entry)
+        return cls(folder, entry, seed, images)
 
     @cached_property
     def training(self) -> ImageTable:
@@ -192,10 +188,17 @@ class PictureStudy:
 
     def _job(self, kind: str, name: str) -> DecoderJob:
         decoder = self.entry[kind][name]
+        options = self.entry["responses"]
+        responses = read_responses(
+            recorded_files(self.folder, self.entry),
+            self.images,
+            subject=SUBJECT,
+            rois={roi: options["rois"][roi] for roi in decoder["rois"]},
+            options=options,
+        )
         inputs = read_inputs(
             self.images,
-            self.responses,
-            decoder["rois"],
+            responses,
             trials=decoder["trials"],
             shuffled=decoder["shuffled"],
             seed=self.seed,
@@ -245,6 +248,6 @@ class PictureStudy:
 
     def identification(self, drawn: np.ndarray) -> Mean:
         """Return the share that is identified of what was drawn of the test images, by pixels."""
-        made = Reconstructions.of(drawn, self.images.of(TEST).images, {})
-        (found,) = (m for m in means(made, self.evaluation) if m.measure == IDENTIFICATION)
+        alike = correlations(drawn, self.images.of(TEST).images)
+        (found,) = means(Reconstructions(pd.DataFrame(), {PIXELS: alike}), self.evaluation)
         return found

@@ -13,7 +13,7 @@ KINDS = {
 }
 MEASURES = {
     "pixel_correlation": "the correlation of pixels",
-    "ssim": "the structural similarity index [@wang2004]",
+    "ssim": "the structural similarity index of grey images of 425 pixels a side [@wang2004]",
     "rmse": "the root mean square error",
     "identification": "identification among images",
 }

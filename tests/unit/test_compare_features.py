@@ -18,6 +18,7 @@ from scripts.reconstruction.evaluation.evaluate_reconstruction import (
 )
 from tests.unit.small_clip import refuse_connections, use_small_clip
 from workflow.lib.features.clip import open_clip
+from workflow.lib.features.networks import load_network, torchvision, without_crop
 from workflow.lib.sources import TRAINING
 from workflow.lib.splits.held_out import fitted_to_all, write_held_out
 
@@ -74,6 +75,42 @@ def test_clip_compares_as_open_clip_does(study, tmp_path, monkeypatch):
     expected = np.corrcoef(embedded(made), embedded(true))[:N_TEST, N_TEST:]
     np.testing.assert_allclose(read_compared(output, path, "natural"), expected, atol=1e-5)
     assert read_network(output) == "CLIP ViT-B-32-quickgelu (weights clip.pt)"
+
+
+def test_networks_of_torchvision_are_shown_whole_images(study, tmp_path):
+    """Resized without a crop, as for published numbers."""
+    output = compared(study, LAYER | {"weights": "untrained"}, tmp_path)
+    images, made, path = study
+    features = load_network(LAYER["network"], "untrained", 0)[0].features[:3]
+
+    def seen(pictures):
+        shown = torch.from_numpy(pictures.transpose(0, 3, 1, 2) / np.float32(255))
+        # Upwards, so that nothing has to be smoothed.
+        shown = torch.nn.functional.interpolate(shown, (256, 256), mode="bilinear")
+        mean, deviation = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
+        shown = (shown - mean[:, None, None]) / deviation[:, None, None]
+        with torch.inference_mode():
+            return features(shown).flatten(1).numpy()
+
+    expected = np.corrcoef(seen(made), seen(images.of("natural").images))[:N_TEST, N_TEST:]
+    # The workflow resizes pictures of 8 bits.
+    np.testing.assert_allclose(read_compared(output, path, "natural"), expected, atol=0.003)
+
+
+@pytest.mark.parametrize(
+    ("network", "side"),
+    # Published comparisons show AlexNet 256 pixels, Inception 342; transformers take one size.
+    [("alexnet", 256), ("inception_v3", 342), ("vit_b_16", 224), ("maxvit_t", 224)],
+)
+def test_edges_of_square_images_are_seen(network, side):
+    usual = torchvision.models.get_model_weights(network).DEFAULT.transforms()
+    framed = np.full((300, 300, 3), 128, np.uint8)
+    framed[[0, 1, -2, -1]] = 255
+    framed[:, [0, 1, -2, -1]] = 255
+    seen = without_crop(network, usual)(Image.fromarray(framed))
+    assert seen.shape == (3, side, side)
+    for edge in (seen[:, 0], seen[:, -1], seen[:, :, 0], seen[:, :, -1]):
+        assert edge.min() > seen[:, 20, 20].max()
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter
 from scipy.stats import kstest
+from skimage.metrics import structural_similarity
+from torch import nn
 
 from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import image_counts
@@ -214,7 +217,7 @@ def test_correlations_are_numpys():
 def test_structural_similarity_is_that_of_wang_et_al():
     """From the paper's formula, with Gaussian means, variances and covariances."""
     rng = np.random.default_rng(6)
-    x = gaussian_filter(rng.uniform(0, 255, (24, 24)), 1)
+    x = gaussian_filter(rng.uniform(0, 255, (425, 425)), 1)
     y = np.clip(x + rng.normal(0, 20, x.shape), 0, 255)
     x, y = x.astype(np.uint8), y.astype(np.uint8)
 
@@ -229,3 +232,21 @@ def test_structural_similarity_is_that_of_wang_et_al():
     expected = ssim[5:-5, 5:-5].mean()
     grey = [np.repeat(image[np.newaxis, :, :, np.newaxis], 3, axis=3) for image in (x, y)]
     assert structural_similarities(*grey)[0] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("side", [4, 64])
+def test_structural_similarity_is_that_of_published_reconstructions(side):
+    """In grey at 425 pixels: PyTorch's resizing, and weights of colours by hand."""
+    rng = np.random.default_rng(7)
+    images = torch.from_numpy(rng.integers(0, 256, (2, 3, side, side), np.uint8))
+    images[1] = (0.7 * images[1] + 0.3 * images[0]).to(torch.uint8)
+    resized = nn.functional.interpolate(images / 255.0, (425, 425), mode="bilinear").numpy()
+    grey = np.einsum("c,ncij->nij", [0.2125, 0.7154, 0.0721], resized)
+    expected = structural_similarity(
+        *grey, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
+    found = structural_similarities(*images.numpy().transpose(0, 2, 3, 1)[:, np.newaxis])
+    assert found[0] == pytest.approx(expected, abs=1e-4)
+    # Colours of equal brightness are equal.
+    red, blue = (np.full((1, 8, 8, 3), colour, np.uint8) for colour in ((85, 0, 0), (0, 0, 251)))
+    assert structural_similarities(red, blue)[0] == pytest.approx(1, abs=1e-3)

@@ -11,7 +11,7 @@ from torch import nn
 
 from workflow.lib.features.devices import choose_device
 from workflow.lib.features.extraction import extract_features
-from workflow.lib.features.networks import layer_extractor, load_network
+from workflow.lib.features.networks import layer_extractor, load_network, without_crop
 from workflow.lib.features.stimuli import Stimuli
 
 
@@ -69,7 +69,14 @@ class ImageFeatures:
 
 
 def layer_features(
-    *, network: str, layer: str, weights: str, pooling: str, seed: int, n_gpus: int
+    *,
+    network: str,
+    layer: str,
+    weights: str,
+    pooling: str,
+    seed: int,
+    n_gpus: int,
+    whole: bool = False,
 ) -> ImageFeatures:
     """Return what a layer of a network of torchvision gives of images.
 
@@ -79,6 +86,8 @@ def layer_features(
     pooling, n_gpus : see `ImageFeatures`
     seed : int
         Of random weights.
+    whole : bool
+        Whether images are shown with their edges, which preprocessing as in training cuts off.
 
     Raises
     ------
@@ -86,5 +95,7 @@ def layer_features(
         No such network, layer or weights.
     """
     loaded, transforms = load_network(network, weights, seed)
+    if whole:
+        transforms = without_crop(network, transforms)
     extractor = layer_extractor(loaded, {layer: layer})
     return ImageFeatures(extractor, transforms, pooling=pooling, n_gpus=n_gpus)

@@ -23,7 +23,10 @@ WEIGHTS = {"torchvision": "weights of torchvision", "untrained": "untrained"}
 
 
 def of_layer(block: Mapping, *, seed: int, n_gpus: int) -> ImageFeatures:
-    """Return all units of a layer of a network of torchvision: network, layer, weights."""
+    """Return all units of a layer of a network of torchvision: network, layer, weights.
+
+    As published comparisons do, it is shown whole images: edges are reconstructed, too.
+    """
     return layer_features(
         network=block["network"],
         layer=block["layer"],
@@ -31,6 +34,7 @@ def of_layer(block: Mapping, *, seed: int, n_gpus: int) -> ImageFeatures:
         pooling="none",
         seed=seed,
         n_gpus=n_gpus,
+        whole=True,
     )
 
 

@@ -8,6 +8,7 @@ intermediate result can be a layer, and nothing is computed after the last one w
 """
 
 import contextlib
+import copy
 import difflib
 import importlib.util
 import re
@@ -64,6 +65,9 @@ N_IMAGENET_CLASSES = 1000
 
 # The DenseNets that torchvision publishes still have keys of 2017: "norm.1" for "norm1".
 _OLD_DENSENET_KEY = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+
+# They take images of the size of their crop alone; others take any.
+ONE_SIZE = ("vit_", "maxvit_")
 
 LIST_COMMAND = "python -m workflow.lib.features.networks"
 
@@ -156,6 +160,24 @@ def _check_name(name: str) -> None:
 def _transforms(name: str) -> Callable[..., torch.Tensor]:
     usual = torchvision.models.ResNet50_Weights.IMAGENET1K_V1
     return getattr(torchvision.models.get_model_weights(name), "DEFAULT", usual).transforms()
+
+
+def without_crop(name: str, transforms: Callable) -> Callable[..., torch.Tensor]:
+    """Return a network's preprocessing of square images that shows it all of them.
+
+    torchvision's resizes images and cuts their edges off, a quarter of all pixels.
+
+    Parameters
+    ----------
+    name : str
+        Of the network.
+    transforms : callable
+        Of `load_network`.
+    """
+    whole = copy.copy(transforms)
+    whole.resize_size = transforms.crop_size if name.startswith(ONE_SIZE) else whole.resize_size
+    whole.crop_size = whole.resize_size
+    return whole
 
 
 def _build(
