@@ -40,16 +40,13 @@ from workflow.lib.inference.bootstrap import (
     image_counts,
     subject_counts,
 )
+from workflow.lib.inference.intervals import Intervals, draw_intervals, t_intervals, two_sided_p
 from workflow.lib.inference.jackknife import image_influence, standard_error
 from workflow.lib.inference.layers import (
-    Intervals,
     ceiling_differences,
-    draw_intervals,
     interaction_test,
     layer_centres,
     layer_differences,
-    t_intervals,
-    two_sided_p,
 )
 from workflow.lib.inference.permutation import (
     false_discovery_rate,

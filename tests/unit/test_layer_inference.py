@@ -11,17 +11,19 @@ from statsmodels.stats.multitest import multipletests
 from workflow.lib.errors import InputError
 from workflow.lib.inference.folds import rdm_folds
 from workflow.lib.inference.held_out_layer import held_out_layers
+from workflow.lib.inference.intervals import (
+    draw_intervals,
+    max_statistic_p,
+    t_intervals,
+    two_sided_p,
+)
 from workflow.lib.inference.layers import (
     best_layer_probability,
     ceiling_differences,
     double_centred,
-    draw_intervals,
     interaction_test,
     layer_centres,
     layer_differences,
-    max_statistic_p,
-    t_intervals,
-    two_sided_p,
 )
 
 N_IMAGES = 40
