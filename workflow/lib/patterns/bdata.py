@@ -32,6 +32,8 @@ OLDER = {"dataset": "dataSet", "metadata": "metaData"}
 # (counted from 0) of those that the key holds. With fewer decimals images change places.
 LABEL, LABEL_COLUMN, ID_FORMAT = "Label", 1, "{:.6f}"
 NAMES = "stimulus_name"
+# Texts that stand for rest, as event tables of BIDS write that there is nothing to say.
+REST = ("n/a", "")
 # Rows that are read at a time: bounds the memory beside the columns that are kept.
 ROWS = 256
 # How many keys an error lists.
@@ -206,7 +208,9 @@ class BData:
         return self.values(columns)[:, 0] if columns.any() else None
 
     def names(self, key: str = NAMES) -> list[str | None]:
-        """Return the text that stands for each sample under a key, None where it is NaN (rest).
+        """Return the text that stands for each sample under a key, None for rest.
+
+        Rest is NaN, or one of the texts of `REST`.
 
         Raises
         ------
@@ -230,15 +234,16 @@ class BData:
             )
         return [texts[number] if own else None for number, own in zip(numbers, known, strict=True)]
 
-    def _texts(self, key: str) -> dict[float, str]:
-        """Return number -> text of a key."""
+    def _texts(self, key: str) -> dict[float, str | None]:
+        """Return number -> text of a key, None for rest."""
         group = self._file.get(f"vmap/{key}")
         if not isinstance(group, h5py.Group):
             raise InputError(
                 f"{self.what}: found no /vmap/{key}, expected the names that its numbers stand "
                 f"for; set `responses.names` to label if the ids are those of {LABEL!r}"
             )
-        return {float(number): as_string(text[()]) for number, text in group.items()}
+        texts = {float(number): as_string(text[()]) for number, text in group.items()}
+        return {n: None if text.strip().lower() in REST else text for n, text in texts.items()}
 
     def ids(self) -> list[str | None]:
         """Return the id of each sample's image with six decimals, None where it is NaN (rest).
