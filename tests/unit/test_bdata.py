@@ -64,7 +64,7 @@ def test_a_file_written_by_hand_is_read(tmp_path, older):
 
 @pytest.mark.parametrize("rest", [b"n/a", b"", b"N/A "])
 def test_rest_that_is_coded_as_text_is_no_image(tmp_path, rest):
-    """bdpy writes the column of BIDS events as it stands there, n/a for trials without an image."""
+    """As columns of BIDS event tables have it for trials without an image."""
     coded = written_by_hand(tmp_path / "a.h5", texts=TEXTS | {"3.0": rest})
     with BData(coded) as data:
         assert data.names() == ["n01518878_5958", None, "n01518878_5958", None]

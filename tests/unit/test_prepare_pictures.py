@@ -234,6 +234,15 @@ def test_a_table_says_which_image_an_id_stands_for(tmp_path):
         named_ids(table, id_column=1, name_column=0)
 
 
+def test_an_id_with_two_names_is_refused(tmp_path):
+    table = tmp_path / "stimulus_LetterImage.tsv"
+    table.write_text("A\t1\nB\t2\nA\t1.0\n")
+    assert named_ids(table, id_column=1, name_column=0) == {"1.000000": "A", "2.000000": "B"}
+    table.write_text("A\t1\nB\t2\nC\t1.0\n")
+    with pytest.raises(InputError, match=r"found the id 1\.0 for both 'A' and 'C'"):
+        named_ids(table, id_column=1, name_column=0)
+
+
 # Arrays.
 
 ARRAYS = {"format": "arrays", "key": "R", "images": {"key": "I", "shape": [2, 3]}}

@@ -44,7 +44,7 @@ def named_ids(path: Path, *, id_column: int, name_column: int) -> dict[str, str]
     Raises
     ------
     InputError
-        The table is missing, lacks a column, or has an id that is no number.
+        The table is missing, lacks a column, or has an id that is no number or has two names.
     """
     table = read_columns(path, path.name, header=False)
     ids, names = (column_of(table, column, path.name) for column in (id_column, name_column))
@@ -54,7 +54,16 @@ def named_ids(path: Path, *, id_column: int, name_column: int) -> dict[str, str]
             f"{path.name}: found {odd[0]!r} in column {id_column}, expected numbers, the ids of "
             "images; correct `stimuli.tables` in the config"
         )
-    return dict(zip((ID_FORMAT.format(float(number)) for number in ids), names, strict=True))
+    named: dict[str, str] = {}
+    for number, name in zip(ids, names, strict=True):
+        known = named.setdefault(ID_FORMAT.format(float(number)), name)
+        if known != name:
+            raise InputError(
+                f"{path.name}: found the id {number} for both {known!r} and {name!r}, expected one "
+                "image for each id; correct the table, or `stimuli.tables` in the config, which "
+                "says in which columns ids and names stand"
+            )
+    return named
 
 
 class ImageFolder:
