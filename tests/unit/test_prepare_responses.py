@@ -7,7 +7,7 @@ import pytest
 from scripts.reconstruction.data.image_table import ImageTable
 from scripts.reconstruction.data.prepare_responses import prepare_responses
 from scripts.reconstruction.data.response_files import Recorded, open_responses
-from scripts.reconstruction.data.responses import Responses, write_responses
+from scripts.reconstruction.data.responses import read_responses
 from tests.unit.picture_files import BDATA, written
 from workflow.lib.errors import InputError
 
@@ -71,25 +71,37 @@ def test_tests_have_no_part_in_what_training_looks_like():
     np.testing.assert_array_equal(first.responses, second["training"].responses)
 
 
-def test_responses_read_back_by_roi(tmp_path):
-    rois, parts = prepare_responses(both(), IMAGES, missing="refuse")
-    write_responses(tmp_path / "01.h5", "01", rois, parts)
-    read = Responses(tmp_path / "01.h5")
-    assert (read.subject, read.parts, read.roi_names) == (
-        "01",
-        ["training", "natural"],
-        ["V1", "all"],
+def test_a_decoder_reads_the_union_of_its_own_rois_alone(tmp_path):
+    files = {
+        "training": written(tmp_path / "t.h5", [(7, 1), (7, 2), (7, 1), (7, 3)]),
+        "natural": written(tmp_path / "n.h5", [(8, 1), (8, 2), (8, 1)]),
+    }
+    shown = {part: open_responses(file, part, BDATA).names() for part, file in files.items()}
+    names = [sorted(set(of_part)) for of_part in shown.values()]
+    n = sum(map(len, names))
+    images = ImageTable(
+        [name for own in names for name in own],
+        [part for part, own in zip(files, names, strict=True) for _ in own],
+        np.zeros((n, 2, 2, 3), np.uint8),
+        np.zeros((n, 2, 2), np.float32),
+        np.arange(n),
     )
-    np.testing.assert_array_equal(read.read("natural", ["V1"]), parts["natural"].responses[:, :2])
-    # The union, each voxel once.
-    np.testing.assert_array_equal(read.read("training", ["V1", "all"]), parts["training"].responses)
-    assert read.names("training") == list("ababab")
-    assert read.n_repeats("natural").tolist() == [2, 3]
-    assert read.n_voxels(["V1", "all"]) == 3
-    with pytest.raises(InputError, match="ROI: found 'V2', expected one of V1, all"):
-        read.read("training", ["V2"])
-    with pytest.raises(InputError, match="part: found 'shapes'"):
-        read.names("shapes")
+    options = {**BDATA, "missing": "refuse"}
+    v1, vc = {"V1": "ROI_V1 = 1"}, {"VC": "VoxelData = 1"}
+    found = {
+        rois: read_responses(files, images, subject="01", rois=selectors, options=options)
+        for rois, selectors in {"V1": v1, "VC": vc, "both": v1 | vc}.items()
+    }
+    assert {responses.subject for responses in found.values()} == {"01"}
+    for part in files:
+        one, whole, both_ = (responses.parts[part] for responses in found.values())
+        # V1 lies in VC: the union has each voxel once, in the order of the file.
+        np.testing.assert_array_equal(both_.responses, whole.responses)
+        np.testing.assert_array_equal(one.responses, whole.responses[:, : one.responses.shape[1]])
+        assert 0 < one.responses.shape[1] < whole.responses.shape[1]
+    assert found["V1"].parts["training"].names == shown["training"]
+    assert found["V1"].parts["natural"].names == names[1]
+    assert found["V1"].parts["natural"].n_repeats.tolist() == [2, 1]
 
 
 def test_voxels_that_are_no_number_are_refused_or_left_out():

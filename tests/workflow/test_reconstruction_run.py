@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from scripts.reconstruction.data.image_table import read_image_table
-from scripts.reconstruction.data.responses import Responses
+from scripts.reconstruction.data.responses import read_responses
 from tests.checkout import Checkout, copy_of_repository
 from tests.study_runs import assert_figures_build_alone, assert_report_holds
 from workflow.lib.sources import TRAINING
@@ -105,7 +105,7 @@ def test_a_figure_alone_builds_only_what_it_needs(changed):
     # Of one subject alone, and one generator.
     jobs = changed.planned_jobs(f"{RESULTS}/figures/samples_full_02.png", *CONFIG)
     rules = (
-        *("prepare_pictures", "prepare_responses", "cluster_images"),
+        *("prepare_pictures", "cluster_images"),
         *("decode_shapes", "decode_semantics", "train_generator", "plot_samples"),
     )
     assert jobs == dict.fromkeys(rules, 1)
@@ -121,6 +121,22 @@ def test_another_epoch_of_the_generator_decodes_nothing_anew(changed):
     assert (jobs["train_generator"], jobs["reconstruct_images_pictures"]) == (4, 2)
     assert not {"prepare_pictures", "cluster_images", "audit_reconstruction"} & set(jobs)
     assert not [rule for rule in jobs if rule.startswith(("decode_", "train_s"))]
+
+
+def test_another_roi_runs_what_uses_it_and_no_generator(changed):
+    pictures = {
+        "responses": {"rois": {"V3": "ROI_V3 = 1"}},
+        "shapes": {"V3": {"kind": "ridge", "rois": ["V3"], "ridge": {"n_inner_folds": 2}}},
+    }
+    over = yaml.safe_dump({"reconstruction": {"pictures": pictures}})
+    jobs = changed.planned_jobs(*CONFIG, str(changed.write("config/another_roi.yaml", over)))
+    # Of two subjects; what other decoders read is what it was.
+    assert jobs["decode_shapes"] == 2
+    again = {"audit_reconstruction", "evaluate_decoders", "plot_decoders", "plot_shapes"}
+    assert again <= set(jobs)
+    assert not {"prepare_pictures", "cluster_images", "simulate_pictures_pictures"} & set(jobs)
+    drawn = ("train_", "decode_sem", "reconstruct_", "compare_features")
+    assert not [rule for rule in jobs if rule.startswith(drawn)]
 
 
 def test_report_holds_every_figure_and_table_with_its_caption(pictures_run):
@@ -164,14 +180,24 @@ def test_training_images_are_decoded_out_of_fold_and_test_images_by_all(results,
     assert all(np.array_equal(fold, folds[0]) for fold in folds)
 
 
-def test_responses_are_standardised_by_training_and_tests_are_means(results):
+def test_responses_are_standardised_by_training_and_tests_are_means(pictures_run, images):
+    entry = yaml.safe_load((pictures_run.folder / CONFIG[1]).read_text())["reconstruction"]
+    options = entry["pictures"]["responses"]
+    raw = pictures_run.folder / "resources/simulated/tiny/pictures"
     for subject in SUBJECTS:
-        responses = Responses(results / f"patterns/{subject}.h5")
-        trials = responses.read(TRAINING, ["V1", "V2", "HVC"])
+        files = {TRAINING: options["training"], **options["tests"]}
+        parts = read_responses(
+            {part: raw / file.format(subject=subject) for part, file in files.items()},
+            images,
+            subject=subject,
+            rois=options["rois"],
+            options={"format": "bdata", "names": "stimulus_name", "missing": "refuse"},
+        ).parts
+        trials = parts[TRAINING].responses
         assert len(trials) == 2 * 24
         np.testing.assert_allclose(trials.mean(axis=0), 0, atol=1e-4)
         np.testing.assert_allclose(trials.std(axis=0), 1, atol=1e-3)
-        assert responses.n_repeats("natural").tolist() == [2] * 6
+        assert parts["natural"].n_repeats.tolist() == [2] * 6
 
 
 def test_mean_image_is_the_mean_of_training_images_for_every_test_image(results, images):

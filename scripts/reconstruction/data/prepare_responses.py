@@ -1,27 +1,41 @@
-"""Prepare a subject's responses: voxels that can be used, standardised; means over test repeats.
-
-Inputs: responses (the subject's file of each part), images (features/images.npz).
-Output: patterns/<subject>.h5. Params: options (`responses` of the config), parts, subject.
-"""
+"""Prepare a subject's responses: voxels that can be used, standardised; means over test repeats."""
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scripts.reconstruction.data.image_table import ImageTable, read_image_table
-from scripts.reconstruction.data.response_files import Recorded, open_responses
-from scripts.reconstruction.data.responses import Samples, write_responses
+from scripts.reconstruction.data.image_table import ImageTable
+from scripts.reconstruction.data.response_files import Recorded
 from workflow.lib.errors import InputError
-from workflow.lib.jobs import script_job
 from workflow.lib.sources import TRAINING
 
 log = logging.getLogger("workflow")
 
 # A voxel whose standard deviation is less than this share of its size varies by rounding alone.
 SMALLEST_SPREAD = 1e-6
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Responses to the images of one part.
+
+    Attributes
+    ----------
+    responses : float32 array (n_samples, n_voxels)
+    names : list of n_samples str
+        The image of each sample.
+    runs : list of n_samples str
+        The run of each sample; "" where it is a mean over several, or not known.
+    n_repeats : int array (n_samples,)
+        Trials behind each sample: 1 in training.
+    """
+
+    responses: np.ndarray
+    names: list[str]
+    runs: list[str]
+    n_repeats: np.ndarray
 
 
 def prepare_responses(
@@ -168,19 +182,3 @@ def _means(trials: Recorded, names: list[str]) -> Samples:
     np.add.at(sums, image, trials.voxels)
     counts = np.bincount(image, minlength=len(names))
     return Samples(sums / counts[:, None], names, [""] * len(names), counts)
-
-
-if __name__ == "__main__":
-    with script_job(snakemake):
-        params = snakemake.params
-        rois, parts = prepare_responses(
-            {
-                part: open_responses(path, part, params.options).read(params.options["rois"])
-                for part, path in zip(params.parts, snakemake.input.responses, strict=True)
-            },
-            read_image_table(snakemake.input.images),
-            missing=params.options["missing"],
-        )
-        for roi, mask in rois.items():
-            log.info("%s: %d voxels", roi, mask.sum())
-        write_responses(Path(snakemake.output.responses), params.subject, rois, parts)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.reconstruction.data.image_table import ImageTable, read_image_table
-from scripts.reconstruction.data.responses import Responses
+from scripts.reconstruction.data.responses import read_responses
 from scripts.reconstruction.decoders.folds import decoder_folds
 from scripts.reconstruction.decoders.held_out_fits import (
     DecoderInputs,
@@ -62,9 +62,10 @@ class DecoderJob:
 def open_job(snakemake) -> DecoderJob:
     """Return the job of a rule of decoders.
 
-    Its inputs have `images` and `responses`, its params `decoder` (rois, trials,
-    shuffled), `n_folds`, `validation_share` and `seed`, its wildcards `study`, `subject` and
-    `decoder`.
+    Its inputs have `images` and `responses` (the subject's file of each part), its params `parts`,
+    `rois` (of the decoder, name -> selector), `options` (how responses are read), `decoder`
+    (trials, shuffled), `n_folds`, `validation_share` and `seed`, its wildcards `study`, `subject`
+    and `decoder`.
 
     Raises
     ------
@@ -73,10 +74,17 @@ def open_job(snakemake) -> DecoderJob:
     """
     params, wildcards = snakemake.params, snakemake.wildcards
     decoder = params.decoder
+    images = read_image_table(Path(snakemake.input.images))
+    responses = read_responses(
+        dict(zip(params.parts, snakemake.input.responses, strict=True)),
+        images,
+        subject=wildcards.subject,
+        rois=params.rois,
+        options=params.options,
+    )
     inputs = read_inputs(
-        read_image_table(Path(snakemake.input.images)),
-        Responses(Path(snakemake.input.responses)),
-        decoder["rois"],
+        images,
+        responses,
         trials=decoder["trials"],
         shuffled=decoder["shuffled"],
         seed=params.seed,

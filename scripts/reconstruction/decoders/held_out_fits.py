@@ -52,7 +52,6 @@ Fit = Callable[[ImageSamples, ImageSamples, str], Predictor]
 def read_inputs(
     table: ImageTable,
     responses: Responses,
-    rois: Sequence[str],
     *,
     trials: bool,
     shuffled: bool,
@@ -66,7 +65,6 @@ def read_inputs(
     table : ImageTable
     responses : Responses
         Of one subject.
-    rois : sequence of str
     trials : bool
         Whether a model learns from single trials, and not from the mean over those of an image.
     shuffled : bool
@@ -82,7 +80,7 @@ def read_inputs(
     images = {part: table.of(part) for part in responses.parts}
     samples = {}
     for part, own in images.items():
-        found = part_samples(responses, part, own, rois, average=not trials)
+        found = part_samples(responses, part, own, average=not trials)
         if shuffled:
             rng = generator(seed, "reconstruction", "shuffled", study, responses.subject, part)
             found = found.relabelled(shuffled_images(own.groups, rng))

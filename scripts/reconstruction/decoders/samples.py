@@ -1,6 +1,5 @@
 """Responses as decoders take them: a row per image or per trial, and the image of each row."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +44,7 @@ class ImageSamples:
 
 
 def part_samples(
-    responses: Responses, part: str, images: ImageTable, rois: Sequence[str], *, average: bool
+    responses: Responses, part: str, images: ImageTable, *, average: bool
 ) -> ImageSamples:
     """Return the samples of a part, in the order of its images.
 
@@ -55,8 +54,6 @@ def part_samples(
     part : str
     images : ImageTable
         Of the part.
-    rois : sequence of str
-        The voxels are those that lie in any of them.
     average : bool
         Whether repeats of an image are averaged.
 
@@ -65,15 +62,16 @@ def part_samples(
     InputError
         An image without a response, or a response to an image that the table does not have.
     """
-    image = images.positions(responses.names(part))
+    found = responses.parts[part]
+    image = images.positions(found.names)
     missing = np.setdiff1d(np.arange(len(images)), image)
     if missing.size:
         raise InputError(
-            f"{responses.path}, {part}: found no response to {images.names[missing[0]]!r} (of "
-            f"{missing.size} of {len(images)} images), expected one to each; prepare the images "
-            "and the responses again"
+            f"sub-{responses.subject}, {part}: found no response to {images.names[missing[0]]!r} "
+            f"(of {missing.size} of {len(images)} images), expected one to each; prepare the "
+            "images again"
         )
-    samples = ImageSamples(responses.read(part, rois), image)
+    samples = ImageSamples(found.responses, image)
     return samples.averaged() if average else samples
 
 

@@ -8,6 +8,10 @@ from pathlib import PurePosixPath
 
 from workflow.lib.sources import TRAINING
 
+# Keys of `responses` that say what trials show, in whatever ROI, and with `missing` how their
+# responses are read.
+TRIAL_KEYS = ("format", "names", "key", "images")
+
 
 def parts_of(entry: Mapping) -> list[str]:
     """Return training and the names of the tests of an entry, in order."""
@@ -23,6 +27,16 @@ def response_patterns(entry: Mapping) -> dict[str, str]:
 def response_files(entry: Mapping, subject: str) -> list[str]:
     """Return the files with the responses of a subject, part by part."""
     return [file.format(subject=subject) for file in response_patterns(entry).values()]
+
+
+def trial_options(entry: Mapping) -> dict:
+    """Return what of `responses` says which image each trial of a file shows."""
+    return {key: entry["responses"][key] for key in TRIAL_KEYS}
+
+
+def reading_options(entry: Mapping) -> dict:
+    """Return what of `responses` says how responses are read, of any ROI."""
+    return trial_options(entry) | {"missing": entry["responses"]["missing"]}
 
 
 def all_response_files(entry: Mapping) -> list[str]:

@@ -3,12 +3,14 @@
 from workflow.lib.layouts.pictures import (
     all_response_files,
     parts_of,
+    reading_options,
     response_files,
     response_patterns,
     simulated_stimuli,
     stimulus_folders,
     stimulus_patterns,
     stimulus_tables,
+    trial_options,
 )
 
 RECONSTRUCTION_STUDIES = one_of(config["reconstruction"])

@@ -2,8 +2,8 @@
 #
 # In: responses as BData or in arrays, and image files; simulated ones are written here, to
 # <simulated>/<folder>/, in the published layout.
-# Out: <results>/<study>/features/images.npz (names, parts, images of one size, shapes, copies) and
-# patterns/<subject>.h5 (standardised trials of training, means over the repeats of tests, ROIs).
+# Out: <results>/<study>/features/images.npz (names, parts, images of one size, shapes, copies).
+# Responses are read by every decoder for itself: those of other ROIs are nothing to it.
 
 
 # Which files are written depends on the entry: its subjects and tests.
@@ -64,7 +64,7 @@ rule prepare_pictures:
         mem_mb=megabytes(4000),
         runtime=minutes(60),
     params:
-        options=setting("responses"),
+        options=of_picture_entry(trial_options),
         subjects=setting("subjects"),
         parts=of_picture_entry(parts_of),
         folder=of_picture_entry(folder_of_stimuli),
@@ -74,32 +74,3 @@ rule prepare_pictures:
         code=script_digest("reconstruction/data/prepare_pictures.py"),
     script:
         "../../../../scripts/reconstruction/data/prepare_pictures.py"
-
-
-rule prepare_responses:
-    """Standardise a subject's responses by training alone; average the repeats of tests."""
-    input:
-        responses=recorded_files_of_subject,
-        images="<results>/{study}/features/images.npz",
-    output:
-        responses="<results>/{study}/patterns/{subject}.h5",
-    log:
-        "<logs>/{study}/patterns/{subject}.log",
-    benchmark:
-        "<benchmarks>/{study}/patterns/{subject}.tsv"
-    wildcard_constraints:
-        study=RECONSTRUCTION_STUDIES,
-        subject=RECONSTRUCTION_SUBJECTS,
-    conda:
-        "../../../../envs/torch.yaml"
-    threads: 1
-    resources:
-        mem_mb=size_mb(3),
-        runtime=minutes(60),
-    params:
-        options=setting("responses"),
-        parts=of_picture_entry(parts_of),
-        subject="{subject}",
-        code=script_digest("reconstruction/data/prepare_responses.py"),
-    script:
-        "../../../../scripts/reconstruction/data/prepare_responses.py"

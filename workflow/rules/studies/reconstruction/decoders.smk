@@ -1,6 +1,6 @@
 # Decoders of the reconstruction studies: shapes and categories from responses, fold by fold.
 #
-# In: features/images.npz, patterns/<subject>.h5.
+# In: features/images.npz, files of responses.
 # Out: <results>/<study>/models/shapes_<decoder>_<subject>.h5, semantics_<decoder>_<subject>.h5 (of
 # networks also _history.csv and .safetensors); tables/image_clusters.csv, cluster_choice.csv and
 # leak_audit.csv.
@@ -39,7 +39,7 @@ rule decode_shapes:
     """Decode shapes by ridge regression, training images out of fold."""
     input:
         images="<results>/{study}/features/images.npz",
-        responses="<results>/{study}/patterns/{subject}.h5",
+        responses=recorded_files_of_subject,
     output:
         "<results>/{study}/models/shapes_{decoder}_{subject}.h5",
     log:
@@ -54,10 +54,13 @@ rule decode_shapes:
         "../../../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(12, at_least=1500),
+        mem_mb=linear_decoder_mb(12),
         runtime=minutes(120),
     params:
         decoder=decoder_block("shapes"),
+        rois=rois_of_decoder("shapes"),
+        parts=of_picture_entry(parts_of),
+        options=of_picture_entry(reading_options),
         n_folds=setting("folds", "n_folds"),
         validation_share=setting("folds", "validation_share"),
         seed=config["seed"],
@@ -70,7 +73,7 @@ rule train_shape_decoder:
     """Train the published network of shapes, training images out of fold."""
     input:
         images="<results>/{study}/features/images.npz",
-        responses="<results>/{study}/patterns/{subject}.h5",
+        responses=recorded_files_of_subject,
     output:
         predictions="<results>/{study}/models/shapes_{decoder}_{subject}.h5",
         history="<results>/{study}/models/shapes_{decoder}_{subject}_history.csv",
@@ -92,6 +95,9 @@ rule train_shape_decoder:
         gpu=1,
     params:
         decoder=decoder_block("shapes"),
+        rois=rois_of_decoder("shapes"),
+        parts=of_picture_entry(parts_of),
+        options=of_picture_entry(reading_options),
         n_folds=setting("folds", "n_folds"),
         validation_share=setting("folds", "validation_share"),
         seed=config["seed"],
@@ -104,7 +110,7 @@ rule decode_semantics:
     """Decode categories by logistic regression, training images out of fold."""
     input:
         images="<results>/{study}/features/images.npz",
-        responses="<results>/{study}/patterns/{subject}.h5",
+        responses=recorded_files_of_subject,
         clusters="<results>/{study}/tables/image_clusters.csv",
     output:
         "<results>/{study}/models/semantics_{decoder}_{subject}.h5",
@@ -120,10 +126,13 @@ rule decode_semantics:
         "../../../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=size_mb(8, at_least=1500),
+        mem_mb=linear_decoder_mb(8),
         runtime=minutes(240),
     params:
         decoder=decoder_block("semantics"),
+        rois=rois_of_decoder("semantics"),
+        parts=of_picture_entry(parts_of),
+        options=of_picture_entry(reading_options),
         n_folds=setting("folds", "n_folds"),
         validation_share=setting("folds", "validation_share"),
         seed=config["seed"],
@@ -136,7 +145,7 @@ rule train_semantic_decoder:
     """Train the published network of categories, training images out of fold."""
     input:
         images="<results>/{study}/features/images.npz",
-        responses="<results>/{study}/patterns/{subject}.h5",
+        responses=recorded_files_of_subject,
         clusters="<results>/{study}/tables/image_clusters.csv",
     output:
         predictions="<results>/{study}/models/semantics_{decoder}_{subject}.h5",
@@ -159,6 +168,9 @@ rule train_semantic_decoder:
         gpu=1,
     params:
         decoder=decoder_block("semantics"),
+        rois=rois_of_decoder("semantics"),
+        parts=of_picture_entry(parts_of),
+        options=of_picture_entry(reading_options),
         n_folds=setting("folds", "n_folds"),
         validation_share=setting("folds", "validation_share"),
         seed=config["seed"],

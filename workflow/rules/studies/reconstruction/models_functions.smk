@@ -58,6 +58,17 @@ def decoder_block(stream):
     return block
 
 
+def rois_of_decoder(stream):
+    """Return a params function that gives the ROIs of the wildcards' decoder, name -> selector."""
+    block = decoder_block(stream)
+
+    def selectors(wildcards):
+        rois = config["reconstruction"][wildcards.study]["responses"]["rois"]
+        return {roi: rois[roi] for roi in block(wildcards)["rois"]}
+
+    return selectors
+
+
 def weight_file(weights):
     """Return the file with a network's weights, if they come from a file."""
     return weights if is_weight_file(weights) else []
@@ -244,6 +255,21 @@ def network_of_clusters(wildcards):
     return f"{block['layer']} of {block['network']}{untrained}"
 
 
+def decoded_from_mb(input):
+    """Return the MB of the images and responses of a decoder: float64 in files, float32 here."""
+    images, *others = input.size_files_mb
+    return images + sum(others) / 2
+
+
+def linear_decoder_mb(factor):
+    """Return a memory request of a linear decoder that grows with what it reads."""
+
+    def mem_mb(wildcards, input, attempt):
+        return int(max(1500, factor * decoded_from_mb(input) + 500)) * 2 ** (attempt - 1)
+
+    return mem_mb
+
+
 def decoder_mb(wildcards, input, attempt):
     """Return the memory of a network of all voxels and pixels: weights, gradients, two moments."""
     entry = config["reconstruction"][wildcards.study]
@@ -252,7 +278,9 @@ def decoder_mb(wildcards, input, attempt):
         block["network"]["widths"] for block in entry["shapes"].values() if "network" in block
     ]
     widest = max([max(sizes) for sizes in widths] or [0])
-    return int(2500 + 6 * input.size_mb + 5 * 4e-6 * widest * n_outputs) * 2 ** (attempt - 1)
+    return int(2500 + 6 * decoded_from_mb(input) + 5 * 4e-6 * widest * n_outputs) * 2 ** (
+        attempt - 1
+    )
 
 
 def generator_mb(wildcards, input, attempt):
