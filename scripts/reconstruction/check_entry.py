@@ -9,6 +9,7 @@ import numpy as np
 
 from scripts.reconstruction.data.bdata_files import Session, write_bdata
 from scripts.reconstruction.data.image_files import ImageFolder, named_ids
+from scripts.reconstruction.data.image_table import check_n_images
 from scripts.reconstruction.data.prepare_pictures import shown_names
 from scripts.reconstruction.data.response_files import open_responses
 from scripts.reconstruction.data.simulate_pictures import draw_brain
@@ -23,7 +24,12 @@ from workflow.lib.check.files import (
 )
 from workflow.lib.check.forecast import duration_text, n_cores, without_gpu_text
 from workflow.lib.check.problems import Checks, problems
-from workflow.lib.config.reconstruction_models import STREAMS, generators_of, network_blocks
+from workflow.lib.config.reconstruction_models import (
+    STREAMS,
+    generators_of,
+    network_blocks,
+    vector_length,
+)
 from workflow.lib.errors import InputError
 from workflow.lib.layout import raw_folder
 from workflow.lib.layouts.pictures import (
@@ -120,6 +126,7 @@ def _file_checks(
         names = shown_names(paths, entry["responses"])
         for part, of_part in names.items():
             print(f"  {part}: {len(of_part):,} images")
+            yield partial(check_n_images, part, len(of_part))
         yield partial(_check_images, entry, names, _image_folder(entry, folder))
         yield partial(_check_identification, entry, min(map(len, names.values())))
         sizes = [_subject_size(entry, paths, names, subject) for subject in entry["subjects"]]
@@ -286,11 +293,28 @@ def _check_generator(entry: Mapping, size: Size, seconds: list[float], memory: l
         f"  generator: U-Net of {cost.n_drawing:,} parameters, discriminator of "
         f"{cost.n_judging:,}, {_training_text(cost.training)}"
     )
+    _print_lengths(entry)
     n_generators, n_subjects = len(entry["generators"]), len(entry["subjects"])
     n = n_generators * n_subjects
     what = f"{n_generators} generators for each subject"
     seconds.append(_print_time(cost.training, what, n, n))
     memory.append(cost.training.memory_bytes())
+
+
+def _print_lengths(entry: Mapping) -> None:
+    """Tell of generators whose vector has another length than the reference's."""
+    told = {
+        name: vector_length(entry, block["semantics"]) if block["semantics"] else 0
+        for name, block in entry["generators"].items()
+    }
+    reference = entry["evaluation"]["reference"]
+    for name, length in told.items():
+        # Without a vector, the network is the reference's with zero in place of it.
+        if length not in (0, told[reference]):
+            print(
+                f"    {name} is told a vector of {length:,} numbers, the reference {reference} one "
+                f"of {told[reference]:,}: their networks differ by more than what they are told"
+            )
 
 
 def _training_text(cost: TrainingCost) -> str:

@@ -11,6 +11,7 @@ from scripts.reconstruction.generator.gan_training import GanOptions
 from scripts.reconstruction.generator.patch_gan import PatchGAN, build_patch_gan
 from scripts.reconstruction.generator.patch_gan import published_widths as patch_widths
 from scripts.reconstruction.generator.unet import N_COLOURS, UNet, build_unet, published_widths
+from workflow.lib.config.reconstruction_models import vector_length
 from workflow.lib.prediction import TrainingCost, training_cost
 
 
@@ -138,9 +139,4 @@ def generator_cost(entry: Mapping, size: Size) -> GeneratorCost:
 def _longest_vector(entry: Mapping) -> int:
     """Return the numbers of the longest vector that a generator is told, 0 if none is told one."""
     told = {block["semantics"] for block in entry["generators"].values()} - {None}
-    lengths = {
-        "logistic": lambda block: entry["clusters"]["n_clusters"],
-        "network": lambda block: block["network"]["widths"][-1],
-    }
-    blocks = [entry["semantics"][name] for name in told]
-    return max((lengths[block["kind"]](block) for block in blocks), default=0)
+    return max((vector_length(entry, name) for name in told), default=0)

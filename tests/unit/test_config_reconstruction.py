@@ -16,6 +16,7 @@ from workflow.lib.config.reconstruction_models import (
     network_blocks,
     told_by_decoders,
     torchvision_networks,
+    vector_length,
 )
 from workflow.lib.errors import InputError
 from workflow.lib.training.options import TrainingOptions
@@ -217,6 +218,44 @@ def test_what_contradicts_itself_is_refused(case):
         completed(**changes)
     assert "lab" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def with_control(semantics):
+    """Return changes of the entry by which its reference is told by a network, another shuffled."""
+    return {
+        "semantics": {"control": {"rois": ["HVC"], "shuffled": True, **semantics}},
+        "generators": {
+            "full": {"semantics": "network"},
+            "shape_only": {"semantics": "control"},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("semantics", "found"),
+    [
+        ({"kind": "logistic"}, "of kind logistic with a vector of 20 numbers"),
+        (
+            {"kind": "network", "network": {"widths": [64]}},
+            "of kind network with a vector of 64 numbers",
+        ),
+    ],
+)
+def test_a_shuffled_decoder_that_differs_by_more_is_refused(semantics, found):
+    """An ablation would change the generator's network beside what it is told."""
+    words = rf"generators.shape_only.semantics: found .*'control', {found}.* of 1,024 numbers"
+    with pytest.raises(InputError, match=words):
+        completed(**with_control(semantics))
+    same = completed(**with_control({"kind": "network"}))
+    assert vector_length(same, "control") == vector_length(same, "network") == 1024
+    assert vector_length(same, "linear") == 20
+
+
+def test_a_shuffled_shape_of_another_kind_is_refused():
+    control = {"kind": "network", "rois": ["V1"], "shuffled": True}
+    generators = {"semantics_only": {"shape": "control", "semantics": "linear"}}
+    with pytest.raises(InputError, match=r"'control', of kind network, expected one like 'early'"):
+        completed(shapes={"control": control}, generators=generators)
 
 
 def test_generators_without_a_test_are_refused():

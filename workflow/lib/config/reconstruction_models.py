@@ -48,6 +48,42 @@ def check_generators(where: str, entry: Mapping) -> None:
     reference = entry["evaluation"]["reference"]
     if reference:
         check_name(f"{where}.evaluation.reference", reference, entry["generators"])
+    _check_controls(where, entry, reference or next(iter(entry["generators"])))
+
+
+def _check_controls(where: str, entry: Mapping, reference: str) -> None:
+    """Refuse shuffled decoders that differ from the reference's by more than being shuffled."""
+    for name, block in entry["generators"].items():
+        for key, stream in STREAMS.items():
+            told, control = entry["generators"][reference][key], block[key]
+            if not told or not control or not entry[stream][control]["shuffled"]:
+                continue
+            found, expected = (_output_text(stream, entry, one) for one in (control, told))
+            if found != expected:
+                raise InputError(
+                    f"{where}.generators.{name}.{key}: found the shuffled decoder {control!r}, "
+                    f"{found}, expected one like {told!r}, {expected}, that the reference "
+                    f"{reference!r} is told, since else two things differ; give `{stream}` a "
+                    "shuffled decoder of that kind"
+                )
+
+
+def _output_text(stream: str, entry: Mapping, decoder: str) -> str:
+    """Return the kind of a decoder, and how many numbers its vector has."""
+    kind = f"of kind {entry[stream][decoder]['kind']}"
+    if stream != STREAMS["semantics"]:
+        return kind
+    return f"{kind} with a vector of {vector_length(entry, decoder):,} numbers"
+
+
+def vector_length(entry: Mapping, decoder: str) -> int:
+    """Return how many numbers a decoder of `semantics` tells of an image."""
+    block = entry["semantics"][decoder]
+    lengths = {
+        "logistic": lambda: entry["clusters"]["n_clusters"],
+        "network": lambda: block["network"]["widths"][-1],
+    }
+    return lengths[block["kind"]]()
 
 
 def told_by_decoders(entry: Mapping) -> dict[str, dict[str, str]]:
