@@ -13,6 +13,7 @@ from scripts.reconstruction.data.image_table import check_n_images
 from scripts.reconstruction.data.prepare_pictures import shown_names
 from scripts.reconstruction.data.response_files import open_responses
 from scripts.reconstruction.data.simulate_pictures import draw_brain
+from scripts.reconstruction.decoders.penalties import inner_folds
 from scripts.reconstruction.evaluation.tabulate_comparison import read_published
 from scripts.reconstruction.network_costs import Size, decoder_costs, generator_cost
 from workflow.lib.acquire.datasets import Dataset, size_text
@@ -46,6 +47,8 @@ from workflow.lib.sources import TRAINING
 # that each was shown, and voxels of V1 to V3 or of higher visual cortex.
 PUBLISHED = {"n_training": 1200, "repeats": 5, "n_voxels": 5000}
 BATCH_SIZE = 32
+# Kinds of decoders whose penalty is chosen by folds within those images that they learn from.
+LINEAR = ("ridge", "logistic")
 # Jobs that train no network, about: of each subject with generators, and of all subjects together.
 JOBS_OF_GENERATORS, JOBS_OF_ALL = 5, 16
 
@@ -204,8 +207,8 @@ def _size_checks(
 
 
 def _check_folds(entry: Mapping, size: Size) -> None:
-    """Deal the training images out, as if none were a copy of another."""
-    make_folds(
+    """Deal the training images out, within folds as well, as if none were a copy of another."""
+    folds = make_folds(
         size.n_training,
         n_folds=entry["folds"]["n_folds"],
         validation_share=entry["folds"]["validation_share"],
@@ -213,6 +216,11 @@ def _check_folds(entry: Mapping, size: Size) -> None:
         leaked=None,
         min_test_images=1,
     )
+    fewest = min(fold.trained.size + fold.validated.size for fold in folds)
+    for stream in STREAMS.values():
+        for block in entry[stream].values():
+            if block["kind"] in LINEAR:
+                inner_folds(np.arange(fewest), block[block["kind"]]["n_inner_folds"], seed=0)
 
 
 def _check_identification(entry: Mapping, n_images: int) -> None:

@@ -12,6 +12,7 @@ from scripts.reconstruction.data.simulate_pictures import simulate_pictures
 from tests.unit.checked_entries import DEFAULT, REGISTRY, problems_of_entry
 from workflow.lib.config.complete import complete_config
 from workflow.lib.config.merging import laid_over
+from workflow.lib.patterns.bdata import BData
 
 FULL = laid_over(DEFAULT, yaml.safe_load(DEFAULT_CONFIG.with_name("full.yaml").read_text()))
 FILES = {"training": "sub-{subject}_training.h5", "natural": "sub-{subject}_test.h5"}
@@ -172,6 +173,16 @@ def test_files_that_cannot_be_used_are_found(folder, change, words):
     assert "\n" not in problems[0]
 
 
+def test_a_test_of_too_few_images_is_found(folder):
+    with BData(folder / "sub-01_test.h5") as data:
+        first, second, third, *others = sorted(set(data.names()) - {None})
+    # Fewer than three have no interval.
+    for n, left_out in ((3, others), (2, [third, *others])):
+        found = problems_of(folder, responses={"leave_out": left_out}, evaluation={"n_way": [2]})
+        told = "natural: found 2 different images, expected at least 3"
+        assert [text.split(",")[0] for text in found] == [told.split(",")[0]] * (n < 3), found
+
+
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
@@ -185,6 +196,16 @@ def test_files_that_cannot_be_used_are_found(folder, change, words):
         ({"published": "nowhere.csv"}, "nowhere.csv: found no such file"),
         ({"generator": {"widths": [4, 4, 4, 4, 4, 4]}}, "6 halvings of images of 32 pixels"),
         ({"generator": {"discriminator_widths": [4, 4, 4, 4]}}, "for images of 32"),
+        ({"image": {"size": 30}}, "image.size: found 30 pixels, expected a number that 4 divides"),
+        (
+            {
+                "shapes": {
+                    "linear": {"kind": "ridge", "rois": ["V1"], "ridge": {"n_inner_folds": 17}}
+                }
+            },
+            # Of 24 images, a third is left out by a fold.
+            "found 16 different images to learn from for 17 inner folds",
+        ),
     ],
 )
 def test_choices_that_cannot_be_run_are_found(folder, keys, words):
