@@ -251,6 +251,15 @@ def test_matlab_file_that_lies_about_its_elements(tmp_path, place, value):
     assert_refused(read_rdm, tmp_path / "a.mat", "no readable MATLAB file")
 
 
+@pytest.mark.parametrize("variable", [{"name": "x", "RDM": SQUARES[0]}, np.array([1, "a"], object)])
+def test_matlab_file_that_promises_more_elements_than_there_are(tmp_path, variable):
+    """scipy would count up to the number that is promised, for hours."""
+    content = matlab_bytes(a=variable)
+    struct.pack_into("<ii", content, 128 + 8 + 16 + 8, 10**4, 10**4)
+    (tmp_path / "a.mat").write_bytes(content)
+    assert_refused(read_rdm, tmp_path / "a.mat", "promises 100000000 elements")
+
+
 def test_compressed_matlab_bomb(tmp_path, monkeypatch):
     monkeypatch.setattr("workflow.lib.arrays.matlab_structure.HARMLESS_BYTES", 10_000)
     packed = zlib.compress(bytes(5_000_000))

@@ -8,6 +8,7 @@ References
 MathWorks, MAT-File Format (R2024a), chapter 1: Level 5 MAT-File Format.
 """
 
+import math
 import mmap
 import struct
 import zlib
@@ -25,10 +26,11 @@ NUMBERS = {*range(1, 8), 9, 12, 13, 16, 17, 18}
 HEAD = [6, 5, 1]
 # Classes of arrays that hold arrays, and how many elements stand before these: cells, structs
 # (whose fields have names) and objects (whose class has one, too).
-CONTAINERS = {1: 0, 2: 2, 3: 3}
+CELL, SPARSE = 1, 5
+CONTAINERS = {CELL: 0, 2: 2, 3: 3}
 # Other classes, and how many elements of numbers they have: text, sparse arrays, and full ones.
 # A flag says that another one follows, of imaginary parts.
-VALUES = {4: 1, 5: 3} | dict.fromkeys(range(6, 16), 1)
+VALUES = {4: 1, SPARSE: 3} | dict.fromkeys(range(6, 16), 1)
 COMPLEX = 0x800
 # Functions, and what later versions of MATLAB call objects.
 PASSED_OVER = (16, 17)
@@ -120,9 +122,31 @@ def _check_array(data: memoryview, order: str, depth: int) -> None:
     found = ["array" if kind == MATRIX else "numbers" for kind in kinds[len(HEAD) :]]
     if found != expected or COMPRESSED in kinds:
         raise ValueError(f"an array of class {of_class} with elements of type {kinds[:9]}")
+    _check_count(data, order, tags, of_class, n_arrays)
     for _, start, size, _ in tags[n_before:]:
         with data[start : start + size] as inside:
             _check_array(inside, order, depth + 1)
+
+
+def _check_count(
+    data: memoryview, order: str, tags: list[tuple], of_class: int, n_arrays: int
+) -> None:
+    """Raise ValueError where dimensions promise another number of elements than there is."""
+    _, start, size, _ = tags[1]
+    n_elements = math.prod(struct.unpack_from(f"{order}{size // 4}i", data, start))
+    if of_class in CONTAINERS:
+        n_fields = 1
+        if of_class != CELL:
+            length_tag, names_tag = tags[len(tags) - n_arrays - 2 : len(tags) - n_arrays]
+            (length,) = struct.unpack_from(f"{order}i", data, length_tag[1])
+            names = names_tag[2]
+            n_fields = names // length if length > 0 else 0
+        is_right = n_arrays == n_elements * n_fields
+    else:
+        # Of sparse arrays, the numbers that are not zero alone are there.
+        is_right = of_class == SPARSE or 0 <= n_elements <= tags[len(HEAD)][2]
+    if not is_right:
+        raise ValueError(f"an array of class {of_class} that promises {n_elements} elements")
 
 
 def _tags(data: memoryview, order: str) -> Iterator[tuple[int, int, int, int]]:
