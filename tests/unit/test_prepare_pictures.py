@@ -12,6 +12,7 @@ from scripts.reconstruction.data.image_table import (
     write_image_table,
 )
 from scripts.reconstruction.data.prepare_pictures import (
+    check_parts,
     prepare_pictures,
     shown_names,
     stimuli_from_arrays,
@@ -137,21 +138,77 @@ def test_grey_is_that_of_the_standard_and_blur_that_of_a_gaussian():
 # The table of images.
 
 
-def test_copies_share_a_group_and_test_copies_are_told(caplog):
+def test_copies_share_a_group_and_test_copies_are_refused():
     rng = np.random.default_rng(0)
     pictures = {
-        "training": rng.integers(0, 255, (3, 8, 8, 3), dtype=np.uint8),
-        "natural": rng.integers(0, 255, (2, 8, 8, 3), dtype=np.uint8),
+        "training": rng.integers(0, 255, (4, 8, 8, 3), dtype=np.uint8),
+        "natural": rng.integers(0, 255, (4, 8, 8, 3), dtype=np.uint8),
     }
     pictures["training"][2] = pictures["training"][0]
     pictures["natural"][1] = pictures["training"][1]
-    names = {"training": ["a", "b", "c"], "natural": ["d", "e"]}
+    names = {"training": ["a", "b", "c", "d"], "natural": ["e", "f", "g", "h"]}
     table = prepare_pictures(names, pictures, matte=False, blur=0)
     assert table.groups[0] == table.groups[2]
-    assert table.groups[1] == table.groups[4]
-    assert len(set(table.groups.tolist())) == 3
-    assert "natural: found 1 images that are copies" in caplog.text
-    assert "e of b" in caplog.text
+    assert table.groups[1] == table.groups[5]
+    assert len(set(table.groups.tolist())) == 6
+    told = r"natural: found 1 of 4 images that are copies .* f of b, .* `responses\.leave_out`: f$"
+    with pytest.raises(InputError, match=told):
+        check_parts(table)
+    without = np.array(table.names) != "f"
+    check_parts(
+        ImageTable(
+            [name for name in table.names if name != "f"],
+            ["training"] * 4 + ["natural"] * 3,
+            table.images[without],
+            table.shapes[without],
+            table.groups[without],
+        )
+    )
+
+
+@pytest.mark.parametrize("part", ["training", "natural"])
+def test_parts_without_intervals_are_refused_before_anything_is_trained(part):
+    rng = np.random.default_rng(0)
+    pictures = {
+        name: rng.integers(0, 255, (3, 8, 8, 3), dtype=np.uint8) for name in ("training", "natural")
+    }
+    names = {name: [f"{name}{k}" for k in range(3)] for name in pictures}
+    check_parts(prepare_pictures(names, pictures, matte=False, blur=0))
+    # Three images, two of which differ.
+    pictures[part][2] = pictures[part][0]
+    table = prepare_pictures(names, pictures, matte=False, blur=0)
+    with pytest.raises(InputError, match=f"{part}: found 2 different images, expected at least 3"):
+        check_parts(table)
+
+
+@pytest.mark.parametrize("variant", ["fmriprep", "original"])
+def test_images_can_be_left_out_by_name(tmp_path, variant):
+    trials = [(7, 1), (7, 20), (7, 1), (7, 3)]
+    path = written(tmp_path / "a.h5", trials, variant=variant)
+    options = BDATA | {"names": {"fmriprep": "stimulus_name", "original": "label"}[variant]}
+    name = open_responses(path, "training", options).names()[0]
+    options["leave_out"] = [name]
+    files = {"training": {"01": path}}
+    assert len(shown_names(files, options)["training"]) == 2
+    assert name not in shown_names(files, options)["training"]
+    read = open_responses(path, "training", options).read({"V1": "ROI_V1 = 1"})
+    assert [found is None for found in read.names] == [True, False, True, False]
+    options["leave_out"] = [name, name + "0"]
+    with pytest.raises(InputError, match=rf"leave_out: found '{name}0' .1 such names.*{name}"):
+        shown_names(files, options)
+
+
+def test_an_image_that_is_training_and_test_is_left_out_of_both(tmp_path):
+    files = {
+        "training": {"01": written(tmp_path / "a.h5", [(7, 1), (7, 2)])},
+        "natural": {"01": written(tmp_path / "b.h5", [(7, 2), (7, 3)])},
+    }
+    with pytest.raises(InputError, match=r"found 'n00000007_2' .* `responses\.leave_out`"):
+        shown_names(files, BDATA)
+    assert shown_names(files, BDATA | {"leave_out": ["n00000007_2"]}) == {
+        "training": ["n00000007_1"],
+        "natural": ["n00000007_3"],
+    }
 
 
 def test_a_table_reads_back(tmp_path):

@@ -10,6 +10,9 @@ from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
 from workflow.lib.sources import TRAINING
 
+# Fewer different images have no interval.
+MIN_IMAGES = 3
+
 
 @dataclass(frozen=True)
 class ImageTable:
@@ -97,4 +100,19 @@ def read_image_table(path: str | Path) -> ImageTable:
             images=file["images"],
             shapes=file["shapes"],
             groups=file["group"],
+        )
+
+
+def check_n_images(part: str, n_different: int) -> None:
+    """Refuse a part of which no score could be told with an interval.
+
+    Raises
+    ------
+    InputError
+        Fewer than `MIN_IMAGES` different images.
+    """
+    if n_different < MIN_IMAGES:
+        raise InputError(
+            f"{part}: found {n_different} different images, expected at least {MIN_IMAGES}, for "
+            "scores have intervals over images; give more, or leave the test out"
         )

@@ -13,21 +13,29 @@ import numpy as np
 from PIL import Image
 
 from scripts.reconstruction.data.image_files import ImageFolder, named_ids, read_images, sized
-from scripts.reconstruction.data.image_table import ImageTable, write_image_table
+from scripts.reconstruction.data.image_table import (
+    ImageTable,
+    check_n_images,
+    write_image_table,
+)
 from scripts.reconstruction.data.response_files import ArrayResponses, open_responses
 from scripts.reconstruction.data.shape_targets import shape_targets
 from workflow.lib.errors import InputError
 from workflow.lib.features.duplicates import duplicate_groups
 from workflow.lib.jobs import script_job
 from workflow.lib.sources import TRAINING
+from workflow.lib.words import near
 
 log = logging.getLogger("workflow")
+
+# How many copies an error lists.
+LISTED = 20
 
 
 def shown_names(
     files: Mapping[str, Mapping[str, str | Path]], options: Mapping
 ) -> dict[str, list[str]]:
-    """Return the images of each part, sorted by name.
+    """Return the images of each part that are not left out, sorted by name.
 
     Parameters
     ----------
@@ -38,14 +46,19 @@ def shown_names(
     Raises
     ------
     InputError
-        Subjects saw other images, or an image of a test is one of training, too.
+        Subjects saw other images, an image of a test is one of training, too, or none has a name
+        that is to be left out.
     """
+    left_out = set(options.get("leave_out", ()))
     shown: dict[str, list[str]] = {}
+    seen: set[str] = set()
     for part, of_subjects in files.items():
-        found = {
-            subject: set(open_responses(path, part, options).names()) - {None}
+        all_of_them = {
+            subject: set(open_responses(path, part, {**options, "leave_out": []}).names()) - {None}
             for subject, path in of_subjects.items()
         }
+        seen.update(*all_of_them.values())
+        found = {subject: names - left_out for subject, names in all_of_them.items()}
         first, *others = found
         for subject in others:
             _check_same(part, found[first], found[subject], first, subject)
@@ -56,8 +69,14 @@ def shown_names(
             raise InputError(
                 f"responses, tests.{part}: found {both[0]!r} ({len(both)} of {len(names)} images) "
                 "among the training images, too, expected others, for a decoder would have seen "
-                "them; take the test's own file, or leave these trials out"
+                "them; take the test's own file, or name them in `responses.leave_out`"
             )
+    if left_out - seen:
+        odd = min(left_out - seen)
+        raise InputError(
+            f"responses.leave_out: found {odd!r} ({len(left_out - seen)} such names), expected "
+            f"names of images that are shown{near(odd, sorted(seen))}; correct it"
+        )
     return shown
 
 
@@ -67,7 +86,8 @@ def _check_same(part: str, first: set, other: set, *subjects: str) -> None:
         raise InputError(
             f"responses, {part}: found {odd!r} ({len(first ^ other)} such images) for one of the "
             f"subjects {subjects[0]} and {subjects[1]} alone, expected the same images for both; "
-            "leave a subject out, or give files of the same sessions"
+            "leave a subject out, give files of the same sessions, or name the images in "
+            "`responses.leave_out`"
         )
 
 
@@ -87,34 +107,38 @@ def prepare_pictures(
     matte, blur : see `shape_targets`
     """
     images = np.concatenate([pictures[part] for part in names])
-    table = ImageTable(
+    return ImageTable(
         names=[name for of_part in names.values() for name in of_part],
         parts=[part for part, of_part in names.items() for _ in of_part],
         images=images,
         shapes=shape_targets(images, matte=matte, blur=blur),
         groups=duplicate_groups(images),
     )
-    _tell_copies(table)
-    return table
 
 
-def _tell_copies(table: ImageTable) -> None:
-    """Say which test images look like one of training: audits count them."""
+def check_parts(table: ImageTable) -> None:
+    """Refuse images that evaluation would refuse once everything is trained.
+
+    Raises
+    ------
+    InputError
+        A part has too few different images, or a test image is a copy of one of training, or
+        nearly.
+    """
     training = dict(zip(table.of(TRAINING).groups.tolist(), table.of(TRAINING).names, strict=True))
-    for part in table.tests:
-        test = table.of(part)
-        copies = [
-            (name, training[group])
-            for name, group in zip(test.names, test.groups.tolist(), strict=True)
-            if group in training
-        ]
-        if copies:
-            log.warning(
-                "%s: found %d images that are copies of training images, or nearly, such as %s of "
-                "%s; they are no test of anything, leave them out",
-                part,
-                len(copies),
-                *copies[0],
+    for part in [TRAINING, *table.tests]:
+        own = table.of(part)
+        check_n_images(part, len(set(own.groups.tolist())))
+        named = zip(own.names, own.groups.tolist(), strict=True)
+        copies = {name: training[group] for name, group in named if group in training}
+        if copies and part != TRAINING:
+            first, *others = copies
+            listed = ", ".join([first, *others][:LISTED])
+            more = f" and {len(copies) - LISTED} more" if len(copies) > LISTED else ""
+            raise InputError(
+                f"{part}: found {len(copies)} of {len(own)} images that are copies of training "
+                f"images, or nearly, such as {first} of {copies[first]}, expected others, for a "
+                f"decoder would have seen them; name them in `responses.leave_out`: {listed}{more}"
             )
 
 
@@ -187,5 +211,6 @@ if __name__ == "__main__":
                 n_threads=snakemake.threads,
             )
         table = prepare_pictures(names, pictures, matte=image["matte"], blur=image["blur"])
+        check_parts(table)
         log.info("%d images, %d that differ", len(table), len(set(table.groups.tolist())))
         write_image_table(snakemake.output.images, table)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -67,7 +67,10 @@ class ResponseFile(Protocol):
 
 @dataclass(frozen=True)
 class BDataResponses:
-    """BData; `options.names` is the key with the names of images, or label for their ids."""
+    """BData; `options.names` is the key with the names of images, or label for their ids.
+
+    Trials of images in `options.leave_out` are taken for rest.
+    """
 
     path: Path
     part: str
@@ -80,7 +83,7 @@ class BDataResponses:
 
     def _names(self, data: BData) -> list[str | None]:
         key = self.options["names"]
-        return data.ids() if key == LABEL else data.names(key)
+        return _without(data.ids() if key == LABEL else data.names(key), self.options)
 
     def masks(self, rois: Mapping[str, str]) -> dict[str, np.ndarray]:
         """Return the columns of some ROIs, bool (n_columns,), name -> selector."""
@@ -115,7 +118,8 @@ class ArrayResponses:
     an image, whose pixels stand column by column, as MATLAB has them. Images are named by a digest
     of their pixels, so that a name is the same image whoever saw it, and when: trials of the same
     image are its repeats. With `trials`, each trial is an image of its own, a copy of what others
-    show, and its name ends with the number of the repeat.
+    show, and its name ends with the number of the repeat. Trials of images in `leave_out` are taken
+    for rest.
     """
 
     path: Path
@@ -124,7 +128,7 @@ class ArrayResponses:
 
     def names(self) -> list[str | None]:
         """Return the image of each trial."""
-        return list(self._names(self._shown()))
+        return _without(self._names(self._shown()), self.options)
 
     def images(self) -> dict[str, np.ndarray]:
         """Return name -> image, uint8 (height, width), each once in the order of the trials."""
@@ -196,6 +200,11 @@ class ArrayResponses:
         )
 
 
+def _without(names: Sequence[str | None], options: Mapping) -> list[str | None]:
+    left_out = set(options.get("leave_out", ()))
+    return [None if name in left_out else name for name in names]
+
+
 def _array(path: Path, key: str) -> np.ndarray:
     with open_pattern_file(path, path.name, key=key) as file:
         return np.asarray(file.array[()] if hasattr(file.array, "id") else file.array)
@@ -213,6 +222,6 @@ def open_responses(path: str | Path, part: str, options: Mapping) -> ResponseFil
     part : str
         training, or the name of a test.
     options : mapping
-        format, names (bdata); key and images (arrays).
+        format, names (bdata); key and images (arrays); leave_out, names of images.
     """
     return FORMATS[options["format"]](Path(path), part, options)

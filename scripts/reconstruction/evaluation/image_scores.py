@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
+from scripts.reconstruction.data.image_table import MIN_IMAGES
 from scripts.reconstruction.evaluation.measure_names import IDENTIFICATION, PIXELS
 from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import image_counts
@@ -37,8 +38,6 @@ MEASURES = {
     "ssim": structural_similarities,
     "rmse": root_mean_square_error,
 }
-# Fewer images have no interval.
-MIN_IMAGES = 3
 
 
 @dataclass(frozen=True)

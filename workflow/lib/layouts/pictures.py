@@ -10,7 +10,7 @@ from workflow.lib.sources import TRAINING
 
 # Keys of `responses` that say what trials show, in whatever ROI, and with `missing` how their
 # responses are read.
-TRIAL_KEYS = ("format", "names", "key", "images")
+TRIAL_KEYS = ("format", "names", "key", "images", "leave_out")
 
 
 def parts_of(entry: Mapping) -> list[str]:
@@ -65,6 +65,18 @@ def stimulus_folders(entry: Mapping) -> list[str]:
     """
     fixed = [pattern.split("{", 1)[0] + "x" for pattern in stimulus_patterns(entry).values()]
     return list(dict.fromkeys(str(PurePosixPath(pattern).parent) for pattern in fixed))
+
+
+def image_folders(entry: Mapping, folder: str) -> list[str]:
+    """Return the folders with the image files, none where they stand beside the responses.
+
+    Parameters
+    ----------
+    entry : mapping
+    folder : of the raw files
+    """
+    below = (entry.get("stimuli") or {}).get("path") or folder
+    return [f"{below}/{name}" for name in stimulus_folders(entry)]
 
 
 def simulated_stimuli(entry: Mapping) -> list[str]:
