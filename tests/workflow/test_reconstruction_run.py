@@ -128,8 +128,8 @@ def test_another_roi_runs_what_uses_it_and_no_generator(changed):
         "responses": {"rois": {"V3": "ROI_V3 = 1"}},
         "shapes": {"V3": {"kind": "ridge", "rois": ["V3"], "ridge": {"n_inner_folds": 2}}},
     }
-    over = yaml.safe_dump({"reconstruction": {"pictures": pictures}})
-    jobs = changed.planned_jobs(*CONFIG, str(changed.write("config/another_roi.yaml", over)))
+    more = changed.write_tiny("config/more.yaml", {"reconstruction": {"pictures": pictures}})
+    jobs = changed.planned_jobs(CONFIG[0], str(more), CONFIG[-1])
     # Of two subjects; what other decoders read is what it was.
     assert jobs["decode_shapes"] == 2
     again = {"audit_reconstruction", "evaluate_decoders", "plot_decoders", "plot_shapes"}

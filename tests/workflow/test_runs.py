@@ -316,11 +316,32 @@ def test_study_without_its_data_does_not_block_another(fresh):
     fresh.write(
         "config/some.yaml",
         "run: tiny\nonly_available: true\nmirror: no_such_folder\n"
-        "studies: [bold5000, images92]\nrsa: {bold5000: {simulation: {n_images: 60}}}\n",
+        "studies: [bold5000, images92, lab]\nrsa: {bold5000: {simulation: {n_images: 60}}}\n"
+        "reconstruction: {lab: {title: Lab, source: path, path: lab, subjects: [S1], "
+        "responses: {training: a.h5, rois: {V1: ROI_V1 = 1}}, "
+        "stimuli: {training: 'images/{name}.*'}, shapes: {V1: {kind: ridge, rois: [V1]}}}}\n",
     )
+    # Of the last study responses are here, and images are not.
+    fresh.write("lab/a.h5", "")
     printed = fresh.snakemake("--dry-run", "--configfile", "config/some.yaml")
     assert "results/tiny/bold5000/figures" in printed
     assert "images92" not in printed
+    assert "results/tiny/lab" not in printed
+
+
+def test_study_that_lacks_its_images_says_so_where_they_are_asked_for(fresh):
+    pictures = {"source": "path", "path": "lab"}
+    fresh.write_tiny(
+        "config/lab.yaml", {"studies": ["pictures"], "reconstruction": {"pictures": pictures}}
+    )
+    for kind in ("Training", "Test"):
+        for subject in ("01", "02"):
+            fresh.write(f"lab/fmri/sub-{subject}_ImageNet{kind}_fmriprep_volume_native.h5", "")
+    config = ("--dry-run", "--configfile", "config/lab.yaml")
+    images = "results/tiny/pictures/features/images.npz"
+    printed = fresh.snakemake(images, *config, ok=False)
+    assert "reconstruction.pictures.stimuli: found no folder lab/stimuli/training" in printed
+    assert fresh.planned_jobs("results/tiny/bold5000/rdms/images.csv", *config[1:])
 
 
 def test_check_names_what_is_matched_and_what_is_missing(changed_run):

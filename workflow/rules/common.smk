@@ -288,9 +288,19 @@ def is_simulated_file(path):
     return path.startswith(f"{simulated_folder(config['run'])}/")
 
 
+def given_folders(study):
+    """Return the folders of a study that have to be here, for no rule makes them."""
+    entries = entries_of(config, study).items()
+    return [
+        folder
+        for section, entry in entries
+        for folder in study_sections()[section].given_folders(entry, config["run"])
+    ]
+
+
 def is_available(study):
     """Return whether all raw files of a study are here, or will be simulated."""
-    return all(
+    return all(Path(folder).is_dir() for folder in given_folders(study)) and all(
         is_simulated_file(path) or find_source(path, DATASETS, config["mirror"])
         for path in raw_paths(study)
     )

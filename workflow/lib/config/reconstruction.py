@@ -18,6 +18,7 @@ from workflow.lib.errors import InputError
 from workflow.lib.layout import is_weight_file, raw_folder
 from workflow.lib.layouts.pictures import (
     all_response_files,
+    image_folders,
     response_patterns,
     stimulus_patterns,
     stimulus_tables,
@@ -49,6 +50,11 @@ def raw_paths(entry: Mapping, datasets: Mapping[str, Dataset], run: str) -> list
     return [f"{folder}/{file}" for file in all_response_files(entry)] + [
         path for path in weights if is_weight_file(path)
     ]
+
+
+def given_folders(entry: Mapping, run: str) -> list[str]:
+    """Return the folders of the images of an entry, unless they are simulated."""
+    return [] if entry["source"] == "simulated" else image_folders(entry, raw_folder(entry, run))
 
 
 def _check_source(where: str, entry: Mapping, name: str, folders: dict[str, str]) -> None:
@@ -124,5 +130,6 @@ SECTION = Section(
     finish=name_references,
     torchvision_networks=torchvision_networks,
     raw_paths=raw_paths,
+    given_folders=given_folders,
     dataset_blocks=lambda entry: [entry],
 )

@@ -26,6 +26,10 @@ def _no_paths(entry: Mapping, datasets: Mapping[str, Dataset], run: str) -> list
     return []
 
 
+def _no_folders(entry: Mapping, run: str) -> list[str]:
+    return []
+
+
 def _none_of(entry: Mapping) -> list:
     return []
 
@@ -42,6 +46,8 @@ class Section:
         (config) -> None. Raises InputError for what the schema cannot say.
     raw_paths : callable
         (entry, datasets, run) -> paths of all raw files of an entry, and of its weights.
+    given_folders : callable
+        (entry, run) -> folders that no rule makes and that have to be here before a run.
     dataset_blocks : callable
         (entry) -> its blocks with a `source` and a `dataset` of the registry.
     beside : tuple of str
@@ -64,6 +70,7 @@ class Section:
     name: str
     check: Callable[[Mapping], None] = _nothing
     raw_paths: Callable[[Mapping, Mapping[str, Dataset], str], list[str]] = _no_paths
+    given_folders: Callable[[Mapping, str], list[str]] = _no_folders
     dataset_blocks: Callable[[Mapping], list[Mapping]] = _none_of
     beside: tuple[str, ...] = ()
     finish: Callable[[Mapping], None] = _nothing

@@ -2,12 +2,12 @@
 
 from workflow.lib.layouts.pictures import (
     all_response_files,
+    image_folders,
     parts_of,
     reading_options,
     response_files,
     response_patterns,
     simulated_stimuli,
-    stimulus_folders,
     stimulus_patterns,
     stimulus_tables,
     trial_options,
@@ -62,30 +62,28 @@ def folder_of_stimuli(entry):
     return entry["stimuli"]["path"] or raw_folder(entry, config["run"])
 
 
-def folders_of_images(entry):
-    """Return the folders with the image files, none where they stand beside the responses."""
-    return [f"{folder_of_stimuli(entry)}/{folder}" for folder in stimulus_folders(entry)]
+def images_of_stimuli(wildcards):
+    """Return the folders with the image files, none where they stand beside the responses.
+
+    Raises
+    ------
+    WorkflowError
+        One is not there. This is said where images are asked for, since other studies need none.
+    """
+    entry = config["reconstruction"][wildcards.study]
+    missing = [folder for folder in given_folders(wildcards.study) if not Path(folder).is_dir()]
+    if missing:
+        told = [DATASETS[entry["dataset"]].how_to_get] if entry["dataset"] else []
+        sentence = (
+            f"config, reconstruction.{wildcards.study}.stimuli: found no folder {missing[0]}, "
+            "expected the images that subjects saw; give their folder in stimuli.path, or leave "
+            "the study out."
+        )
+        raise WorkflowError(" ".join([sentence, *told]))
+    return image_folders(entry, raw_folder(entry, config["run"]))
 
 
 def tables_of_images(entry):
     """Return the tables that say which image an id stands for."""
     tables = stimulus_tables(entry).values()
     return [f"{folder_of_stimuli(entry)}/{table['file']}" for table in tables]
-
-
-def check_image_folders():
-    """Stop at a selected study whose folder of images is not there, before anything is run."""
-    for study in RECONSTRUCTION:
-        entry = config["reconstruction"][study]
-        if entry["source"] == "simulated":
-            continue
-        for folder in folders_of_images(entry):
-            if not Path(folder).is_dir():
-                told = DATASETS[entry["dataset"]].how_to_get if entry["dataset"] else ""
-                raise WorkflowError(
-                    f"config, reconstruction.{study}.stimuli: found no folder {folder}, expected "
-                    f"the images that subjects saw; give their folder in stimuli.path. {told}"
-                )
-
-
-check_image_folders()

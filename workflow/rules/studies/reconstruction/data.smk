@@ -47,7 +47,7 @@ rule prepare_pictures:
     """Find the images of all responses, and bring them to one size; make the shapes of them."""
     input:
         responses=of_picture_entry(recorded_files),
-        stimuli=of_picture_entry(folders_of_images),
+        stimuli=images_of_stimuli,
         tables=of_picture_entry(tables_of_images),
     output:
         images="<results>/{study}/features/images.npz",

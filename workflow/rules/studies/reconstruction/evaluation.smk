@@ -129,7 +129,7 @@ rule tabulate_comparison:
     """Set scores of reconstructions beside published ones, each with its source."""
     input:
         means="<results>/{study}/tables/reconstruction_means.csv",
-        published=setting("published"),
+        published=published_scores,
     output:
         table="<results>/{study}/tables/comparison.csv",
         html=report(

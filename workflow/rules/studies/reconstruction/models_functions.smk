@@ -181,6 +181,23 @@ def decoded_for_baselines(wildcards):
     return decoded_files(wildcards, entry["generators"][entry["evaluation"]["reference"]])
 
 
+def published_scores(wildcards):
+    """Return the table of published scores.
+
+    Raises
+    ------
+    WorkflowError
+        It is not there; Snakemake would say so without the key that names it.
+    """
+    table = config["reconstruction"][wildcards.study]["published"]
+    if not Path(table).is_file():
+        raise WorkflowError(
+            f"config, reconstruction.{wildcards.study}.published: found no file {table}, expected "
+            "a table of published scores; correct it, or leave it out"
+        )
+    return table
+
+
 def all_reconstructions(wildcards):
     """Return the reconstructions of all generators and baselines, and all subjects."""
     entry = config["reconstruction"][wildcards.study]
