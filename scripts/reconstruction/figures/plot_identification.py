@@ -94,7 +94,8 @@ def _caption(means: pd.DataFrame, generators: Sequence[str]) -> str:
     return (
         f"{size_note(means)}. Identification: the share of sets of one true image and n - 1 others "
         "in which the true one resembles the reconstruction most; all sets are counted, copies of "
-        f"an image are never compared with each other. Dotted: chance. {INTERVALS} Two-way "
+        "an image are never compared with each other, and count as one. Dotted: chance. SSIM is of "
+        f"grey images of 425 pixels a side, as published. {INTERVALS} Two-way "
         f"identification by pixels, p by permutation of the images (one-sided, not corrected): "
         f"{told}.{f' Networks: {by_network}.' if by_network else ''}"
     )
