@@ -241,6 +241,8 @@ def test_absurd_shape_in_a_matlab_file(tmp_path, read):
         *((184, value) for value in (0, 8, 10, 11, 14, 15, 99, 255)),
         *((145, flags) for flags in (0x08, 0xFF)),
         (144, 99),
+        # Dimensions of less than two axes.
+        *((156, size) for size in (0, 1, 2, 4)),
     ],
 )
 def test_matlab_file_that_lies_about_its_elements(tmp_path, place, value):

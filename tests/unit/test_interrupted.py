@@ -128,6 +128,8 @@ WRITERS = {
     *("to_csv", "savefig", "write_text", "write_bytes", "tofile", "save", "save_file"),
     *("savez", "savez_compressed", "copyfile", "copy", "copy2", "savemat", "savetxt", "touch"),
 }
+# Functions of these names that return bytes, or write through others.
+NO_WRITERS = {"safetensors.torch.save", "self.save", "saver.save"}
 # Files that are no outputs, or that are made whole in another way.
 OTHERWISE = {
     "workflow/lib/acquire/fetch.py": "the partial file of a download is moved once it is verified",
@@ -171,7 +173,7 @@ def written_path(call):
         mode = given[1] if len(given) > 1 else "'r'"
         return given[0] if mode[1:2] in ("w", "x", "a") else None
     owner, _, name = function.rpartition(".")
-    if name not in WRITERS or not owner or function == "safetensors.torch.save":
+    if name not in WRITERS or not owner or function in NO_WRITERS:
         return None
     if name in ("write_text", "write_bytes", "touch"):
         return owner

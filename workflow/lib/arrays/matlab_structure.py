@@ -34,6 +34,8 @@ VALUES = {4: 1, SPARSE: 3} | dict.fromkeys(range(6, 16), 1)
 COMPLEX = 0x800
 # Functions, and what later versions of MATLAB call objects.
 PASSED_OVER = (16, 17)
+# Of the dimensions of two axes at least, and at most as many as numpy has.
+AXES_BYTES = range(8, 4 * 65, 4)
 MOST_NESTED = 50
 
 
@@ -133,6 +135,8 @@ def _check_count(
 ) -> None:
     """Raise ValueError where dimensions promise another number of elements than there is."""
     _, start, size, _ = tags[1]
+    if size not in AXES_BYTES:
+        raise ValueError(f"dimensions in {size} bytes")
     n_elements = math.prod(struct.unpack_from(f"{order}{size // 4}i", data, start))
     if of_class in CONTAINERS:
         n_fields = 1
