@@ -16,8 +16,17 @@ REPOSITORY = Path(__file__).parents[1]
 class Checkout:
     """A copy of the working tree, and Snakemake in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        python: str = sys.executable,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Let commands run in `folder`, by another Python or with other environment variables."""
         self.folder = folder
+        self.python = python
+        self._environment = dict(environment or {})
 
     def snakemake(self, *arguments: str, ok: bool = True) -> str:
         """Run Snakemake and return what it printed; `ok` says whether it must succeed."""
@@ -26,13 +35,13 @@ class Checkout:
     def run(self, module: str, *arguments: str, ok: bool = True) -> str:
         """Run a Python module in the copy and return what it printed."""
         done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
+            [self.python, "-m", module, *arguments],
             cwd=self.folder,
             capture_output=True,
             text=True,
             timeout=1500,
             # A cache of sources in the home folder would be shared between tests.
-            env=os.environ | {"XDG_CACHE_HOME": str(self.folder / ".cache")},
+            env=os.environ | {"XDG_CACHE_HOME": str(self.folder / ".cache")} | self._environment,
         )
         printed = done.stdout + done.stderr
         assert (done.returncode == 0) == ok, printed

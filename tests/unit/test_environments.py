@@ -7,44 +7,26 @@ import ast
 import re
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import yaml
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import OutputSettings, Quietness, ResourceSettings
 
+from tests.package_names import NAMES, PYPI_NAMES
 from workflow.lib.digest import imported_modules, module_file
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 
 
-class Names(NamedTuple):
-    """What a package is called on conda-forge, and on PyPI."""
-
-    conda: str
-    pypi: str
-
-
-# By the name by which it is imported; any other has one name everywhere.
-NAMES = {
-    "PIL": Names("pillow", "pillow"),
-    "matplotlib": Names("matplotlib-base", "matplotlib"),
-    "open_clip": Names("open_clip_torch", "open_clip_torch"),
-    "skimage": Names("scikit-image", "scikit-image"),
-    "sklearn": Names("scikit-learn", "scikit-learn"),
-    "torch": Names("pytorch", "torch"),
-    "umap": Names("umap-learn", "umap-learn"),
-    "yaml": Names("pyyaml", "pyyaml"),
-}
-PYPI_NAMES = {names.conda: names.pypi for names in NAMES.values()}
 # What runs scripts, what installs packages that conda-forge lacks, and the bar that pooch draws.
 NOT_IMPORTED = {"python", "pip", "tqdm"}
-# Scripts that import a module of a folder by a name out of the config.
+# Scripts that import modules by names out of the config: those of such paths.
 CHOSEN_BY_NAME = {
-    "dissimilarity/fits/fit_pair_model.py": "dissimilarity/models",
-    "dissimilarity/embeddings/embed_images.py": "dissimilarity/embedders",
+    "dissimilarity/fits/fit_pair_model.py": "dissimilarity/models/*.py",
+    "dissimilarity/embeddings/embed_images.py": "dissimilarity/embedders/*.py",
+    "report/write_methods.py": "*/methods.py",
 }
 CONDA_SPEC = re.compile(r"([a-z0-9_-]+) =(\d+\.\d+)")
 PIP_SPEC = re.compile(r"([a-z0-9_-]+) ==(\d+\.\d+(?:\.\d+)*)")
@@ -101,9 +83,8 @@ def third_party_imports(file: Path) -> set[str]:
 def packages_behind(script: str) -> set[str]:
     """Return the packages that a script and our modules behind it import, as conda names them."""
     path = ROOT / "scripts" / script
-    by_name = (
-        (ROOT / "scripts" / CHOSEN_BY_NAME[script]).glob("*.py") if script in CHOSEN_BY_NAME else []
-    )
+    chosen = CHOSEN_BY_NAME.get(script)
+    by_name = (ROOT / "scripts").glob(chosen) if chosen else []
     started = [path, *by_name]
     modules = {module for file in started for module in imported_modules(file)}
     names = {
