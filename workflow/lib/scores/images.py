@@ -97,10 +97,9 @@ def structural_similarities(reconstructed: np.ndarray, true: np.ndarray) -> np.n
 
 
 def _grey(image: np.ndarray) -> np.ndarray:
-    """Return an image (side, side, 3) in grey, 0 to 1, float64 (SSIM_SIDE, SSIM_SIDE)."""
+    """Return an image (side, side, 3) in grey, 0 to 1, float32 (SSIM_SIDE, SSIM_SIDE)."""
     grey = Image.fromarray(rgb2gray(image).astype(np.float32))
-    sized = grey.resize((SSIM_SIDE, SSIM_SIDE), Image.Resampling.BILINEAR)
-    return np.asarray(sized, np.float64)
+    return np.asarray(grey.resize((SSIM_SIDE, SSIM_SIDE), Image.Resampling.BILINEAR))
 
 
 def _standard_rows(images: np.ndarray) -> np.ndarray:
