@@ -131,7 +131,7 @@ if __name__ == "__main__":
     with script_job(snakemake):
         figure, caption = plot_training(
             read_table(snakemake.input[0]),
-            network=snakemake.wildcards.network,
+            network=snakemake.params.label or snakemake.wildcards.network,
             title=snakemake.params.title,
             simulated=snakemake.params.simulated,
             groups=snakemake.params.groups,

@@ -99,7 +99,9 @@ def _simulated_checks(entry: Mapping, datasets: Mapping[str, Dataset], config: M
         f"{simulation['test_repeats']}"
     )
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "simulated.h5")
+        # Errors name the file that a run will simulate.
+        file = response_patterns(entry)[TRAINING].format(subject=entry["subjects"][0])
+        path = Path(folder, Path(file).name)
         brain = draw_brain(np.random.default_rng(0))
         one = np.ones(1, int)
         trial = Session(np.zeros((1, brain.areas.size)), one, one, one, one, np.zeros((1, 6)))

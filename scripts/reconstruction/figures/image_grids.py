@@ -8,8 +8,8 @@ import numpy as np
 
 from workflow.lib.plotting import PAGE_WIDTH
 
-# Inches beside the images for the names of the rows, and above them for scores.
-NAMES_WIDTH, TITLE_HEIGHT = 0.95, 0.28
+# Inches beside the images for the names of the rows, above them for titles, and between blocks.
+NAMES_WIDTH, TITLE_HEIGHT, GAP = 0.95, 0.28, 0.15
 # Of more images, as many are drawn as can be told apart at the width of a page.
 N_SHOWN = 12
 
@@ -44,11 +44,13 @@ def draw_grid(blocks: Sequence[tuple[str, Sequence[Row]]], *, title: str) -> plt
     n_images = len(blocks[0][1][0].images)
     size = (PAGE_WIDTH - NAMES_WIDTH) / n_images
     heights = [sum(size + 0.14 * bool(row.notes) for row in rows) for _, rows in blocks]
-    figure = plt.figure(
-        figsize=(PAGE_WIDTH, sum(heights) + TITLE_HEIGHT * (len(blocks) + 1)), layout="constrained"
-    )
+    gaps = [GAP] * (len(blocks) - 1)
+    height = sum(heights) + sum(gaps) + TITLE_HEIGHT * (len(blocks) + 1)
+    figure = plt.figure(figsize=(PAGE_WIDTH, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
-    parts = figure.subfigures(len(blocks), 1, height_ratios=heights, squeeze=False)[:, 0]
+    # A gap after each block but the last: titles would stand close below the notes of others.
+    ratios = [ratio for pair in zip(heights, [*gaps, 0], strict=True) for ratio in pair][:-1]
+    parts = figure.subfigures(len(ratios), 1, height_ratios=ratios, squeeze=False)[::2, 0]
     for part, (name, rows) in zip(parts, blocks, strict=True):
         axes = part.subplots(len(rows), n_images, squeeze=False)
         for row, own in zip(rows, axes, strict=True):

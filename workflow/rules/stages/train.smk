@@ -75,6 +75,7 @@ rule plot_training:
         title=setting("title"),
         simulated=is_simulated,
         groups=said_of_training("groups"),
+        label=said_of_training("label"),
         note=said_of_training("note"),
         code=script_digest("figures/plot_training.py"),
     script:

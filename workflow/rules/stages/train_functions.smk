@@ -4,8 +4,8 @@ ANY_STUDY = one_of(study_names(config))
 # Without the folder, which a wildcard may hold otherwise.
 NETWORK = "[^/]+"
 # Study -> function of the name of a network, which returns `note`, what the caption of learning
-# curves says of data and measures, and for networks that classify images of several groups
-# `groups`, group -> its categories.
+# curves says of data and measures; `label`, what their title calls the network, if not by its name;
+# and for networks that classify images of several groups `groups`, group -> its categories.
 TRAININGS = {}
 
 

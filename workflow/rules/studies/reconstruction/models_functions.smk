@@ -344,11 +344,22 @@ def reconstruction_items(entry):
 OF_TESTS = ("reconstructions", "identification", "ablations")
 
 
+# What files of networks begin with, and what titles call the networks.
+TRAINED_NETWORKS = {
+    "generator": "the generator",
+    "shapes": "the decoder of shapes",
+    "semantics": "the decoder of categories",
+}
+
+
 def said_of_reconstruction(network):
-    """Return what captions of learning curves say of the data and the measures."""
+    """Return what learning curves say of a network, of the data and of the measures."""
+    kind, _, rest = network.partition("_")
+    name, _, subject = rest.rpartition("_")
     return {
+        "label": f"{TRAINED_NETWORKS[kind]} \"{name.replace('_', ' ')}\", subject {subject}",
         "note": "n = 1 subject. Training images, decoded out of fold. The epoch that is best on "
-        "validation images, which are training images that weights are not fitted to, is kept."
+        "validation images, which are training images that weights are not fitted to, is kept.",
     }
 
 
