@@ -138,6 +138,14 @@ def test_entries_of_the_repository_pass(name, capsys):
     assert told in printed
 
 
+def test_a_selector_that_a_simulation_lacks_is_told_of_the_file_that_it_writes():
+    config = complete_config(laid_over(FULL, {"studies": ["pictures"], "mirror": None}))
+    config["reconstruction"]["pictures"]["responses"]["rois"]["VC"] = "ROI_V9 = 1"
+    (problem,) = check_study("pictures", config, REGISTRY)
+    file = "sub-01_ImageNetTraining_fmriprep_volume_native.h5"
+    assert problem.startswith(f"pictures: {file}: found no key 'ROI_V9'")
+
+
 def lose_responses(folder):
     (folder / "sub-02_test.h5").unlink()
 
