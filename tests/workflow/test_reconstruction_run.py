@@ -111,6 +111,14 @@ def test_a_figure_alone_builds_only_what_it_needs(changed):
     assert jobs == dict.fromkeys(rules, 1)
 
 
+def test_decoders_of_one_name_may_be_of_another_kind_in_another_study(pictures_run):
+    """In config/full.yaml `shuffled` is a network of deeprecon, and a ridge of pictures."""
+    shapes = "results/full/pictures/models/shapes_shuffled_01.h5"
+    jobs = pictures_run.planned_jobs(shapes, CONFIG[0], "config/full.yaml", CONFIG[-1])
+    assert jobs["decode_shapes"] == 1
+    assert "train_shape_decoder" not in jobs
+
+
 def test_another_epoch_of_the_generator_decodes_nothing_anew(changed):
     longer = changed.write(
         "config/longer.yaml", "reconstruction: {pictures: {generator: {n_epochs: 3}}}"

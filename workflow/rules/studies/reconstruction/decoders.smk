@@ -47,9 +47,9 @@ rule decode_shapes:
     benchmark:
         "<benchmarks>/{study}/models/shapes_{decoder}_{subject}.tsv"
     wildcard_constraints:
-        study=RECONSTRUCTION_STUDIES,
+        study=studies_decoding("shapes", "ridge"),
         subject=RECONSTRUCTION_SUBJECTS,
-        decoder=reconstruction_decoders("shapes", "ridge"),
+        decoder=DECODERS,
     conda:
         "../../../../envs/torch.yaml"
     threads: 1
@@ -83,9 +83,9 @@ rule train_shape_decoder:
     benchmark:
         "<benchmarks>/{study}/models/shapes_{decoder}_{subject}.tsv"
     wildcard_constraints:
-        study=RECONSTRUCTION_STUDIES,
+        study=studies_decoding("shapes", "network"),
         subject=RECONSTRUCTION_SUBJECTS,
-        decoder=reconstruction_decoders("shapes", "network"),
+        decoder=DECODERS,
     conda:
         "../../../../envs/torch.yaml"
     threads: 1
@@ -119,9 +119,9 @@ rule decode_semantics:
     benchmark:
         "<benchmarks>/{study}/models/semantics_{decoder}_{subject}.tsv"
     wildcard_constraints:
-        study=CLUSTERED_STUDIES,
+        study=studies_decoding("semantics", "logistic"),
         subject=RECONSTRUCTION_SUBJECTS,
-        decoder=reconstruction_decoders("semantics", "logistic"),
+        decoder=DECODERS,
     conda:
         "../../../../envs/torch.yaml"
     threads: 1
@@ -156,9 +156,9 @@ rule train_semantic_decoder:
     benchmark:
         "<benchmarks>/{study}/models/semantics_{decoder}_{subject}.tsv"
     wildcard_constraints:
-        study=CLUSTERED_STUDIES,
+        study=studies_decoding("semantics", "network"),
         subject=RECONSTRUCTION_SUBJECTS,
-        decoder=reconstruction_decoders("semantics", "network"),
+        decoder=DECODERS,
     conda:
         "../../../../envs/torch.yaml"
     threads: 1

@@ -37,16 +37,31 @@ RECONSTRUCTION_PARTS = one_of(
     part for entry in config["reconstruction"].values() for part in parts_of(entry)
 )
 DECODED = ("shapes", "semantics")
+DECODERS = one_of(
+    name
+    for entry in config["reconstruction"].values()
+    for stream in DECODED
+    for name in entry[stream]
+)
 
 
-def reconstruction_decoders(stream, kind):
+def reconstruction_decoders(entry, stream, kind):
     """Return a regular expression for the decoders of a stream that are of this kind."""
-    return one_of(
-        name
-        for entry in config["reconstruction"].values()
-        for name, block in entry[stream].items()
-        if block["kind"] == kind
-    )
+    return one_of(name for name, block in entry[stream].items() if block["kind"] == kind)
+
+
+def studies_decoding(stream, kind):
+    """Return a regular expression for studies, where a decoder of this kind follows in the path.
+
+    The same name may be a network in one study and a ridge in another, so that a constraint on the
+    decoder alone would leave two rules for one file.
+    """
+    patterns = [
+        rf"{re.escape(study)}(?=/models/{stream}_(?:{reconstruction_decoders(entry, stream, kind)})_"
+        rf"(?:{one_of(entry['subjects'])})[._])"
+        for study, entry in config["reconstruction"].items()
+    ]
+    return "|".join(patterns) or "(?!)"
 
 
 def decoder_block(stream):
