@@ -47,7 +47,10 @@ def test_lock_of_a_dead_run_is_released(tmp_path, dead):
 
 
 @pytest.mark.parametrize(
-    "other", [f"{HOST}-{os.getpid()}", "elsewhere-1", f"{HOST}-1", "elsewhere-with-a-name-999999"]
+    "other",
+    [f"{HOST}-{os.getpid()}", "elsewhere-1", f"{HOST}-1", "elsewhere-with-a-name-999999"],
+    # Processes that share the tests have to call them the same.
+    ids=["this process", "elsewhere", "the first process", "elsewhere, with hyphens"],
 )
 def test_lock_of_a_run_that_may_go_on_stays(tmp_path, dead, other):
     write(tmp_path, *LOCKS, f"runs/{HOST}-{dead}", f"runs/{other}")
