@@ -29,7 +29,7 @@ def describe(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> Methods:
     """
     paragraphs = {
         "Data": [data(entry, tables.get("decoders"))],
-        "Decoding": [shapes(entry), semantics(entry), folds(entry)],
+        "Decoding": [shapes(entry), semantics(entry), folds(entry), axes(entry)],
         "Reconstruction": generators(entry),
         "Inference": inference(entry, tables),
     }
@@ -83,10 +83,9 @@ def semantics(entry: Mapping) -> str:
     weights = {"untrained": "random weights", "torchvision": "torchvision's weights"}
     return (
         f"Categories are {clusters['n_clusters']} clusters (k-means) of what {clusters['layer']} "
-        "of "
-        f"{clusters['network']} ({weights.get(clusters['weights'], 'weights from a file')}) sees "
-        "in "
-        "the training images, to the nearest of which test images belong; they were decoded by "
+        f"of {clusters['network']} ({weights.get(clusters['weights'], 'weights from a file')}) "
+        "sees in the training images, to the nearest of which test images belong; they were "
+        "decoded by "
         f"{enumerated(_decoder(name, block) for name, block in entry['semantics'].items())}."
     )
 
@@ -104,6 +103,17 @@ def folds(entry: Mapping) -> str:
     return (
         f"Training images were decoded out of fold ({entry['folds']['n_folds']} folds of images, "
         f"copies of one together){tested}."
+    )
+
+
+def axes(entry: Mapping) -> str:
+    """Return how vectors of networks that were fitted in different folds are made comparable."""
+    if not any(block["kind"] == "network" for block in entry["semantics"].values()):
+        return ""
+    return (
+        "Hidden units of networks of categories are on the same axes in every fold: all fits start "
+        "at the same weights, and are rotated to what the network gave before it learned "
+        "(orthogonal Procrustes) [@schonemann1966]."
     )
 
 
