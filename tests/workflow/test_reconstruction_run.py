@@ -261,9 +261,11 @@ def test_a_test_image_that_is_a_copy_is_refused_in_one_sentence(changed):
     )
     table = "results/copy/pictures/tables/leak_audit.csv"
     printed = changed.snakemake(table, "--configfile", str(over), ok=False)
-    told = [line for line in printed.splitlines() if "test images natural" in line]
+    told = [line for line in printed.splitlines() if "natural: found" in line]
     assert told
-    assert "found a leak, 1 of 6 test groups" in told[0]
-    assert "expected" in told[0]
+    assert "found 1 of 6 images that are copies of training images" in told[0]
+    assert f"such as {test.stem} of {seen.stem}, expected others" in told[0]
     assert "Traceback" not in printed
+    # Nothing was decoded in vain.
+    assert not (changed.folder / "results/copy/pictures/models").exists()
     assert not (changed.folder / table).exists()

@@ -70,6 +70,8 @@ class ClusterRun:
                 env=os.environ
                 | cluster.environment
                 | {"XDG_CACHE_HOME": str(checkout.folder / ".cache")},
+                # Tests that a shell has put into the background hand on that they ignore Ctrl-C.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )
 
     def printed(self) -> str:
