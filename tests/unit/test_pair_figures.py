@@ -286,7 +286,7 @@ def test_the_ranking_shows_how_far_models_are_from_symmetric():
     ]
     # encode, ridge, the network with one hidden layer and without, and the mean.
     assert written == [["asymmetry", *"00000"], ["asymmetry", "0", "0", "4.5", "0", "0"]]
-    assert "Asymmetry: largest |f(a, b) - f(b, a)|" in caption
+    assert "Asymmetry: largest difference of f(a, b) and f(b, a) over" in caption
 
 
 def test_models_not_told_from_the_best_are_white():
