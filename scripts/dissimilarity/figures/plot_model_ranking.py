@@ -197,8 +197,9 @@ def _caption(
         "pairs), of these subjects. Grey: the interval is not above zero. White: not told from the "
         "best, by the interval of the difference on the same images; with a dot: of other subjects "
         "than the best, and not compared. Rows in the order of the first panel. "
-        "Asymmetry: largest difference of f(a, b) and f(b, a) over test pairs and subjects, in units "
-        f"of the dissimilarity. {' '.join(found)}{_ceiling_note(tops, place['split'])}{absent}"
+        "Asymmetry: largest difference of f(a, b) and f(b, a) over test pairs and subjects, in "
+        "units of the dissimilarity. "
+        f"{' '.join(found)}{_ceiling_note(tops, place['split'])}{absent}"
         f"{floor_note(rows['value'])}"
     )
 
