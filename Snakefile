@@ -64,6 +64,7 @@ onstart:
         f"results/{config['run']}", simulated_folder(config["run"]), f"{RESOURCES}/.kept"
     )
     keep_files(RESOURCES, all_registered())
+    start_jobs_at_once()
     print(download_notice())
 
 

@@ -59,6 +59,17 @@ if workflow.remote_exec and "SLURM_JOB_ID" in os.environ and GIVEN_GPUS.isdisjoi
     workflow.register_resource("gpu", 0)
 
 
+def start_jobs_at_once():
+    """Lift Snakemake's limit of 100 jobs a second, where jobs run on this machine.
+
+    It has all ready jobs looked through again a second after each time that they were, for ever: in
+    a run of hundreds of jobs as often as there is processor time for it (Snakemake 9.27), and it
+    keeps a call that has ended waiting for the last second. Of a scheduler it stays.
+    """
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
+
+
 def given_config():
     """Return the default config, with all others of the command line laid over it.
 
