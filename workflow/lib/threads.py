@@ -12,8 +12,11 @@ def in_threads(function: Callable, arguments: Sequence) -> list:
     process may use. They gain time where the function spends its own outside Python: in products,
     in sorting, in compiled loops that give up the interpreter's lock.
     """
-    n_threads = int(os.environ.get("OMP_NUM_THREADS") or _usable_cores())
-    with ThreadPoolExecutor(max(1, min(n_threads, len(arguments)))) as pool:
+    n_threads = min(int(os.environ.get("OMP_NUM_THREADS") or _usable_cores()), len(arguments))
+    # To start a thread takes longer than the work of many calls.
+    if n_threads <= 1:
+        return list(map(function, arguments))
+    with ThreadPoolExecutor(n_threads) as pool:
         return list(pool.map(function, arguments))
 
 
