@@ -7,7 +7,6 @@ probability of every category, in the order of the network's classes.
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-from scipy.stats import binomtest
 
 PROBABILITY = "p_"
 # What a row of the table of accuracies is about.
@@ -86,6 +85,9 @@ def chance_note(groups: Mapping[str, Sequence[str]]) -> str:
 
 def _accuracy(correct: pd.Series) -> dict[str, float]:
     """Return the share of right answers with its interval."""
+    # Figures of this table, which use what else is here, need not wait for it.
+    from scipy.stats import binomtest
+
     n, n_correct = len(correct), int(correct.sum())
     interval = binomtest(n_correct, n).proportion_ci(method="wilson")
     return {
