@@ -12,6 +12,7 @@ import tarfile
 import tracemalloc
 import zipfile
 import zlib
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -30,6 +31,7 @@ from tests.unit.foreign_files import (
     read_bdata,
     read_features,
     read_rdm,
+    read_rdms,
     read_stimuli,
     read_volumes,
     write_bdata_file,
@@ -367,6 +369,12 @@ def test_sparse_matlab_array(tmp_path, version, in_cell, read):
         tmp_path / "a.mat", {"a": cells([variable]) if in_cell else variable}, format=version
     )
     assert_refused(read, tmp_path / "a.mat", "found a sparse array")
+
+
+def test_names_that_are_sparse_matlab_arrays(tmp_path):
+    names = cells([scipy.sparse.csc_array(SQUARES[0])])
+    scipy.io.savemat(tmp_path / "a.mat", {"a": SQUARES[0], "names": names})
+    assert_refused(partial(read_rdms, key="a"), tmp_path / "a.mat", "found a sparse array")
 
 
 def test_matlab_array_without_numbers(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.io
 
 from workflow.lib.arrays.array_file import ArrayFile, one_of, stacked
-from workflow.lib.arrays.matlab_structure import check_structure
+from workflow.lib.arrays.matlab_structure import SAVE_FULL, check_structure
 from workflow.lib.arrays.text import as_string, as_strings
 from workflow.lib.bombs import check_unpacked_size
 from workflow.lib.errors import InputError
@@ -88,8 +88,8 @@ def check_full(arrays: Sequence[object], what: str) -> None:
     for array in arrays:
         if not isinstance(array, np.ndarray):
             raise InputError(
-                f"{what}: found a sparse array or a struct without fields, expected full arrays; "
-                "save full(...) of it in MATLAB"
+                f"{what}: found a sparse array or a struct without fields, expected full ones; "
+                f"{SAVE_FULL}"
             )
 
 

@@ -18,6 +18,8 @@ from pathlib import Path
 import scipy.io.matlab
 
 from workflow.lib.bombs import HARMLESS_BYTES, MOST_TIMES
+from workflow.lib.errors import InputError
+from workflow.lib.words import one_line
 
 HEADER_BYTES, TAG_BYTES, SMALL_BYTES = 128, 8, 4
 MATRIX, COMPRESSED = 14, 15
@@ -32,10 +34,10 @@ HEAD = [6, 5, 1]
 # (whose fields have names) and objects (whose class has one, too).
 CELL, SPARSE = 1, 5
 CONTAINERS = {CELL: 0, 2: 2, 3: 3}
-# Other classes, and how many elements of numbers they have: text, sparse arrays, and full ones.
-# A flag says that another one follows, of imaginary parts.
-VALUES = {4: 1, SPARSE: 3} | dict.fromkeys(range(6, 16), 1)
+# Other classes, text and numbers. A flag says that imaginary parts follow the real ones.
+VALUES = {4, *range(6, 16)}
 COMPLEX = 0x800
+SAVE_FULL = "save full(...) of it in MATLAB"
 # What later versions of MATLAB call objects; these have no dimensions. By these names scipy knows
 # them, and variables without a name.
 OPAQUE = 17
@@ -49,6 +51,8 @@ MOST_FIELDS = 10_000
 
 def check_structure(path: Path, key: str | None = None) -> None:
     """Raise ValueError unless a file of version 4 to 7 is what it says of itself.
+
+    InputError where the variable that is about to be read holds a sparse array.
 
     Parameters
     ----------
@@ -64,7 +68,7 @@ def check_structure(path: Path, key: str | None = None) -> None:
             return
         order = "<" if data[126:128] == b"IM" else ">"
         with memoryview(data) as whole, whole[HEADER_BYTES:] as elements:
-            n_checked = _check_variables(elements, order, key, packed=True)
+            n_checked = _check_variables(elements, order, key, path, packed=True)
     # scipy has names of its own for what has none, and reads it by them.
     if key is not None and not n_checked:
         raise ValueError(f"no variable {key!r}")
@@ -87,7 +91,9 @@ def _check_version_4(data: mmap.mmap) -> None:
         raise ValueError(f"{len(data)} bytes of variables that claim {position}")
 
 
-def _check_variables(data: memoryview, order: str, key: str | None, *, packed: bool) -> int:
+def _check_variables(
+    data: memoryview, order: str, key: str | None, path: Path, *, packed: bool
+) -> int:
     """Check the variables of a file; return how many are called `key`.
 
     `packed` says whether they may be compressed.
@@ -97,17 +103,17 @@ def _check_variables(data: memoryview, order: str, key: str | None, *, packed: b
     for kind, start, size, _ in _tags(data, order, is_filled_up=False):
         with data[start : start + size] as inside:
             if kind == MATRIX:
-                n_checked += _check_variable(inside, order, key)
+                n_checked += _check_variable(inside, order, key, path)
             elif kind == COMPRESSED and packed:
                 n_checked += _check_variables(
-                    memoryview(_unpacked(inside)), order, key, packed=False
+                    memoryview(_unpacked(inside)), order, key, path, packed=False
                 )
             else:
                 raise ValueError(f"an element of type {kind} where a variable should stand")
     return n_checked
 
 
-def _check_variable(data: memoryview, order: str, key: str | None) -> bool:
+def _check_variable(data: memoryview, order: str, key: str | None, path: Path) -> bool:
     """Check where a variable begins, and all of it if it is called `key`: return whether it is."""
     tags = _tags(data, order)
     kind, start, size, _ = next(tags, (0, 0, 0, 0))
@@ -122,7 +128,7 @@ def _check_variable(data: memoryview, order: str, key: str | None) -> bool:
     name = bytes(data[start : start + size]).decode("latin-1") or NAME_OF_NAMELESS
     is_wanted = key == name or (is_opaque and key == NAME_OF_OPAQUE)
     if is_wanted:
-        _check_array(data, order, 0)
+        _check_array(data, order, 0, f"{path.name}, {one_line(name)}")
     return is_wanted
 
 
@@ -130,7 +136,7 @@ def _flags(data: memoryview, order: str, start: int) -> int:
     return struct.unpack_from(f"{order}I", data, start)[0]
 
 
-def _check_array(data: memoryview, order: str, depth: int) -> None:
+def _check_array(data: memoryview, order: str, depth: int, what: str) -> None:
     """Check an array: flags with its class, dimensions, name, and what the class has."""
     if depth > MOST_NESTED:
         raise ValueError(f"more than {MOST_NESTED} cells or structs within one another")
@@ -146,7 +152,10 @@ def _check_array(data: memoryview, order: str, depth: int) -> None:
         n_numbers = CONTAINERS[of_class]
         n_arrays = len(tags) - len(HEAD) - n_numbers
     elif of_class in VALUES:
-        n_numbers, n_arrays = VALUES[of_class] + is_complex, 0
+        n_numbers, n_arrays = 1 + is_complex, 0
+    elif of_class == SPARSE:
+        # Nothing here reads them, and scipy trusts the places that they state.
+        raise InputError(f"{what}: found a sparse array, expected full ones; {SAVE_FULL}")
     else:
         raise ValueError(f"an array of class {of_class}")
     n_before = len(HEAD) + n_numbers
@@ -157,7 +166,7 @@ def _check_array(data: memoryview, order: str, depth: int) -> None:
     _check_count(data, order, tags, of_class, n_arrays)
     for _, start, size, _ in tags[n_before:]:
         with data[start : start + size] as inside:
-            _check_array(inside, order, depth + 1)
+            _check_array(inside, order, depth + 1, what)
 
 
 def _check_count(
@@ -174,8 +183,7 @@ def _check_count(
         # Structs without fields take no room; scipy counts them all the same.
         is_right = n_arrays == n_elements * n_fields and n_elements <= len(data)
     else:
-        # Of sparse arrays, the numbers that are not zero alone are there.
-        is_right = of_class == SPARSE or 0 <= n_elements <= tags[len(HEAD)][2]
+        is_right = 0 <= n_elements <= tags[len(HEAD)][2]
     if not is_right:
         raise ValueError(f"an array of class {of_class} that promises {n_elements} elements")
 
