@@ -46,7 +46,11 @@ def told_of_bold5000(study):
         return {}
     found = {"rsa": f"<results>/{study}/tables/rsa_{summary_subject(study)}.csv"}
     if "layer_preference" in config["rsa"][study]["figures"] and ordered_models(study):
-        found["layers"] = f"<results>/{study}/tables/layers_{summary_subject(study)}.csv"
+        names = {"layers": "layers", "centres": "layer_centre"}
+        found |= {
+            name: f"<results>/{study}/tables/{file}_{summary_subject(study)}.csv"
+            for name, file in names.items()
+        }
     return found
 
 
