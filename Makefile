@@ -4,7 +4,7 @@
 # make figure F=<path>          one figure or table, with only what it needs
 # make report [CONFIG=<file>]   the report of a run
 # make check CONFIG=<file>      what a config would do: names, missing files, time, memory, disk
-# make verify [CONFIG=<file>]   run a config (config/tiny.yaml) again, compare all its numbers
+# make verify [CONFIG=<file>] [VERIFY_CORES=1]   run a config (config/tiny.yaml) twice, compare all numbers
 # make bench [ARGS=--quick]     the engine's time and memory beside other libraries
 # make lint                     ruff, snakefmt, snakemake --lint
 # make format                   let ruff and snakefmt mend what they can
@@ -72,14 +72,15 @@ report: .venv/installed
 check: .venv/installed
 	@$(BIN)/python -m scripts.check.check_config $(or $(CONFIG),config/config.yaml) $(if $(MIRROR),--mirror "$(MIRROR)")
 
-# Above numbers of the same cores, which are the same, and of others, which are rounded otherwise.
-TOLERANCE ?= 1e-6
+# Cores of the second run, and what its numbers may differ by if not by 1e-6.
+VERIFY_CORES ?= $(CORES)
+TOLERANCE ?=
 verify: CONFIG = config/tiny.yaml
 verify: .venv/installed
 	$(SNAKEMAKE) $(CONFIGFILE) $(if $(MIRROR),--config mirror="$(MIRROR)")
 	rm -rf results/$(RUN)_again resources/simulated/$(RUN)_again
-	$(SNAKEMAKE) $(CONFIGFILE) --config run=$(RUN)_again $(if $(MIRROR),mirror="$(MIRROR)")
-	$(BIN)/python -m scripts.check.compare_runs results/$(RUN) results/$(RUN)_again --tolerance $(TOLERANCE)
+	$(SNAKEMAKE) --cores $(VERIFY_CORES) $(CONFIGFILE) --config run=$(RUN)_again $(if $(MIRROR),mirror="$(MIRROR)")
+	$(BIN)/python -m scripts.check.compare_runs results/$(RUN) results/$(RUN)_again $(if $(TOLERANCE),--tolerance $(TOLERANCE))
 
 test: .venv/installed-dev lint
 	# One BLAS thread per worker: two workers share two cores. A file's tests share what it runs.

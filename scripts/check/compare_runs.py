@@ -1,4 +1,4 @@
-"""Compare the tables, RDMs, arrays and maps of two runs of one config.
+"""Compare the tables, RDMs, arrays, maps and weights of two runs of one config.
 
     python -m scripts.check.compare_runs results/tiny results/tiny_again [--tolerance 1e-6]
 
@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from workflow.lib.check.same_results import Comparison, compare_runs
+from workflow.lib.check.same_results import TOLERANCE, Comparison, compare_runs
 
 # Of differences within the tolerance so many are listed; those beyond it all are.
 N_LISTED = 20
@@ -40,7 +40,9 @@ def main() -> int:
     """Compare the two runs named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs=2, type=Path, help="folders of results")
-    parser.add_argument("--tolerance", type=float, default=1e-6, help="largest relative difference")
+    parser.add_argument(
+        "--tolerance", type=float, default=TOLERANCE, help="largest relative difference"
+    )
     arguments = parser.parse_args()
     for run in arguments.runs:
         if not run.is_dir():

@@ -16,6 +16,7 @@ from PIL import Image
 from workflow.lib.acquire.archives import zip_errors
 from workflow.lib.errors import InputError
 from workflow.lib.features.devices import choose_device
+from workflow.lib.features.extraction import shown_in_parts
 from workflow.lib.features.networks import layer_extractor, load_network
 from workflow.lib.features.stimuli import decoded, decoded_member
 from workflow.lib.jobs import script_job
@@ -99,7 +100,6 @@ def stand_ins(
     return opened
 
 
-@torch.inference_mode()
 def category_rdms(
     network: str,
     weights: str,
@@ -124,11 +124,12 @@ def category_rdms(
     loaded, transforms = load_network(network, weights)
     extractor = layer_extractor(loaded, layers).to(device).eval()
     means: dict[str, list[np.ndarray]] = {layer: [] for layer in layers}
-    for of_category in pictures.values():
-        batch = torch.stack([transforms(picture) for picture in of_category])
-        for layer, output in extractor(batch.to(device)).items():
-            activations = output.flatten(1).double().mean(dim=0)
-            means[layer].append(activations.cpu().numpy())
+    for category, of_category in pictures.items():
+        batch = torch.stack([transforms(picture) for picture in of_category]).to(device)
+        parts = shown_in_parts(extractor, batch, [category] * len(batch), "none")
+        for layer in layers:
+            activations = np.concatenate([rows[layer] for rows in parts])
+            means[layer].append(activations.mean(axis=0, dtype=np.float64))
     for layer, patterns in means.items():
         yield {"layer": layer}, pattern_distances(np.stack(patterns), METRIC)
 

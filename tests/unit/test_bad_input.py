@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -995,6 +996,15 @@ def test_job_with_a_bug_shows_where(tmp_path):
     for text in (process.stderr, log):
         assert "rule align failed" in text
         assert text.rstrip().endswith("ZeroDivisionError: division by zero")
+
+
+def test_job_that_crashes_below_python_shows_where(tmp_path):
+    process, log = run_job(tmp_path, "import ctypes; ctypes.string_at(0)")
+    assert process.returncode == -signal.SIGSEGV
+    assert "at work" in log
+    assert "Fatal Python error: Segmentation fault" in log
+    line = JOB.splitlines().index("    {statement}") + 1
+    assert re.search(rf'job\.py", line {line} in <module>', log)
 
 
 def test_job_that_succeeds_is_silent_but_for_warnings(tmp_path):

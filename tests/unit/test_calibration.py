@@ -144,6 +144,7 @@ def test_a_control_that_is_left_in_would_be_found(name, monkeypatch, few_pairs):
     assert sum(found) > 10
 
 
+@pytest.mark.slow
 def test_exact_tests_keep_their_rate_and_misuse_does_not(few_pairs):
     n = 120
     table = calibrate_tests(list(GEOMETRIES), SMALL, n_simulations=n, seed=3)

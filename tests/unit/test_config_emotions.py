@@ -3,11 +3,10 @@
 import copy
 
 import pytest
-import yaml
 
-from scripts.check.check_config import DEFAULT_CONFIG
 from scripts.emotions.network.emotion_training import EmotionOptions
 from scripts.emotions.network.trained_networks import NetworkOptions
+from tests.unit.checked_entries import DEFAULT
 from workflow.lib.config.complete import complete_config
 from workflow.lib.config.emotions import covered_model, shown_model, splits_of
 from workflow.lib.errors import InputError
@@ -42,7 +41,7 @@ ENTRY = {
 def completed(**changes):
     """Return the entry with some keys given anew, as a run sees it."""
     entry = copy.deepcopy(ENTRY) | changes
-    config = yaml.safe_load(DEFAULT_CONFIG.read_text())
+    config = copy.deepcopy(DEFAULT)
     config["emotions"]["lab"] = entry
     return complete_config(config)["emotions"]["lab"]
 
@@ -211,7 +210,7 @@ def test_published_weights_are_told_in_the_split_that_they_come_from():
 
 
 def test_name_of_a_study_of_another_section_is_refused():
-    config = yaml.safe_load(DEFAULT_CONFIG.read_text())
+    config = copy.deepcopy(DEFAULT)
     config["emotions"]["digits"] = copy.deepcopy(ENTRY)
     with pytest.raises(InputError, match=r"emotions\.digits: found a study of that name in `rsa`"):
         complete_config(config)

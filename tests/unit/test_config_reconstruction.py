@@ -4,10 +4,9 @@ import copy
 import functools
 
 import pytest
-import yaml
 
-from scripts.check.check_config import DEFAULT_CONFIG
 from scripts.reconstruction.generator.gan_training import GanOptions
+from tests.unit.checked_entries import DEFAULT
 from workflow.lib.config.complete import complete_config
 from workflow.lib.config.merging import laid_over
 from workflow.lib.config.reconstruction import raw_paths
@@ -62,7 +61,7 @@ def completed(without=(), **changes):
     for place in without:
         *blocks, key = place.split(".")
         del functools.reduce(dict.__getitem__, blocks, entry)[key]
-    config = yaml.safe_load(DEFAULT_CONFIG.read_text())
+    config = copy.deepcopy(DEFAULT)
     config.setdefault("reconstruction", {})["lab"] = entry
     return complete_config(config)["reconstruction"]["lab"]
 
@@ -269,7 +268,7 @@ def test_stimuli_are_needed_of_bdata():
 
 
 def test_folder_of_another_simulation_is_refused():
-    config = yaml.safe_load(DEFAULT_CONFIG.read_text())
+    config = copy.deepcopy(DEFAULT)
     simulated = {**copy.deepcopy(ENTRY), "source": "simulated", "simulation": {"folder": "same"}}
     config.setdefault("reconstruction", {}).update(lab=simulated, other=copy.deepcopy(simulated))
     with pytest.raises(InputError, match=r"'same', where lab simulates"):

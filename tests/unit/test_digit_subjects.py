@@ -317,6 +317,7 @@ def two_models(models):
     return models[[ROWS["early"], ROWS["animacy"]]]
 
 
+@pytest.mark.slow
 def test_null_subjects_are_found_at_the_nominal_rate(stores, two_models):
     """40 subjects, each once per model: within the central 99.9 % of the binomial at 0.05."""
     prepared = prepared_models(two_models, "spearman")
@@ -345,6 +346,7 @@ def significant_maps(stores, models, seed, *, null_effect):
     return as_maps(found.test.p_tfce).values <= 0.05
 
 
+@pytest.mark.slow
 def test_null_groups_have_significant_voxels_in_few_maps(stores, two_models):
     """One decision per group and model, whether anything is found, bounded for each model."""
     maps = [significant_maps(stores, two_models, s, null_effect=True) for s in NULL_SEEDS]
@@ -352,6 +354,7 @@ def test_null_groups_have_significant_voxels_in_few_maps(stores, two_models):
     assert (n_false <= scipy.stats.binom.ppf(0.999, len(NULL_SEEDS), 0.05)).all()
 
 
+@pytest.mark.slow
 def test_planted_groups_have_false_clusters_in_few_maps(stores, two_models):
     """Clusters that touch no sphere which holds some of a region, one decision per group and model.
 

@@ -243,6 +243,7 @@ def rejections(n_sets, *, snr, level, purpose):
     return rejected / n_sets
 
 
+@pytest.mark.slow
 def test_false_positives_are_as_rare_as_stated():
     """Of 2,000 data sets without effect; relabelling predictions after the fit finds 0.11.
 

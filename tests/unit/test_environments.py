@@ -4,6 +4,7 @@ None of this needs conda: what is declared is held against imports and against w
 """
 
 import ast
+import functools
 import re
 import sys
 from pathlib import Path
@@ -55,6 +56,7 @@ def pins(file: Path) -> dict[str, str]:
     return {PYPI_NAMES.get(match[1], match[1]): match[2] for match in found}
 
 
+@functools.cache
 def rules() -> list[tuple[str, str, str]]:
     """Return (rule, environment, script) of every rule that has both."""
     found = []
@@ -69,6 +71,7 @@ def rules() -> list[tuple[str, str, str]]:
     return found
 
 
+@functools.cache
 def third_party_imports(file: Path) -> set[str]:
     """Return the packages that a file imports, other than the standard library and its own."""
     names = set()

@@ -42,9 +42,10 @@ def smooth(rng, n):
     return coarse.repeat(4, axis=1).repeat(4, axis=2).astype(np.float64)
 
 
-@pytest.fixture
-def study(tmp_path):
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
     """Reconstructions that mix the true image with another one: all, half, or nothing of it."""
+    folder = tmp_path_factory.mktemp("study")
     rng = np.random.default_rng(0)
     true = smooth(rng, N_TEST)
     images = ImageTable(
@@ -59,7 +60,7 @@ def study(tmp_path):
         for subject in ("01", "02"):
             other = smooth(np.random.default_rng([1, int(subject), name != "full"]), N_TEST)
             made = (share * true + (1 - share) * other).astype(np.uint8)
-            path = tmp_path / f"{name}_{subject}.h5"
+            path = folder / f"{name}_{subject}.h5"
             # In another order than that of the table.
             order = rng.permutation(N_TEST)
             names = [f"i{k}" for k in order]

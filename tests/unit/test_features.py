@@ -144,8 +144,21 @@ def test_gram(tmp_path, standardise, block_units):
 def test_products_of_a_device():
     block = wide_layer(units=300)
     # What a GPU would do, on the device that every machine has.
-    found = features._products_by_torch(CPU, block)
+    found = features._products_there(CPU, block)
     np.testing.assert_allclose(found, products_on(CPU)(block), rtol=1e-5, atol=1e-3)
+
+
+def test_products_are_symmetric_and_the_same_for_any_number_of_threads(monkeypatch):
+    """Two threads of NumPy's library round otherwise than one, from about 100 images on."""
+    block = np.random.default_rng(2).standard_normal((300, 2048)).astype(np.float32)
+    found = []
+    for n_threads in ("1", "2", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", n_threads)
+        found.append(products_on(CPU)(block))
+    np.testing.assert_array_equal(found[0], found[0].T)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+    np.testing.assert_allclose(found[0], block.astype(np.float64) @ block.T, atol=3e-3)
 
 
 def test_units_that_do_not_vary_are_left_out(tmp_path):
@@ -254,6 +267,25 @@ def test_features_are_the_network_s(tmp_path, squeezenet, batch_size):
             found = np.concatenate(list(blocks), axis=1)
         np.testing.assert_allclose(found, expected.flatten(1), rtol=1e-4, atol=1e-5)
     assert not list(tmp_path.iterdir())
+
+
+def test_features_are_the_same_for_any_number_of_threads(tmp_path, squeezenet, monkeypatch):
+    """Shown few images at once, two threads round otherwise than one."""
+    extractor = layer_extractor(squeezenet, {"fire": "features.5", "last": "features.12"})
+    found = []
+    for n_threads in ("1", "2", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", n_threads)
+        torch.set_num_threads(int(n_threads))
+        layers = extract_features(
+            extractor, to_tensor, random_stimuli(36), device=CPU, folder=tmp_path
+        )
+        found.append([np.concatenate(list(blocks), axis=1) for blocks in layers.values()])
+        for blocks in layers.values():
+            blocks.close()
+    torch.set_num_threads(1)
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0][0], other[0])
+        np.testing.assert_array_equal(found[0][1], other[1])
 
 
 def test_rdm_of_a_layer_equals_the_one_in_memory(tmp_path, squeezenet):

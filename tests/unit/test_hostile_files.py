@@ -12,6 +12,7 @@ import tarfile
 import tracemalloc
 import zipfile
 import zlib
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -19,19 +20,23 @@ import nibabel
 import numpy as np
 import pytest
 import scipy.io
+import scipy.sparse
 import torch
 from PIL import Image
 
 from tests.unit.foreign_files import (
     SQUARES,
+    VECTORS,
     read_array,
     read_bdata,
     read_features,
     read_rdm,
+    read_rdms,
     read_stimuli,
     read_volumes,
     write_bdata_file,
 )
+from tests.unit.raw_files import cells
 from workflow.lib.acquire.datasets import RawFile
 from workflow.lib.acquire.unpack import unpack_member
 from workflow.lib.errors import InputError
@@ -39,6 +44,7 @@ from workflow.lib.features import stimuli
 from workflow.lib.features.state_dicts import read_state
 from workflow.lib.features.stimuli import decoded
 from workflow.lib.nifti.maps import read_maps
+from workflow.lib.rdms.files import open_rdm_file
 
 # Reading a file that is refused takes less.
 MOST_MEMORY = 100_000_000
@@ -260,6 +266,120 @@ def test_matlab_file_that_promises_more_elements_than_there_are(tmp_path, variab
     struct.pack_into("<ii", content, 128 + 8 + 16 + 8, 10**4, 10**4)
     (tmp_path / "a.mat").write_bytes(content)
     assert_refused(read_rdm, tmp_path / "a.mat", "promises 100000000 elements")
+
+
+def element(kind, data):
+    """Return an element of a MATLAB file of version 5."""
+    return struct.pack("<II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+
+def array_element(of_class, shape, *elements, name=b""):
+    head = [
+        element(6, struct.pack("<II", of_class, 0)),
+        element(5, struct.pack(f"<{len(shape)}i", *shape)),
+        element(1, name),
+    ]
+    return element(14, b"".join([*head, *elements]))
+
+
+def field_names(length, names):
+    return [element(5, struct.pack("<i", length)), element(1, names)]
+
+
+# Numbers of a type that the format has not, behind which scipy reads what is none.
+UNTYPED = array_element(6, (1, 1), element(99, bytes(8)))
+NO_FIELDS = array_element(2, (2**15, 2**15), *field_names(-1, bytes(32)))
+LETTERS = bytes(65 + i % 26 for i in range(100_000))
+HOSTILE_MATLAB = {
+    # Twice the same name: scipy reads the first one, a function.
+    "function beside an array of its name": (
+        array_element(16, (1, 1), UNTYPED, name=b"a"),
+        array_element(6, (1, 1), element(9, bytes(8)), name=b"a"),
+        "an array of class 16",
+    ),
+    # scipy counts the elements that take no room, or compares each name to all others.
+    "struct without fields": (
+        array_element(2, (2**14, 2**14), *field_names(32, b""), name=b"a"),
+        b"",
+        "promises 268435456 elements",
+    ),
+    "struct without fields within a cell": (
+        array_element(1, (1, 1), NO_FIELDS, name=b"a"),
+        b"",
+        "names of fields in 32 bytes, of -1 each",
+    ),
+    "struct of very many fields": (
+        array_element(2, (0, 0), *field_names(1, LETTERS), name=b"a"),
+        b"",
+        "names of fields in 100000 bytes",
+    ),
+    "names of fields without an end": (
+        array_element(2, (0, 0), *field_names(10, LETTERS[:100]), name=b"a"),
+        b"",
+        "names of fields that are longer than 9 letters",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE_MATLAB)
+def test_matlab_file_that_is_hostile(tmp_path, what):
+    """These ended the process, or kept it busy for hours."""
+    *variables, message = HOSTILE_MATLAB[what]
+    (tmp_path / "a.mat").write_bytes(matlab_bytes()[:128] + b"".join(variables))
+    assert_refused(read_rdm_a, tmp_path / "a.mat", message)
+
+
+def read_rdm_a(path):
+    with open_rdm_file(path, key="a") as file:
+        return file.vector(())
+
+
+def test_variables_of_a_matlab_file_stand_where_scipy_looks_for_them(tmp_path):
+    """Behind one that is no whole number of words: right behind its last byte."""
+    short = array_element(6, (1, 1), struct.pack("<IIB", 2, 1, 7), name=b"b")
+    whole = element(14, bytes(matlab_bytes(a=SQUARES[0])[128 + 8 :]))
+    (tmp_path / "a.mat").write_bytes(matlab_bytes()[:128] + short.rstrip(b"\0") + whole)
+    np.testing.assert_array_equal(read_rdm_a(tmp_path / "a.mat"), VECTORS[0])
+    (tmp_path / "a.mat").write_bytes(matlab_bytes()[:128] + short + whole)
+    assert_refused(read_rdm_a, tmp_path / "a.mat", "an element of type 0")
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ((0, -1, 1, 0, 1), r"shape \[-1, 1\]"),  # which scipy reads again and again
+        ((0, 1, 1, 0, -1), "-1 letters"),
+        ((60, 1, 1, 0, 1), "code 60"),
+        ((0, 2**30, 2**30, 1, 1), "variables that claim"),
+    ],
+)
+@pytest.mark.parametrize("order", "<>")
+def test_old_matlab_file_that_lies_about_its_variables(tmp_path, order, header, message):
+    whole = struct.pack(f"{order}5i", 1000 * (order == ">"), 1, 1, 0, 2) + b"a\0" + bytes(8)
+    lying = struct.pack(f"{order}5i", *header) + b"b" + bytes(27)
+    (tmp_path / "a.mat").write_bytes(whole + lying)
+    assert_refused(read_rdm_a, tmp_path / "a.mat", message)
+
+
+@pytest.mark.parametrize("read", [read_rdm, read_array, read_stimuli])
+@pytest.mark.parametrize(("version", "in_cell"), [("4", False), ("5", False), ("5", True)])
+def test_sparse_matlab_array(tmp_path, version, in_cell, read):
+    variable = scipy.sparse.csc_array(SQUARES[0])
+    scipy.io.savemat(
+        tmp_path / "a.mat", {"a": cells([variable]) if in_cell else variable}, format=version
+    )
+    assert_refused(read, tmp_path / "a.mat", "found a sparse array")
+
+
+def test_names_that_are_sparse_matlab_arrays(tmp_path):
+    names = cells([scipy.sparse.csc_array(SQUARES[0])])
+    scipy.io.savemat(tmp_path / "a.mat", {"a": SQUARES[0], "names": names})
+    assert_refused(partial(read_rdms, key="a"), tmp_path / "a.mat", "found a sparse array")
+
+
+def test_matlab_array_without_numbers(tmp_path):
+    scipy.io.savemat(tmp_path / "a.mat", {"a": np.zeros((3, 0))})
+    assert_refused(read_rdm, tmp_path / "a.mat", r"0 number\(s\) of shape")
 
 
 def test_compressed_matlab_bomb(tmp_path, monkeypatch):

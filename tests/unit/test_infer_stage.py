@@ -309,6 +309,7 @@ def test_intervals_count_what_is_drawn(study, resample, n_drawn):
     )
 
 
+@pytest.mark.slow
 def test_intervals_over_groups_hold_the_truth(tmp_path):
     """Images of a group are much alike, and so is their noise: there are six, not 48 of them.
 

@@ -83,6 +83,7 @@ def test_a_map_that_does_without_shared_voxels_finds_its_own():
     assert table.loc[ALL, "p"] == pytest.approx(1 / 6)
 
 
+@pytest.mark.slow
 def test_noise_finds_as_much_as_a_guess():
     tables = [recovery(planted(0, seed)[1], planted(0)[0]) for seed in range(100)]
     rows = pd.concat(tables).query("emotion == @ALL")

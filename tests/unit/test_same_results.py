@@ -1,13 +1,23 @@
 """Two runs are compared value by value: planted differences are found, of the size planted."""
 
+import os
+import subprocess
+from pathlib import Path
+
 import h5py
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 
 from scripts.check.compare_runs import main
-from workflow.lib.check.same_results import compare_runs, largest_difference
+from workflow.lib.check.same_results import (
+    TOLERANCE,
+    compare_runs,
+    largest_difference,
+    result_files,
+)
 
 TABLE = pd.DataFrame(
     {"subject": ["01", "NA"], "similarity": [0.25, -400.0], "p": [0.01, np.nan], "said": ["x", ""]}
@@ -28,6 +38,8 @@ def runs(tmp_path):
             file.create_group("splits").attrs["n_folds"] = 3
         np.savez(folder / "study/maps/images.npz", pixels=np.arange(6, dtype=np.uint8))
         nib.save(nib.Nifti1Image(np.ones((2, 2, 2)), np.eye(4)), folder / "study/maps/t.nii.gz")
+        (folder / "study/models").mkdir()
+        save_file({"conv1": np.ones((2, 3), np.float32)}, folder / "study/models/vgg.safetensors")
         for name in (
             "benchmarks/rsa.csv",
             "logs/rsa.csv",
@@ -61,10 +73,23 @@ def change_map(run):
     nib.save(nib.Nifti1Image(voxels, np.eye(4)), run / "study/maps/t.nii.gz")
 
 
+def change_weight(run):
+    weights = np.ones((2, 3), np.float32)
+    weights[1, 2] = 4
+    save_file({"conv1": weights}, run / "study/models/vgg.safetensors")
+
+
 def test_runs_that_differ_in_times_alone_are_the_same(runs):
     comparison = compare_runs(*runs)
     assert comparison.differences == []
-    assert comparison.n_files == 4
+    assert comparison.n_files == 5
+    assert result_files(runs[0]) == {
+        "study/tables/rsa.csv",
+        "study/rdms/brain.h5",
+        "study/maps/images.npz",
+        "study/maps/t.nii.gz",
+        "study/models/vgg.safetensors",
+    }
     # Compressed maps and HDF5 may hold the time at which they were written.
     assert comparison.n_identical >= 2
 
@@ -116,6 +141,7 @@ def test_difference_is_relative_to_the_larger_value_and_absolute_below_one(first
         ),
         (change_attribute, "rdms/brain.h5", "splits@n_folds: 1 of 1", 1 / 4),
         (change_map, "maps/t.nii.gz", "voxels: 1 of 8", 0.5 / 1.5),
+        (change_weight, "models/vgg.safetensors", "conv1: 1 of 6", 3 / 4),
         (
             lambda run: (run / "study/maps/images.npz").unlink(),
             "maps/images.npz",
@@ -148,3 +174,38 @@ def test_command_fails_beyond_the_tolerance_alone_and_names_what_differs(runs, m
     assert status == 1
     assert "5.0e-06 BEYOND THE TOLERANCE" in printed
     assert "1 that differ by more than 1e-06" in printed
+
+
+@pytest.mark.parametrize(("difference", "status"), [(TOLERANCE / 2, 0), (TOLERANCE * 2, 1)])
+def test_command_holds_runs_to_the_stated_tolerance(runs, monkeypatch, capsys, difference, status):
+    change_rdm(runs[1], "dissimilarities", np.array([[0.5 + difference, 2.0, 8.0]]))
+    monkeypatch.setattr("sys.argv", ["compare_runs", *map(str, runs)])
+    assert main() == status
+    assert f"{status} that differ by more than {TOLERANCE:g}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "second", "tolerance"),
+    [
+        (["CORES=2"], "--cores 2", ""),
+        (["CORES=2", "VERIFY_CORES=1"], "--cores 1", ""),
+        (["CORES=2", "TOLERANCE=0"], "--cores 2", "--tolerance 0"),
+    ],
+)
+def test_make_verify_runs_twice_on_the_cores_that_are_given(given, second, tolerance):
+    """What `make` would do; later --cores win."""
+    done = subprocess.run(
+        ["make", "--no-print-directory", "--dry-run", "verify", *given],
+        cwd=Path(__file__).parents[2],
+        # Of the `make` that runs the tests.
+        env={key: value for key, value in os.environ.items() if key != "MAKEFLAGS"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    runs = [line for line in done.stdout.splitlines() if "/snakemake --cores 2" in line]
+    assert len(runs) == 2
+    assert "run=tiny_again" not in runs[0]
+    assert runs[1].split(" --configfile")[0].endswith(second)
+    assert runs[1].endswith("--configfile config/tiny.yaml --config run=tiny_again ")
+    assert done.stdout.rstrip("\n").endswith(f"results/tiny results/tiny_again {tolerance}")

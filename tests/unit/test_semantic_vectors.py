@@ -96,6 +96,7 @@ def accuracies(seed, signal, folder):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signal", "least"), [(0.7, 0.95), (0.3, 0.6)])
 def test_vectors_of_one_network_are_read_as_well_as_probabilities(tmp_path, signal, least):
     """By what learned from vectors of other networks: tests, folds, and the nearest image."""
@@ -109,6 +110,7 @@ def test_vectors_of_one_network_are_read_as_well_as_probabilities(tmp_path, sign
         assert vectors > least, what
 
 
+@pytest.mark.slow
 def test_nothing_is_read_from_vectors_where_nothing_is_planted(tmp_path):
     """Out of fold above all: there a map that knows held-out categories would show."""
     found = [accuracies(seed, 0.0, tmp_path / str(seed))["vectors"] for seed in range(3)]

@@ -60,6 +60,7 @@ def test_planted_model_is_the_most_similar_one(tmp_path, seed):
         )
 
 
+@pytest.mark.slow
 def test_null_simulation_shows_no_more_than_chance(tmp_path):
     """40 tests, 5 seeds x 4 models x 2 ROIs: p <= 0.01 at most 3 times (binomial, 99.9 %)."""
     reached = 0

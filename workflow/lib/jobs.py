@@ -2,12 +2,14 @@
 
 import contextlib
 import errno
+import faulthandler
 import logging
 import os
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from workflow.lib.errors import InputError
 
@@ -28,13 +30,15 @@ def script_job(snakemake) -> Iterator[logging.Logger]:
     Everything logged goes to the rule's log file and, from warnings upwards, to the terminal.
     An `InputError` is reported as one sentence, and so is a full disk; any other exception with
     its traceback. All exit with status 1, upon which Snakemake deletes the outputs of the job.
+    Of a crash below Python the log says where in Python it was.
     """
-    logger = _set_up_logging(Path(str(snakemake.log[0])))
+    logger, log_file = _set_up_logging(Path(str(snakemake.log[0])))
     given = (snakemake.threads, snakemake.resources.get("gpu", 0))
     wildcards = dict(snakemake.wildcards)
     logger.info("rule %s, wildcards %s, threads %s, gpu %s", snakemake.rule, wildcards, *given)
     try:
-        yield logger
+        with _crashes_told(log_file):
+            yield logger
     except InputError as error:
         logger.error("%s", error)
         sys.exit(1)
@@ -48,6 +52,17 @@ def script_job(snakemake) -> Iterator[logging.Logger]:
         logger.exception("rule %s failed", snakemake.rule)
         sys.exit(1)
     logger.info("done, %s", _used())
+
+
+@contextlib.contextmanager
+def _crashes_told(log_file: TextIO) -> Iterator[None]:
+    """Let what ends the process without an exception leave its line of Python in the log file."""
+    faulthandler.enable(log_file, all_threads=False)
+    try:
+        yield
+    finally:
+        # It must not outlive the file that it writes to.
+        faulthandler.disable()
 
 
 def _used() -> str:
@@ -79,7 +94,7 @@ def _disk_full(snakemake) -> str:
     )
 
 
-def _set_up_logging(log_file: Path) -> logging.Logger:
+def _set_up_logging(log_file: Path) -> tuple[logging.Logger, TextIO]:
     log_file.parent.mkdir(parents=True, exist_ok=True)
     to_file = logging.FileHandler(log_file, mode="w", encoding="utf-8")
     to_terminal = logging.StreamHandler(sys.stderr)
@@ -88,4 +103,4 @@ def _set_up_logging(log_file: Path) -> logging.Logger:
         level=logging.INFO, format=LOG_FORMAT, handlers=[to_file, to_terminal], force=True
     )
     logging.captureWarnings(True)
-    return logging.getLogger("workflow")
+    return logging.getLogger("workflow"), to_file.stream

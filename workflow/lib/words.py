@@ -15,6 +15,6 @@ def near(name: object, names: Iterable) -> str:
     return f"; did you mean {found[0]!r}?" if found else "; correct it"
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: Exception | str) -> str:
     """Return what another library said, on one line and of bounded length."""
     return " ".join(str(error).split())[:200] or type(error).__name__

@@ -19,7 +19,7 @@ from scripts.digits.network.layer_features import layer_features
 from scripts.digits.network.trained import Trained, read_trained
 from workflow.lib.errors import InputError
 from workflow.lib.features.devices import choose_device
-from workflow.lib.features.extraction import feature_gram
+from workflow.lib.features.extraction import feature_gram, products_on
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.gram_store import gram_writer
 from workflow.lib.tables import write_table
@@ -57,7 +57,7 @@ def pixel_gram(images: ImageSet) -> np.ndarray:
     """Return the products between images (0 to 1), less their mean, float64 (n, n)."""
     pixels = images.images.reshape(len(images), -1) / np.float32(255)
     pixels -= pixels.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return (pixels @ pixels.T).astype(np.float64)
+    return products_on(torch.device("cpu"))(pixels).astype(np.float64)
 
 
 def items_of(images: ImageSet, categories: Sequence[str]) -> pd.DataFrame:

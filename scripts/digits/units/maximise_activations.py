@@ -3,8 +3,7 @@
 snakemake --cores 2 results/demo/digits/maximised/classes.npz
 """
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from scripts.digits.units.unit_images import (
     unit_activations,
 )
 from workflow.lib.errors import InputError
-from workflow.lib.features.devices import choose_device
+from workflow.lib.features.devices import choose_device, one_thread_each
 from workflow.lib.jobs import script_job
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
@@ -127,20 +126,6 @@ def _of_layers(
         else:
             images = [counted(layer) for layer in last_first]
     return dict(zip(last_first, images, strict=True))
-
-
-@contextlib.contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Let PyTorch compute every operation in the thread that asks for it.
-
-    Results are then the same however many threads there are.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _maximised(

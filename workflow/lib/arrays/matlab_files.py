@@ -2,14 +2,14 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import scipy.io
 
 from workflow.lib.arrays.array_file import ArrayFile, one_of, stacked
-from workflow.lib.arrays.matlab_structure import check_structure
+from workflow.lib.arrays.matlab_structure import SAVE_FULL, check_structure
 from workflow.lib.arrays.text import as_string, as_strings
 from workflow.lib.bombs import check_unpacked_size
 from workflow.lib.errors import InputError
@@ -28,19 +28,21 @@ class MatlabFile(ArrayFile):
         self.what = f"{self.path.name}, {key}"
         variable = load_variable(self.path, key)
         if variable.dtype == object:  # a cell array
-            self._set_array(stacked(list(variable.flat), variable.shape, self.what, self.contents))
+            self._set_array(self._stacked(variable))
             return
         if variable.dtype.names is None:
             self._set_array(variable)
             return
         field = self._field_of(variable.dtype.names)
-        self._set_array(
-            stacked(list(variable[field].flat), variable.shape, self.what, self.contents)
-        )
+        self._set_array(self._stacked(variable[field]))
         for name in variable.dtype.names:
             texts = [item for item in variable[name].flat if item.dtype.kind == "U"]
             if len(texts) == variable.size and all(text.size <= 1 for text in texts):
                 self.descriptors[name] = np.array([as_string(text) for text in texts])
+
+    def _stacked(self, cells: np.ndarray) -> np.ndarray:
+        check_full(list(cells.flat), self.what)
+        return stacked(list(cells.flat), cells.shape, self.what, self.contents)
 
     def stored_names(self, key: str | None) -> list[str]:
         """Return the strings of another variable (a cell array or a char matrix)."""
@@ -72,11 +74,23 @@ def load_variable(path: Path, key: str) -> np.ndarray:
     Raises
     ------
     InputError
-        The file is damaged.
+        The file is damaged, or the variable is sparse.
     """
     with _matlab_errors(path.name):
         check_structure(path, key)
-        return np.asarray(scipy.io.loadmat(path, variable_names=[key])[key])
+        variable = scipy.io.loadmat(path, variable_names=[key])[key]
+    check_full([variable], f"{path.name}, {key}")
+    return variable
+
+
+def check_full(arrays: Sequence[object], what: str) -> None:
+    """Raise InputError where one is not an array with all its values, as scipy's sparse ones."""
+    for array in arrays:
+        if not isinstance(array, np.ndarray):
+            raise InputError(
+                f"{what}: found a sparse array or a struct without fields, expected full ones; "
+                f"{SAVE_FULL}"
+            )
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""How far the results of two runs differ: tables, RDMs and other arrays, value by value.
+"""How far the results of two runs differ: tables, RDMs, other arrays and weights, value by value.
 
 Figures and pages follow from tables; logs, benchmarks and costs differ from run to run.
 """
@@ -11,11 +11,16 @@ from typing import NamedTuple
 import h5py
 import nibabel as nib
 import numpy as np
+from safetensors.numpy import load_file
 
 from workflow.lib.tables import read_table
 
 TIMED_FOLDERS = ("logs", "benchmarks")
 TIMED_FILES = ("tables/cost.csv", "tables/cost_jobs.csv")
+# What runs on other cores may differ by, see `largest_difference`; on the same cores, nothing does.
+# Trained networks are held to it too: they train on as many threads as their rule names, whatever
+# the cores, but for those of which the run has fewer (`vgg16` asks for 8).
+TOLERANCE = 1e-6
 # Of what is not a number, or not there, no size can be told.
 NO_SIZE = float("inf")
 
@@ -47,7 +52,7 @@ def compare_runs(first: Path, second: Path) -> Comparison:
     -------
     comparison : the largest differences come first
     """
-    files, others = _results(first), _results(second)
+    files, others = result_files(first), result_files(second)
     lacking = [
         Difference(name, f"found in {run} alone", NO_SIZE)
         for run, names in ((first, files - others), (second, others - files))
@@ -83,7 +88,7 @@ def largest_difference(first: np.ndarray, second: np.ndarray) -> float:
     return float((np.abs(a - b) / np.maximum(1, np.maximum(np.abs(a), np.abs(b)))).max())
 
 
-def _results(folder: Path) -> set[str]:
+def result_files(folder: Path) -> set[str]:
     """Return the files of a run that are compared, relative to its folder."""
     names = (
         str(file.relative_to(folder))
@@ -153,4 +158,5 @@ READERS: dict[str, Callable[[Path], Mapping[str, np.ndarray]]] = {
     ".h5": _read_datasets,
     ".npz": _read_arrays,
     ".nii.gz": _read_voxels,
+    ".safetensors": load_file,
 }

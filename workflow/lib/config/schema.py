@@ -4,6 +4,7 @@ A study's own section stands in workflow/schemas/studies/<section>.schema.yaml.
 """
 
 import copy
+import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -41,8 +42,12 @@ TYPES = {
 }
 
 
+@functools.cache
 def load_schema() -> dict:
-    """Return the JSON schema of the config, with the sections that single studies add."""
+    """Return the JSON schema of the config, with the sections that single studies add.
+
+    It is read once, and not to be changed.
+    """
     schema = yaml.load((SCHEMAS / "config.schema.yaml").read_text(), Loader=YAML_LOADER)
     for section, file in section_files().items():
         schema["properties"][section] = yaml.load(file.read_text(), Loader=YAML_LOADER)

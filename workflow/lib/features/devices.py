@@ -79,6 +79,20 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     return torch.autocast(device.type, dtype=PRECISIONS[precision])
 
 
+@contextlib.contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Let PyTorch compute every operation in the thread that asks for it.
+
+    Results are then the same however many threads there are.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 # Parameters of glibc's mallopt, and the values between which it adapts them by itself.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _LARGEST = 2**31 - 1

@@ -12,12 +12,13 @@ from torch import nn
 from tqdm import tqdm
 
 from workflow.lib.errors import InputError
-from workflow.lib.features.devices import autocast, reused_memory
+from workflow.lib.features.devices import autocast, one_thread_each, reused_memory
 from workflow.lib.features.stimuli import Stimuli
 from workflow.lib.features.unit_blocks import BLOCK_UNITS, UnitBlocks, check_free_disk
 from workflow.lib.rdms.distances import METRICS
 from workflow.lib.rdms.stimulus_rdms import LEAST_VARIATION, distances_with_gaps
 from workflow.lib.rdms.wide_patterns import TILE_CHANNELS, standardise_channels
+from workflow.lib.threads import in_slices, in_threads
 
 POOLING = {
     "none": lambda activations, axes: activations,
@@ -31,8 +32,14 @@ CENTRED_OVER = {
     "euclidean": "images",
     "sq_euclidean": "images",
 }
+# Images that a thread of a CPU shows to a network at a time. Convolutions round by how many images
+# and how many threads they have, so that neither may follow the threads of the job; with fewer
+# images, the layout of the weights, made anew each time, costs more than it saves.
+PART_IMAGES = 16
 # Columns that one product in float32 sums over; sums of more of them round too much.
 PRODUCT_UNITS = 2048
+# Rows of a product that a thread of a CPU computes at a time.
+STRIPE_IMAGES = 128
 
 
 def extract_features(
@@ -87,16 +94,15 @@ def extract_features(
         with (
             ThreadPoolExecutor(1) as writer,
             tqdm(total=len(stimuli), unit="image", disable=None) as progress,
-            torch.inference_mode(),
             autocast(device, precision),
             reused_memory(),
         ):
             for names, images in image_batches(stimuli, transforms, batch_size):
-                rows = layer_rows(_run(extractor, images.to(device)), names, pooling)
-                layers = layers or _open_files(rows, len(stimuli), folder, block_units)
+                parts = shown_in_parts(extractor, images.to(device), names, pooling)
+                layers = layers or _open_files(parts[0], len(stimuli), folder, block_units)
                 if writing:
                     writing.result()  # so that one batch waits at most, and errors are not lost
-                writing = writer.submit(_append, layers, rows)
+                writing = writer.submit(_append, layers, parts)
                 progress.update(len(names))
             if writing:
                 writing.result()
@@ -107,10 +113,11 @@ def extract_features(
     return layers
 
 
-def _append(layers: Mapping[str, UnitBlocks], rows: dict[str, np.ndarray]) -> None:
+def _append(layers: Mapping[str, UnitBlocks], parts: list[dict[str, np.ndarray]]) -> None:
     """Write the rows of a batch, and forget each layer's as soon as they are written."""
     for label, blocks in layers.items():
-        blocks.append(rows.pop(label))
+        for rows in parts:
+            blocks.append(rows.pop(label))
 
 
 def image_batches(
@@ -138,6 +145,37 @@ def image_batches(
             if start is not None:
                 coming = thread.submit(prepared, start)
             yield batch
+
+
+def shown_in_parts(
+    extractor: nn.Module, images: torch.Tensor, names: Sequence[str], pooling: str
+) -> list[dict[str, np.ndarray]]:
+    """Return what layers give for images, see `layer_rows`: on a CPU part by part of the images.
+
+    The parts are computed in threads, each by one: rows are then the same however many threads
+    there are, and no slower to compute.
+
+    Parameters
+    ----------
+    extractor : torch.nn.Module
+        On the device of the images, gives {label: output}.
+    images : float32 tensor (n, 3, height, width)
+    names, pooling : see `layer_rows`
+
+    Returns
+    -------
+    list of dict, label -> float32 array (n_of_part, n_units)
+    """
+
+    def rows(part: slice) -> dict[str, np.ndarray]:
+        with torch.inference_mode():
+            return layer_rows(_run(extractor, images[part]), names[part], pooling)
+
+    if images.device.type != "cpu":
+        return [rows(slice(None))]
+    starts = range(0, len(images), PART_IMAGES)
+    with one_thread_each():
+        return in_threads(rows, [slice(start, start + PART_IMAGES) for start in starts])
 
 
 def layer_rows(
@@ -333,16 +371,31 @@ class _Sums:
 def products_on(device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
     """Return the function that multiplies float32 (n, k) with its transpose on a device."""
     if device.type == "cpu":
-        return _products_by_numpy
-    return functools.partial(_products_by_torch, device)
+        return _products_in_stripes
+    return functools.partial(_products_there, device)
 
 
-def _products_by_numpy(rows: np.ndarray) -> np.ndarray:
-    # NumPy sees the symmetry and computes half of it, which PyTorch does not.
-    return rows @ rows.T
+def _products_in_stripes(rows: np.ndarray) -> np.ndarray:
+    """Compute the half that the symmetry leaves, the same for any number of threads.
+
+    Libraries split a product by the threads that they have, and round otherwise for each split.
+    """
+    here = torch.from_numpy(rows)
+    products = np.empty((len(rows), len(rows)), dtype=np.float32)
+
+    def fill(stripe: slice) -> None:
+        found = (here[stripe] @ here[: stripe.stop].T).numpy()
+        square = found[:, stripe.start :]
+        square[:] = np.tril(square) + np.tril(square, -1).T
+        products[stripe, : stripe.stop] = found
+        products[: stripe.stop, stripe] = found.T
+
+    with one_thread_each():
+        in_slices(fill, len(rows), STRIPE_IMAGES)
+    return products
 
 
-def _products_by_torch(device: torch.device, rows: np.ndarray) -> np.ndarray:
+def _products_there(device: torch.device, rows: np.ndarray) -> np.ndarray:
     there = torch.from_numpy(rows).to(device)
     return (there @ there.T).cpu().numpy()
 

@@ -16,7 +16,7 @@ from workflow.lib.acquire.archives import check_member, zip_errors
 from workflow.lib.arrays.array_file import one_of
 from workflow.lib.arrays.foreign_hdf5 import check_dataset, hdf5_errors, open_hdf5
 from workflow.lib.arrays.hdf5_files import matlab_chars
-from workflow.lib.arrays.matlab_files import load_variable, whosmat
+from workflow.lib.arrays.matlab_files import check_full, load_variable, whosmat
 from workflow.lib.arrays.numpy_files import numpy_errors, open_numpy
 from workflow.lib.arrays.text import as_strings, listed_names
 from workflow.lib.errors import InputError
@@ -373,6 +373,8 @@ def _open_matlab(folder: Path, block: Mapping) -> _Source:
         names = read(_names_key(wanted, others, path.name))
         return _cell_strings(names) if isinstance(names, list) else as_strings(names)
 
+    if isinstance(value, list):
+        check_full(value, what)
     images = value if isinstance(value, list) else _images_first(value)
     return _array_source(images, what, stored_names)
 

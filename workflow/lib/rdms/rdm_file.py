@@ -133,7 +133,7 @@ def _find_rdm_axes(array: np.ndarray | h5py.Dataset, what: str) -> tuple[int, ..
     both can, along the longer: there are fewer subjects than pairs.
     """
     axes = [axis for axis, length in enumerate(array.shape) if length > 1]
-    if not axes:
+    if not axes or 0 in array.shape:
         raise InputError(
             f"{what}: found {array.size} number(s) of shape {array.shape}, expected RDMs; name "
             "another variable by `key` in the config"
