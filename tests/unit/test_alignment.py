@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rsatoolbox
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.raw_files import (
@@ -135,6 +135,7 @@ def test_names_survive_the_table_between_two_jobs(tmp_path):
     np.testing.assert_array_equal(model, vector)
 
 
+@settings(deadline=None)
 @given(st.permutations(range(8)), st.permutations(range(8)))
 def test_any_two_orders_give_the_same_rdm(first, second):
     (vector,) = random_rdms(1, 8)
