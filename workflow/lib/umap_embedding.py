@@ -64,5 +64,7 @@ def umap(
             min_dist=min_distance,
             random_state=seed,
             n_jobs=1,
+            # The spectral start draws places of parts that no neighbours connect, without a seed.
+            init="pca",
             precomputed_knn=(neighbours, distances.astype(np.float32), None),
         ).fit_transform(points)
