@@ -3,6 +3,7 @@
 import copy
 import importlib
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from workflow.lib.methods import (
     only,
     package_versions,
     software_sentences,
+    workflow_sentence,
 )
 from workflow.lib.references import cited_keys, read_bibliography, with_citations
 
@@ -329,9 +331,20 @@ def test_versions_are_those_installed_or_those_pinned():
     pins = "no-such-package==4.5.6\nnumpy==0.0.1\n"
     versions = package_versions(["numpy", "no-such-package"], pins)
     assert versions == {"numpy": np.__version__, "no-such-package": "4.5.6"}
-    first, second = software_sentences("3.11.7", versions, 20260)
+    _, first, second = software_sentences("3.11.7", versions, 20260)
     assert f"numpy {np.__version__} [@harris2020] and no-such-package 4.5.6" in first
     assert "the seed 20260" in second
+
+
+def test_software_names_the_workflow_as_it_asks_to_be_cited():
+    """By the lines of the file that a reader of YAML finds there, and those of package data."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    first, *_ = software_sentences("3.11.7", {"numpy": "1"}, 1)
+    assert f'"{citation["title"]}", version {citation["version"]}' in first
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert citation["version"] == project["version"]
+    other = workflow_sentence("title: Another\nversion: 7.8.9\nreferences:\n  - title: A paper\n")
+    assert '"Another", version 7.8.9' in other
 
 
 def test_sections_share_paragraphs_and_tables_go_to_their_own(tmp_path):

@@ -12,9 +12,11 @@ import importlib.metadata
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from workflow.lib.references import Reference, cited_keys, with_citations
 
+CITATION_FILE = Path(__file__).parents[2] / "CITATION.cff"
 # Packages of texts, by the names of their distributions, and what they ask to be cited.
 CITED = {
     "numpy": "harris2020",
@@ -102,6 +104,15 @@ def package_versions(packages: Iterable[str], requirements: str) -> dict[str, st
     return versions
 
 
+def workflow_sentence(citation: str) -> str:
+    """Return how this workflow asks to be named, of the text of its CITATION.cff."""
+    named = dict(re.findall(r"^(title|version): (.+)$", citation, re.M))
+    return (
+        f'Analyses are those of the workflow "{named["title"]}", version {named["version"]}; its '
+        "commit stands in provenance.json of the run."
+    )
+
+
 def software_sentences(python: str, versions: Mapping[str, str], seed: int) -> list[str]:
     """Return what is to be said of programs and random numbers."""
     named = [
@@ -109,6 +120,7 @@ def software_sentences(python: str, versions: Mapping[str, str], seed: int) -> l
         for name, version in versions.items()
     ]
     return [
+        workflow_sentence(CITATION_FILE.read_text(encoding="utf-8")),
         f"Analyses ran under Python {python} with {enumerated(named)}.",
         f"Random numbers follow from the seed {seed}, by a stream of its own for each job.",
     ]

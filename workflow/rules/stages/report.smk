@@ -160,6 +160,7 @@ rule write_methods:
     input:
         unpack(methods_tables),
         bibliography=own_file("config/references.bib"),
+        citation=own_file("CITATION.cff"),
         requirements=own_file("requirements.txt"),
     output:
         text="<results>/{study}/methods.md",
