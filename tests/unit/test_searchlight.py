@@ -69,7 +69,7 @@ def brute_force_members(voxels, mask, affine, centre, radius, unit):
 
 
 def test_a_sphere_of_three_voxels_holds_123():
-    """The published number: Lee et al. 2022, Human Brain Mapping, radius 3 voxels."""
+    """The published number: Lee et al. 2023, Human Brain Mapping, radius 3 voxels."""
     assert len(sphere_offsets(AFFINE, 3)) == 123
     assert len(sphere_offsets(AFFINE, 9, "mm")) == 123
 

@@ -6,7 +6,7 @@ with every low one. A group is one of the config's `groups`, a kind of category,
 
 References
 ----------
-Lee, Jung, Lustig, Lee 2022, Hum Brain Mapp, doi:10.1002/hbm.26189.
+Lee, Jung, Lustig, Lee 2023, Hum Brain Mapp, doi:10.1002/hbm.26189.
 """
 
 import itertools

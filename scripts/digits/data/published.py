@@ -1,6 +1,6 @@
 """What is known of the published sample of the study, Sample_Data.zip.
 
-Lee, Jung, Lustig and Lee 2022, Human Brain Mapping, doi:10.1002/hbm.26189; the layout is that of
+Lee, Jung, Lustig and Lee 2023, Human Brain Mapping, doi:10.1002/hbm.26189; the layout is that of
 the notebooks at github.com/bsplku/ISL_RSA_DigitObject_Visual.
 """
 

@@ -5,7 +5,7 @@ Images are float32 tensors (3, height, width) from 0 to 1; what is outside an im
 References
 ----------
 Krizhevsky, Sutskever, Hinton 2012, NeurIPS (colour components);
-Lee, Jung, Lustig, Lee 2022, Hum Brain Mapp, doi:10.1002/hbm.26189 (which change for what).
+Lee, Jung, Lustig, Lee 2023, Hum Brain Mapp, doi:10.1002/hbm.26189 (which change for what).
 """
 
 from collections.abc import Callable, Mapping

@@ -9,7 +9,7 @@ analysed layers are the rectified convolutions, rectified fc6, and fc8 as it is 
 References
 ----------
 Simonyan & Zisserman 2015, arXiv:1409.1556; fully convolutional head as in Lee, Jung, Lustig, Lee
-2022, Hum Brain Mapp, doi:10.1002/hbm.26189.
+2023, Hum Brain Mapp, doi:10.1002/hbm.26189.
 """
 
 from collections import OrderedDict

@@ -8,7 +8,7 @@ compared in the other, or chosen in other subjects; the circular analysis stands
 References
 ----------
 Kriegeskorte, Simmons, Bellgowan, Baker 2009, Nat Neurosci 12:535 (circular analysis);
-Lee, Jung, Lustig, Lee 2022, Hum Brain Mapp, doi:10.1002/hbm.26189 (regions of codes).
+Lee, Jung, Lustig, Lee 2023, Hum Brain Mapp, doi:10.1002/hbm.26189 (regions of codes).
 """
 
 from collections.abc import Sequence

@@ -6,7 +6,7 @@ clusters of positive t, and layers are averaged there, over positive t alone, fr
 
 References
 ----------
-Lee, Jung, Lustig, Lee 2022, Hum Brain Mapp, doi:10.1002/hbm.26189.
+Lee, Jung, Lustig, Lee 2023, Hum Brain Mapp, doi:10.1002/hbm.26189.
 """
 
 from collections.abc import Mapping

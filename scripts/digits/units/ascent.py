@@ -108,7 +108,7 @@ def ascend(
 
     References
     ----------
-    Deepdraw, https://github.com/auduno/deepdraw; Lee, Jung, Lustig, Lee 2022, Hum Brain Mapp,
+    Deepdraw, https://github.com/auduno/deepdraw; Lee, Jung, Lustig, Lee 2023, Hum Brain Mapp,
     doi:10.1002/hbm.26189; shifts as in Mordvintsev, Olah, Tyka 2015, "Inceptionism"; total
     variation as in Mahendran & Vedaldi 2015, arXiv:1412.0035.
     """

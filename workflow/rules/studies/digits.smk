@@ -1,5 +1,5 @@
 # Study digits: a network trained to tell digits from objects, and what it shares with the brain
-# (Lee, Jung, Lustig, Lee 2022).
+# (Lee, Jung, Lustig, Lee 2023).
 #
 # The comparison with the brain is the generic study of `rsa` of the same name; here stands what
 # only this study has: its images, the training, what units look for, how layers arrange
