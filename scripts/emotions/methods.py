@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from workflow.lib.methods import COMPARATORS, Methods, counted, enumerated, only
+from workflow.lib.methods import COMPARATORS, METRICS, Methods, counted, enumerated, only
 
 SPLITS = {
     "random": "volumes dealt out at random (leaked, as published)",
@@ -122,13 +122,25 @@ def splits(entry: Mapping) -> str:
 
 def models(entry: Mapping) -> list[str]:
     """Return what each model is."""
-    return [_model(name, model) for name, model in entry["models"].items()]
+    return [_model(name, model, entry) for name, model in entry["models"].items()]
 
 
-def _model(name: str, model: Mapping) -> str:
+def confounds(entry: Mapping) -> str:
+    """Return what models see that see no response."""
+    motion = entry["data"] == "volumes" and entry["volumes"]["confounds"]
+    known = (
+        ("the run", True),
+        ("powers of the time within it", True),
+        ("the six parameters of motion", motion),
+        ("measures of what is shown", entry["stimulus"]),
+    )
+    return enumerated(name for name, given in known if given)
+
+
+def _model(name: str, model: Mapping, entry: Mapping) -> str:
     seen = {
         "patterns": "",
-        "confounds": ", which sees confounds in place of responses",
+        "confounds": f", which sees confounds in place of responses ({confounds(entry)})",
     }[model["sees"]]
     if model["kind"] != "cnn":
         kind = {"logistic": "logistic regression", "linear": "ridge regression on classes"}
@@ -175,13 +187,17 @@ def inference(entry: Mapping, decoding: pd.DataFrame) -> list[str]:
     return sentences
 
 
+def covered(entry: Mapping) -> str | None:
+    """Return the network whose layers are compared and mapped, None where there is none."""
+    networks = [name for name, model in entry["models"].items() if model["kind"] == "cnn"]
+    return (entry["occlusion"]["model"] or networks[0]) if networks else None
+
+
 def occlusion(entry: Mapping) -> list[str]:
     """Return how maps of a network were made, where there is one."""
-    networks = [name for name, model in entry["models"].items() if model["kind"] == "cnn"]
-    if not networks:
+    model, options = covered(entry), entry["occlusion"]
+    if model is None:
         return []
-    options = entry["occlusion"]
-    model = options["model"] or networks[0]
     return [
         f"What {model} looks at was mapped by covering cubes of {options['cube']} voxels in the "
         f"mask (stride {options['stride']}) and taking the drop in the probability of the true "
@@ -199,8 +215,26 @@ def similarity(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     table = tables["rsa"]
     orders = int(table["n_orders"].max())
     every = ", all there are" * bool(table["complete"].all())
+    named = entry["rsa"]["rois"] or {}
+    regions = named.get("names", {}) if entry["data"] == "volumes" else named
+    parts = {"volumes": "voxels", "parcels": "parcels"}[entry["data"]]
+    model = covered(entry)
+    models = [
+        "affect (the distance of their mean arousal and valence in the annotations)",
+        "co-occurrence (1 - the weighted Jaccard index of how many observers see them at a time)",
+        "runs (1 - that index of how they are spread over runs, a control)",
+    ]
+    if model:
+        models.append(
+            f"layers of {model} ({METRICS['correlation']} of mean features of the test volumes of "
+            "a fold, averaged over folds and not cross-validated)"
+        )
     return [
-        f"Cross-validated RDMs over the {len(entry['labels']['classes'])} emotions were compared "
-        f"[@kriegeskorte2008rsa] by {COMPARATORS[only(table['comparator'])]} and tested by "
-        f"{orders:,} permutations of the emotion labels{every}."
+        f"RDMs of responses over the {len(entry['labels']['classes'])} emotions hold squared "
+        "distances of mean responses, cross-validated over runs (crossnobis) [@walther2016] and "
+        "in units of each channel's noise variance, in "
+        f"{enumerated([f'all {parts}', *regions])}.",
+        f"They were compared [@kriegeskorte2008rsa] by {COMPARATORS[only(table['comparator'])]} "
+        f"with RDMs of {enumerated(models)}, and tested one-sided by {orders:,} permutations of "
+        f"the emotion labels{every}.",
     ]

@@ -28,7 +28,7 @@ def describe(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> Methods:
     tables : decoders, of the scores of decoders, and where there are generators reconstructions
     """
     paragraphs = {
-        "Data": [data(entry, tables.get("decoders"))],
+        "Data": [data(entry, tables.get("decoders")), preparation(entry)],
         "Decoding": [shapes(entry), semantics(entry), folds(entry), axes(entry)],
         "Reconstruction": generators(entry),
         "Inference": inference(entry, tables),
@@ -62,13 +62,28 @@ def data(entry: Mapping, decoders: pd.DataFrame | None) -> str:
 _NULL = " (responses have nothing to do with the images, the null)"
 
 
+def preparation(entry: Mapping) -> str:
+    """Return what became of voxels and trials before anything was decoded."""
+    repeats = "Responses to the repeats of a test image were averaged. " * bool(
+        entry["responses"]["tests"]
+    )
+    return (
+        f"Voxels were standardised by the training trials, those of tests too. {repeats}Before "
+        "each fit they were standardised again, by the samples that it learns from."
+    )
+
+
 def shapes(entry: Mapping) -> str:
     """Return how shapes were decoded."""
     if not entry["shapes"]:
         return ""
     image = entry["image"]
     matte = "without ground" if image["matte"] else "with its ground"
-    blur = f", blurred by {image['blur']:g} pixels" if image["blur"] else ""
+    blur = (
+        f", blurred by a Gaussian with a standard deviation of {image['blur']:g} px"
+        if image["blur"]
+        else ""
+    )
     return (
         f"Shapes (the grey image of {image['size']} pixels, {matte}{blur}) were decoded by "
         f"{enumerated(_decoder(name, block) for name, block in entry['shapes'].items())}."
@@ -92,7 +107,8 @@ def semantics(entry: Mapping) -> str:
 
 def _decoder(name: str, block: Mapping) -> str:
     control = ", responses to other images, a control" * block["shuffled"]
-    return f"{name} ({KINDS[block['kind']]}, {enumerated(block['rois'])}{control})"
+    learned = "single trials" if block["trials"] else "means over the trials of an image"
+    return f"{name} ({KINDS[block['kind']]}, learned from {learned} of {enumerated(block['rois'])}{control})"
 
 
 def folds(entry: Mapping) -> str:
