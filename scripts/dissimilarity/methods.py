@@ -1,9 +1,10 @@
 """What a study of pairs of images did, for its methods."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from workflow.lib.config.pair_options import default_option
 from workflow.lib.methods import METRICS, Methods, counted, enumerated
 
 MODELS = {
@@ -18,7 +19,8 @@ MODELS = {
     "pair_mlp": "a multilayer perceptron of pairs of embeddings",
     "siamese": "a siamese convolutional network of pairs of images",
 }
-NETWORKS = ("contrastive", "pair_mlp", "siamese")
+# Networks, and what a batch of them holds.
+NETWORKS = {"contrastive": "images", "pair_mlp": "pairs", "siamese": "pairs"}
 EMBEDDINGS = {
     "pixel": "pixels",
     "gabor": "energy of Gabor filters",
@@ -111,7 +113,55 @@ def models(entry: Mapping, scores: pd.DataFrame) -> list[str]:
         for name, model in entry["models"].items()
         if name in fitted
     ]
-    return [f"Dissimilarities were predicted by {enumerated(named)}."]
+    return [
+        f"Dissimilarities were predicted by {enumerated(named)}.",
+        *(
+            training(name, model)
+            for name, model in entry["models"].items()
+            if name in fitted and model["kind"] in NETWORKS
+        ),
+    ]
+
+
+def training(name: str, model: Mapping) -> str:
+    """Return how a network of pairs was trained, with what its kind does where nothing is said."""
+    variants = (model["variants"] or {"": {}}).values()
+    ways = dict.fromkeys(_way(model["kind"], model["options"] | of) for of in variants)
+    return (
+        f"{name} was trained by AdamW [@loshchilov2017] ({enumerated(ways, 'or')}), with the "
+        "weights of the epoch that is best on validation pairs."
+    )
+
+
+def _way(kind: str, given: Mapping) -> str:
+    """Return rate, epochs, batches and loss of a network with some options."""
+
+    def option(name: str) -> object:
+        return given[name] if name in given else default_option(kind, name)
+
+    steps, patience, decay = option("n_steps"), option("patience"), option("weight_decay")
+    some = f"{steps:,} " if steps else ""
+    parts = [
+        f"learning rate {option('learning_rate'):g}",
+        f"weight decay {decay:g}" if decay else "",
+        f"{counted(option('n_epochs'), 'epoch')} of {some}batches of {option('batch'):,} "
+        f"{NETWORKS[kind]}",
+        f"stopped after {counted(patience, 'epoch')} without a better one" if patience else "",
+        f"dropout {option('dropout'):g}" if option("dropout") else "",
+        _loss(kind, option),
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _loss(kind: str, option: Callable[[str], object]) -> str:
+    if kind == "contrastive":
+        return (
+            f"InfoNCE [@vandenoord2018] of each image's {option('n_neighbours')} nearest images, "
+            f"temperature {option('temperature'):g}"
+        )
+    share = option("correlation_share") if kind == "siamese" else 0
+    parts = f"{1 - share:g} of the mean squared error less {share:g} of Pearson's r"
+    return f"loss: {parts if share else 'mean squared error'}"
 
 
 def splits(entry: Mapping, scores: pd.DataFrame) -> list[str]:

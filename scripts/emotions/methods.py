@@ -149,12 +149,23 @@ def _model(name: str, model: Mapping, entry: Mapping) -> str:
     network, training = model["network"], model["training"]
     if network["weights"] != "untrained":
         return f"{name} is the published 3D network with its published weights, not trained here."
+    parts = [
+        f"learning rate {training['learning_rate']:g}",
+        f"weight decay {training['weight_decay']:g}" if training["weight_decay"] else "",
+        f"batches of {training['batch']}",
+        f"dropout {network['dropout']:g}" if network["dropout"] else "",
+        f"noise with a standard deviation of {training['noise']:g} added"
+        if training["noise"]
+        else "",
+        "emotions weighed equally" if training["balanced"] else "",
+        f"patience of {counted(training['patience'], 'epoch')}" if training["patience"] else "",
+    ]
     return (
         f"{name} is a 3D network of separable convolutions ("
         f"{counted(len(network['widths']) - 1, 'block')}, "
-        f"{enumerated(network['widths'])} channels), trained by AdamW for up to "
-        f"{training['n_epochs']} epochs (learning rate {training['learning_rate']:g}, batches of "
-        f"{training['batch']}), the epoch chosen on validation volumes."
+        f"{enumerated(network['widths'])} channels), trained on cross-entropy by AdamW "
+        f"[@loshchilov2017] for up to {counted(training['n_epochs'], 'epoch')} "
+        f"({', '.join(filter(None, parts))}), the epoch chosen on validation volumes."
     )
 
 

@@ -15,6 +15,7 @@ from scripts.report.write_methods import described, page, read_tables
 from tests.unit.test_environments import third_party_imports
 from workflow.lib.config.complete import complete_config
 from workflow.lib.config.merging import laid_over
+from workflow.lib.config.pair_options import default_option
 from workflow.lib.config.sections import study_sections
 from workflow.lib.digest import imported_modules, module_file
 from workflow.lib.errors import InputError
@@ -232,6 +233,14 @@ def only_section(config):
         ("emotions", "volumes.confounds", None, "six parameters of motion", ""),
         ("emotions", "stimulus", "shown.csv", "", "measures of what is shown"),
         ("emotions", "rsa.rois", None, "all voxels, threat, pleasure and", "in all voxels."),
+        ("emotions", "models.cnn.training.n_epochs", 77, "up to 5 epochs", "up to 77 epochs"),
+        ("emotions", "models.cnn.training.noise", 0, "standard deviation of 2 added", ""),
+        ("reconstruction", "shapes.network.training.n_epochs", 77, "", "up to 77 epochs"),
+        ("reconstruction", "shapes.early.ridge.alphas", [5], "penalty 10 or 1000, chosen", "y 5)"),
+        ("reconstruction", "semantics.linear.logistic.C", [3], "C 0.01 or 0.1, chosen", "C 3)"),
+        ("reconstruction", "generator.n_epochs", 77, "", "for 77 epochs"),
+        ("reconstruction", "generator.perceptual_weight", 2, "", "and perceptual (weight 2)"),
+        ("reconstruction", "folds.validation_share", 0, "weights of the epoch of least loss", ""),
         ("reconstruction", "generators", {}, "U-Net", ""),
         ("reconstruction", "image.blur", 2.5, "deviation of 1 px", "deviation of 2.5 px"),
         (
@@ -254,6 +263,35 @@ def test_text_follows_the_config(default, section, key, value, gone, come):
     assert come in after
     assert not gone or gone not in after
     assert not come or come not in before
+
+
+@pytest.mark.parametrize(
+    ("model", "option", "value", "come"),
+    [
+        ("mlp", "n_epochs", 77, "77 epochs of 10 batches of 512 pairs"),
+        ("siamese", "correlation_share", 0.25, "0.75 of the mean squared error less 0.25"),
+        ("siamese", "n_steps", None, "3 epochs of batches of 256 pairs"),
+        ("contrastive", "temperature", 0.7, "temperature 0.7"),
+        ("contrastive", "patience", 4, "stopped after 4 epochs"),
+    ],
+)
+def test_training_of_networks_of_pairs_is_told(default, model, option, value, come):
+    entry = default["dissimilarity"]["scenes"]
+    scores = pd.concat([SCORES, SCORES.assign(model=model)])
+    before = told("dissimilarity", entry, scores=scores)
+    assert f"{model} was trained by AdamW" in before
+    assert come not in before
+    after = changed(entry, f"models.{model}.options.{option}", value)
+    assert come in told("dissimilarity", after, scores=scores)
+
+
+@pytest.mark.parametrize("kind", ["contrastive", "pair_mlp", "siamese"])
+def test_what_is_told_of_training_without_options_is_what_networks_do(kind):
+    """The dataclass itself, with torch, against what is read of it without."""
+    model = importlib.import_module(f"scripts.dissimilarity.models.{kind}").Model()
+    options = ("n_epochs", "batch", "learning_rate", "weight_decay", "patience", "n_steps")
+    for option in (*options, "dropout"):
+        assert default_option(kind, option) == getattr(model, option)
 
 
 def test_models_that_could_not_be_fitted_are_not_told(default):

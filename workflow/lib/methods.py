@@ -24,6 +24,9 @@ CITED = {
     "scikit-learn": "pedregosa2011",
     "torch": "paszke2019",
     "nilearn": "abraham2014",
+    "pandas": "mckinney2010",
+    "captum": "kokhlikyan2020",
+    "himalaya": "duprelatour2022",
     "umap-learn": "mcinnes2018",
     "snakemake": "molder2021",
 }

@@ -39,7 +39,20 @@ CALLED = {
 @functools.cache
 def model_options(kind: str) -> dict[str, str]:
     """Return option -> annotation of a kind of model, those of its base classes first."""
-    return dict(_fields(MODELS / f"{kind}.py", "Model"))
+    nodes = _fields(MODELS / f"{kind}.py", "Model")
+    return {ast.unparse(node.target): ast.unparse(node.annotation) for node in nodes}
+
+
+def default_option(kind: str, option: str) -> object:
+    """Return what an option of a kind is where the config says nothing; it is a literal there.
+
+    Raises
+    ------
+    KeyError
+        A kind without this option.
+    """
+    nodes = _fields(MODELS / f"{kind}.py", "Model")
+    return ast.literal_eval({ast.unparse(node.target): node.value for node in nodes}[option])
 
 
 def check_options(kind: str, options: Mapping, where: str) -> None:
@@ -73,8 +86,8 @@ def _as_number(value: object) -> str:
         return ""
 
 
-def _fields(file: Path, name: str) -> Iterator[tuple[str, str]]:
-    """Yield the fields of a dataclass that it is made with, and their annotations."""
+def _fields(file: Path, name: str) -> Iterator[ast.AnnAssign]:
+    """Yield the fields of a dataclass that it is made with, those of its base classes first."""
     tree = ast.parse(file.read_bytes())
     found = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
     modules = {
@@ -87,7 +100,7 @@ def _fields(file: Path, name: str) -> Iterator[tuple[str, str]]:
         yield from _fields(ROOT.joinpath(*modules[base].split(".")).with_suffix(".py"), base)
     for node in found.body:
         if isinstance(node, ast.AnnAssign) and not _is_made_inside(node):
-            yield ast.unparse(node.target), ast.unparse(node.annotation)
+            yield node
 
 
 def _is_made_inside(node: ast.AnnAssign) -> bool:
