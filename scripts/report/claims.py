@@ -25,6 +25,7 @@ ITS_OWN = "its own"
 REPRODUCED, NOT_REPRODUCED, UNDECIDED = "reproduced", "not reproduced", "undecided"
 LEAK, NO_LEAK = "leak", "no leak found"
 CORRECTED, NO_MISTAKE = "corrected", "no difference"
+BY_DEFINITION = "differs by definition"
 # Of other data than the original's.
 LEAK_SHOWN, MISTAKE_SHOWN = "leak (mechanism)", "corrected (mechanism)"
 UNTESTED, NOT_RUN, NO_NUMBER = "untested", "not run", "no number"
@@ -32,26 +33,24 @@ VERDICTS = {
     REPRODUCED: "the interval holds the published number or, of a direction, lies beyond the value "
     "that it is held to; a number without interval agrees to the digits that were published",
     NOT_REPRODUCED: "the interval lies elsewhere",
-    UNDECIDED: "the interval holds the value that a direction is held to",
+    UNDECIDED: "the interval holds the value that it is held to (of a leak, zero, or the two "
+    "intervals overlap; of a mistake, the number of the original's way)",
     LEAK: "what was seen in training scores higher: the interval of the difference lies above "
     "zero, or the two intervals do not overlap",
     LEAK_SHOWN: "the same on simulated or other data, which shows that the way leaks, not that the "
     "original's number is a leak",
-    NO_LEAK: "it does not",
-    CORRECTED: "the original's way gives another number here than the right one",
+    NO_LEAK: "it does not: the interval lies at zero or below, or below the other one",
+    CORRECTED: "the original's way gives another number here than the right one, outside the "
+    "interval where there is one",
     MISTAKE_SHOWN: "the same on simulated or other data",
     NO_MISTAKE: "both give the same number here",
+    BY_DEFINITION: "the two ways differ whatever the data; the numbers say by how much here",
     UNTESTED: "a claim about the original's data cannot be tested on simulated or other data",
     NOT_RUN: "this run has no such study, model or table",
     NO_NUMBER: "the original gives nothing that could be held to ours",
 }
-# What verdicts become where data is not the original's: a claim about it cannot be tested there,
-# but any data can show how a mistake works.
-ELSEWHERE = {
-    **dict.fromkeys((REPRODUCED, NOT_REPRODUCED, UNDECIDED), UNTESTED),
-    LEAK: LEAK_SHOWN,
-    CORRECTED: MISTAKE_SHOWN,
-}
+# What verdicts become where data is not the original's: any data can show how a mistake works.
+SHOWN = {LEAK: LEAK_SHOWN, CORRECTED: MISTAKE_SHOWN}
 COLUMNS = (
     *("claim", "statement", "published", "source", "dataset", "entry", "rule", "table", "where"),
     *("how", "value", "low", "high", "against"),
@@ -99,14 +98,25 @@ def above(found: Found) -> str:
 
 def leak(found: Found) -> str:
     """Return whether the leaked score is above the clean one, or their difference above zero."""
-    known = math.isfinite(found.against_high)
-    beyond = found.against_high if known else found.against
-    return LEAK if found.interval[0] > beyond else NO_LEAK
+    known = math.isfinite(found.against_low) and math.isfinite(found.against_high)
+    clean = (found.against_low, found.against_high) if known else (found.against, found.against)
+    low, high = found.interval
+    if low > clean[1]:
+        return LEAK
+    return NO_LEAK if high <= clean[0] else UNDECIDED
 
 
 def error(found: Found) -> str:
-    """Return whether the original's way gives another number than ours."""
-    return NO_MISTAKE if math.isclose(found.value, found.against, abs_tol=1e-9) else CORRECTED
+    """Return whether the original's way gives another number than ours, beyond its interval."""
+    if math.isclose(found.value, found.against, abs_tol=1e-9):
+        return NO_MISTAKE
+    low, high = found.interval
+    return UNDECIDED if low <= found.against <= high else CORRECTED
+
+
+def definition(found: Found) -> str:
+    """Return that two ways differ by what they are: no data could show otherwise."""
+    return BY_DEFINITION
 
 
 RULES: dict[str, Callable[[Found], str]] = {
@@ -114,7 +124,10 @@ RULES: dict[str, Callable[[Found], str]] = {
     "above": above,
     "leak": leak,
     "error": error,
+    "definition": definition,
 }
+# Rules of claims about the original's data, which no other data can test.
+OF_ITS_DATA = ("number", "above")
 
 
 def read_claims(path: str | Path) -> pd.DataFrame:
@@ -172,7 +185,9 @@ def judged(claim: Mapping[str, str], table: pd.DataFrame | None, data: str) -> t
     if not math.isfinite(found.published if claim["rule"] == "number" else found.against):
         return found, NOT_RUN
     verdict = RULES[claim["rule"]](found)
-    return found, verdict if data == ORIGINAL else ELSEWHERE.get(verdict, verdict)
+    if data == ORIGINAL:
+        return found, verdict
+    return found, UNTESTED if claim["rule"] in OF_ITS_DATA else SHOWN.get(verdict, verdict)
 
 
 def look_up(claim: Mapping[str, str], table: pd.DataFrame) -> Found | None:
@@ -190,7 +205,7 @@ def look_up(claim: Mapping[str, str], table: pd.DataFrame) -> Found | None:
     published = float(claim["published"]) if claim["published"] else math.nan
     digits = len(claim["published"].partition(".")[2])
     compared = _compared(claim, table, rows)
-    if not compared and claim["rule"] == "error":
+    if not compared and claim["rule"] in ("error", "definition"):
         compared = {"against": published}
     return Found(**numbers, **compared, published=published, digits=digits)
 
