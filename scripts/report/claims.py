@@ -3,9 +3,9 @@
 A section of the config keeps them in config/<section>/claims.csv, a row per claim: `claim`, its
 name; `statement`; `published`, a number or nothing; `source`; `dataset`, the registry's name of the
 data that it speaks of; `entry`, the studies that can answer it, a regular expression, all of the
-section if empty; `rule`, see `RULES`; `table`, one of those that the section is told of; `where`,
-its row; `how`, what is taken of several rows (min, max or mean); `value`, `low` and `high`, its
-columns; `against`, what it is held to.
+section if empty; `rule`, see `RULES` and `WITHOUT_TABLE`; `table`, one of those that the section is
+told of; `where`, its row; `how`, what is taken of several rows (min, max or mean); `value`, `low`
+and `high`, its columns; `against`, what it is held to.
 """
 
 import math
@@ -29,6 +29,7 @@ BY_DEFINITION = "differs by definition"
 # Of other data than the original's.
 LEAK_SHOWN, MISTAKE_SHOWN = "leak (mechanism)", "corrected (mechanism)"
 UNTESTED, NOT_RUN, NO_NUMBER = "untested", "not run", "no number"
+NOT_MEASURED = "not measured here"
 VERDICTS = {
     REPRODUCED: "the interval holds the published number or, of a direction, lies beyond the value "
     "that it is held to; a number without interval agrees to the digits that were published",
@@ -48,6 +49,8 @@ VERDICTS = {
     UNTESTED: "a claim about the original's data cannot be tested on simulated or other data",
     NOT_RUN: "this run has no such study, model or table",
     NO_NUMBER: "the original gives nothing that could be held to ours",
+    NOT_MEASURED: "a mistake of the original's code that is not repeated here, and what it does to "
+    "results is not measured by any run",
 }
 # What verdicts become where data is not the original's: any data can show how a mistake works.
 SHOWN = {LEAK: LEAK_SHOWN, CORRECTED: MISTAKE_SHOWN}
@@ -126,6 +129,8 @@ RULES: dict[str, Callable[[Found], str]] = {
     "error": error,
     "definition": definition,
 }
+# Rules of claims that are held to no table.
+WITHOUT_TABLE = {"none": NO_NUMBER, "unmeasured": NOT_MEASURED}
 # Rules of claims about the original's data, which no other data can test.
 OF_ITS_DATA = ("number", "above")
 
@@ -145,10 +150,10 @@ def read_claims(path: str | Path) -> pd.DataFrame:
             "correct them"
         )
     for row in table.itertuples():
-        if row.rule not in (*RULES, "none"):
+        if row.rule not in (known := (*RULES, *WITHOUT_TABLE)):
             raise InputError(
                 f"{path}, {row.claim}: found the rule {row.rule!r}, expected one of "
-                f"{', '.join(RULES)}, none; correct it"
+                f"{', '.join(known)}; correct it"
             )
     if table["claim"].duplicated().any():
         twice = table.loc[table["claim"].duplicated(), "claim"].iloc[0]
@@ -177,8 +182,8 @@ def judged(claim: Mapping[str, str], table: pd.DataFrame | None, data: str) -> t
     table : its table; None where the run has none
     data : of `kind_of_data`
     """
-    if claim["rule"] == "none":
-        return Found(math.nan), NO_NUMBER
+    if claim["rule"] in WITHOUT_TABLE:
+        return Found(math.nan), WITHOUT_TABLE[claim["rule"]]
     found = None if table is None else look_up(claim, table)
     if found is None or not math.isfinite(found.value):
         return Found(math.nan), NOT_RUN

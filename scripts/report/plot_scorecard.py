@@ -17,6 +17,7 @@ from scripts.report.claims import (
     NO_LEAK,
     NO_MISTAKE,
     NO_NUMBER,
+    NOT_MEASURED,
     NOT_REPRODUCED,
     NOT_RUN,
     REPRODUCED,
@@ -45,6 +46,7 @@ MARKS = {
     UNTESTED: (MUTED, "o"),
     NOT_RUN: (MUTED, "_"),
     NO_NUMBER: (MUTED, "|"),
+    NOT_MEASURED: (MUTED, "x"),
 }
 # Where columns begin, in shares of the width, and what stands above them.
 COLUMNS = {
@@ -117,7 +119,7 @@ def _draw_row(panel: plt.Axes, at: float, row) -> None:
     ):
         panel.text(place, at, text, fontsize=SMALL, va="center")
     colour, marker = MARKS[row.verdict]
-    open_symbol = row.data == SIMULATED and marker not in "_|"
+    open_symbol = row.data == SIMULATED and marker not in "_|x"
     panel.plot(
         verdict + 0.006, at, marker, ms=4.5, color=colour, mfc="white" if open_symbol else colour
     )

@@ -124,6 +124,8 @@ def test_what_was_not_run_has_no_number():
         assert said == rules.NOT_RUN
         assert math.isnan(found.value)
     assert verdict(claim("none")) == rules.NO_NUMBER
+    for data in (rules.ORIGINAL, rules.SIMULATED):
+        assert verdict(claim("unmeasured"), data) == rules.NOT_MEASURED
 
 
 def test_several_rows_are_refused_or_taken_together():
@@ -218,7 +220,7 @@ def test_claims_have_sources_and_what_their_rules_need(file):
     assert file.parent.name in sections()
     assert (table["statement"] != "").all()
     assert (table["source"] != "").all()
-    judged_rows = table[table["rule"] != "none"]
+    judged_rows = table[~table["rule"].isin(rules.WITHOUT_TABLE)]
     assert (judged_rows["table"] != "").all()
     assert (judged_rows["value"] != "").all()
     assert (table.loc[table["rule"] == "number", "published"] != "").all()
