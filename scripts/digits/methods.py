@@ -105,8 +105,8 @@ def code_tests(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     if "fit" in tables:
         sentences.append(
             "Contrasts of codes were fitted together with an intercept; their tests are "
-            f"{options['n_permutations']:,} permutations of categories within kinds "
-            "[@legendre2000]."
+            f"two-sided, by {options['n_permutations']:,} permutations of categories within kinds "
+            "[@legendre2000], and family-wise over layers and contrasts by the largest."
         )
     if "rois" in tables:
         n = int(tables["rois"]["n_subjects"].max())
@@ -116,6 +116,11 @@ def code_tests(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> list[str]:
             "the "
             f"other, over {counted(n, 'subject')}."
         )
+        if tables["rois"]["p_max"].notna().any():
+            sentences.append(
+                "Mean similarities in them were tested by one-sided sign flips of subjects, "
+                "corrected over codes and layers by the largest t [@nichols2002]."
+            )
     return sentences
 
 

@@ -47,7 +47,7 @@ def describe(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> Methods:
         "Data": [data(entry, tables["scores"]), responses(entry)],
         "Models": [embeddings(entry), *models(entry, tables["scores"])],
         "Splits": splits(entry, tables["scores"]),
-        "Inference": inference(entry, tables["scores"]),
+        "Inference": [*inference(entry, tables["scores"]), *raw_distances(tables)],
     }
     learned = any(model["kind"] in NETWORKS for model in entry["models"].values())
     seen = any(block["kind"] in ("network", "clip") for block in entry["embeddings"].values())
@@ -202,6 +202,22 @@ def inference(entry: Mapping, scores: pd.DataFrame) -> list[str]:
     return [
         f"Predictions were scored by {enumerated(named)}.",
         f"95 % intervals are by resampling test images ({options['n_bootstrap']:,} resamples), "
-        f"p-values one-sided by {options['n_permutations']:,} permutations of images within folds; "
-        "pairs were never resampled as if they were independent.",
+        f"p-values one-sided by {options['n_permutations']:,} permutations of images within folds "
+        "and not corrected for the number of models, regions and measures; pairs were never "
+        "resampled as if they were independent.",
+    ]
+
+
+def raw_distances(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Return how distances of embeddings were tested, where there are any."""
+    table = tables.get("distances")
+    if table is None or table.empty:
+        return []
+    names = enumerated(table["distance"].unique())
+    return [
+        f"Distances of embeddings as they are ({names}) were compared with those of responses by "
+        "Spearman's rho and Pearson's r, tested by one-sided Mantel tests [@mantel1967] with "
+        f"{int(table['n_permutations'].max()):,} permutations of the images; p-values of "
+        "Spearman's rho were corrected over the comparisons of a subject by the false discovery "
+        "rate [@benjamini1995], those of Pearson's r were not."
     ]

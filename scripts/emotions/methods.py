@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from workflow.lib.inference.sign_flip import MIN_SUBJECTS
 from workflow.lib.methods import COMPARATORS, METRICS, Methods, counted, enumerated, only
 
 SPLITS = {
@@ -182,8 +183,8 @@ def inference(entry: Mapping, decoding: pd.DataFrame) -> list[str]:
         sentences.append(
             f"Where {enumerated(tested, 'or')} are held out, scores were tested by {n:,} circular "
             f"shifts of the labels within runs, by at least {options['min_shift']:g} s and the "
-            "same "
-            "in all subjects."
+            "same in all subjects; p-values are one-sided and not corrected for the number of "
+            "models, splits and measures."
         )
     if options["n_refits"]:
         sentences.append(
@@ -247,5 +248,22 @@ def similarity(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         f"{enumerated([f'all {parts}', *regions])}.",
         f"They were compared [@kriegeskorte2008rsa] by {COMPARATORS[only(table['comparator'])]} "
         f"with RDMs of {enumerated(models)}, and tested one-sided by {orders:,} permutations of "
-        f"the emotion labels{every}.",
+        f"the emotion labels{every}; p-values are not corrected for the number of comparisons.",
+        over_subjects(entry),
     ]
+
+
+def over_subjects(entry: Mapping) -> str:
+    """Return the tests over subjects, where they are enough."""
+    n = len(entry["subjects"])
+    if n < MIN_SUBJECTS:
+        return f"{n} subjects are too few for a test over them."
+    places = {
+        "volumes": f"every cube of {entry['rsa']['cube']} voxels",
+        "parcels": "every parcel",
+    }[entry["data"]]
+    return (
+        f"Over {n} subjects, similarities were tested by one-sided sign flips, those of regions "
+        f"not corrected, those of {places} corrected by the largest t [@nichols2002] over the "
+        "places of a model."
+    )

@@ -327,6 +327,24 @@ def test_every_entry_that_is_shipped_is_told(default, name):
     assert "averaged over 16 members" in images
 
 
+def test_corrections_of_p_are_told_where_there_are_tests(default):
+    """Six subjects can be tested by sign flips, and maps of fewer have no p."""
+    rois = pd.DataFrame({"n_subjects": [8], "p_max": [0.02]})
+    digits = default["digits"]["digits"]
+    assert "corrected over codes and layers" in told("digits", digits, rois=rois)
+    assert "sign flips" not in told("digits", digits, rois=rois.assign(p_max=np.nan))
+    movie = default["emotions"]["movie"]
+    assert "4 subjects are too few for a test over them" in told("emotions", movie)
+    many = changed(movie, "subjects", [f"{n:02}" for n in range(1, 8)])
+    assert "every cube of 3 voxels corrected by the largest t" in told("emotions", many)
+    assert "not corrected for the number of models, splits" in told("emotions", movie)
+    scenes = default["dissimilarity"]["scenes"]
+    distances = pd.DataFrame({"distance": ["correlation", "cosine"], "n_permutations": 444})
+    assert "(correlation and cosine)" in told("dissimilarity", scenes, distances=distances)
+    assert "444 permutations" in told("dissimilarity", scenes, distances=distances)
+    assert "false discovery" not in told("dissimilarity", scenes)
+
+
 def test_without_a_test_none_is_told(default):
     table = RSA.assign(n_permutations=0)
     text = told("rsa", default["rsa"]["bold5000"], rsa=table)
