@@ -1,7 +1,8 @@
 """What a run that was killed leaves behind: files half written, and the lock of its folder.
 
 Snakemake asks for --unlock after it was killed, for it cannot tell a run that is dead from one that
-goes on. Here every run leaves its process number beside its lock, so that the next one can tell.
+goes on. Here every run leaves its process number beside its lock, so that the next one can tell;
+and when the process began, for another may get the same number (in a container, nearly always).
 Imported while the Snakefile is parsed: standard library alone.
 """
 
@@ -12,6 +13,8 @@ from pathlib import Path
 from workflow.lib.files import HOST, TEMPORARY
 
 RUNS = "runs"
+NOTE = "{host}-{pid}-{began}"
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def note_run(state: str | Path = ".snakemake") -> None:
@@ -39,7 +42,7 @@ def release_locks(state: str | Path = ".snakemake") -> bool:
     """
     notes = list(Path(state, RUNS).glob("*"))
     locks = list(Path(state, "locks").glob("*.lock"))
-    if not notes or not all(_is_dead(*note.name.rsplit("-", 1)) for note in notes):
+    if not notes or not all(_is_of_dead(note) for note in notes):
         return False
     last = max(note.stat().st_mtime_ns for note in notes)
     if any(lock.stat().st_mtime_ns > last for lock in locks):
@@ -63,17 +66,34 @@ def remove_leftovers(*folders: str | Path) -> int:
 
 
 def _note_of(pid: int, state: str | Path) -> Path:
-    return Path(state, RUNS, f"{HOST}-{pid}")
+    return Path(state, RUNS, NOTE.format(host=HOST, pid=pid, began=_began(pid)))
 
 
-def _is_dead(host: str, pid: str) -> bool:
-    """Return whether a process is known to have ended."""
-    if host != HOST or not pid.isdecimal():
+def _is_of_dead(note: Path) -> bool:
+    """Return whether the run that left a note is known to have ended."""
+    match = re.fullmatch(NOTE.format(host="(.+)", pid=r"(\d+)", began=r"([\da-f.]*)"), note.name)
+    return match is not None and _is_dead(*match.groups())
+
+
+def _is_dead(host: str, pid: str, began: str = "") -> bool:
+    """Return whether a process is known to have ended, whoever has its number now."""
+    if host != HOST:
         return False
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
     except OSError:
-        return False
-    return False
+        pass  # it is another user's
+    now = _began(pid)
+    return "" not in (began, now) and began != now
+
+
+def _began(pid: int | str) -> str:
+    """Return the boot, and its clock's ticks when a process began; "" where no /proc tells."""
+    try:
+        boot = BOOT.read_text().strip().replace("-", "")
+        # Field 22 of proc_pid_stat(5), the 20th behind the name, which may hold spaces.
+        return f"{boot}.{Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[19]}"
+    except OSError:
+        return ""
