@@ -87,14 +87,27 @@ def test_lock_that_is_newer_than_all_notes_stays(tmp_path, dead):
     write(tmp_path, note(dead), *LOCKS)
     os.utime(tmp_path / note(dead), ns=(0, 0))
     assert not release_locks(tmp_path)
+    assert names(tmp_path) == list(LOCKS)
+
+
+def test_run_elsewhere_whose_lock_was_removed_by_hand_does_not_count(tmp_path, dead):
+    """Killed on another machine, unlocked here: its note stands in nobody's way from then on."""
+    elsewhere = note(1, host="elsewhere")
+    write(tmp_path, elsewhere)
+    assert not release_locks(tmp_path)
+    os.utime(tmp_path / elsewhere, ns=(0, 0))
+    write(tmp_path, *LOCKS, note(dead))
+    assert release_locks(tmp_path)
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
 
 def test_run_notes_itself_while_it_lasts(tmp_path):
+    write(tmp_path, *LOCKS)
     note_run(tmp_path)
     (noted,) = (tmp_path / "runs").iterdir()
     assert noted.name.startswith(f"{HOST}-{os.getpid()}-")
-    write(tmp_path, *LOCKS)
     assert not release_locks(tmp_path)
+    assert noted.exists()
     forget_run(tmp_path)
     forget_run(tmp_path)
     assert list((tmp_path / "runs").iterdir()) == []

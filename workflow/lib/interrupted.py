@@ -40,12 +40,11 @@ def release_locks(state: str | Path = ".snakemake") -> bool:
     They stay where any run may go on: one on another machine, or one that has its lock and has not
     said its number yet.
     """
-    notes = list(Path(state, RUNS).glob("*"))
-    locks = list(Path(state, "locks").glob("*.lock"))
+    notes, locks = _notes(state), _locks(state)
     if not notes or not all(_is_of_dead(note) for note in notes):
         return False
-    last = max(note.stat().st_mtime_ns for note in notes)
-    if any(lock.stat().st_mtime_ns > last for lock in locks):
+    last = max(map(_written, notes))
+    if any(_written(lock) > last for lock in locks):
         return False
     for file in (*locks, *notes):
         file.unlink(missing_ok=True)
@@ -67,6 +66,34 @@ def remove_leftovers(*folders: str | Path) -> int:
 
 def _note_of(pid: int, state: str | Path) -> Path:
     return Path(state, RUNS, NOTE.format(host=HOST, pid=pid, began=_began(pid)))
+
+
+def _locks(state: str | Path) -> list[Path]:
+    return list(Path(state, "locks").glob("*.lock"))
+
+
+def _notes(state: str | Path) -> list[Path]:
+    """Return the notes of runs that may hold a lock, and remove all others.
+
+    A run has its lock before its note: one whose note is older than all locks has lost its own, to
+    --unlock after it was killed, maybe on another machine, where nobody can tell that it is dead.
+    """
+    oldest = min(map(_written, _locks(state)), default=0)
+    notes = []
+    for note in Path(state, RUNS).glob("*"):
+        if _written(note) < oldest:
+            note.unlink(missing_ok=True)
+        else:
+            notes.append(note)
+    return notes
+
+
+def _written(file: Path) -> int:
+    """Return when a file was last written (ns), 0 if a run that has ended just took it away."""
+    try:
+        return file.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _is_of_dead(note: Path) -> bool:
