@@ -108,9 +108,21 @@ def test_run_notes_itself_while_it_lasts(tmp_path):
     assert noted.name.startswith(f"{HOST}-{os.getpid()}-")
     assert not release_locks(tmp_path)
     assert noted.exists()
-    forget_run(tmp_path)
-    forget_run(tmp_path)
+    assert forget_run(tmp_path)
+    assert forget_run(tmp_path)
     assert list((tmp_path / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("other", "is_last"),
+    [("dead", True), (note(1), False), (note(1, host="elsewhere"), False)],
+    ids=["dead", "alive", "elsewhere"],
+)
+def test_run_that_ends_knows_whether_it_was_the_last(tmp_path, dead, other, is_last):
+    """Another one still needs what both keep: the second names of raw files."""
+    write(tmp_path, *LOCKS, note(dead) if other == "dead" else other)
+    note_run(tmp_path)
+    assert forget_run(tmp_path) == is_last
 
 
 # Files half written.

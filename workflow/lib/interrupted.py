@@ -29,9 +29,10 @@ def note_run(state: str | Path = ".snakemake") -> None:
     note.touch()
 
 
-def forget_run(state: str | Path = ".snakemake") -> None:
-    """Say that this process has ended its run."""
+def forget_run(state: str | Path = ".snakemake") -> bool:
+    """Say that this process has ended its run; return whether no other may go on in the folder."""
     _note_of(os.getpid(), state).unlink(missing_ok=True)
+    return all(map(_is_of_dead, _notes(state)))
 
 
 def release_locks(state: str | Path = ".snakemake") -> bool:
