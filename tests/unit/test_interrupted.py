@@ -174,11 +174,13 @@ def test_content_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
 WRITERS = {
     *("to_csv", "savefig", "write_text", "write_bytes", "tofile", "save", "save_file"),
     *("savez", "savez_compressed", "copyfile", "copy", "copy2", "savemat", "savetxt", "touch"),
+    "to_filename",
 }
 # Functions of these names that return bytes, or write through others.
 NO_WRITERS = {"safetensors.torch.save", "self.save", "saver.save"}
 # Files that are no outputs, or that are made whole in another way.
 OTHERWISE = {
+    "workflow/lib/files.py": "the file that gets its name is given to the disk first",
     "workflow/lib/acquire/fetch.py": "the partial file of a download is moved once it is verified",
     "workflow/lib/acquire/transfer.py": "a download goes on in its partial file",
     "workflow/lib/interrupted.py": "a note without content",
@@ -216,10 +218,13 @@ def written_path(call):
     """Return the source of what a call writes to, None if it writes nothing."""
     function = ast.unparse(call.func)
     given = [ast.unparse(value) for value in call.args]
-    if function in ("open", "h5py.File"):
-        mode = given[1] if len(given) > 1 else "'r'"
-        return given[0] if mode[1:2] in ("w", "x", "a") else None
     owner, _, name = function.rpartition(".")
+    if name == "open" or function in ("h5py.File", "zipfile.ZipFile"):
+        if owner and (not given or re.fullmatch("'[rwxabt+]+'", given[0])):
+            given = [owner, *given]  # a method of the path
+        modes = [ast.unparse(word.value) for word in call.keywords if word.arg == "mode"]
+        mode = [*modes, *given[1:], "'r'"][0]
+        return None if re.fullmatch("'[rbt]+'", mode) else given[0]
     if name not in WRITERS or not owner or function in NO_WRITERS:
         return None
     if name in ("write_text", "write_bytes", "touch"):
@@ -227,6 +232,31 @@ def written_path(call):
     if name in ("copy", "copyfile", "copy2"):
         return given[1] if owner == "shutil" else None
     return given[1] if function in ("nibabel.save", "torch.save") else (given or [""])[0]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *('open(path, "w")', 'open(path, mode="wb")', 'open(path, "r+")', "open(path, mode)"),
+        *('path.open("w")', 'path.open(mode="x")', 'gzip.open(path, "ab")'),
+        *('h5py.File(path, "w")', 'h5py.File(path, mode="r+")', 'zipfile.ZipFile(path, "a")'),
+        *("path.write_text(text)", "image.to_filename(path)", "nibabel.save(image, path)"),
+        *("table.to_csv(path)", "shutil.copy(source, path)"),
+    ],
+)
+def test_writer_is_told(call):
+    assert list(paths_written(ast.parse(call))) == [(1, "path", frozenset())]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *("open(path)", 'open(path, "rb")', 'path.open("rt")', "path.open()", "h5py.File(path)"),
+        *('gzip.open(path, mode="rb")', "archive.open(member)", "array.copy()"),
+    ],
+)
+def test_reader_is_no_writer(call):
+    assert list(paths_written(ast.parse(call))) == []
 
 
 @pytest.mark.parametrize("folder", ["scripts", "workflow/lib"])
