@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,16 @@ def test_leftovers_of_dead_processes_of_this_machine_are_removed(tmp_path, dead)
     write(tmp_path, *gone, *kept)
     assert remove_leftovers(tmp_path, tmp_path / "none") == 2
     assert names(tmp_path) == sorted(kept)
+
+
+def test_leftovers_of_compute_nodes_are_removed_once_no_job_can_write_them(tmp_path):
+    days = {".part-node1-2-a.csv": 8, ".part-node1-2-b.csv": 6, "a.csv": 8, ".a.csv.part": 8}
+    write(tmp_path, *days)
+    for name, n_days in days.items():
+        last_written = time.time() - n_days * 24 * 3600
+        os.utime(tmp_path / name, (last_written, last_written))
+    assert remove_leftovers(tmp_path) == 1
+    assert names(tmp_path) == sorted(set(days) - {".part-node1-2-a.csv"})
 
 
 CHILD = """

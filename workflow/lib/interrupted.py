@@ -8,12 +8,16 @@ Imported while the Snakefile is parsed: standard library alone.
 
 import os
 import re
+import time
 from pathlib import Path
 
 from workflow.lib.files import HOST, TEMPORARY
 
 RUNS = "runs"
 NOTE = "{host}-{pid}-{began}"
+# What profiles/slurm/partitions.yaml allows (max_runtime); no rule asks for more than two days, at
+# its last retry.
+LONGEST_JOB_SECONDS = 7 * 24 * 3600
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -53,13 +57,18 @@ def release_locks(state: str | Path = ".snakemake") -> bool:
 
 
 def remove_leftovers(*folders: str | Path) -> int:
-    """Remove what processes of this machine that are dead left half written; return how many."""
+    """Remove files that are half written and that nobody writes any more; return how many.
+
+    They are those of dead processes of this machine, and those that were last written to longer
+    ago than any job may run: of compute nodes nobody can tell here whether one goes on.
+    """
+    longest_ago = time.time_ns() - LONGEST_JOB_SECONDS * 10**9
     name = re.compile(TEMPORARY.format(host="(.+)", pid=r"(\d+)", name=".+"))
     n_removed = 0
     for folder in folders:
         for file in Path(folder).rglob(f"{TEMPORARY.partition('{')[0]}*"):
             match = name.fullmatch(file.name)
-            if match and _is_dead(*match.groups()):
+            if match and (_is_dead(*match.groups()) or _written(file) < longest_ago):
                 file.unlink(missing_ok=True)
                 n_removed += 1
     return n_removed
