@@ -3,9 +3,9 @@
 A section of the config keeps them in config/<section>/claims.csv, a row per claim: `claim`, its
 name; `statement`; `published`, a number or nothing; `source`; `dataset`, the registry's name of the
 data that it speaks of; `entry`, the studies that can answer it, a regular expression, all of the
-section if empty; `rule`, see `RULES`; `table`, one of those that the section is told of; `where`,
-its row; `how`, what is taken of several rows (min, max or mean); `value`, `low` and `high`, its
-columns; `against`, what it is held to.
+section if empty; `rule`, see `RULES` and `WITHOUT_TABLE`; `table`, one of those that the section is
+told of; `where`, its row; `how`, what is taken of several rows (min, max or mean); `value`, `low`
+and `high`, its columns; `against`, what it is held to.
 """
 
 import math
@@ -25,33 +25,35 @@ ITS_OWN = "its own"
 REPRODUCED, NOT_REPRODUCED, UNDECIDED = "reproduced", "not reproduced", "undecided"
 LEAK, NO_LEAK = "leak", "no leak found"
 CORRECTED, NO_MISTAKE = "corrected", "no difference"
+BY_DEFINITION = "differs by definition"
 # Of other data than the original's.
 LEAK_SHOWN, MISTAKE_SHOWN = "leak (mechanism)", "corrected (mechanism)"
 UNTESTED, NOT_RUN, NO_NUMBER = "untested", "not run", "no number"
+NOT_MEASURED = "not measured here"
 VERDICTS = {
     REPRODUCED: "the interval holds the published number or, of a direction, lies beyond the value "
     "that it is held to; a number without interval agrees to the digits that were published",
     NOT_REPRODUCED: "the interval lies elsewhere",
-    UNDECIDED: "the interval holds the value that a direction is held to",
+    UNDECIDED: "the interval holds the value that it is held to (of a leak, zero, or the two "
+    "intervals overlap; of a mistake, the number of the original's way)",
     LEAK: "what was seen in training scores higher: the interval of the difference lies above "
     "zero, or the two intervals do not overlap",
     LEAK_SHOWN: "the same on simulated or other data, which shows that the way leaks, not that the "
     "original's number is a leak",
-    NO_LEAK: "it does not",
-    CORRECTED: "the original's way gives another number here than the right one",
+    NO_LEAK: "it does not: the interval lies at zero or below, or below the other one",
+    CORRECTED: "the original's way gives another number here than the right one, outside the "
+    "interval where there is one",
     MISTAKE_SHOWN: "the same on simulated or other data",
     NO_MISTAKE: "both give the same number here",
+    BY_DEFINITION: "the two ways differ whatever the data; the numbers say by how much here",
     UNTESTED: "a claim about the original's data cannot be tested on simulated or other data",
     NOT_RUN: "this run has no such study, model or table",
     NO_NUMBER: "the original gives nothing that could be held to ours",
+    NOT_MEASURED: "a mistake of the original's code that is not repeated here, and what it does to "
+    "results is not measured by any run",
 }
-# What verdicts become where data is not the original's: a claim about it cannot be tested there,
-# but any data can show how a mistake works.
-ELSEWHERE = {
-    **dict.fromkeys((REPRODUCED, NOT_REPRODUCED, UNDECIDED), UNTESTED),
-    LEAK: LEAK_SHOWN,
-    CORRECTED: MISTAKE_SHOWN,
-}
+# What verdicts become where data is not the original's: any data can show how a mistake works.
+SHOWN = {LEAK: LEAK_SHOWN, CORRECTED: MISTAKE_SHOWN}
 COLUMNS = (
     *("claim", "statement", "published", "source", "dataset", "entry", "rule", "table", "where"),
     *("how", "value", "low", "high", "against"),
@@ -99,14 +101,25 @@ def above(found: Found) -> str:
 
 def leak(found: Found) -> str:
     """Return whether the leaked score is above the clean one, or their difference above zero."""
-    known = math.isfinite(found.against_high)
-    beyond = found.against_high if known else found.against
-    return LEAK if found.interval[0] > beyond else NO_LEAK
+    known = math.isfinite(found.against_low) and math.isfinite(found.against_high)
+    clean = (found.against_low, found.against_high) if known else (found.against, found.against)
+    low, high = found.interval
+    if low > clean[1]:
+        return LEAK
+    return NO_LEAK if high <= clean[0] else UNDECIDED
 
 
 def error(found: Found) -> str:
-    """Return whether the original's way gives another number than ours."""
-    return NO_MISTAKE if math.isclose(found.value, found.against, abs_tol=1e-9) else CORRECTED
+    """Return whether the original's way gives another number than ours, beyond its interval."""
+    if math.isclose(found.value, found.against, abs_tol=1e-9):
+        return NO_MISTAKE
+    low, high = found.interval
+    return UNDECIDED if low <= found.against <= high else CORRECTED
+
+
+def definition(found: Found) -> str:
+    """Return that two ways differ by what they are: no data could show otherwise."""
+    return BY_DEFINITION
 
 
 RULES: dict[str, Callable[[Found], str]] = {
@@ -114,7 +127,12 @@ RULES: dict[str, Callable[[Found], str]] = {
     "above": above,
     "leak": leak,
     "error": error,
+    "definition": definition,
 }
+# Rules of claims that are held to no table.
+WITHOUT_TABLE = {"none": NO_NUMBER, "unmeasured": NOT_MEASURED}
+# Rules of claims about the original's data, which no other data can test.
+OF_ITS_DATA = ("number", "above")
 
 
 def read_claims(path: str | Path) -> pd.DataFrame:
@@ -132,10 +150,10 @@ def read_claims(path: str | Path) -> pd.DataFrame:
             "correct them"
         )
     for row in table.itertuples():
-        if row.rule not in (*RULES, "none"):
+        if row.rule not in (known := (*RULES, *WITHOUT_TABLE)):
             raise InputError(
                 f"{path}, {row.claim}: found the rule {row.rule!r}, expected one of "
-                f"{', '.join(RULES)}, none; correct it"
+                f"{', '.join(known)}; correct it"
             )
     if table["claim"].duplicated().any():
         twice = table.loc[table["claim"].duplicated(), "claim"].iloc[0]
@@ -164,15 +182,17 @@ def judged(claim: Mapping[str, str], table: pd.DataFrame | None, data: str) -> t
     table : its table; None where the run has none
     data : of `kind_of_data`
     """
-    if claim["rule"] == "none":
-        return Found(math.nan), NO_NUMBER
+    if claim["rule"] in WITHOUT_TABLE:
+        return Found(math.nan), WITHOUT_TABLE[claim["rule"]]
     found = None if table is None else look_up(claim, table)
     if found is None or not math.isfinite(found.value):
         return Found(math.nan), NOT_RUN
     if not math.isfinite(found.published if claim["rule"] == "number" else found.against):
         return found, NOT_RUN
     verdict = RULES[claim["rule"]](found)
-    return found, verdict if data == ORIGINAL else ELSEWHERE.get(verdict, verdict)
+    if data == ORIGINAL:
+        return found, verdict
+    return found, UNTESTED if claim["rule"] in OF_ITS_DATA else SHOWN.get(verdict, verdict)
 
 
 def look_up(claim: Mapping[str, str], table: pd.DataFrame) -> Found | None:
@@ -190,7 +210,7 @@ def look_up(claim: Mapping[str, str], table: pd.DataFrame) -> Found | None:
     published = float(claim["published"]) if claim["published"] else math.nan
     digits = len(claim["published"].partition(".")[2])
     compared = _compared(claim, table, rows)
-    if not compared and claim["rule"] == "error":
+    if not compared and claim["rule"] in ("error", "definition"):
         compared = {"against": published}
     return Found(**numbers, **compared, published=published, digits=digits)
 

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from scripts.report.claims import (
+    BY_DEFINITION,
     CORRECTED,
     LEAK,
     LEAK_SHOWN,
@@ -16,6 +17,7 @@ from scripts.report.claims import (
     NO_LEAK,
     NO_MISTAKE,
     NO_NUMBER,
+    NOT_MEASURED,
     NOT_REPRODUCED,
     NOT_RUN,
     REPRODUCED,
@@ -40,20 +42,22 @@ MARKS = {
     CORRECTED: (PALETTE[0], "s"),
     MISTAKE_SHOWN: (PALETTE[0], "s"),
     NO_MISTAKE: (PALETTE[9], "P"),
+    BY_DEFINITION: (PALETTE[0], "d"),
     UNTESTED: (MUTED, "o"),
     NOT_RUN: (MUTED, "_"),
     NO_NUMBER: (MUTED, "|"),
+    NOT_MEASURED: (MUTED, "x"),
 }
 # Where columns begin, in shares of the width, and what stands above them.
 COLUMNS = {
     "claim of the original": 0.0,
-    "published": 0.42,
-    "found here\n(95 % interval)": 0.51,
-    "compared\nwith": 0.67,
-    "verdict": 0.82,
+    "published": 0.37,
+    "found here\n(95 % interval)": 0.46,
+    "compared\nwith": 0.65,
+    "verdict": 0.81,
 }
 # Characters of a line of a claim, and inches of a line of text.
-WIDTH, LINE = 60, 0.125
+WIDTH, LINE = 54, 0.125
 SMALL = 6.2
 
 
@@ -115,7 +119,7 @@ def _draw_row(panel: plt.Axes, at: float, row) -> None:
     ):
         panel.text(place, at, text, fontsize=SMALL, va="center")
     colour, marker = MARKS[row.verdict]
-    open_symbol = row.data == SIMULATED and marker not in "_|"
+    open_symbol = row.data == SIMULATED and marker not in "_|x"
     panel.plot(
         verdict + 0.006, at, marker, ms=4.5, color=colour, mfc="white" if open_symbol else colour
     )

@@ -412,5 +412,6 @@ def test_one_subject_is_a_single_case():
 
 
 def test_what_there_is_not_is_a_dash():
-    table = shown(pd.DataFrame({"original": [np.nan, 1e-17], "ours": [0.123456, 8.0]}))
-    assert table.to_numpy().tolist() == [["-", "0.123"], ["0", "8"]]
+    numbers = {"original": [np.nan, 1e-17], "ours": [0.123456, 8.0]}
+    table = shown(pd.DataFrame({**numbers, "low": [0.1, np.nan], "high": [0.15678, np.nan]}))
+    assert table.to_numpy().tolist() == [["-", "0.123 [0.1, 0.157]"], ["0", "8"]]

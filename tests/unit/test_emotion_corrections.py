@@ -7,6 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from scripts.emotions.decoding.predictions import Predictions
 from scripts.emotions.evaluation.tabulate_emotion_corrections import (
+    area_corrections,
     label_corrections,
     pooled_area,
     rsa_corrections,
@@ -54,6 +55,13 @@ def test_pooled_area_is_that_of_scikit_learn(labels):
         ]
     )
     assert pooled_area(labels, predictions_of(probabilities)) == pytest.approx(expected)
+
+
+def test_area_has_the_interval_of_its_table(labels):
+    found = predictions_of(np.random.default_rng(3).dirichlet(np.ones(3), size=(2, 60)))
+    decoding = DECODING.assign(low=DECODING["value"] - 0.1, high=DECODING["value"] + 0.2)
+    table = corrections_table(list(area_corrections(labels, {"run": found}, decoding, "logistic")))
+    assert table[["ours", "low", "high"]].to_numpy() == pytest.approx(np.array([[0.5, 0.4, 0.7]]))
 
 
 def test_telling_runs_apart_is_worth_something_to_the_pooled_area_alone(labels):

@@ -135,6 +135,15 @@ def test_reference_as_lists_and_texts_have_it():
     )
 
 
+def test_references_are_listed_by_name_whatever_its_case():
+    known = read_bibliography(BIBLIOGRAPHY)
+    text = methods_text(
+        "x", {"A": ["[@walther2016; @vandermaaten2008; @benjamini1995]"]}, known, simulated=False
+    )
+    listed = [line.split(",")[0] for line in text.splitlines() if line.startswith("- ")]
+    assert listed == ["- Benjamini", "- van der Maaten", "- Walther"]
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

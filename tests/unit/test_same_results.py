@@ -36,6 +36,7 @@ def runs(tmp_path):
             file["dissimilarities"] = np.array([[0.5, 2.0, 8.0]])
             file["rois/names"] = np.array([b"V1", b"V2"])
             file.create_group("splits").attrs["n_folds"] = 3
+            file.attrs["dissimilarity_measure"] = "crossnobis"
         np.savez(folder / "study/maps/images.npz", pixels=np.arange(6, dtype=np.uint8))
         nib.save(nib.Nifti1Image(np.ones((2, 2, 2)), np.eye(4)), folder / "study/maps/t.nii.gz")
         (folder / "study/models").mkdir()
@@ -67,6 +68,19 @@ def change_attribute(run):
         file["splits"].attrs["n_folds"] = 4
 
 
+def change_root_attribute(run):
+    with h5py.File(run / "study/rdms/brain.h5", "r+") as file:
+        file.attrs["dissimilarity_measure"] = "euclidean_"
+
+
+def change_unread_bytes(run):
+    with (run / "study/maps/images.npz").open("ab") as file:
+        # A comment of a zip archive, of which the last two bytes tell the length.
+        file.seek(-2, 2)
+        file.truncate()
+        file.write(b"\x02\x00no")
+
+
 def change_map(run):
     voxels = np.ones((2, 2, 2))
     voxels[1, 0, 1] = 1.5
@@ -90,8 +104,17 @@ def test_runs_that_differ_in_times_alone_are_the_same(runs):
         "study/maps/t.nii.gz",
         "study/models/vgg.safetensors",
     }
-    # Compressed maps and HDF5 may hold the time at which they were written.
-    assert comparison.n_identical >= 2
+    # None holds the time at which it was written.
+    assert comparison.n_identical == 5
+
+
+def test_study_that_is_called_like_a_folder_of_times_is_compared(runs):
+    for content, run in enumerate(runs):
+        for name in ("logs_study", "benchmarks2/logs"):
+            (run / name).mkdir(parents=True)
+            (run / name / "rsa.csv").write_text(f"similarity\n{content}\n")
+    names = [found.file for found in compare_runs(*runs).differences]
+    assert names == ["benchmarks2/logs/rsa.csv", "logs_study/rsa.csv"]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +163,8 @@ def test_difference_is_relative_to_the_larger_value_and_absolute_below_one(first
             np.inf,
         ),
         (change_attribute, "rdms/brain.h5", "splits@n_folds: 1 of 1", 1 / 4),
+        (change_root_attribute, "rdms/brain.h5", "/@dissimilarity_measure: 1 of 1 texts", np.inf),
+        (change_unread_bytes, "maps/images.npz", "bytes alone", np.inf),
         (change_map, "maps/t.nii.gz", "voxels: 1 of 8", 0.5 / 1.5),
         (change_weight, "models/vgg.safetensors", "conv1: 1 of 6", 3 / 4),
         (

@@ -75,10 +75,13 @@ def test_direction_is_that_of_the_whole_interval(against, expected):
 
 def test_leak_is_found_where_intervals_do_not_overlap():
     assert verdict(claim("leak", against="split == 'run'")) == rules.LEAK
-    assert verdict(claim("leak", against="split == 'near'")) == rules.NO_LEAK
+    assert verdict(claim("leak", against="split == 'near'")) == rules.UNDECIDED
+    below = claim("leak", where="split == 'run'", against="split == 'near'")
+    assert verdict(below) == rules.NO_LEAK
     # Of a difference.
     assert verdict(claim("leak", against="0")) == rules.LEAK
-    assert verdict(claim("leak", against="0.7")) == rules.NO_LEAK
+    assert verdict(claim("leak", against="0.7")) == rules.UNDECIDED
+    assert verdict(claim("leak", against="0.8")) == rules.NO_LEAK
     # Without the clean split there is nothing to be said.
     assert verdict(claim("leak", against="split == 'subject'")) == rules.NOT_RUN
 
@@ -90,12 +93,27 @@ def test_mistake_is_corrected_where_both_ways_differ():
     assert verdict(row | {"where": "measure == 'b'"}, table=table) == rules.NO_MISTAKE
 
 
+@pytest.mark.parametrize(
+    ("original", "expected"),
+    [("0.64", rules.CORRECTED), ("0.66", rules.UNDECIDED), ("0.70", rules.NO_MISTAKE)],
+)
+def test_mistake_is_corrected_where_it_lies_outside_our_interval(original, expected):
+    assert verdict(claim("error", against=original)) == expected
+
+
+@pytest.mark.parametrize("data", [rules.ORIGINAL, rules.SIMULATED, rules.OTHER])
+def test_ways_that_differ_whatever_the_data_are_not_called_corrected(data):
+    row = claim("definition", published="0", low="", high="")
+    assert verdict(row, data) == rules.BY_DEFINITION
+
+
 @pytest.mark.parametrize("data", [rules.SIMULATED, rules.OTHER])
 def test_other_data_shows_mechanisms_and_tests_no_claim(data):
     assert verdict(claim("number", "0.70"), data) == rules.UNTESTED
     assert verdict(claim("above", against="0.5"), data) == rules.UNTESTED
     assert verdict(claim("above", against="0.8"), data) == rules.UNTESTED
     assert verdict(claim("leak", against="split == 'run'"), data) == rules.LEAK_SHOWN
+    assert verdict(claim("leak", against="split == 'near'"), data) == rules.UNDECIDED
     assert verdict(claim("error", published="0.1", low="", high=""), data) == rules.MISTAKE_SHOWN
 
 
@@ -106,6 +124,8 @@ def test_what_was_not_run_has_no_number():
         assert said == rules.NOT_RUN
         assert math.isnan(found.value)
     assert verdict(claim("none")) == rules.NO_NUMBER
+    for data in (rules.ORIGINAL, rules.SIMULATED):
+        assert verdict(claim("unmeasured"), data) == rules.NOT_MEASURED
 
 
 def test_several_rows_are_refused_or_taken_together():
@@ -200,7 +220,7 @@ def test_claims_have_sources_and_what_their_rules_need(file):
     assert file.parent.name in sections()
     assert (table["statement"] != "").all()
     assert (table["source"] != "").all()
-    judged_rows = table[table["rule"] != "none"]
+    judged_rows = table[~table["rule"].isin(rules.WITHOUT_TABLE)]
     assert (judged_rows["table"] != "").all()
     assert (judged_rows["value"] != "").all()
     assert (table.loc[table["rule"] == "number", "published"] != "").all()

@@ -156,10 +156,13 @@ def test_scorecard_shows_mechanisms_on_simulated_data_and_tests_no_claim(tiny_ru
     assert not set(simulated["verdict"]) & {"reproduced", "not reproduced", "leak", "corrected"}
     verdicts = card.set_index(["section", "claim"])["verdict"]
     assert verdicts["emotions", "accuracy of decoders leaks"] == "leak (mechanism)"
-    assert verdicts["digits", "uncentred cosine"] == "corrected (mechanism)"
+    assert verdicts["emotions", "times of volumes"] == "corrected (mechanism)"
+    assert verdicts["digits", "uncentred cosine"] == "differs by definition"
     assert verdicts["bold5000", "best cell"] == "untested"
     # Reconstruction is run by a test of its own.
-    assert set(card.loc[card["section"] == "reconstruction", "verdict"]) == {"not run", "no number"}
+    assert set(card.loc[card["section"] == "reconstruction", "verdict"]) == {
+        *("not run", "no number", "not measured here")
+    }
     decoding = pd.read_csv(tiny_run.folder / "results/tiny/movie/tables/decoding.csv")
     leaked = decoding.query("model == 'logistic' and split == 'random' and measure == 'accuracy'")
     row = card.query("section == 'emotions' and claim == 'accuracy of decoders leaks'").iloc[0]

@@ -22,6 +22,8 @@ class Correction:
     ours : float
         NaN where there is none, or where it holds by construction.
     note : what the original does, and what stands in its place
+    low, high : float
+        95 % interval of ours; NaN where it has none.
     """
 
     correction: str
@@ -29,6 +31,8 @@ class Correction:
     original: float
     ours: float
     note: str
+    low: float = np.nan
+    high: float = np.nan
 
 
 COLUMNS = list(Correction.__dataclass_fields__)
@@ -42,11 +46,13 @@ def corrections_table(rows: Sequence[Correction]) -> pd.DataFrame:
 def shown(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with numbers as a reader wants them; what there is not is a dash."""
 
-    def number(value: float) -> str:
+    def number(value: float, low: float = np.nan, high: float = np.nan) -> str:
         if np.isnan(value):
             return "-"
-        if abs(value) < 1e-9:
-            return "0"
-        return f"{value:.{DIGITS_SHOWN}g}"
+        interval = "" if np.isnan(low) else f" [{low:.{DIGITS_SHOWN}g}, {high:.{DIGITS_SHOWN}g}]"
+        return f"{0 if abs(value) < 1e-9 else value:.{DIGITS_SHOWN}g}{interval}"
 
-    return table.assign(**{name: table[name].map(number) for name in ("original", "ours")})
+    return table.drop(columns=["low", "high"]).assign(
+        original=list(map(number, table["original"])),
+        ours=list(map(number, table["ours"], table["low"], table["high"])),
+    )

@@ -153,7 +153,7 @@ def methods_text(
         text = with_citations(" ".join(sentences), references)
         lines += [f"**{heading}.** {text}", ""]
     keys = cited_keys(" ".join(sentences) for sentences in paragraphs.values())
-    cited = sorted(references[key].formatted() for key in keys)
+    cited = sorted((references[key].formatted() for key in keys), key=str.casefold)
     if cited:
         lines += ["## References", "", *(f"- {reference}" for reference in cited), ""]
     if data:

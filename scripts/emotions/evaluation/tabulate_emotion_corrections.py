@@ -67,9 +67,11 @@ def split_corrections(
         )
 
 
-def _score(table: pd.DataFrame, model: str, split: str, measure: str) -> float:
+def _score(
+    table: pd.DataFrame, model: str, split: str, measure: str, column: str = "value"
+) -> float:
     rows = table.query("model == @model and split == @split and measure == @measure")
-    return float(rows["value"].mean())
+    return float(rows[column].mean())
 
 
 def _shared(audit: pd.DataFrame, split: str, unit: str) -> float:
@@ -143,6 +145,7 @@ def area_corrections(
             _score(decoding, model, split, "auc"),
             "the original pools volumes of all runs, so that telling runs apart counts; ours takes "
             "areas within runs and folds, weighted by positives x negatives",
+            *(_score(decoding, model, split, "auc", limit) for limit in ("low", "high")),
         )
 
 

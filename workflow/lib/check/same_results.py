@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 
 from workflow.lib.tables import read_table
 
+# The first part of a path: a study may be called logs_of_something.
 TIMED_FOLDERS = ("logs", "benchmarks")
 TIMED_FILES = ("tables/cost.csv", "tables/cost_jobs.csv")
 # What runs on other cores may differ by, see `largest_difference`; on the same cores, nothing does.
@@ -90,15 +91,25 @@ def largest_difference(first: np.ndarray, second: np.ndarray) -> float:
 
 def result_files(folder: Path) -> set[str]:
     """Return the files of a run that are compared, relative to its folder."""
-    names = (
-        str(file.relative_to(folder))
+    files = (
+        file.relative_to(folder)
         for file in folder.rglob("*")
         if file.is_file() and file.name.endswith(tuple(READERS))
     )
-    return {name for name in names if not name.startswith(TIMED_FOLDERS + TIMED_FILES)}
+    return {
+        str(file)
+        for file in files
+        if file.parts[0] not in TIMED_FOLDERS and str(file) not in TIMED_FILES
+    }
 
 
-def _differences(first: Path, second: Path) -> Iterator[tuple[str, float]]:
+def _differences(first: Path, second: Path) -> list[tuple[str, float]]:
+    """Return (what, by how much) for what differs in two files whose bytes do."""
+    unread = ("bytes alone, in nothing that is read", NO_SIZE)
+    return list(_unlike_arrays(first, second)) or [unread]
+
+
+def _unlike_arrays(first: Path, second: Path) -> Iterator[tuple[str, float]]:
     """Yield (what, by how much) for every array of two files that is not the same in both."""
     read = next(reader for ending, reader in READERS.items() if first.name.endswith(ending))
     ours, theirs = read(first), read(second)
@@ -139,6 +150,8 @@ def _read_datasets(file: Path) -> Mapping[str, np.ndarray]:
             for key, value in item.attrs.items():
                 arrays[f"{name}@{key}"] = np.asarray(value)
 
+        # Items below the root are visited, the root is not.
+        take("/", opened)
         opened.visititems(take)
     return arrays
 

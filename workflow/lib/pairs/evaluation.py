@@ -83,7 +83,8 @@ def evaluate(
         Of the pairs of one image, then the mean over images: those tested, where the other image
         of a pair was seen in training.
 
-    A prediction that does not vary tells no pair from another, and correlates by 0.
+    Predictions that do not vary tell no pair from another, and correlate by 0; so do those of
+    pairs that are equally dissimilar.
 
     In a resample the pair of images i and j weighs w_i w_j, pairs of an image with its own copies
     drop out. Limits are value -+ t(n_images - 1) times the standard deviation of the draws, with
