@@ -69,12 +69,10 @@ onstart:
 
 
 onerror:
-    forget_run()
-    release_files(RESOURCES)
+    end_run()
     print(failure_notice())
 
 
 onsuccess:
-    forget_run()
-    release_files(RESOURCES)
+    end_run()
     print(closing_notice())

@@ -53,8 +53,8 @@ COLUMNS = {
     "claim of the original": 0.0,
     "published": 0.37,
     "found here\n(95 % interval)": 0.46,
-    "compared\nwith": 0.65,
-    "verdict": 0.81,
+    "compared\nwith": 0.645,
+    "verdict": 0.82,
 }
 # Characters of a line of a claim, and inches of a line of text.
 WIDTH, LINE = 54, 0.125

@@ -166,7 +166,12 @@ def test_rows_of_training(trained, images):
         seed=0,
     )
     assert list(table.columns) == COLUMNS
-    decay, colour, _, epochs, changed = table.itertuples()
+    decay, colour, right, epochs, changed = table.itertuples()
+    # Wilson's limits are the shares from which ours is 1.96 of their standard errors away.
+    limits = np.array([right.low, right.high])
+    errors = np.sqrt(limits * (1 - limits) / len(images))
+    assert np.abs(right.ours - limits) == pytest.approx(1.959964 * errors, rel=1e-5)
+    assert right.low < right.high
     assert (decay.original, decay.ours) == (0, 0.25)
     some = images.images[images.labels != "bird"]
     assert colour.ours == pytest.approx(colour_shift(some))

@@ -52,7 +52,7 @@ class FaultyRun:
 
     def __init__(self, checkout: Checkout, arguments, *, file="no file", when="before") -> None:
         folder = checkout.folder.with_name(f"{checkout.folder.name}-fault")
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / "sitecustomize.py").write_text(HOOK)
         self.said, self.log = folder / "said", folder / "log"
         with open(self.log, "w") as log:

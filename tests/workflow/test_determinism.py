@@ -2,9 +2,9 @@
 
 The shared run of config/tiny.yaml, on two cores, is held against
 
-- all of it again on one core, under another name: every job has one thread, and they run in another
-  order. All numbers are within the tolerance, and what no job of several threads leads to was
-  computed as on two cores, and is the same byte for byte;
+- all of it again on one core, under another name, with power cuts wherever it then is: every job
+  has one thread, and they run in another order. All numbers are within the tolerance, and what no
+  job of several threads leads to was computed as on two cores, and is the same byte for byte;
 - its jobs of several threads, and those between them, again on two cores: the same byte for byte.
 
 What a job writes follows from its inputs and its threads, so that both together hold a whole run on
@@ -13,15 +13,19 @@ their own, for they train in one thread.
 """
 
 import csv
+import time
 
 import pandas as pd
 import pytest
 
+from tests.workflow.faults import FaultyRun
 from workflow.lib.check.same_results import TOLERANCE, compare_runs, result_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
 CONFIG = ("--configfile", "config/tiny.yaml")
+# By the clock: at other jobs on every machine.
+SECONDS_TO_POWER_CUTS = (40, 55, 70)
 # A training and a file that it leads to, of each study that trains.
 TRAINED = (
     "digits/models/vgg.safetensors",
@@ -64,14 +68,22 @@ def with_followers(files, rules):
     return {file.removeprefix("results/tiny/") for file in found}
 
 
-def test_one_core_gives_the_numbers_of_two(changed_run, whole, rules_of_several_threads):
+def test_one_core_and_power_cuts_give_the_numbers_of_two(
+    changed_run, whole, rules_of_several_threads
+):
     files = result_files(whole)
     assert files.issuperset(TRAINED)
-    changed_run.snakemake(
+    arguments = [
         *(f"results/again/{file}" for file in sorted(files)),
         # The shared run was made on two. Later --cores win.
         *("--cores", "1", *CONFIG, "--config", "run=again"),
-    )
+    ]
+    for seconds in SECONDS_TO_POWER_CUTS:
+        run = FaultyRun(changed_run, arguments)
+        time.sleep(seconds)
+        assert run.process.poll() is None, run.log.read_text()
+        run.kill_all()
+    changed_run.snakemake(*arguments)
     comparison = compare_runs(changed_run.folder / "results/again", whole)
     assert comparison.n_files == len(files)
     assert [found for found in comparison.differences if found.size > TOLERANCE] == []

@@ -95,6 +95,12 @@ if release_locks():
     print("An earlier run was killed: going on from what it finished.", file=sys.stderr)
 
 
+def end_run():
+    """Forget this run; the last one in the folder takes the second names from raw files."""
+    if forget_run():
+        release_files(RESOURCES)
+
+
 # Studies append functions without arguments that list what they want built beside the stages.
 STUDY_TARGETS = []
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import binomtest
 
 from scripts.digits.data.labelled_images import ImageSet, read_images
 from scripts.digits.network.augmentation import colour_components
@@ -49,6 +50,8 @@ def training_corrections(
     seed : seed of the run
     """
     some = sampled(training, generator(seed, "corrections", "accuracy"))
+    right = accuracy(trained, some, dropout=False, seed=seed)
+    interval = binomtest(round(right * len(some)), len(some)).proportion_ci(method="wilson")
     shown = training.images[np.isin(training.labels, list(coloured))]
     rows = [
         Correction(
@@ -70,8 +73,10 @@ def training_corrections(
             "training accuracy",
             f"accuracy on {len(some)} training images",
             accuracy(trained, some, dropout=True, seed=seed),
-            accuracy(trained, some, dropout=False, seed=seed),
+            right,
             "the original leaves dropout on while it measures, ours is in evaluation mode",
+            interval.low,
+            interval.high,
         ),
         *_saved_rows(largest_change(trained, validation, predictions)),
     ]
