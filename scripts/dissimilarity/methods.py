@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from workflow.lib.config.pair_options import default_option
-from workflow.lib.methods import METRICS, Methods, counted, enumerated
+from workflow.lib.methods import METRICS, Methods, cited_network, counted, enumerated
 
 MODELS = {
     "mean": "the mean of the training pairs",
@@ -99,7 +99,7 @@ def _embedding(block: Mapping) -> str:
         return EMBEDDINGS[block["kind"]]
     weights = {"untrained": "random weights", "torchvision": "torchvision's weights"}
     return (
-        f"{block['layer']} of {block['network']}, "
+        f"{block['layer']} of {cited_network(block['network'])}, "
         f"{weights.get(block['weights'], 'weights from a file')}"
     )
 

@@ -53,12 +53,13 @@ def data(entry: Mapping) -> str:
     """Return who saw what, and what was measured of them."""
     simulated = entry["source"] == "simulated"
     null = simulated and entry["simulation"]["null_effect"]
+    cited = " [@hanke2016]" if not simulated and entry["dataset"] == "studyforrest" else ""
     volumes = sum(run["n_volumes"] for run in entry["runs"].values())
     what = {"volumes": "volumes", "parcels": "time series of parcels"}[entry["data"]]
     return (
         f"fMRI ({what}) of {counted(len(entry['subjects']), 'subject')} who watched a movie in "
         f"{counted(len(entry['runs']), 'run')} (TR {entry['tr']:g} s, {volumes:,} volumes each) "
-        f"{'was simulated' if simulated else 'was analysed'}"
+        f"{'was simulated' if simulated else 'was analysed'}{cited}"
         f"{', with responses that have nothing to do with emotions (null)' * null}."
     )
 

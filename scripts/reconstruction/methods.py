@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from workflow.lib.methods import Methods, counted, enumerated
+from workflow.lib.methods import Methods, cited_network, counted, enumerated
 
 KINDS = {
     "ridge": "ridge regression",
@@ -47,6 +47,7 @@ def data(entry: Mapping, decoders: pd.DataFrame | None) -> str:
     """Return whose responses to how many images there are."""
     simulated = entry["source"] == "simulated"
     streams = entry["simulation"]["streams"] if simulated else []
+    cited = " [@shen2019]" if not simulated and entry["dataset"] == "deeprecon" else ""
     told = f" (responses tell {enumerated(streams)} of the images)" * simulated
     counts = (
         {}
@@ -57,7 +58,8 @@ def data(entry: Mapping, decoders: pd.DataFrame | None) -> str:
     shown = f" to {images}" if counts else ""
     return (
         f"Responses of {counted(len(entry['subjects']), 'subject')}{shown} were "
-        f"{'simulated' if simulated else 'taken'}{told if streams or not simulated else _NULL}."
+        f"{'simulated' if simulated else 'taken'}{cited}"
+        f"{told if streams or not simulated else _NULL}."
     )
 
 
@@ -100,7 +102,8 @@ def semantics(entry: Mapping) -> str:
     weights = {"untrained": "random weights", "torchvision": "torchvision's weights"}
     return (
         f"Categories are {clusters['n_clusters']} clusters (k-means) of what {clusters['layer']} "
-        f"of {clusters['network']} ({weights.get(clusters['weights'], 'weights from a file')}) "
+        f"of {cited_network(clusters['network'])} "
+        f"({weights.get(clusters['weights'], 'weights from a file')}) "
         "sees in the training images, to the nearest of which test images belong; they were "
         "decoded by "
         f"{enumerated(_decoder(name, block) for name, block in entry['semantics'].items())}."
@@ -255,7 +258,7 @@ def inference(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     if tables:
         sentences.append(
             f"95 % intervals are over images ({options['n_bootstrap']:,} resamples; Student's, and "
-            "Wilson's for shares such as that of identified images), p-values by "
+            "Wilson's [@wilson1927] for shares such as that of identified images), p-values by "
             f"{options['n_permutations']:,} permutations of the images, one-sided and not "
             "corrected."
         )

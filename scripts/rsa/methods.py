@@ -5,7 +5,15 @@ from collections.abc import Mapping
 import pandas as pd
 
 from workflow.lib.inference.sign_flip import MIN_SUBJECTS
-from workflow.lib.methods import COMPARATORS, METRICS, Methods, counted, enumerated, only
+from workflow.lib.methods import (
+    COMPARATORS,
+    METRICS,
+    Methods,
+    cited_network,
+    counted,
+    enumerated,
+    only,
+)
 
 CONTROLS = {
     "pixel": "luminance or colour of pixels",
@@ -18,6 +26,7 @@ DRAWN = {
     "within_groups": "drawn with replacement within their groups",
     "groups": "drawn in whole groups",
 }
+DATASETS = {"bold5000": " from BOLD5000 [@chang2019]"}
 NOISE = {
     "diagonal": "Channels were divided by the standard deviation of their noise.",
     "shrinkage": "Patterns were whitened by the shrunk covariance of their noise [@walther2016].",
@@ -65,13 +74,14 @@ def data(entry: Mapping, table: pd.DataFrame) -> str:
     called, n_images = entry["images"]["called"], only(table["n_images"])
     pairs = only(table["n_pairs"])
     made = "were simulated" if entry["source"] == "simulated" else "were taken"
+    cited = DATASETS.get(entry["dataset"], "") if entry["source"] != "simulated" else ""
     null = (
         ", with brain geometry that has nothing to do with any model (null)"
         if entry["source"] == "simulated" and entry["simulation"]["null_effect"]
         else ""
     )
     return (
-        f"Responses of {counted(len(subjects), 'subject')} {made}{null}; {int(n_images):,} "
+        f"Responses of {counted(len(subjects), 'subject')} {made}{cited}{null}; {int(n_images):,} "
         f"{called} ({int(pairs):,} pairs) were compared, in {counted(len(rois), 'region')} of "
         f"interest ({enumerated(rois)})."
     )
@@ -149,7 +159,8 @@ def _network(name: str, model: Mapping, entry: Mapping) -> str:
     pooled = "" if model["pooling"] == "none" else f", pooled over space ({model['pooling']})"
     scaled = ", units standardised over images" if model["standardise_units"] else ""
     return (
-        f"{name} is {model['network']} {weights}, shown the {entry['images']['called']}; RDMs of "
+        f"{name} is {cited_network(model['network'])} {weights}, shown the "
+        f"{entry['images']['called']}; RDMs of "
         f"{_layers(model)}{pooled}{scaled} were computed with {METRICS[model['metric']]}."
     )
 

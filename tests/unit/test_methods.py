@@ -20,6 +20,7 @@ from workflow.lib.config.sections import study_sections
 from workflow.lib.digest import imported_modules, module_file
 from workflow.lib.errors import InputError
 from workflow.lib.methods import (
+    cited_network,
     counted,
     enumerated,
     merged_paragraphs,
@@ -113,6 +114,7 @@ def test_every_key_that_is_cited_is_in_the_bibliography_and_no_entry_is_idle():
     known = read_bibliography(BIBLIOGRAPHY)
     texts = [file.read_text() for file in (*MODULES, ROOT / "workflow/lib/methods.py")]
     cited = {*cited_keys(texts), *importlib.import_module("workflow.lib.methods").CITED.values()}
+    cited |= set(importlib.import_module("workflow.lib.methods").NETWORKS.values())
     # The form itself, in a docstring.
     assert cited - {"key"} == set(known)
 
@@ -343,6 +345,26 @@ def test_corrections_of_p_are_told_where_there_are_tests(default):
     assert "(correlation and cosine)" in told("dissimilarity", scenes, distances=distances)
     assert "444 permutations" in told("dissimilarity", scenes, distances=distances)
     assert "false discovery" not in told("dissimilarity", scenes)
+
+
+@pytest.mark.parametrize(
+    ("section", "dataset", "key"),
+    [
+        ("rsa", "bold5000", "chang2019"),
+        ("emotions", "studyforrest", "hanke2016"),
+        ("reconstruction", "deeprecon", "shen2019"),
+    ],
+)
+def test_measured_data_is_cited_and_simulated_is_not(default, section, dataset, key):
+    entry = changed(entry_of(default, section), "dataset", dataset)
+    assert f"@{key}" in told(section, changed(entry, "source", "download"))
+    assert f"@{key}" not in told(section, changed(entry, "source", "simulated"))
+
+
+def test_networks_are_told_with_who_made_them(default):
+    scenes = told("dissimilarity", default["dissimilarity"]["scenes"])
+    assert "features.6 of squeezenet1_1 [@iandola2016]" in scenes
+    assert cited_network("inception_v3") == "inception_v3"
 
 
 def test_without_a_test_none_is_told(default):

@@ -30,6 +30,13 @@ CITED = {
     "umap-learn": "mcinnes2018",
     "snakemake": "molder2021",
 }
+# How names of networks begin, and who made them.
+NETWORKS = {
+    "alexnet": "krizhevsky2014",
+    "resnet": "he2016",
+    "squeezenet": "iandola2016",
+    "vgg": "simonyan2014",
+}
 COMPARATORS = {
     "pearson": "Pearson's r",
     "cosine": "the cosine",
@@ -75,6 +82,12 @@ def enumerated(names: Iterable[object], last: str = "and") -> str:
 def counted(n: float, singular: str, plural: str = "") -> str:
     """Return a number with its noun: 1 subject, 1,200 images."""
     return f"{int(n):,} {singular if int(n) == 1 else plural or singular + 's'}"
+
+
+def cited_network(name: str) -> str:
+    """Return the name of a network with who made it, where that is known."""
+    keys = [key for start, key in NETWORKS.items() if name.startswith(start)]
+    return f"{name} [@{keys[0]}]" if keys else name
 
 
 def only(values: Iterable) -> object:
