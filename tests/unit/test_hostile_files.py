@@ -193,6 +193,26 @@ def test_npz_bomb(bomb, read):
     assert_refused(read, bomb, r"bytes that claim to hold 3,\d{3},\d{3},\d{3}")
 
 
+@pytest.mark.parametrize("n_tensors", [1, 500])
+@pytest.mark.parametrize("name", ["a.pth", "a.pt"])
+def test_bomb_of_weights(tmp_path, monkeypatch, name, n_tensors):
+    """Tensors of zeros, each of which may be harmless, packed as torch packs none but reads all."""
+    state = {f"layer{i}": torch.zeros(1_000_000 // n_tensors) for i in range(n_tensors)}
+    torch.save(state, tmp_path / "flat")
+    with (
+        zipfile.ZipFile(tmp_path / "flat") as flat,
+        zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for member in flat.namelist():
+            packed.writestr(member, flat.read(member))
+    assert read_state(tmp_path / name).keys() == state.keys()
+    monkeypatch.setattr("workflow.lib.bombs.HARMLESS_BYTES", 100_000)
+    monkeypatch.setattr("workflow.lib.bombs.MOST_TIMES", 10)
+    assert_refused(
+        read_state, tmp_path / name, rf"^{name}: found [\d,]+ bytes that claim to hold 4,"
+    )
+
+
 @pytest.mark.parametrize("read", [read_rdm, read_array, read_features])
 @pytest.mark.parametrize("shape", [(10**12,), (10**6, 10**6), (2**62, 4), (-1, 3), (10**30,)])
 def test_absurd_shape_in_an_npz(tmp_path, shape, read):
