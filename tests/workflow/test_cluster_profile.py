@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,37 @@ def test_executor_knows_its_keys():
     given = {key.removeprefix("slurm-") for key in profile("slurm") if key.startswith("slurm-")}
     assert given
     assert {key.replace("-", "_") for key in given} <= known
+
+
+def test_keys_whose_absence_only_a_bad_day_shows():
+    given = profile("slurm")
+    assert "slurm_account" in given["default-resources"]
+    switches = {"executor": "slurm", "slurm-requeue": True, "slurm-efficiency-report": True}
+    assert switches.items() <= given.items()
+    assert given["slurm-efficiency-report-path"].startswith("results/")
+    assert (ROOT / given["slurm-partition-config"]).is_file()
+    # README.md: figures go ten to a job.
+    assert given["group-components"] == ["figures=10"]
+    for limit in ("jobs", "cores", "local-cores", "slurm-init-seconds-before-status-checks"):
+        assert given[limit] > 0
+    # Its comment promises four times the first request, of memory and time that double.
+    assert 2 ** given["retries"] >= 4
+    # A controller that is away for ten minutes, at ten seconds a query; a minute of NFS.
+    assert 10 * given["slurm-status-attempts"] >= 600
+    assert given["latency-wait"] >= 60
+
+
+def test_every_key_of_the_profile_has_its_reason_above_it():
+    """But those that share the reason of their block, and those of the default profile."""
+    lines = (ROOT / "profiles/slurm/config.yaml").read_text().splitlines()
+    keys = re.compile(r"(?:  (?=slurm_account))?([a-z_-]+):")
+    bare = {
+        key[1]
+        for above, line in pairwise(lines)
+        if (key := keys.match(line)) and not re.match(r" *# \w", above)
+    }
+    sharing = {"executor", "default-resources", "group-components", "slurm-efficiency-report-path"}
+    assert bare - sharing == profile("default").keys() - {"cores"}
 
 
 def test_figures_of_shared_stages_go_in_groups():
