@@ -110,6 +110,25 @@ def test_requests_are_functions_of_the_attempt(resource):
     assert constant == []
 
 
+# What the call does once its start is done: jobs would only take time.
+TELL_LIMIT = """    start_jobs_at_once()
+    raise WorkflowError(f"limited: {workflow.scheduler.job_rate_limiter is not None}")
+"""
+SLURM = ("--workflow-profile=profiles/slurm", "--slurm-status-command=squeue")
+
+
+@pytest.mark.parametrize(
+    ("executor", "limited"), [((), False), (SLURM, True)], ids=["here", "slurm"]
+)
+def test_jobs_a_second_are_limited_only_for_a_scheduler(fresh, executor, limited):
+    snakefile = fresh.folder / "Snakefile"
+    start = "    start_jobs_at_once()\n"
+    assert snakefile.read_text().count(start) == 1
+    snakefile.write_text(snakefile.read_text().replace(start, TELL_LIMIT))
+    printed = fresh.snakemake("--configfile", "config/tiny.yaml", *executor, ok=False)
+    assert f"limited: {limited}" in printed
+
+
 def test_whole_default_run_can_be_planned_for_a_cluster(fresh):
     """Snakemake refuses a group that waits for a job that waits for the group."""
     jobs = fresh.planned_jobs("--workflow-profile", "profiles/slurm")
