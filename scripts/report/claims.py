@@ -32,10 +32,11 @@ UNTESTED, NOT_RUN, NO_NUMBER = "untested", "not run", "no number"
 NOT_MEASURED = "not measured here"
 VERDICTS = {
     REPRODUCED: "the interval holds the published number or, of a direction, lies beyond the value "
-    "that it is held to; a number without interval agrees to the digits that were published",
+    "or interval that it is held to; a number without interval agrees to the digits that were "
+    "published",
     NOT_REPRODUCED: "the interval lies elsewhere",
-    UNDECIDED: "the interval holds the value that it is held to (of a leak, zero, or the two "
-    "intervals overlap; of a mistake, the number of the original's way)",
+    UNDECIDED: "the interval holds the value that it is held to (of a leak, zero; of a mistake, "
+    "the number of the original's way), or overlaps the interval of that value",
     LEAK: "what was seen in training scores higher: the interval of the difference lies above "
     "zero, or the two intervals do not overlap",
     LEAK_SHOWN: "the same on simulated or other data, which shows that the way leaks, not that the "
@@ -83,6 +84,12 @@ class Found:
         known = math.isfinite(self.low) and math.isfinite(self.high)
         return (self.low, self.high) if known else (self.value, self.value)
 
+    @property
+    def held_to(self) -> tuple[float, float]:
+        """Return the interval of what it is compared with; the number where there is none."""
+        known = math.isfinite(self.against_low) and math.isfinite(self.against_high)
+        return (self.against_low, self.against_high) if known else (self.against, self.against)
+
 
 def number(found: Found) -> str:
     """Return whether the interval holds the published number, rounded as that is."""
@@ -92,21 +99,17 @@ def number(found: Found) -> str:
 
 
 def above(found: Found) -> str:
-    """Return whether the interval lies above the value that it is held to."""
-    low, high = found.interval
-    if low > found.against:
+    """Return whether the interval lies above the value, or the interval, that it is held to."""
+    if found.interval[0] > found.held_to[1]:
         return REPRODUCED
-    return NOT_REPRODUCED if high <= found.against else UNDECIDED
+    return NOT_REPRODUCED if found.interval[1] <= found.held_to[0] else UNDECIDED
 
 
 def leak(found: Found) -> str:
     """Return whether the leaked score is above the clean one, or their difference above zero."""
-    known = math.isfinite(found.against_low) and math.isfinite(found.against_high)
-    clean = (found.against_low, found.against_high) if known else (found.against, found.against)
-    low, high = found.interval
-    if low > clean[1]:
+    if found.interval[0] > found.held_to[1]:
         return LEAK
-    return NO_LEAK if high <= clean[0] else UNDECIDED
+    return NO_LEAK if found.interval[1] <= found.held_to[0] else UNDECIDED
 
 
 def error(found: Found) -> str:

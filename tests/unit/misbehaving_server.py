@@ -1,6 +1,10 @@
-"""An http server on this machine that misbehaves as told, and counts what it sends."""
+"""An http server on this machine that misbehaves as told, and counts what it sends.
+
+What behaviours call `tag` names a version of the content: an entity tag, or a date.
+"""
 
 import contextlib
+import gzip
 import hashlib
 import http.server
 import re
@@ -54,7 +58,7 @@ def ranged(handler, content, tag, n_total=None):
     """Send the head of an answer to a range as a server should; return the body."""
     start = handler.start()
     known = handler.headers.get("If-Range", tag) == tag
-    headers = {"ETag": tag} if tag else {}
+    headers = {"ETag" if '"' in tag else "Last-Modified": tag} if tag else {}
     if not start or not known:
         handler.head(200, {**headers, "Content-Length": len(content)})
         return content
@@ -106,6 +110,17 @@ def unranged(content=CONTENT, cut_at=None):
     def behave(handler):
         handler.head(200, {"Content-Length": len(content)})
         handler.give(content[:cut_at])
+
+    return behave
+
+
+def packed(cut_at=None):
+    """Pack the content on the way, and know no ranges of it."""
+
+    def behave(handler):
+        body = gzip.compress(CONTENT)
+        handler.head(200, {"ETag": '"v1"', "Content-Encoding": "gzip", "Content-Length": len(body)})
+        handler.give(body[:cut_at])
 
     return behave
 

@@ -18,6 +18,8 @@ from tests.unit.misbehaving_server import (
     endless,
     lying,
     misbehaving,
+    packed,
+    ranged,
     reset,
     silent,
     status,
@@ -31,6 +33,8 @@ from workflow.lib.acquire.transfer import OVERLAP_BYTES, Patience
 from workflow.lib.errors import InputError
 
 PATIENCE = Patience(retries=3, backoff_seconds=1, progress_bytes=50_000)
+# Versions of a file, as servers name them that know no entity tags.
+DATE, LATER = "Mon, 01 Jan 2024 00:00:00 GMT", "Tue, 02 Jan 2024 00:00:00 GMT"
 WEB_PAGE = b"<!DOCTYPE html><title>Accept our terms</title>" + bytes(1000)
 
 
@@ -100,6 +104,7 @@ SURVIVED = {
     },
     "no such range": ([cut(90_000), status(416), whole()], None),
     "a range that nobody asked for": ([status(206), whole()], 0),
+    "packed on the way": ([packed()], None),
 }
 
 
@@ -150,6 +155,43 @@ def test_checksum_is_enough_to_go_on(destination):
         assert starts(server) == [None, 90_000 - OVERLAP_BYTES]
 
 
+def test_date_is_enough_to_go_on(destination):
+    with misbehaving(cut(90_000, tag=DATE), whole(tag=DATE)) as server:
+        fetch(server, destination)
+        assert starts(server) == [None, 90_000 - OVERLAP_BYTES]
+        assert server.requests[1][1]["If-Range"] == DATE
+    assert_whole(destination)
+
+
+@pytest.mark.parametrize("then", [packed(), whole()], ids=["packed", "as it is"])
+def test_what_was_packed_on_the_way_is_nothing_to_go_on_from(destination, then):
+    """Its bytes are other ones than those that a range would count."""
+    with misbehaving(packed(cut_at=90_000), then) as server:
+        fetch(server, destination, sha256=SHA256)
+        assert starts(server) == [None, None]
+    assert_whole(destination)
+
+
+def test_every_piece_is_on_the_disk_before_the_next_one_comes(destination):
+    """A process that is killed leaves nothing else."""
+    part = destination.with_name(".run-1.bin.part")
+    sizes = []
+
+    def watching(handler):
+        body = ranged(handler, CONTENT, '"v1"')
+        for end in (1_000, 2_000, 3_000):
+            handler.give(body[end - 1_000 : end])
+            give_up = time.monotonic() + 5
+            while part.stat().st_size < end and time.monotonic() < give_up:
+                handler.server.stopped.wait(0.01)
+            sizes.append(part.stat().st_size)
+        handler.give(body[3_000:])
+
+    with misbehaving(watching) as server:
+        fetch(server, destination)
+    assert sizes == [1_000, 2_000, 3_000]
+
+
 def test_weak_tag_is_none(destination):
     """RFC 9110, section 13.1.5: equal weak tags do not mean equal bytes."""
     with misbehaving(cut(90_000, tag='W/"v1"'), whole(tag='W/"v1"')) as server:
@@ -160,7 +202,7 @@ def test_weak_tag_is_none(destination):
 # A file that changes between attempts.
 
 
-@pytest.mark.parametrize("tags", [('"v1"', '"v2"'), (None, None)])
+@pytest.mark.parametrize("tags", [('"v1"', '"v2"'), (DATE, LATER), (None, None)])
 def test_file_that_changed_is_the_new_one_whole(destination, tags):
     facts = {"sha256": hashlib.sha256(OTHER).hexdigest()}
     old, new = tags
@@ -169,14 +211,18 @@ def test_file_that_changed_is_the_new_one_whole(destination, tags):
     assert_whole(destination, OTHER)
 
 
-def test_server_that_ignores_if_range_is_found_out_by_the_tag(destination):
+@pytest.mark.parametrize(("old", "new"), [('"v1"', '"v2"'), (DATE, LATER)])
+def test_server_that_ignores_if_range_is_found_out_by_tag_or_date(destination, old, new):
+    """The end is the same in both versions: nothing else tells them apart."""
+    changed = OTHER[:50_000] + CONTENT[50_000:]
+
     def careless(handler):
         del handler.headers["If-Range"]
-        whole(OTHER, '"v2"')(handler)
+        whole(changed, new)(handler)
 
-    with misbehaving(cut(90_000), careless) as server:
+    with misbehaving(cut(90_000, tag=old), careless) as server:
         fetch(server, destination)
-    assert_whole(destination, OTHER)
+    assert_whole(destination, changed)
 
 
 def test_change_before_the_break_is_found_by_the_checksum_and_starts_anew(destination):

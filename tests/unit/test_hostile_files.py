@@ -193,6 +193,26 @@ def test_npz_bomb(bomb, read):
     assert_refused(read, bomb, r"bytes that claim to hold 3,\d{3},\d{3},\d{3}")
 
 
+@pytest.mark.parametrize("n_tensors", [1, 500])
+@pytest.mark.parametrize("name", ["a.pth", "a.pt"])
+def test_bomb_of_weights(tmp_path, monkeypatch, name, n_tensors):
+    """Tensors of zeros, each of which may be harmless, packed as torch packs none but reads all."""
+    state = {f"layer{i}": torch.zeros(1_000_000 // n_tensors) for i in range(n_tensors)}
+    torch.save(state, tmp_path / "flat")
+    with (
+        zipfile.ZipFile(tmp_path / "flat") as flat,
+        zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for member in flat.namelist():
+            packed.writestr(member, flat.read(member))
+    assert read_state(tmp_path / name).keys() == state.keys()
+    monkeypatch.setattr("workflow.lib.bombs.HARMLESS_BYTES", 100_000)
+    monkeypatch.setattr("workflow.lib.bombs.MOST_TIMES", 10)
+    assert_refused(
+        read_state, tmp_path / name, rf"^{name}: found [\d,]+ bytes that claim to hold 4,"
+    )
+
+
 @pytest.mark.parametrize("read", [read_rdm, read_array, read_features])
 @pytest.mark.parametrize("shape", [(10**12,), (10**6, 10**6), (2**62, 4), (-1, 3), (10**30,)])
 def test_absurd_shape_in_an_npz(tmp_path, shape, read):
@@ -444,6 +464,99 @@ def test_bdata_and_images_that_lead_to_another_file(secret, lead):
     with h5py.File(secret / "a.mat", "w", userblock_size=512) as file:
         lead(file, secret)
     assert_refused(read_stimuli, secret / "a.mat", "found data that lies in another file")
+
+
+# What MATLAB keeps behind references, where nothing is looked at before it is asked for.
+
+
+def nothing_stored(file, _):
+    file.create_dataset("rdms", (2 * 10**9, 2), "u2", chunks=(1000, 2))
+
+
+def write_cells(path, name, write, n_references=1):
+    """Write a cell array whose references lead to what `write` writes as `rdms`."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        write(file, path.parent)
+        file.create_group("#refs#")
+        file.move("rdms", "#refs#/a")
+        hidden = file["#refs#/a"]
+        hidden.attrs["MATLAB_class"] = np.bytes_("char" if name == "names" else "double")
+        file["a"] = SQUARES[0]
+        file[name] = np.full((1, n_references), hidden.ref, h5py.ref_dtype)
+        file[name].attrs["MATLAB_class"] = np.bytes_("cell")
+    return path
+
+
+def read_names(path):
+    with open_rdm_file(path, key="a") as file:
+        return file.stored_names("names")
+
+
+READERS_OF_CELLS = [
+    ("rdms", partial(read_rdms, key="rdms")),
+    ("names", read_names),
+    ("images", partial(read_stimuli, key="images")),
+]
+
+
+@pytest.mark.parametrize(("name", "read"), READERS_OF_CELLS)
+@pytest.mark.parametrize("lead", [external_storage, virtual_dataset])
+def test_reference_to_what_leads_to_another_file(secret, lead, name, read):
+    path = write_cells(secret / "a.mat", name, lead)
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file[file[name][0, 0]][()], SQUARES)
+    assert_refused(read, path, "found data that lies in another file")
+
+
+@pytest.mark.parametrize(("name", "read"), READERS_OF_CELLS)
+def test_reference_to_what_is_not_stored(tmp_path, name, read):
+    path = write_cells(tmp_path / "a.mat", name, nothing_stored)
+    assert_refused(read, path, "#refs#/a: found 0 bytes that claim to hold 8,000,000,000")
+
+
+@pytest.mark.parametrize(("name", "read"), READERS_OF_CELLS)
+def test_many_references_to_the_same(tmp_path, monkeypatch, name, read):
+    """As much as is harmless, again and again."""
+    monkeypatch.setattr("workflow.lib.bombs.HARMLESS_BYTES", 100_000)
+
+    def zeros(file, _):
+        file.create_dataset("rdms", data=np.zeros((100, 100)), compression="gzip")
+
+    path = write_cells(tmp_path / "a.mat", name, zeros, n_references=1000)
+    assert_refused(read, path, "#refs#: found [0-9,]+ bytes that claim to hold")
+
+
+@pytest.mark.parametrize("read", [read_rdm, read_array, read_stimuli])
+def test_link_past_the_references(secret, read):
+    with h5py.File(secret / "a.mat", "w", userblock_size=512) as file:
+        file["#refs#/a"] = h5py.ExternalLink(secret / "secret.h5", "/rdms")
+        file["rdms"] = h5py.SoftLink("/#refs#/a")
+        np.testing.assert_array_equal(file["rdms"][()], SQUARES)
+    assert_refused(read, secret / "a.mat", "found a link to /#refs#/a")
+
+
+@pytest.mark.parametrize("lead", [external_link, external_storage, virtual_dataset])
+def test_key_past_the_references(secret, lead):
+    with h5py.File(secret / "a.mat", "w", userblock_size=512) as file:
+        lead(file, secret)
+        file.create_group("#refs#")
+        file.move("rdms", "#refs#/rdms")
+        file["a"] = SQUARES[0]
+    for key in ("#refs#/rdms", "/#refs#/rdms"):
+        for read in (partial(read_rdms, key=key), partial(read_stimuli, key=key)):
+            assert_refused(read, secret / "a.mat", "expected")
+        with open_rdm_file(secret / "a.mat", key="a") as file, pytest.raises(InputError):
+            file.stored_names(key)
+
+
+@pytest.mark.parametrize("read", [read_rdm, read_stimuli])
+@pytest.mark.parametrize("lead", LEADING_OUT)
+def test_group_that_is_named_like_that_of_the_references(secret, lead, read):
+    with h5py.File(secret / "a.mat", "w", userblock_size=512) as file:
+        lead(file, secret)
+        file.create_group("rdm/#refs#")
+        file.move("rdms", "rdm/#refs#/rdms")
+    assert_refused(read, secret / "a.mat", "found data that lies in another file")
 
 
 def test_hdf5_that_goes_round_in_a_circle_is_read(tmp_path):

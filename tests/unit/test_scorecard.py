@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted(ROOT.glob("config/*/claims.csv"))
 TABLE = pd.DataFrame(
     {
-        **{"split": ["random", "run", "near"], "value": [0.70, 0.40, 0.66]},
-        **{"low": [0.65, 0.35, 0.61], "high": [0.75, 0.45, 0.71]},
+        **{"split": ["random", "run", "near", "wide"], "value": [0.70, 0.40, 0.66, 0.60]},
+        **{"low": [0.65, 0.35, 0.61, 0.50], "high": [0.75, 0.45, 0.71, 0.70]},
     }
 )
 
@@ -67,6 +67,10 @@ def test_number_without_interval_agrees_to_its_digits():
         ("0.5", rules.REPRODUCED),
         ("0.7", rules.UNDECIDED),
         ("0.8", rules.NOT_REPRODUCED),
+        ("split == 'run'", rules.REPRODUCED),
+        ("split == 'near'", rules.UNDECIDED),
+        # A value below our interval, with an interval that reaches into it.
+        ("split == 'wide'", rules.UNDECIDED),
     ],
 )
 def test_direction_is_that_of_the_whole_interval(against, expected):
@@ -129,7 +133,7 @@ def test_what_was_not_run_has_no_number():
 
 
 def test_several_rows_are_refused_or_taken_together():
-    with pytest.raises(InputError, match="found 3 rows"):
+    with pytest.raises(InputError, match="found 4 rows"):
         verdict(claim("above", against="0", where=""))
     row = claim("above", against="0.35", where="", how="min", low="", high="")
     assert verdict(row) == rules.REPRODUCED

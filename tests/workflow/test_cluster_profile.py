@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,37 @@ def test_executor_knows_its_keys():
     assert {key.replace("-", "_") for key in given} <= known
 
 
+def test_keys_whose_absence_only_a_bad_day_shows():
+    given = profile("slurm")
+    assert "slurm_account" in given["default-resources"]
+    switches = {"executor": "slurm", "slurm-requeue": True, "slurm-efficiency-report": True}
+    assert switches.items() <= given.items()
+    assert given["slurm-efficiency-report-path"].startswith("results/")
+    assert (ROOT / given["slurm-partition-config"]).is_file()
+    # README.md: figures go ten to a job.
+    assert given["group-components"] == ["figures=10"]
+    for limit in ("jobs", "cores", "local-cores", "slurm-init-seconds-before-status-checks"):
+        assert given[limit] > 0
+    # Its comment promises four times the first request, of memory and time that double.
+    assert 2 ** given["retries"] >= 4
+    # A controller that is away for ten minutes, at ten seconds a query; a minute of NFS.
+    assert 10 * given["slurm-status-attempts"] >= 600
+    assert given["latency-wait"] >= 60
+
+
+def test_every_key_of_the_profile_has_its_reason_above_it():
+    """But those that share the reason of their block, and those of the default profile."""
+    lines = (ROOT / "profiles/slurm/config.yaml").read_text().splitlines()
+    keys = re.compile(r"(?:  (?=slurm_account))?([a-z_-]+):")
+    bare = {
+        key[1]
+        for above, line in pairwise(lines)
+        if (key := keys.match(line)) and not re.match(r" *# \w", above)
+    }
+    sharing = {"executor", "default-resources", "group-components", "slurm-efficiency-report-path"}
+    assert bare - sharing == profile("default").keys() - {"cores"}
+
+
 def test_figures_of_shared_stages_go_in_groups():
     grouped = dict(entry.split("=") for entry in profile("slurm")["groups"])
     assert set(grouped.values()) == {"figures"}
@@ -76,6 +108,25 @@ def test_model_of_gpu_is_set_of_rules_that_ask_for_one():
 def test_requests_are_functions_of_the_attempt(resource):
     constant = [name for name, (_, text) in rules().items() if re.search(rf"{resource}=\d+,", text)]
     assert constant == []
+
+
+# What the call does once its start is done: jobs would only take time.
+TELL_LIMIT = """    start_jobs_at_once()
+    raise WorkflowError(f"limited: {workflow.scheduler.job_rate_limiter is not None}")
+"""
+SLURM = ("--workflow-profile=profiles/slurm", "--slurm-status-command=squeue")
+
+
+@pytest.mark.parametrize(
+    ("executor", "limited"), [((), False), (SLURM, True)], ids=["here", "slurm"]
+)
+def test_jobs_a_second_are_limited_only_for_a_scheduler(fresh, executor, limited):
+    snakefile = fresh.folder / "Snakefile"
+    start = "    start_jobs_at_once()\n"
+    assert snakefile.read_text().count(start) == 1
+    snakefile.write_text(snakefile.read_text().replace(start, TELL_LIMIT))
+    printed = fresh.snakemake("--configfile", "config/tiny.yaml", *executor, ok=False)
+    assert f"limited: {limited}" in printed
 
 
 def test_whole_default_run_can_be_planned_for_a_cluster(fresh):

@@ -39,6 +39,8 @@ FIGURES = (
     f"{BOLD5000}/figures/heatmap_CSI1.png",
     f"{SCENES}/figures/loss_curves_subj01_mlp_published.png",
 )
+# As README.md has users write it into the profile, of a rule that asks for a GPU in the tiny run.
+GPU_MODEL = "--set-resources=fit_pair_model:gpu_model=tester"
 # What the comparison asks for at first, in MB; and more, for longer than SLURM looks away.
 FIRST_REQUEST = 1500
 HEAVY = "import time\nBALLAST = b'x' * 1_700_000_000\ntime.sleep(5)\n"
@@ -127,6 +129,18 @@ def demanding(tiny_run, cluster):
         yield checkout, run.printed(), jobs
 
 
+@pytest.fixture(scope="module")
+def without_gpus(tiny_run, cluster):
+    """Run a fit that asks for a GPU of a model, where the call allows none."""
+    with copied(tiny_run) as checkout:
+        remove_fits(checkout, "mlp_published")
+        before = {job.number for job in cluster.jobs()}
+        arguments = ("--configfile=config/tiny.yaml", GPU_MODEL, "--resources", "gpu=0")
+        run = ClusterRun(checkout, cluster, SCORES, *arguments)
+        assert run.end() == 0, run.printed()
+        yield checkout, [job for job in cluster.jobs() if job.number not in before]
+
+
 def log_of_fit(checkout, model):
     return (checkout.folder / f"results/tiny/logs/scenes/models/subj01_{model}.log").read_text()
 
@@ -148,6 +162,13 @@ def test_jobs_without_a_gpu_see_none(demanding, cluster):
     others = [*jobs_of(jobs, "score_pair_models"), *jobs_of(jobs, "compare_rdms")]
     assert len(others) == 3
     assert [cluster.step(job) for job in others] == [["cpu"]] * 3
+
+
+def test_model_of_gpu_is_not_asked_for_where_the_call_allows_none(without_gpus, cluster):
+    checkout, jobs = without_gpus
+    (fit,) = jobs_of(jobs, "fit_pair_model")
+    assert (fit.state, cluster.step(fit)) == ("COMPLETED", ["cpu"])
+    assert "gpu 0" in log_of_fit(checkout, "mlp_published")
 
 
 def test_job_killed_for_its_memory_is_sent_again_with_twice_as_much(demanding):

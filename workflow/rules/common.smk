@@ -52,10 +52,23 @@ from workflow.lib.sources import (
 REPOSITORY = Path(workflow.snakefile).parents[2]
 DATASETS_FILE = REPOSITORY / "config" / "datasets.yaml"
 
+# What SLURM sets for a job with a GPU. These name GPUs, of which the first is 0.
+GIVEN_GPUS = {"SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "CUDA_VISIBLE_DEVICES"}
+
+
+def is_given_gpu():
+    """Return whether this job of SLURM was given a GPU.
+
+    SLURM_GPUS is what was asked for, `2`, `a100:2`, or `a100:0` where a model is set of a rule and
+    --resources gpu=0 left none.
+    """
+    asked_for = os.environ.get("SLURM_GPUS", "0").rpartition(":")[2]
+    return asked_for != "0" or not GIVEN_GPUS.isdisjoint(os.environ)
+
+
 # Snakemake keeps the limits of --resources to itself: a job that SLURM gave no GPU, for --resources
 # gpu=0, would ask for the one of its rule.
-GIVEN_GPUS = {"SLURM_GPUS", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "CUDA_VISIBLE_DEVICES"}
-if workflow.remote_exec and "SLURM_JOB_ID" in os.environ and GIVEN_GPUS.isdisjoint(os.environ):
+if workflow.remote_exec and "SLURM_JOB_ID" in os.environ and not is_given_gpu():
     workflow.register_resource("gpu", 0)
 
 
@@ -66,8 +79,10 @@ def start_jobs_at_once():
     a run of hundreds of jobs as often as there is processor time for it (Snakemake 9.27), and it
     keeps a call that has ended waiting for the last second. Of a scheduler it stays.
     """
-    if workflow.local_exec:
-        workflow.scheduler.job_rate_limiter = None
+    scheduler = getattr(workflow, "scheduler", None)
+    # Snakemake promises neither name: a version without them only starts its jobs more slowly.
+    if workflow.local_exec and hasattr(scheduler, "job_rate_limiter"):
+        scheduler.job_rate_limiter = None
 
 
 def given_config():

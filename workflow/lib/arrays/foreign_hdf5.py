@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from workflow.lib.arrays.array_file import damaged
 from workflow.lib.bombs import check_unpacked_size
@@ -12,7 +13,7 @@ from workflow.lib.errors import InputError
 from workflow.lib.words import one_line
 
 # MATLAB keeps the cells of cell arrays there, tens of thousands in one file: each is checked when
-# it is read.
+# its reference is followed, and nothing else leads there.
 REFERENCES = "#refs#"
 
 
@@ -52,14 +53,42 @@ def open_hdf5(path: Path) -> h5py.File:
     return file
 
 
-def check_dataset(dataset: h5py.Dataset, what: str) -> None:
-    """Refuse a dataset whose values lie in other files, or that is far larger than what is stored.
+def referenced(
+    file: h5py.File, references: np.ndarray, what: str
+) -> Iterator[h5py.Dataset | h5py.Group]:
+    """Yield what references lead to, one after another.
+
+    Parameters
+    ----------
+    file : h5py.File
+    references : array of object references, any shape
+        In the order in which they are followed, the last axis first.
+    what : str
+        How errors name the file.
 
     Raises
     ------
     InputError
-        It is one of these.
+        Values lie in another file, or are, by themselves or together, far larger than what is
+        stored.
     """
+    n_bytes = 0
+    for reference in references.flat:
+        item = file[reference]
+        if isinstance(item, h5py.Dataset):
+            _check_dataset(item, what)
+            # Many references may lead to the same dataset.
+            n_bytes += item.nbytes
+            check_unpacked_size(f"{what}, {REFERENCES}", n_bytes, file.id.get_filesize())
+        yield item
+
+
+def may_lead_to_references(path: str) -> bool:
+    """Return whether a path goes through the group whose members are not checked before."""
+    return REFERENCES in path.split("/")
+
+
+def _check_dataset(dataset: h5py.Dataset, what: str) -> None:
     if dataset.external or dataset.is_virtual:
         raise _elsewhere(f"{what}, {dataset.name}")
     check_unpacked_size(f"{what}, {dataset.name}", dataset.nbytes, dataset.id.get_storage_size())
@@ -72,12 +101,19 @@ def _check_members(group: h5py.Group, what: str, seen: set[int]) -> None:
         link = group.get(name, getlink=True)
         if isinstance(link, h5py.ExternalLink):
             raise _elsewhere(f"{what}, {group.name.rstrip('/')}/{name}")
-        # What a soft link names, if anything, has its place in the file, too.
-        if name == REFERENCES or isinstance(link, h5py.SoftLink):
+        if group.name == "/" and name == REFERENCES:
+            continue
+        if isinstance(link, h5py.SoftLink):
+            # What it names otherwise, if anything, has its place in the file, too.
+            if may_lead_to_references(link.path):
+                raise InputError(
+                    f"{what}, {group.name.rstrip('/')}/{name}: found a link to {link.path}, "
+                    "expected an array; save the variable again by MATLAB"
+                )
             continue
         member = group[name]
         if isinstance(member, h5py.Dataset):
-            check_dataset(member, what)
+            _check_dataset(member, what)
         elif isinstance(member, h5py.Group) and h5py.h5o.get_info(member.id).addr not in seen:
             _check_members(member, what, seen)
 

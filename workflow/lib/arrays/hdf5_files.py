@@ -1,10 +1,17 @@
 """Arrays in HDF5 files: plain ones, and MATLAB's from version 7.3 on."""
 
+from collections.abc import Iterator
+
 import h5py
 import numpy as np
 
 from workflow.lib.arrays.array_file import ArrayFile, one_of, stacked
-from workflow.lib.arrays.foreign_hdf5 import check_dataset, hdf5_errors, open_hdf5
+from workflow.lib.arrays.foreign_hdf5 import (
+    hdf5_errors,
+    may_lead_to_references,
+    open_hdf5,
+    referenced,
+)
 from workflow.lib.arrays.text import as_strings
 from workflow.lib.errors import InputError
 
@@ -24,7 +31,7 @@ class HDF5File(ArrayFile):
     def _open_variable(self) -> None:
         variables = [name for name in self._file if not name.startswith("#")]
         # A key may lead into groups: subject1/rdm.
-        inside = self.key is not None and self.key in self._file
+        inside = self._is_inside(self.key)
         key = self.key if inside else one_of(self.key, variables, self.path.name, "variable", "key")
         self.what = f"{self.path.name}, {key}"
         item = self._file[key]
@@ -42,6 +49,10 @@ class HDF5File(ArrayFile):
             # MATLAB writes the last axis first.
             self._set_array(item[()].T if kind is not None else item)
 
+    def _is_inside(self, key: str | None) -> bool:
+        """Return whether a key names something that was checked when the file was opened."""
+        return key is not None and key in self._file and not may_lead_to_references(key)
+
     def _open_struct_array(self, group: h5py.Group) -> None:
         field = self._field_of(list(group))
         item = group[field]
@@ -58,15 +69,17 @@ class HDF5File(ArrayFile):
 
     def _stacked(self, references: h5py.Dataset) -> np.ndarray:
         """Return what the references of a cell or struct array point to, as one array."""
-        items = [self._file[reference] for reference in references[()].T.flat]
-        if not all(isinstance(item, h5py.Dataset) for item in items):
-            raise InputError(
-                f"{self.what}: found structs in it, expected {self.contents}; flatten it"
-            )
-        for item in items:
-            check_dataset(item, self.path.name)
-        arrays = [item[()].T for item in items]
+        arrays = []
+        for item in self._referenced(references):
+            if not isinstance(item, h5py.Dataset):
+                raise InputError(
+                    f"{self.what}: found structs in it, expected {self.contents}; flatten it"
+                )
+            arrays.append(item[()].T)
         return stacked(arrays, references.shape[::-1], self.what, self.contents)
+
+    def _referenced(self, references: h5py.Dataset) -> Iterator[h5py.Dataset | h5py.Group]:
+        return referenced(self._file, references[()].T, self.path.name)
 
     def _texts(self, item: h5py.Dataset | h5py.Group) -> list[str] | None:
         """Return the strings of a variable, None if it holds anything else."""
@@ -76,7 +89,7 @@ class HDF5File(ArrayFile):
             return as_strings(item[()])
         if item.dtype != h5py.ref_dtype:
             return matlab_chars(item)
-        cells = [matlab_chars(self._file[reference]) for reference in item[()].T.flat]
+        cells = [matlab_chars(cell) for cell in self._referenced(item)]
         return None if None in cells else ["".join(cell) for cell in cells]
 
     def stored_names(self, key: str | None) -> list[str]:
@@ -86,7 +99,7 @@ class HDF5File(ArrayFile):
 
     def _stored_names(self, key: str | None) -> list[str]:
         texts = {name: self._texts(item) for name, item in self._file.items() if name[0] != "#"}
-        if key is not None and isinstance(self._file.get(key), h5py.Dataset):
+        if self._is_inside(key) and isinstance(self._file[key], h5py.Dataset):
             # Numbers can be names too, but only where the config says so.
             texts[key] = self._texts(self._file[key]) or as_strings(self._file[key][()])
         found = {name: names for name, names in texts.items() if names is not None}

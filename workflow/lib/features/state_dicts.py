@@ -1,6 +1,7 @@
 """State dicts of other people's networks: read from files, renamed, and fitted into networks."""
 
 import pickle
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from workflow.lib.bombs import check_unpacked_size
 from workflow.lib.errors import InputError
 from workflow.lib.words import one_line
 
@@ -26,7 +28,8 @@ def read_state(path: Path) -> Mapping[str, torch.Tensor]:
     Raises
     ------
     InputError
-        No such file, one that holds something else, or one that could run code.
+        No such file, one that holds something else, that could run code, or that unpacks to far
+        more than is stored.
     """
     if not path.is_file():
         raise InputError(
@@ -46,6 +49,8 @@ def read_state(path: Path) -> Mapping[str, torch.Tensor]:
             f"{path.name}: found more than tensors, which could run code when it is read, expected "
             "a state dict; save it again by torch.save(network.state_dict(), ...)"
         ) from error
+    except InputError:
+        raise
     except Exception as e:  # torch raises almost anything on a damaged file
         raise InputError(
             f"{path.name}: found {path.stat().st_size} bytes that are no readable weights "
@@ -55,6 +60,11 @@ def read_state(path: Path) -> Mapping[str, torch.Tensor]:
 
 
 def _read_torch(path: Path) -> object:
+    # Older versions of torch wrote no zip.
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            n_bytes = sum(member.file_size for member in archive.infolist())
+        check_unpacked_size(path.name, n_bytes, path.stat().st_size)
     return torch.load(path, map_location="cpu", weights_only=True)
 
 

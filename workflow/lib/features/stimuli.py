@@ -14,7 +14,7 @@ from PIL import Image
 
 from workflow.lib.acquire.archives import check_member, zip_errors
 from workflow.lib.arrays.array_file import one_of
-from workflow.lib.arrays.foreign_hdf5 import check_dataset, hdf5_errors, open_hdf5
+from workflow.lib.arrays.foreign_hdf5 import hdf5_errors, open_hdf5, referenced
 from workflow.lib.arrays.hdf5_files import matlab_chars
 from workflow.lib.arrays.matlab_files import check_full, load_variable, whosmat
 from workflow.lib.arrays.numpy_files import numpy_errors, open_numpy
@@ -400,24 +400,23 @@ def _open_matlab73(path: Path) -> tuple[list[str], Callable[[str], object]]:
     file = open_hdf5(path)
 
     def array(item: h5py.Dataset) -> np.ndarray:
-        check_dataset(item, path.name)
         texts = matlab_chars(item)
         return item[()].T if texts is None else np.array(texts)
 
     def read(key: str) -> object:
         with hdf5_errors(f"{path.name}, {key}"):
-            return _dereferenced(file, file[key], array)
+            return _dereferenced(file[key], array, path.name)
 
     return [name for name in file if not name.startswith("#")], read
 
 
-def _dereferenced(file: h5py.File, item: h5py.Dataset | h5py.Group, array: Callable) -> object:
+def _dereferenced(item: h5py.Dataset | h5py.Group, array: Callable, what: str) -> object:
     if isinstance(item, h5py.Group):
-        fields = {name: _dereferenced(file, field, array) for name, field in item.items()}
+        fields = {name: _dereferenced(field, array, what) for name, field in item.items()}
         # The fields of a single struct are no references.
         return {n: value if isinstance(value, list) else [value] for n, value in fields.items()}
     if item.dtype == h5py.ref_dtype:
-        return [array(file[reference]) for reference in item[()].flat]
+        return [array(cell) for cell in referenced(item.file, item[()], what)]
     return array(item)
 
 
