@@ -123,7 +123,7 @@ def demanding(tiny_run, cluster):
         gpu = {"dissimilarity": {"scenes": {"models": {"ridge": {"gpu": True}}}}}
         config = checkout.write_tiny("config/gpu.yaml", gpu)
         before = {job.number for job in cluster.jobs()}
-        run = ClusterRun(checkout, cluster, RSA, SCORES, "--configfile", str(config))
+        run = ClusterRun(checkout, cluster, RSA, SCORES, GPU_MODEL, "--configfile", str(config))
         assert run.end() == 0, run.printed()
         jobs = [job for job in cluster.jobs() if job.number not in before]
         yield checkout, run.printed(), jobs
