@@ -511,7 +511,7 @@ def test_reference_to_what_leads_to_another_file(secret, lead, name, read):
 @pytest.mark.parametrize(("name", "read"), READERS_OF_CELLS)
 def test_reference_to_what_is_not_stored(tmp_path, name, read):
     path = write_cells(tmp_path / "a.mat", name, nothing_stored)
-    assert_refused(read, path, "#refs#/a: found 0 bytes that claim to hold 8,000,000,000")
+    assert_refused(read, path, "#refs#: found 0 bytes that claim to hold 8,000,000,000")
 
 
 @pytest.mark.parametrize(("name", "read"), READERS_OF_CELLS)

@@ -76,7 +76,8 @@ def referenced(
     for reference in references.flat:
         item = file[reference]
         if isinstance(item, h5py.Dataset):
-            _check_dataset(item, what)
+            # HDF5 looks through the whole file for the name of what a reference leads to.
+            _check_dataset(item, f"{what}, {REFERENCES}")
             # Many references may lead to the same dataset.
             n_bytes += item.nbytes
             check_unpacked_size(f"{what}, {REFERENCES}", n_bytes, file.id.get_filesize())
@@ -90,8 +91,8 @@ def may_lead_to_references(path: str) -> bool:
 
 def _check_dataset(dataset: h5py.Dataset, what: str) -> None:
     if dataset.external or dataset.is_virtual:
-        raise _elsewhere(f"{what}, {dataset.name}")
-    check_unpacked_size(f"{what}, {dataset.name}", dataset.nbytes, dataset.id.get_storage_size())
+        raise _elsewhere(what)
+    check_unpacked_size(what, dataset.nbytes, dataset.id.get_storage_size())
 
 
 def _check_members(group: h5py.Group, what: str, seen: set[int]) -> None:
@@ -113,7 +114,7 @@ def _check_members(group: h5py.Group, what: str, seen: set[int]) -> None:
             continue
         member = group[name]
         if isinstance(member, h5py.Dataset):
-            _check_dataset(member, what)
+            _check_dataset(member, f"{what}, {group.name.rstrip('/')}/{name}")
         elif isinstance(member, h5py.Group) and h5py.h5o.get_info(member.id).addr not in seen:
             _check_members(member, what, seen)
 

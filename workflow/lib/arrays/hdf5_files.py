@@ -101,7 +101,8 @@ class HDF5File(ArrayFile):
         texts = {name: self._texts(item) for name, item in self._file.items() if name[0] != "#"}
         if self._is_inside(key) and isinstance(self._file[key], h5py.Dataset):
             # Numbers can be names too, but only where the config says so.
-            texts[key] = self._texts(self._file[key]) or as_strings(self._file[key][()])
+            told = texts.get(key) or self._texts(self._file[key])
+            texts[key] = told or as_strings(self._file[key][()])
         found = {name: names for name, names in texts.items() if names is not None}
         chosen = one_of(key, list(found), self.path.name, "variable of names", "conditions.key")
         return found[chosen]
