@@ -84,7 +84,7 @@ verify: .venv/installed
 
 test: .venv/installed-dev lint
 	# One BLAS thread per worker: two workers share two cores. A file's tests share what it runs.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations=25
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations=25
 
 # mne-rsa, and what its import needs, have an environment of their own: see the file.
 benchmarks/.venv/installed: benchmarks/requirements.txt

@@ -11,6 +11,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the runs of the workflow: the longest files, which none should end alone on."""
+    items.sort(key=lambda item: item.path.parent.name != "workflow")
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Let the garbage collector pass over what is there for good: modules, and thousands of tests.
 

@@ -27,6 +27,8 @@ RESULTS = "results/tiny/scenes"
 SIMULATED = "resources/simulated/tiny/scenes"
 SUBJECTS = ("subj01", "subj02")
 N, N_FOLDS = 40, 3
+# Those that have their name: a half-written one has a dot before it.
+CHECKPOINTS = "[!.]*.checkpoint"
 # What each figure takes when nothing but itself is missing.
 FIGURES = {
     "flow_chart": "plot_flow_chart",
@@ -232,10 +234,10 @@ def test_a_killed_fit_goes_on_where_it_was(changed_run):
     kept = changed_run.folder / "results/killed/scenes/predictions/subj01_siamese.fits"
     # A kill that falls between two fits leaves finished fits, but none half done.
     for _ in range(10):
-        kill_once(changed_run, lambda: any(kept.glob("*.checkpoint")), *arguments)
+        kill_once(changed_run, lambda: any(kept.glob(CHECKPOINTS)), *arguments)
         assert kept.is_dir()
         changed_run.snakemake("--unlock", *arguments)
-        if any(kept.glob("*.checkpoint")):
+        if any(kept.glob(CHECKPOINTS)):
             break
     changed_run.snakemake("--rerun-incomplete", *arguments)
     log = (changed_run.folder / "results/killed/logs/scenes/models/subj01_siamese.log").read_text()

@@ -86,9 +86,8 @@ def test_running_snakemake_keeps_its_lock(unfinished):
 
 
 @contextlib.contextmanager
-def small_disk(folder, size):
-    """Put a disk of a few kilobytes in the place of a folder, with what is in it."""
-    kept = folder.with_name(f"{folder.name}-kept")
+def small_disk(folder, size, kept):
+    """Put a small disk in the place of a folder, with what is in it; the folder is kept as kept."""
     folder.rename(kept)
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
@@ -111,8 +110,9 @@ def small_disk(folder, size):
 
 def test_disk_that_is_full(unfinished, tiny_run):
     """A tmpfs that holds what is finished, and not what is to come."""
-    with small_disk(unfinished.folder / "results/tiny/bold5000/rdms", "100m") as enlarge:
-        folder = unfinished.folder / "results/tiny/bold5000/rdms"
+    folder = unfinished.folder / "results/tiny/bold5000/rdms"
+    # Results are compared below, all that lie in their folder.
+    with small_disk(folder, "100m", kept=unfinished.folder / "kept") as enlarge:
         in_use = sum(-(-file.stat().st_size // 4096) * 4096 for file in folder.iterdir())
         enlarge(in_use + 3 * 4096)
         printed = unfinished.snakemake(*RUN, ok=False)
