@@ -1,6 +1,6 @@
 """What a study of pairs of images did, for its methods."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
 
@@ -21,6 +21,13 @@ MODELS = {
 }
 # Networks, and what a batch of them holds.
 NETWORKS = {"contrastive": "images", "pair_mlp": "pairs", "siamese": "pairs"}
+# What is chosen of a model, and by which pairs its error is least.
+CHOSEN = {
+    "ridge": ("penalty", "validation pairs"),
+    "svr": ("cost of errors", "validation pairs"),
+    "mahalanobis": ("penalty", "validation pairs"),
+    "encode": ("penalty", "pairs of training images that were held out in turn"),
+}
 EMBEDDINGS = {
     "pixel": "pixels",
     "gabor": "energy of Gabor filters",
@@ -113,14 +120,21 @@ def models(entry: Mapping, scores: pd.DataFrame) -> list[str]:
         for name, model in entry["models"].items()
         if name in fitted
     ]
+    kinds = {name: model["kind"] for name, model in entry["models"].items() if name in fitted}
     return [
         f"Dissimilarities were predicted by {enumerated(named)}.",
-        *(
-            training(name, model)
-            for name, model in entry["models"].items()
-            if name in fitted and model["kind"] in NETWORKS
-        ),
+        *choices(kinds),
+        *(training(name, entry["models"][name]) for name in kinds if kinds[name] in NETWORKS),
     ]
+
+
+def choices(kinds: Mapping[str, str]) -> Iterator[str]:
+    """Yield what was chosen of models without steps, of model -> kind, and by which pairs."""
+    for choice in dict.fromkeys(CHOSEN.values()):
+        names = [name for name, kind in kinds.items() if CHOSEN.get(kind) == choice]
+        if names:
+            what, pairs = choice
+            yield f"The {what} ({enumerated(names)}) was that of least squared error on {pairs}."
 
 
 def training(name: str, model: Mapping) -> str:

@@ -305,6 +305,18 @@ def test_what_is_told_of_training_without_options_is_what_networks_do(kind):
         assert default_option(kind, option) == getattr(model, option)
 
 
+def test_choices_of_penalties_are_told_of_the_models_that_have_them(default):
+    names = ["ridge", "encode", "additive", "svr", "mahalanobis"]
+    entry = copy.deepcopy(default["dissimilarity"]["scenes"])
+    entry["models"] |= {name: {**entry["models"]["ridge"], "kind": name} for name in names}
+    scores = pd.concat([SCORES.assign(model=name) for name in names])
+    text = told("dissimilarity", entry, scores=scores)
+    assert "penalty (ridge and mahalanobis) was that of least squared error on validation" in text
+    assert "cost of errors (svr)" in text
+    assert "penalty (encode) was that of least squared error on pairs of training images" in text
+    assert "(additive)" not in text
+
+
 def test_models_that_could_not_be_fitted_are_not_told(default):
     """Without responses, images cannot be encoded."""
     scores = pd.concat([SCORES, SCORES.assign(model="encode", value=np.nan)])
@@ -364,7 +376,7 @@ def test_measured_data_is_cited_and_simulated_is_not(default, section, dataset, 
 def test_networks_are_told_with_who_made_them(default):
     scenes = told("dissimilarity", default["dissimilarity"]["scenes"])
     assert "features.6 of squeezenet1_1 [@iandola2016]" in scenes
-    assert cited_network("inception_v3") == "inception_v3"
+    assert cited_network("convnext_tiny") == "convnext_tiny"
 
 
 def test_without_a_test_none_is_told(default):

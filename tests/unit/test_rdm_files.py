@@ -384,6 +384,17 @@ def test_names_in_a_char_matrix(tmp_path, version):
     assert names_in(tmp_path / "a.mat", key="rdm") == ["cat", "horse", "ox"]
 
 
+def test_no_cell_is_asked_for_its_own_name(tmp_path, monkeypatch):
+    """HDF5 finds a name by a look through the whole file: of each cell, it takes far too long."""
+    looked_up, found = h5py.Dataset.name.fget, []
+    variables = {"rdm": squares(random_rdms(1, 3))[0], "names": cells([f"i{n}" for n in range(40)])}
+    path = write_matlab73_variables(tmp_path / "a.mat", variables)
+    by_us = property(lambda dataset: found.append(looked_up(dataset)) or found[-1])
+    monkeypatch.setattr(h5py.Dataset, "name", by_us)
+    assert len(names_in(path, "names", key="rdm")) == 40
+    assert len(found) < 5, found
+
+
 def test_version_73_is_really_laid_out_as_matlab_does(tmp_path):
     path = write_matlab73_variables(tmp_path / "a.mat", {"x": np.zeros((2, 3, 4)), "t": "ab"})
     assert path.read_bytes().startswith(b"MATLAB 7.3 MAT-file")

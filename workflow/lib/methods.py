@@ -23,6 +23,7 @@ CITED = {
     "scipy": "virtanen2020",
     "scikit-learn": "pedregosa2011",
     "torch": "paszke2019",
+    "nibabel": "brett2026",
     "nilearn": "abraham2014",
     "pandas": "mckinney2010",
     "captum": "kokhlikyan2020",
@@ -33,6 +34,7 @@ CITED = {
 # How names of networks begin, and who made them.
 NETWORKS = {
     "alexnet": "krizhevsky2014",
+    "inception": "szegedy2016",
     "resnet": "he2016",
     "squeezenet": "iandola2016",
     "vgg": "simonyan2014",
