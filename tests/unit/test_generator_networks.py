@@ -140,8 +140,26 @@ def test_a_network_without_a_vector_is_the_one_whose_vector_is_zero():
         assert not torch.allclose(without(shapes), told(shapes, torch.randn(2, 7)))
 
 
+@pytest.mark.parametrize("n_vector", [0, 5])
+def test_every_weight_is_drawn(n_vector, monkeypatch):
+    """What no initialisation has written to may hold anything: here it holds NaN."""
+
+    def unwritten(kind, *sizes, **options):
+        layer = kind(*sizes, **options)
+        for weight in layer.parameters():
+            nn.init.constant_(weight, torch.nan)
+        return layer
+
+    monkeypatch.setattr(unet, "skip_init", unwritten)
+    assert unet.Join(6, 3, 4).map.weight.isnan().all()
+    for name, values in small_unet(n_vector).state_dict().items():
+        assert torch.isfinite(values).all(), name
+
+
 def test_join_is_the_convolution_of_the_map_with_the_vector_as_more_channels():
     join = unet.Join(6, 3, 4).double()
+    for weight in join.parameters():
+        nn.init.normal_(weight)
     x, vectors = torch.randn(2, 6, 4, 4).double(), torch.randn(2, 3).double()
     whole = nn.ConvTranspose2d(9, 4, 4, stride=2, padding=1, bias=False).double()
     whole.weight.data = torch.cat([join.map.weight, join.vector.weight])
