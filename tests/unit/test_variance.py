@@ -58,6 +58,16 @@ def test_equals_rsatoolbox_on_the_same_resamples(name, noise, n_subjects):
     expected, expected_difference, _ = extract_variances(
         covariances, nc_included=False, n_rdm=n_subjects, n_pattern=n_images
     )
+    # But never below what either factor varies by alone, see the notes of `combined_variance`.
+    r, p = n_subjects / (n_subjects - 1), n_images / (n_images - 1)
+    alone = np.maximum(r * covariances[1], p * covariances[2])
+    of_difference = [np.array([1, -1]) @ covariances[kind] @ np.array([1, -1]) for kind in (1, 2)]
+    is_bound = np.diag(alone) > expected
+    assert not is_bound.any() or noise < 10  # there, both factors matter
+    expected = np.maximum(expected, np.diag(alone))
+    expected_difference = np.maximum(
+        expected_difference, max(r * of_difference[0], p * of_difference[1])
+    )
 
     similarities = compare(models, subjects, name).T
     draws = bootstrap_similarities(models, subjects, name, images, n_images=n_images)
@@ -80,10 +90,11 @@ def test_equals_rsatoolbox_on_the_same_resamples(name, noise, n_subjects):
         n_pattern=n_images,
     )
     variance = two_factor_variance(similarities, draws, members, n_images=n_images)
-    np.testing.assert_allclose(np.sqrt(variance), result.get_sem(), rtol=1e-9, atol=0)
+    as_there = ~is_bound
+    np.testing.assert_allclose(np.sqrt(variance)[as_there], result.get_sem()[as_there], rtol=1e-9)
     limits = interval(evaluations[0].mean(axis=0), variance, min(n_subjects, n_images) - 1)
     half = np.abs(result.get_errorbars(eb_type="ci95")[0])
-    np.testing.assert_allclose(np.ptp(limits, axis=0) / 2, half, rtol=1e-9, atol=0)
+    np.testing.assert_allclose((np.ptp(limits, axis=0) / 2)[as_there], half[as_there], rtol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +108,8 @@ def test_equals_rsatoolbox_on_the_same_resamples(name, noise, n_subjects):
         (10.0, 2.0, 4.0, 5.0),
         # 6 + 0 - 1.875 * (9 - 4) = -3.375, not below that over subjects.
         (9.0, 4.0, 0.0, 6.0),
+        # 6 + 0.25 - 1.875 * (4.2 - 4.2) = 6.25, not above 4.2, which is too small by itself.
+        (4.2, 4.0, 0.2, 6.0),
     ],
 )
 def test_formula_and_bounds_by_hand(both, subject, image, expected):
@@ -170,6 +183,18 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     # Binomial error of 500 tables at 0.95: 0.0097.
     assert share[0] > 0.95 - 4 * 0.0097
     assert share[1] < 0.7
+
+
+@pytest.mark.parametrize("n_subjects", [2, 3, 5])
+def test_where_subjects_alone_differ_an_interval_is_that_of_their_mean(n_subjects):
+    """So many images that they add nothing: Student's t of the subjects, which holds exactly."""
+    rng = np.random.default_rng(76)
+    members = subject_counts(n_subjects, 4000, rng)
+    images = image_counts(3000, 4000, rng)
+    of_subjects = rng.standard_normal(n_subjects)
+    table = of_subjects[:, None] + 0.01 * rng.standard_normal((n_subjects, 3000))
+    found = two_factor_variance(of_subjects, images @ table.T / 3000, members, n_images=3000)
+    assert found == pytest.approx(of_subjects.var(ddof=1) / n_subjects, rel=0.05)
 
 
 def test_interval_is_students():

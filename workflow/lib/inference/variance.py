@@ -80,9 +80,12 @@ def combined_variance(
     Notes
     -----
     V = R/(R-1) Vs + P/(P-1) Vi - R P / ((R-1) (P-1)) (Vb - Vs - Vi) for R subjects and P images,
-    not below R/(R-1) Vs or P/(P-1) Vi, and not above Vb; Vs, Vi and Vb are the variances of the
+    not above Vb, and not below R/(R-1) Vs or P/(P-1) Vi; Vs, Vi and Vb are the variances of the
     draws over subjects, images and both. Resamples in which one of the three is undefined (NaN)
-    are left out. As `rsatoolbox.inference.eval_dual_bootstrap`.
+    are left out. As `rsatoolbox.inference.eval_dual_bootstrap`, but for the order of the bounds:
+    Vb is that of resamples, too small by (R-1)/R where subjects differ far more than images do. As
+    the last word, as there, it leaves 72 % of the standard error over two subjects alone, and 82 %
+    of that over three.
 
     References
     ----------
@@ -102,8 +105,8 @@ def combined_variance(
     variance = (
         r * over_subjects + p * over_images - r * p * (over_both - over_subjects - over_images)
     )
-    variance = np.maximum(variance, np.maximum(r * over_subjects, p * over_images))
-    return np.minimum(variance, over_both)
+    one_factor = np.maximum(r * over_subjects, p * over_images)
+    return np.maximum(np.minimum(variance, over_both), one_factor)
 
 
 def one_factor_variance(draws: np.ndarray, n: int) -> np.ndarray:
