@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr
+from scipy.special import ndtri, stdtr
 
 from workflow.lib.errors import InputError
 from workflow.lib.inference.variance import interval, one_factor_variance
@@ -175,6 +175,16 @@ def max_statistic_p(statistic: np.ndarray, null: np.ndarray) -> np.ndarray:
         ]
     )
     return ((reached + 1) / (len(null) + 1)).reshape(statistic.shape)
+
+
+def as_normal(t: np.ndarray, dof: float) -> np.ndarray:
+    """Return |t| as the standard normal value of the same p.
+
+    Statistics of draws about their own mean are about normal, however few images were drawn, while
+    that of the estimate is heavy-tailed like Student's t: held to them as it is, the largest of 12
+    cells goes beyond the level of 0.05 in 28 % of null data sets of 8 images.
+    """
+    return -ndtri(stdtr(dof, -np.abs(t)))
 
 
 def studentised(

@@ -20,6 +20,7 @@ from workflow.lib.errors import InputError
 from workflow.lib.inference.intervals import (
     TOLERANCE,
     Intervals,
+    as_normal,
     defined_draws,
     draw_intervals,
     max_statistic_p,
@@ -124,8 +125,9 @@ def interaction_test(estimate: np.ndarray, draws: np.ndarray, *, n_drawn: int) -
     -----
     The doubly centred table is zero if similarities are a sum of an effect of the ROI (its
     signal-to-noise ratio, say) and one of the layer. Each cell is divided by its standard error;
-    the null distribution of the largest |t| comes from the draws about their mean. The test is
-    approximate: it is as good as the bootstrap at the number of images.
+    the null distribution of the largest one comes from the draws about their mean, to which |t| is
+    held as the normal value of the same p. The test is approximate: it is as good as the bootstrap
+    at the number of images.
 
     References
     ----------
@@ -137,7 +139,8 @@ def interaction_test(estimate: np.ndarray, draws: np.ndarray, *, n_drawn: int) -
         undefined = np.full(estimate.shape, np.nan)
         return Interaction(residual, undefined, undefined, undefined, np.nan)
     se, t, null_t = studentised(residual, null, n_drawn)
-    p = max_statistic_p(t.ravel(), null_t.reshape(len(draws), -1)).reshape(estimate.shape)
+    z = as_normal(t, n_drawn - 1)
+    p = max_statistic_p(z.ravel(), null_t.reshape(len(draws), -1)).reshape(estimate.shape)
     return Interaction(residual, se, np.copysign(t, residual), p, float(p.min()))
 
 
@@ -151,7 +154,7 @@ def _largest_over_pairs(
     p: np.ndarray, difference: np.ndarray, draws: np.ndarray, n_drawn: int
 ) -> np.ndarray:
     _, t, null_t = studentised(difference, draws, n_drawn)
-    return max_statistic_p(t, null_t)
+    return max_statistic_p(as_normal(t, n_drawn - 1), null_t)
 
 
 CORRECTIONS: dict[str, Callable[..., np.ndarray]] = {
