@@ -63,7 +63,8 @@ real:
 
 figure: .venv/installed
 	@[[ -n "$(F)" ]] || { echo "give the file: make figure F=results/demo/bold5000/figures/heatmap_CSI1.png" >&2; exit 1; }
-	$(SNAKEMAKE) $(CONFIGFILE) $(F)
+# --configfile takes all that follows for configs.
+	$(SNAKEMAKE) $(F) $(CONFIGFILE)
 
 report: .venv/installed
 	# Snakemake warns of memory requests that it never asks for while it writes a report.

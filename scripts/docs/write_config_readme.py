@@ -31,9 +31,11 @@ workflow/schemas/studies/; edit those. -->
 | `config.yaml` | the embedded default, simulated; every other config is laid over it |
 | `full.yaml` | the real studies, downloaded or taken from a mirror folder |
 | `real.yaml` | the studies whose real files a mirror holds (`make real MIRROR=<folder>`) |
+| `own_data.yaml` | an example for your own data, to be copied |
 | `tiny.yaml` | everything as small as it can be, for tests |
 | `datasets.yaml` | every raw file of every study: URL, size, checksum, licence, citation, access |
-| `bold5000/` | published numbers and onset latencies of the BOLD5000 study |
+| `references.bib` | what the methods of a run may cite |
+| `bold5000/`, `digits/`, ... | of each study, published numbers and claims of the original |
 
 A config given by `--configfile` is laid over `config.yaml` key by key, so it holds only what
 differs; a study can also take the keys of another one by `extends`. Unknown keys are refused, with

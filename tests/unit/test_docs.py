@@ -1,10 +1,12 @@
 """Documents that are made from code are current, and pins agree with one another."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.cli import get_argument_parser
 
 from scripts.docs.write_config_readme import README, document
 
@@ -50,3 +52,22 @@ def test_environments_pin_the_versions_of_the_requirements(file):
         if name in ("python", "pip"):
             continue
         assert f"{required[name]}.".startswith(f"{version.strip()}."), f"{file.name}: {entry}"
+
+
+def targets_and_configs(command: str) -> tuple[list[str], list[str]]:
+    """Return what Snakemake itself takes for targets and for configs in a command line."""
+    given = get_argument_parser().parse_args(command.split("snakemake ", 1)[1].split())
+    return given.targets, [str(file) for file in given.configfile]
+
+
+def test_one_figure_of_a_config_is_asked_for_as_snakemake_reads_it():
+    """--configfile takes all that follows for configs."""
+    figure, config = "results/mine/my_study/figures/heatmap_s1.png", "config/my.yaml"
+    make = ["make", "--no-print-directory", "--dry-run", "figure", f"F={figure}"]
+    shown = subprocess.run(
+        [*make, f"CONFIG={config}"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    in_readme = re.findall(rf"^snakemake .*{figure}.*$", (ROOT / "README.md").read_text(), re.M)
+    for command in (shown.splitlines()[-1], *in_readme):
+        assert targets_and_configs(command) == ([figure], [config]), command
+    assert in_readme
