@@ -19,6 +19,7 @@ from workflow.lib.rdms.store import RDMStore, write_rdms
 from workflow.lib.searchlight.assignment import (
     NOWHERE,
     VOLUMES,
+    Assignment,
     assign,
     assignment_maps,
     condition_draws,
@@ -168,11 +169,11 @@ def test_an_only_group_is_the_best_and_one_subject_shows_nothing():
     assert (group_tests(maps[:1], GROUPS, all_signs(1)) == 1).all()
 
 
-def small_searchlight(seed=0, features=None, noise=1.0):
+def small_searchlight(seed=0, features=None, noise=1.0, n_conditions=N_CONDITIONS):
     """A searchlight of 4 x 4 x 3 voxels whose patterns have the geometry of features."""
     rng = np.random.default_rng(seed)
     mask = np.ones((4, 4, 3), bool)
-    patterns = noise * rng.standard_normal((N_CONDITIONS, mask.sum()))
+    patterns = noise * rng.standard_normal((n_conditions, mask.sum()))
     if features is not None:
         patterns += features @ rng.standard_normal((features.shape[1], mask.sum()))
     return Searchlight(patterns, np.argwhere(mask), mask=mask, affine=AFFINE, radius=1.5)
@@ -218,6 +219,29 @@ def test_draws_over_conditions_rank_layers_as_similarities_over_the_drawn_pairs(
                 expected = similarity(rdms[centre][pairs], models[:, pairs])[0, 1:]
                 # Up to the deviation of the sphere's RDM, the same for all layers.
                 np.testing.assert_allclose(values / values[0], expected / expected[0], atol=1e-8)
+
+
+@pytest.mark.parametrize("n_conditions", [3, 4, 5])
+def test_shares_do_not_depend_on_which_layer_is_the_first(n_conditions):
+    """Of few conditions many draws hold one pair, over which all layers are equally good."""
+    rng = np.random.default_rng(0)
+    light = small_searchlight(n_conditions=n_conditions)
+    models = prepared_models(rng.random((4, light.n_pairs)), "pearson")
+
+    def shares(order):
+        draws = condition_draws(light, models[order], "pearson", 300, np.random.default_rng(1))
+        everywhere = [(centres, values.copy()) for centres, values in draws]
+        found = np.empty((4, light.n_centres))
+        for place, layer in enumerate(order):
+            places = np.full(light.n_centres, place)
+            layer_is = Assignment(places, places, margin=None, group_margin=None)
+            found[layer], of_group = winning_shares(everywhere, layer_is, ["a", "b", "c", "d"])
+            np.testing.assert_array_equal(of_group, found[layer])
+        return found
+
+    first = shares([0, 1, 2, 3])
+    np.testing.assert_allclose(first.sum(axis=0), 1)
+    np.testing.assert_allclose(shares([3, 2, 1, 0]), first, atol=1e-12)
 
 
 def test_a_draw_of_one_condition_alone_is_no_error():

@@ -209,13 +209,21 @@ def winning_shares(
     Returns
     -------
     layer_share, group_share : float64 arrays (n_centres,), NaN where there are no draws
+
+    Notes
+    -----
+    Layers that tie share the resample. With few conditions all do in many: two conditions drawn
+    have one dissimilarity, over which nothing varies, and which speaks for no layer.
     """
     codes = group_codes(groups)
     shares = np.full((2, assignment.layer.size), np.nan)
     for centres, values in draws:
-        best = values.argmax(axis=1)
-        shares[0, centres] = (best == assignment.layer[centres]).mean(axis=0)
-        shares[1, centres] = (codes[best] == assignment.group[centres]).mean(axis=0)
+        best = values >= values.max(axis=1, keepdims=True) - TOLERANCE
+        n_best = best.sum(axis=1)
+        own = assignment.layer[centres] == np.arange(len(codes))[:, np.newaxis]
+        of_group = assignment.group[centres] == codes[:, np.newaxis]
+        for number, chosen in enumerate((own, of_group)):
+            shares[number, centres] = ((best & chosen).sum(axis=1) / n_best).mean(axis=0)
     shares[:, assignment.layer == NOWHERE] = np.nan
     return shares[0], shares[1]
 
