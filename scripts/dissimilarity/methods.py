@@ -217,8 +217,9 @@ def inference(entry: Mapping, scores: pd.DataFrame) -> list[str]:
         f"Predictions were scored by {enumerated(named)}.",
         f"95 % intervals are by resampling test images ({options['n_bootstrap']:,} resamples), "
         f"p-values one-sided by {options['n_permutations']:,} permutations of images within folds "
-        "and not corrected for the number of models, regions and measures; pairs were never "
-        "resampled as if they were independent.",
+        "and not corrected for the number of models, regions and measures; since models learned "
+        "from images that other folds test, the null was taken √2 times as wide, so that p up to "
+        "0.1 are upper bounds. Pairs were never resampled as if they were independent.",
     ]
 
 

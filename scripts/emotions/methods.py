@@ -184,8 +184,9 @@ def inference(entry: Mapping, decoding: pd.DataFrame) -> list[str]:
         sentences.append(
             f"Where {enumerated(tested, 'or')} are held out, scores were tested by {n:,} circular "
             f"shifts of the labels within runs, by at least {options['min_shift']:g} s and the "
-            "same in all subjects; p-values are one-sided and not corrected for the number of "
-            "models, splits and measures."
+            "same in all subjects; since folds learn from one another, the null was taken √2 times "
+            "as wide, around the mean of shifts by any number of volumes. p-values are one-sided "
+            "and not corrected for the number of models, splits and measures."
         )
     if options["n_refits"]:
         sentences.append(

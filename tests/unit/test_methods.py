@@ -19,6 +19,7 @@ from workflow.lib.config.pair_options import default_option
 from workflow.lib.config.sections import study_sections
 from workflow.lib.digest import imported_modules, module_file
 from workflow.lib.errors import InputError
+from workflow.lib.inference.held_out_null import WIDENING
 from workflow.lib.methods import (
     cited_network,
     counted,
@@ -357,6 +358,17 @@ def test_corrections_of_p_are_told_where_there_are_tests(default):
     assert "(correlation and cosine)" in told("dissimilarity", scenes, distances=distances)
     assert "444 permutations" in told("dissimilarity", scenes, distances=distances)
     assert "false discovery" not in told("dissimilarity", scenes)
+
+
+def test_nulls_that_are_widened_for_folds_are_told(default):
+    """The factor is that of the code, and without a test nothing is said of a null."""
+    assert WIDENING == pytest.approx(2**0.5)
+    scenes = told("dissimilarity", default["dissimilarity"]["scenes"])
+    assert "that other folds test, the null was taken √2 times as wide" in scenes
+    movie = default["emotions"]["movie"]
+    assert "taken √2 times as wide, around the mean of shifts by any" in told("emotions", movie)
+    untested = told("emotions", movie, decoding=DECODING.assign(n_shifts=0))
+    assert "√2" not in untested
 
 
 @pytest.mark.parametrize(
