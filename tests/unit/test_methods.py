@@ -38,7 +38,8 @@ BIBLIOGRAPHY = ROOT / "config/references.bib"
 MODULES = sorted((ROOT / "scripts").glob("*/methods.py"))
 RSA = pd.DataFrame(
     {
-        **{"se": [0.1, 0.2], "se_bootstrap": [0.1, 0.2], "n_bootstrap": 400},
+        **{"comparator": "spearman", "se": [0.1, 0.2], "se_bootstrap": [0.1, 0.2]},
+        **{"n_bootstrap": 400},
         **{"n_permutations": 700, "n_images": 239, "n_pairs": 28441},
     }
 )
@@ -400,11 +401,31 @@ def test_without_a_test_none_is_told(default):
     assert "circular" not in told("emotions", default["emotions"]["movie"], decoding=shifts)
 
 
-def test_intervals_of_the_jackknife_are_not_called_bootstrap_alone(default):
-    table = RSA.assign(se_bootstrap=[0.1, np.nan])
-    text = told("rsa", default["rsa"]["bold5000"], rsa=table)
-    assert "infinitesimal jackknife" in text
-    assert "400 resamples" not in text
+def intervals_told(entry, **comparators):
+    """The sentence of intervals, of comparators whose se_bootstrap and n_bootstrap are given."""
+    parts = [
+        RSA.assign(comparator=name.replace("_a", "-a"), se_bootstrap=se, n_bootstrap=n)
+        for name, (se, n) in comparators.items()
+    ]
+    text = told("rsa", entry, rsa=pd.concat(parts, ignore_index=True))
+    return re.search(r"95 % intervals are over images, [^.]*\.", text)[0]
+
+
+def test_intervals_are_told_with_how_those_of_each_comparator_were_found(default):
+    entry = default["rsa"]["bold5000"]
+    drawn, checked, none = ([0.1, 0.2], 400), ([0.11, 0.19], 100), (np.nan, 0)
+    bootstrap = "by the bootstrap with 400 resamples (images drawn with replacement)"
+    jackknife = "by the infinitesimal jackknife"
+    start = "95 % intervals are over images,"
+    assert intervals_told(entry, pearson=drawn, spearman=drawn) == f"{start} {bootstrap}."
+    # Beyond 1,000 images nothing of ranks is drawn that intervals are from.
+    assert intervals_told(entry, spearman=checked, rho_a=checked) == f"{start} {jackknife}."
+    assert intervals_told(entry, pearson=drawn, spearman=checked, corr_cov=none) == (
+        f"{start} {bootstrap} for Pearson's r and {jackknife} for Spearman's rho and the whitened "
+        "Pearson correlation."
+    )
+    grouped = changed(entry, "inference.resample", "groups")
+    assert f"{jackknife} over whole groups." in intervals_told(grouped, tau_a=none)
 
 
 def test_subjects_are_tested_where_they_are_enough(default):
