@@ -52,6 +52,12 @@ SCORES = pd.DataFrame(
         **{"value": [0.2, 0.3]},
     }
 )
+DISTANCES = pd.DataFrame(
+    {
+        **{"distance": ["correlation", "cosine"], "n_permutations": 444},
+        **{"n_images": [150, 160], "n_resamples": 300},
+    }
+)
 ACCURACY = pd.DataFrame(
     {"level": ["all"], "n": [400], "n_correct": [362], "accuracy": 0.905, "low": 0.87, "high": 0.93}
 )
@@ -355,10 +361,37 @@ def test_corrections_of_p_are_told_where_there_are_tests(default):
     assert "every cube of 3 voxels corrected by the largest t" in told("emotions", many)
     assert "not corrected for the number of models, splits" in told("emotions", movie)
     scenes = default["dissimilarity"]["scenes"]
-    distances = pd.DataFrame({"distance": ["correlation", "cosine"], "n_permutations": 444})
-    assert "(correlation and cosine)" in told("dissimilarity", scenes, distances=distances)
-    assert "444 permutations" in told("dissimilarity", scenes, distances=distances)
+    assert "(correlation and cosine)" in told("dissimilarity", scenes, distances=DISTANCES)
+    assert "444 permutations" in told("dissimilarity", scenes, distances=DISTANCES)
     assert "false discovery" not in told("dissimilarity", scenes)
+
+
+@pytest.mark.parametrize(("n_images", "linearised"), [(1000, ()), (1001, ("spearman",))])
+def test_intervals_of_raw_distances_are_told_as_they_are_computed(
+    default, monkeypatch, n_images, linearised
+):
+    """Which comparators are resampled is asked of the code that resamples them."""
+    found = []
+    module = "scripts.dissimilarity.evaluation.compare_raw_distances"
+    for name in ("bootstrap_similarities", "image_influence"):
+        monkeypatch.setattr(f"{module}.{name}", lambda *_, name=name, **__: found.append(name))
+    for name in ("one_factor_variance", "standard_error"):
+        monkeypatch.setattr(f"{module}.{name}", lambda *_: 0.0)
+    compared = importlib.import_module(module)
+    counts = np.ones((300, n_images), np.int64)
+    ways = {}
+    for comparator in compared.COLUMNS:
+        compared.image_variance(None, None, comparator, counts)
+        ways[comparator] = found.pop()
+    assert tuple(name for name, way in ways.items() if way == "image_influence") == linearised
+    text = told(
+        "dissimilarity",
+        default["dissimilarity"]["scenes"],
+        distances=DISTANCES.assign(n_images=n_images),
+    )
+    assert "are by resampling images (300 resamples)" in text
+    of_ranks = "those of Spearman's rho beyond 1,000 images by the infinitesimal jackknife"
+    assert (of_ranks in text) == bool(linearised)
 
 
 def test_nulls_that_are_widened_for_folds_are_told(default):
