@@ -227,8 +227,10 @@ def similarity(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     if "rsa" not in tables:
         return []
     table = tables["rsa"]
-    orders = int(table["n_orders"].max())
-    every = ", all there are" * bool(table["complete"].all())
+    complete = bool(table["complete"].all())
+    # Of orders that were drawn, the labels' own is one more.
+    orders = int(table["n_orders"].max()) - (not complete)
+    every = ", all there are" * complete
     named = entry["rsa"]["rois"] or {}
     regions = named.get("names", {}) if entry["data"] == "volumes" else named
     parts = {"volumes": "voxels", "parcels": "parcels"}[entry["data"]]

@@ -472,6 +472,12 @@ def test_subjects_are_tested_where_they_are_enough(default):
     assert "new stimuli" not in told("rsa", entry)
 
 
+def test_orders_that_were_drawn_are_told_without_their_own(default):
+    drawn = EMOTIONS.assign(n_orders=1001, complete=False)
+    text = told("emotions", default["emotions"]["movie"], rsa=drawn)
+    assert "tested one-sided by 1,000 permutations of the emotion labels;" in text
+
+
 def test_maps_are_told_with_the_tests_that_were_run(default):
     entry = default["rsa"]["digits"]
     maps = pd.DataFrame({"n_pairs": [120], "n_permutations": 256})
