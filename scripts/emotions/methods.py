@@ -194,9 +194,8 @@ def inference(entry: Mapping, decoding: pd.DataFrame) -> list[str]:
             f"{options['n_refits']:,} times."
         )
     sentences.append(
-        "Areas under ROC curves were computed within runs and averaged, weighted by positives "
-        "times "
-        "negatives."
+        "Areas under ROC curves were computed within runs and folds and averaged, weighted by "
+        "positives times negatives."
     )
     return sentences
 

@@ -472,6 +472,10 @@ def test_subjects_are_tested_where_they_are_enough(default):
     assert "new stimuli" not in told("rsa", entry)
 
 
+def test_areas_are_told_of_what_one_decoder_scored(default):
+    assert "computed within runs and folds and" in told("emotions", default["emotions"]["movie"])
+
+
 def test_orders_that_were_drawn_are_told_without_their_own(default):
     drawn = EMOTIONS.assign(n_orders=1001, complete=False)
     text = told("emotions", default["emotions"]["movie"], rsa=drawn)
