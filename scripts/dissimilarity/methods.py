@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 import pandas as pd
 
 from workflow.lib.config.pair_options import default_option
+from workflow.lib.inference.study_resamples import MANY_IMAGES, n_exact_resamples
 from workflow.lib.methods import METRICS, Methods, cited_network, counted, enumerated
 
 MODELS = {
@@ -217,8 +218,9 @@ def inference(entry: Mapping, scores: pd.DataFrame) -> list[str]:
         f"Predictions were scored by {enumerated(named)}.",
         f"95 % intervals are by resampling test images ({options['n_bootstrap']:,} resamples), "
         f"p-values one-sided by {options['n_permutations']:,} permutations of images within folds "
-        "and not corrected for the number of models, regions and measures; pairs were never "
-        "resampled as if they were independent.",
+        "and not corrected for the number of models, regions and measures; since models learned "
+        "from images that other folds test, the null was taken √2 times as wide, so that p up to "
+        "0.1 are upper bounds. Pairs were never resampled as if they were independent.",
     ]
 
 
@@ -233,5 +235,22 @@ def raw_distances(tables: Mapping[str, pd.DataFrame]) -> list[str]:
         "Spearman's rho and Pearson's r, tested by one-sided Mantel tests [@mantel1967] with "
         f"{int(table['n_permutations'].max()):,} permutations of the images; p-values of "
         "Spearman's rho were corrected over the comparisons of a subject by the false discovery "
-        "rate [@benjamini1995], those of Pearson's r were not."
+        "rate [@benjamini1995], those of Pearson's r were not.",
+        _intervals_of_distances(table),
     ]
+
+
+def _intervals_of_distances(table: pd.DataFrame) -> str:
+    n_resamples = int(table["n_resamples"].max())
+    # By subject, who may have seen fewer images.
+    linearised = any(
+        n_exact_resamples("spearman", int(n_images), n_resamples, None) < n_resamples
+        for n_images in table["n_images"].unique()
+    )
+    of_ranks = (
+        f", those of Spearman's rho beyond {MANY_IMAGES:,} images by the infinitesimal jackknife"
+    )
+    return (
+        f"Their 95 % intervals are by resampling images ({n_resamples:,} resamples)"
+        f"{of_ranks * linearised}."
+    )

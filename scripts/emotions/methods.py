@@ -184,8 +184,9 @@ def inference(entry: Mapping, decoding: pd.DataFrame) -> list[str]:
         sentences.append(
             f"Where {enumerated(tested, 'or')} are held out, scores were tested by {n:,} circular "
             f"shifts of the labels within runs, by at least {options['min_shift']:g} s and the "
-            "same in all subjects; p-values are one-sided and not corrected for the number of "
-            "models, splits and measures."
+            "same in all subjects; since folds learn from one another, the null was taken √2 times "
+            "as wide, around the mean of shifts by any number of volumes. p-values are one-sided "
+            "and not corrected for the number of models, splits and measures."
         )
     if options["n_refits"]:
         sentences.append(
@@ -193,9 +194,8 @@ def inference(entry: Mapping, decoding: pd.DataFrame) -> list[str]:
             f"{options['n_refits']:,} times."
         )
     sentences.append(
-        "Areas under ROC curves were computed within runs and averaged, weighted by positives "
-        "times "
-        "negatives."
+        "Areas under ROC curves were computed within runs and folds and averaged, weighted by "
+        "positives times negatives."
     )
     return sentences
 
@@ -226,8 +226,10 @@ def similarity(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     if "rsa" not in tables:
         return []
     table = tables["rsa"]
-    orders = int(table["n_orders"].max())
-    every = ", all there are" * bool(table["complete"].all())
+    complete = bool(table["complete"].all())
+    # Of orders that were drawn, the labels' own is one more.
+    orders = int(table["n_orders"].max()) - (not complete)
+    every = ", all there are" * complete
     named = entry["rsa"]["rois"] or {}
     regions = named.get("names", {}) if entry["data"] == "volumes" else named
     parts = {"volumes": "voxels", "parcels": "parcels"}[entry["data"]]

@@ -26,6 +26,12 @@ DRAWN = {
     "within_groups": "drawn with replacement within their groups",
     "groups": "drawn in whole groups",
 }
+# The same of the jackknife, which draws nothing.
+LINEARISED = {
+    "images": "",
+    "within_groups": " within groups",
+    "groups": " over whole groups",
+}
 DATASETS = {"bold5000": " from BOLD5000 [@chang2019]"}
 NOISE = {
     "diagonal": "Channels were divided by the standard deviation of their noise.",
@@ -241,16 +247,21 @@ def permutations(entry: Mapping, table: pd.DataFrame) -> str:
 
 def intervals(entry: Mapping, table: pd.DataFrame) -> str:
     """Return what 95 % intervals are about and how they were found."""
-    drawn = DRAWN[entry["inference"]["resample"]]
-    called = entry["images"]["called"]
-    bootstrap = table["se"].equals(table["se_bootstrap"])
-    how = (
-        f"by the bootstrap with {int(only(table['n_bootstrap'])):,} resamples ({called} {drawn})"
-        if bootstrap
-        else f"by the bootstrap ({called} {drawn}) or, of comparators of ranks, by the "
-        "infinitesimal jackknife"
-    )
-    return f"95 % intervals are over {called}, {how}."
+    ways: dict[str, list[str]] = {}
+    for comparator, cells in table.groupby("comparator", sort=False):
+        ways.setdefault(interval_way(entry, cells), []).append(COMPARATORS[comparator])
+    # Which comparators a way is of needs no words where there is one way.
+    parts = [way + f" for {enumerated(names)}" * (len(ways) > 1) for way, names in ways.items()]
+    return f"95 % intervals are over {entry['images']['called']}, {enumerated(parts)}."
+
+
+def interval_way(entry: Mapping, cells: pd.DataFrame) -> str:
+    """Return how the intervals of one comparator were found."""
+    resample, called = entry["inference"]["resample"], entry["images"]["called"]
+    if cells["se"].equals(cells["se_bootstrap"]):
+        n = int(only(cells["n_bootstrap"]))
+        return f"by the bootstrap with {n:,} resamples ({called} {DRAWN[resample]})"
+    return f"by the infinitesimal jackknife{LINEARISED[resample]}"
 
 
 def ceiling(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> str:

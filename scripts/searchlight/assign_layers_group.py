@@ -27,6 +27,14 @@ def subject_z(
     return fisher_z(np.stack([one.values[volumes][:, mask] for one in subjects]))
 
 
+def flips_of_subjects(
+    n_subjects: int, n_flips: int, rng: np.random.Generator
+) -> tuple[np.ndarray, int]:
+    """Return signs, none flipped first, and how many flips these are: those drawn, or all."""
+    signs, complete = sign_flips(n_subjects, n_flips, rng)
+    return signs, len(signs) - (not complete)
+
+
 if __name__ == "__main__":
     with script_job(snakemake):
         params, wildcards, files = snakemake.params, snakemake.wildcards, snakemake.input
@@ -36,7 +44,7 @@ if __name__ == "__main__":
         mask, grid = mean.mask, mean.values.shape[1:]
         z = subject_z([read_maps(path) for path in files.maps], rows["volume"], mask)
         rng = generator(params.seed, "assign_layers", wildcards.study)
-        signs, _ = sign_flips(len(z), params.n_resamples, rng)
+        signs, n_flips = flips_of_subjects(len(z), params.n_resamples, rng)
         regions = region_masks([PatternStore(path) for path in files.regions], grid)
         volumes, histogram = assign_layers(
             rows,
@@ -51,6 +59,6 @@ if __name__ == "__main__":
         )
         histogram = histogram.assign(
             **{"study": wildcards.study, "subject": "group"},
-            **{"resampled": "subjects", "n_resamples": params.n_resamples, "n_flips": len(signs)},
+            **{"resampled": "subjects", "n_resamples": params.n_resamples, "n_flips": n_flips},
         )
         write_assignment(snakemake.output, volumes, histogram, mask=mask, affine=mean.affine)

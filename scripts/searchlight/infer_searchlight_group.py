@@ -79,7 +79,8 @@ def group_table(
         n_voxels=np.isfinite(maps["mean_z"]).sum(axis=1),
         peak_mean_z=np.nanmax(maps["mean_z"], axis=1),
         **{f"n_{name}": (maps[name] <= alpha).sum(axis=1) for name in STATISTICS[2:]},
-        n_flips=draws,
+        # As many as were drawn, beside the signs as they are; or all, which hold these.
+        n_flips=max(0, draws - (not complete)),
         complete=complete,
         alpha=alpha,
     )

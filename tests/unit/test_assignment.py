@@ -19,6 +19,7 @@ from workflow.lib.rdms.store import RDMStore, write_rdms
 from workflow.lib.searchlight.assignment import (
     NOWHERE,
     VOLUMES,
+    Assignment,
     assign,
     assignment_maps,
     condition_draws,
@@ -29,8 +30,8 @@ from workflow.lib.searchlight.assignment import (
     subject_draws,
     winning_shares,
 )
-from workflow.lib.searchlight.similarity import prepared_models
-from workflow.lib.searchlight.sphere_rdms import Searchlight
+from workflow.lib.searchlight.similarity import prepared_models, similarity_maps
+from workflow.lib.searchlight.sphere_rdms import COMPARATORS, Searchlight
 
 GROUPS = ["initial", "initial", "FC"]
 MAPS = np.array([[0.5, 0.1, np.nan, 0.2], [0.4, 0.3, np.nan, 0.2], [0.1, 0.35, np.nan, -0.1]])
@@ -168,33 +169,79 @@ def test_an_only_group_is_the_best_and_one_subject_shows_nothing():
     assert (group_tests(maps[:1], GROUPS, all_signs(1)) == 1).all()
 
 
-def small_searchlight(seed=0, features=None, noise=1.0):
+def small_searchlight(seed=0, features=None, noise=1.0, n_conditions=N_CONDITIONS):
     """A searchlight of 4 x 4 x 3 voxels whose patterns have the geometry of features."""
     rng = np.random.default_rng(seed)
     mask = np.ones((4, 4, 3), bool)
-    patterns = noise * rng.standard_normal((N_CONDITIONS, mask.sum()))
+    patterns = noise * rng.standard_normal((n_conditions, mask.sum()))
     if features is not None:
         patterns += features @ rng.standard_normal((features.shape[1], mask.sum()))
     return Searchlight(patterns, np.argwhere(mask), mask=mask, affine=AFFINE, radius=1.5)
 
 
-@pytest.mark.parametrize("comparator", ["pearson", "spearman"])
-def test_draws_over_conditions_rank_layers_as_correlations_over_the_drawn_pairs(comparator):
+def some_models(n_pairs):
+    """Two models without ties, and two of a few groups of equal dissimilarities."""
+    rng = np.random.default_rng(1)
+    return np.vstack([rng.random((2, n_pairs)), rng.integers([[4], [2]], size=(2, n_pairs)) + 1])
+
+
+@pytest.mark.parametrize("comparator", COMPARATORS)
+def test_a_draw_of_every_condition_once_is_the_map(comparator, monkeypatch):
     light = small_searchlight()
-    models = np.random.default_rng(1).random((4, light.n_pairs))
+    prepared = prepared_models(some_models(light.n_pairs), comparator)
+    maps = similarity_maps(light, prepared, comparator)
+    once = np.ones((1, N_CONDITIONS), dtype=np.int64)
+    monkeypatch.setattr(
+        "workflow.lib.searchlight.assignment.image_counts", lambda *_, **__: once
+    )
+    for centres, draws in condition_draws(light, prepared, comparator, 1, None):
+        # Up to a factor of each sphere, the same for all layers.
+        lengths = [np.linalg.norm(values, axis=0) for values in (draws[0], maps[:, centres])]
+        np.testing.assert_allclose(draws[0] / lengths[0], maps[:, centres] / lengths[1], atol=1e-8)
+
+
+@pytest.mark.parametrize("comparator", ["pearson", "spearman", "rho-a"])
+def test_draws_over_conditions_rank_layers_as_similarities_over_the_drawn_pairs(comparator):
+    light = small_searchlight()
+    models = some_models(light.n_pairs)
     prepared = prepared_models(models, comparator)
     counts = image_counts(N_CONDITIONS, 5, np.random.default_rng(2))
     rdms = light.rdms(np.arange(light.n_centres))
-    if comparator == "spearman":
+    if comparator != "pearson":
         models, rdms = scipy.stats.rankdata(models, axis=1), scipy.stats.rankdata(rdms, axis=1)
+    # rho-a is the covariance of ranks over a number that does not depend on their ties.
+    similarity = np.cov if comparator == "rho-a" else np.corrcoef
     first, second = np.triu_indices(N_CONDITIONS, 1)
     for centres, draws in condition_draws(light, prepared, comparator, 5, np.random.default_rng(2)):
         for draw, count in zip(draws, counts, strict=True):
             pairs = np.repeat(np.arange(light.n_pairs), count[first] * count[second])
             for centre, values in zip(centres, draw.T, strict=True):
-                expected = np.corrcoef(rdms[centre][pairs], models[:, pairs])[0, 1:]
+                expected = similarity(rdms[centre][pairs], models[:, pairs])[0, 1:]
                 # Up to the deviation of the sphere's RDM, the same for all layers.
                 np.testing.assert_allclose(values / values[0], expected / expected[0], atol=1e-8)
+
+
+@pytest.mark.parametrize("n_conditions", [3, 4, 5])
+def test_shares_do_not_depend_on_which_layer_is_the_first(n_conditions):
+    """Of few conditions many draws hold one pair, over which all layers are equally good."""
+    rng = np.random.default_rng(0)
+    light = small_searchlight(n_conditions=n_conditions)
+    models = prepared_models(rng.random((4, light.n_pairs)), "pearson")
+
+    def shares(order):
+        draws = condition_draws(light, models[order], "pearson", 300, np.random.default_rng(1))
+        everywhere = [(centres, values.copy()) for centres, values in draws]
+        found = np.empty((4, light.n_centres))
+        for place, layer in enumerate(order):
+            places = np.full(light.n_centres, place)
+            layer_is = Assignment(places, places, margin=None, group_margin=None)
+            found[layer], of_group = winning_shares(everywhere, layer_is, ["a", "b", "c", "d"])
+            np.testing.assert_array_equal(of_group, found[layer])
+        return found
+
+    first = shares([0, 1, 2, 3])
+    np.testing.assert_allclose(first.sum(axis=0), 1)
+    np.testing.assert_allclose(shares([3, 2, 1, 0]), first, atol=1e-12)
 
 
 def test_a_draw_of_one_condition_alone_is_no_error():

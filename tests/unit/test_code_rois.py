@@ -356,11 +356,11 @@ def test_a_condition_missing_from_one_half_is_named(tmp_path):
 # The figure.
 
 
-def drawn(table):
+def drawn(table, alpha=0.05):
     group = grouped(table).assign(comparator="spearman")
     return group, *plot_code_rois(
         *(group, table),
-        **{"layers": "vgg", "alpha": 0.05, "share": 0.05, "title": "Codes", "simulated": True},
+        **{"layers": "vgg", "alpha": alpha, "share": 0.05, "title": "Codes", "simulated": True},
     )
 
 
@@ -373,10 +373,19 @@ def test_bars_are_the_means_of_either_region(planted):
     for chosen_in, own in ((CIRCULAR, heights[:3]), (HELD_OUT_RUNS, heights[3:])):
         assert own == pytest.approx(cells(rows, chosen_in=chosen_in)["similarity"].tolist())
     stars = [text.get_position()[0] for text in panel.texts if text.get_text() == "*"]
-    significant = cells(rows, chosen_in=HELD_OUT_RUNS)["p_max"].to_numpy() <= 0.05
+    significant = cells(rows, chosen_in=HELD_OUT_RUNS)["p_max"].to_numpy() < 0.05
     assert stars == np.flatnonzero(significant).tolist()
+    assert stars
     assert "n = 8 subjects" in figure.get_suptitle()
     assert "sign flips of subjects" in caption
+
+
+def test_stars_are_of_p_below_the_level_that_the_caption_names(planted):
+    """Flips are counted: p can be the level itself."""
+    least = grouped(planted)["p_max"].min()
+    _, figure, caption = drawn(planted, alpha=least)
+    assert f"Stars: p < {least:g}" in caption
+    assert not [text for panel in figure.axes for text in panel.texts if text.get_text() == "*"]
 
 
 def test_no_star_where_the_code_is_not_found_in_its_region(planted):

@@ -202,6 +202,22 @@ def test_the_original_finds_clusters_in_smooth_noise():
     assert null_rate(smooth_maps(1), MASK, alpha=0.05, rng=np.random.default_rng(0)) > 0.8
 
 
+@pytest.mark.parametrize(("n_subjects", "n_groups"), [(4, 14), (12, 100)])
+def test_null_groups_are_neither_the_subjects_as_they_are_nor_their_negatives(
+    monkeypatch, n_subjects, n_groups
+):
+    """Of all 16 patterns of four signs 14 have both."""
+    maps, seen = np.ones((n_subjects, 5)), []
+    monkeypatch.setattr(
+        "scripts.digits.corrections.measure_group_null.published_clusters",
+        lambda values, *_, **__: seen.append(values) or np.zeros(5),
+    )
+    rng = np.random.default_rng(0)
+    assert null_rate(maps, np.ones((5, 1, 1), bool), alpha=0.05, rng=rng) == 0
+    assert len(seen) == n_groups
+    assert all(set(np.unique(values)) == {-1, 1} for values in seen)
+
+
 def test_fresh_groups_of_smooth_noise_are_found_by_the_original_and_seldom_by_ours():
     """Groups that share nothing: random signs stand for new subjects, and exact flips hold 5 %.
 

@@ -195,6 +195,10 @@ def test_shifts_stay_away_from_both_ends_and_differ_between_runs():
         assert by.min() == 6
         assert by.max() == length - 6
     assert abs(np.corrcoef(shifts.T)[0, 1]) < 0.1
+    # Of shifts by any number, that by none is one, not two.
+    anywhere = draw_shifts(labels, 2000, fewest=0, rng=np.random.default_rng(0))
+    for run, by in zip(labels.runs, anywhere.T, strict=True):
+        assert (by.min(), by.max()) == (0, labels.used[labels.of_run(run)].sum() - 1)
     assert (min_volumes(30, 2.0), min_volumes(31, 2.0), min_volumes(0, 2.0)) == (15, 16, 1)
     with pytest.raises(InputError, match=r"min_shift: found \d+ used volumes in run 1"):
         draw_shifts(labels, 3, fewest=200, rng=np.random.default_rng(0))

@@ -19,6 +19,7 @@ from workflow.lib.config.pair_options import default_option
 from workflow.lib.config.sections import study_sections
 from workflow.lib.digest import imported_modules, module_file
 from workflow.lib.errors import InputError
+from workflow.lib.inference.held_out_null import WIDENING
 from workflow.lib.methods import (
     cited_network,
     counted,
@@ -37,7 +38,8 @@ BIBLIOGRAPHY = ROOT / "config/references.bib"
 MODULES = sorted((ROOT / "scripts").glob("*/methods.py"))
 RSA = pd.DataFrame(
     {
-        **{"se": [0.1, 0.2], "se_bootstrap": [0.1, 0.2], "n_bootstrap": 400},
+        **{"comparator": "spearman", "se": [0.1, 0.2], "se_bootstrap": [0.1, 0.2]},
+        **{"n_bootstrap": 400},
         **{"n_permutations": 700, "n_images": 239, "n_pairs": 28441},
     }
 )
@@ -48,6 +50,12 @@ SCORES = pd.DataFrame(
         **{"subject": ["subj01", "subj02"], "roi": "V1", "n_images": [140, 160]},
         **{"split": ["clean", "leaked"], "measure": "r2", "model": "ridge"},
         **{"value": [0.2, 0.3]},
+    }
+)
+DISTANCES = pd.DataFrame(
+    {
+        **{"distance": ["correlation", "cosine"], "n_permutations": 444},
+        **{"n_images": [150, 160], "n_resamples": 300},
     }
 )
 ACCURACY = pd.DataFrame(
@@ -353,10 +361,48 @@ def test_corrections_of_p_are_told_where_there_are_tests(default):
     assert "every cube of 3 voxels corrected by the largest t" in told("emotions", many)
     assert "not corrected for the number of models, splits" in told("emotions", movie)
     scenes = default["dissimilarity"]["scenes"]
-    distances = pd.DataFrame({"distance": ["correlation", "cosine"], "n_permutations": 444})
-    assert "(correlation and cosine)" in told("dissimilarity", scenes, distances=distances)
-    assert "444 permutations" in told("dissimilarity", scenes, distances=distances)
+    assert "(correlation and cosine)" in told("dissimilarity", scenes, distances=DISTANCES)
+    assert "444 permutations" in told("dissimilarity", scenes, distances=DISTANCES)
     assert "false discovery" not in told("dissimilarity", scenes)
+
+
+@pytest.mark.parametrize(("n_images", "linearised"), [(1000, ()), (1001, ("spearman",))])
+def test_intervals_of_raw_distances_are_told_as_they_are_computed(
+    default, monkeypatch, n_images, linearised
+):
+    """Which comparators are resampled is asked of the code that resamples them."""
+    found = []
+    module = "scripts.dissimilarity.evaluation.compare_raw_distances"
+    for name in ("bootstrap_similarities", "image_influence"):
+        monkeypatch.setattr(f"{module}.{name}", lambda *_, name=name, **__: found.append(name))
+    for name in ("one_factor_variance", "standard_error"):
+        monkeypatch.setattr(f"{module}.{name}", lambda *_: 0.0)
+    compared = importlib.import_module(module)
+    counts = np.ones((300, n_images), np.int64)
+    ways = {}
+    for comparator in compared.COLUMNS:
+        compared.image_variance(None, None, comparator, counts)
+        ways[comparator] = found.pop()
+    assert tuple(name for name, way in ways.items() if way == "image_influence") == linearised
+    text = told(
+        "dissimilarity",
+        default["dissimilarity"]["scenes"],
+        distances=DISTANCES.assign(n_images=n_images),
+    )
+    assert "are by resampling images (300 resamples)" in text
+    of_ranks = "those of Spearman's rho beyond 1,000 images by the infinitesimal jackknife"
+    assert (of_ranks in text) == bool(linearised)
+
+
+def test_nulls_that_are_widened_for_folds_are_told(default):
+    """The factor is that of the code, and without a test nothing is said of a null."""
+    assert WIDENING == pytest.approx(2**0.5)
+    scenes = told("dissimilarity", default["dissimilarity"]["scenes"])
+    assert "that other folds test, the null was taken √2 times as wide" in scenes
+    movie = default["emotions"]["movie"]
+    assert "taken √2 times as wide, around the mean of shifts by any" in told("emotions", movie)
+    untested = told("emotions", movie, decoding=DECODING.assign(n_shifts=0))
+    assert "√2" not in untested
 
 
 @pytest.mark.parametrize(
@@ -388,11 +434,31 @@ def test_without_a_test_none_is_told(default):
     assert "circular" not in told("emotions", default["emotions"]["movie"], decoding=shifts)
 
 
-def test_intervals_of_the_jackknife_are_not_called_bootstrap_alone(default):
-    table = RSA.assign(se_bootstrap=[0.1, np.nan])
-    text = told("rsa", default["rsa"]["bold5000"], rsa=table)
-    assert "infinitesimal jackknife" in text
-    assert "400 resamples" not in text
+def intervals_told(entry, **comparators):
+    """The sentence of intervals, of comparators whose se_bootstrap and n_bootstrap are given."""
+    parts = [
+        RSA.assign(comparator=name.replace("_a", "-a"), se_bootstrap=se, n_bootstrap=n)
+        for name, (se, n) in comparators.items()
+    ]
+    text = told("rsa", entry, rsa=pd.concat(parts, ignore_index=True))
+    return re.search(r"95 % intervals are over images, [^.]*\.", text)[0]
+
+
+def test_intervals_are_told_with_how_those_of_each_comparator_were_found(default):
+    entry = default["rsa"]["bold5000"]
+    drawn, checked, none = ([0.1, 0.2], 400), ([0.11, 0.19], 100), (np.nan, 0)
+    bootstrap = "by the bootstrap with 400 resamples (images drawn with replacement)"
+    jackknife = "by the infinitesimal jackknife"
+    start = "95 % intervals are over images,"
+    assert intervals_told(entry, pearson=drawn, spearman=drawn) == f"{start} {bootstrap}."
+    # Beyond 1,000 images nothing of ranks is drawn that intervals are from.
+    assert intervals_told(entry, spearman=checked, rho_a=checked) == f"{start} {jackknife}."
+    assert intervals_told(entry, pearson=drawn, spearman=checked, corr_cov=none) == (
+        f"{start} {bootstrap} for Pearson's r and {jackknife} for Spearman's rho and the whitened "
+        "Pearson correlation."
+    )
+    grouped = changed(entry, "inference.resample", "groups")
+    assert f"{jackknife} over whole groups." in intervals_told(grouped, tau_a=none)
 
 
 def test_subjects_are_tested_where_they_are_enough(default):
@@ -404,6 +470,16 @@ def test_subjects_are_tested_where_they_are_enough(default):
     assert "sign flips" in text
     assert "too few" not in text
     assert "new stimuli" not in told("rsa", entry)
+
+
+def test_areas_are_told_of_what_one_decoder_scored(default):
+    assert "computed within runs and folds and" in told("emotions", default["emotions"]["movie"])
+
+
+def test_orders_that_were_drawn_are_told_without_their_own(default):
+    drawn = EMOTIONS.assign(n_orders=1001, complete=False)
+    text = told("emotions", default["emotions"]["movie"], rsa=drawn)
+    assert "tested one-sided by 1,000 permutations of the emotion labels;" in text
 
 
 def test_maps_are_told_with_the_tests_that_were_run(default):

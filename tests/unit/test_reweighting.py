@@ -8,10 +8,17 @@ import scipy.optimize
 from rsatoolbox.model import ModelWeighted
 from rsatoolbox.model.fitter import fit_regress_nn
 from rsatoolbox.rdm import RDMs
+from rsatoolbox.rdm import compare as rsatoolbox_compare
 from scipy.spatial.distance import pdist, squareform
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.folds import most_folds, pairs_among, pairs_between, rdm_folds
+from workflow.lib.inference.folds import (
+    compare_varying,
+    most_folds,
+    pairs_among,
+    pairs_between,
+    rdm_folds,
+)
 from workflow.lib.inference.reweighting import nonnegative_weights, reweighted_similarities
 
 N_IMAGES = 20
@@ -173,6 +180,29 @@ def test_an_rdm_constant_over_the_training_pairs_gets_no_weight():
     np.testing.assert_allclose(found.weights[0, 0], [1, 0], atol=1e-9)
     # Over the test pairs of the other fold it tells no pair from another.
     assert found.single[1, 0, 1] == 0
+
+
+@pytest.mark.parametrize("name", ["cosine", "cosine_cov"])
+def test_constant_rdms_have_a_cosine_and_rdms_of_zeros_have_none(name):
+    brains = random_rdms(np.random.default_rng(11), 3)
+    brains[2] = 0
+    models = np.stack([np.full(brains.shape[1], 0.7), np.zeros(brains.shape[1])])
+    found = compare_varying(models, brains, name)
+    expected = rsatoolbox_compare(RDMs(models[:1]), RDMs(brains[:2]), method=name)
+    np.testing.assert_allclose(found[0, :2], expected[0])
+    assert (found[0, :2] > 0.5).all()
+    assert (found[1, :2] == 0).all()
+    assert np.isnan(found[:, 2]).all()
+    # A constant brain RDM has one, too.
+    assert compare_varying(brains[:1], models[:1], name).item() == pytest.approx(found[0, 0])
+
+
+@pytest.mark.parametrize("name", ["pearson", "rho-a"])
+def test_constant_rdms_correlate_with_none(name):
+    brains = random_rdms(np.random.default_rng(11), 2)
+    flat = np.full((1, brains.shape[1]), 0.7)
+    assert (compare_varying(flat, brains, name) == 0).all()
+    assert np.isnan(compare_varying(brains, flat, name)).all()
 
 
 def test_nonnegative_weights_satisfy_the_conditions_of_the_optimum():

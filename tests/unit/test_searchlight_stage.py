@@ -15,6 +15,7 @@ from snakemake.iocontainers import Wildcards
 
 from scripts.figures.plot_searchlight import Settings, plot_searchlight
 from scripts.figures.view_searchlight import view_searchlight
+from scripts.searchlight.assign_layers_group import flips_of_subjects
 from scripts.searchlight.compute_searchlight import compute_searchlight
 from scripts.searchlight.infer_searchlight_group import (
     clusters_of,
@@ -277,6 +278,19 @@ def test_the_planted_region_is_the_only_cluster_of_the_group(group):
     assert (p[distance_from_region() > REACH] <= 0.05).mean() < 0.02
 
 
+def test_flips_that_are_counted_are_those_that_were_drawn(group):
+    """Signs as they are stand beside flips that are drawn, and among all there are."""
+    subjects, layers = group
+    found, maps, _ = inferred(subjects, n_flips=20)
+    assert found.test.n_draws == 21
+    table = group_table(layers, found, maps, 0.05)
+    assert set(table["n_flips"]) == {20}
+    for n_subjects, expected in ((6, 64), (10, 1000)):
+        signs, n_flips = flips_of_subjects(n_subjects, 1000, np.random.default_rng(0))
+        assert (signs[0] == 1).all()
+        assert n_flips == expected
+
+
 @pytest.mark.parametrize(("n", "status"), [(1, "single case"), (2, "descriptive")])
 def test_fewer_than_six_subjects_get_a_mean_and_no_p(group, n, status):
     subjects, layers = group
@@ -284,6 +298,7 @@ def test_fewer_than_six_subjects_get_a_mean_and_no_p(group, n, status):
     table = group_table(layers, found, maps, 0.05)
     assert set(table["status"]) == {status}
     assert (table["n_p_tfce"] == 0).all()
+    assert (table["n_flips"] == 0).all()
     for name in ("p", "p_max", "p_tfce"):
         assert np.isnan(maps[name]).all()
     expected = np.arctanh([one.values[:, mask] for one in subjects[:n]]).mean(axis=0)

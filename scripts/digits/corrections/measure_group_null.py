@@ -38,9 +38,11 @@ def null_rate(
     Notes
     -----
     Null subjects have the maps of the study's, each with a random sign: as smooth and as different
-    from one another as these, but without a common mean.
+    from one another as these, but without a common mean. Signs that are the same for all would
+    leave the mean as it is, or turn it over, and are left out.
     """
     signs, _ = sign_flips(len(maps), N_FLIPS, rng)
+    signs = signs[np.ptp(signs, axis=1) > 0]
     some = signs[rng.permutation(len(signs))[:N_GROUPS]]
     found = [
         published_clusters(sign[:, np.newaxis] * maps, mask, alpha=alpha, rng=rng).any()

@@ -145,7 +145,7 @@ def _draw_bars(
             zorder=2,
         )
         for place, layer in enumerate(names):
-            if found and shown.loc[layer, "p_max"] <= alpha:
+            if found and shown.loc[layer, "p_max"] < alpha:
                 top = np.nanmax([shown.loc[layer, "high"], circular.loc[layer, "similarity"], 0])
                 panel.text(place, top, "*", ha="center", va="bottom", fontsize=9)
     panel.vlines(x, shown["low"], shown["high"], color="black", lw=1, zorder=3)

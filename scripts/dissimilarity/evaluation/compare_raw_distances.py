@@ -70,8 +70,9 @@ def compare_raw_distances(
     Notes
     -----
     Pairs that share an image are not independent: intervals resample images with all their pairs,
-    of which those of an image with itself drop out, or beyond 1,000 images are linearised
-    (infinitesimal jackknife); p is of Mantel's test.
+    of which those of an image with itself drop out. Spearman's beyond 1,000 images, which would
+    take long to rank again, are linearised (infinitesimal jackknife); Pearson's never. p is of
+    Mantel's test.
     """
     rows = rdm_rows(brain, rois)
     item = np.dtype(working_dtype(brain.n_images)).itemsize

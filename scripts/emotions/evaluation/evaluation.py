@@ -117,8 +117,10 @@ def draw_shifts(
                 f"inference.min_shift: found {length} used volumes in run {run}, expected at least "
                 f"{2 * fewest} to shift labels by {fewest} or more; lower it"
             )
+    # A shift by as many volumes as a run has is the one by none.
     drawn = [
-        rng.integers(fewest, length - fewest, size=n_shifts, endpoint=True) for length in lengths
+        rng.integers(fewest, length - max(fewest, 1), size=n_shifts, endpoint=True)
+        for length in lengths
     ]
     return np.stack(drawn, axis=1)
 

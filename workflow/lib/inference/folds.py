@@ -11,6 +11,8 @@ from workflow.lib.rsa.comparators import compare
 
 # Three images have three dissimilarities, the fewest that a correlation can be taken of.
 MIN_IMAGES_PER_FOLD = 3
+# Comparators that take no mean off.
+UNCENTRED = ("cosine", "cosine_cov")
 
 
 def rdm_folds(
@@ -114,18 +116,27 @@ def compare_varying(models: np.ndarray, brains: np.ndarray, name: str) -> np.nda
     brains : float array (n_brains, n_pairs)
         Nothing can be said of one that is constant: similarity NaN.
     name : str
-        A comparator.
+        A comparator. To a cosine a constant is an RDM as any other, but for zeros.
 
     Returns
     -------
     float64 array (n_models, n_brains)
     """
     similarities = np.zeros((len(models), len(brains)))
-    varying = models.min(axis=1) < models.max(axis=1)
+    varying = _varying(models, name)
     if varying.any():
-        similarities[varying] = compare(models[varying], brains, name)
-    similarities[:, brains.min(axis=1) == brains.max(axis=1)] = np.nan
+        # A brain RDM of zeros has no length to be divided by.
+        with np.errstate(invalid="ignore"):
+            similarities[varying] = compare(models[varying], brains, name)
+    similarities[:, ~_varying(brains, name)] = np.nan
     return similarities
+
+
+def _varying(vectors: np.ndarray, name: str) -> np.ndarray:
+    """Return which RDMs differ from one that tells nothing: a constant, to a cosine zeros."""
+    if name in UNCENTRED:
+        return vectors.any(axis=1)
+    return vectors.min(axis=1) < vectors.max(axis=1)
 
 
 def mean_of_defined(values: Sequence[np.ndarray]) -> np.ndarray:

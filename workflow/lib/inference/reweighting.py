@@ -8,11 +8,9 @@ import numpy as np
 import scipy.optimize
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.folds import compare_varying, pairs_among, pairs_between
+from workflow.lib.inference.folds import UNCENTRED, compare_varying, pairs_among, pairs_between
 from workflow.lib.rsa.comparators import dot_products
 
-# Comparators that do not take the mean of an RDM off, so that the fit has no intercept either.
-WITHOUT_INTERCEPT = ("cosine", "cosine_cov")
 # A variance below this share of the mean square is that of an RDM constant over the pairs.
 ROUNDING = 1e-12
 
@@ -97,7 +95,8 @@ def reweighted_similarities(
     Least Squares Problems, ch. 23.
     """
     _check(n_images, folds, ridge, len(brains) if across_subjects else None)
-    intercept = name not in WITHOUT_INTERCEPT
+    # Where no mean is taken off an RDM, the fit has no intercept either.
+    intercept = name not in UNCENTRED
     n_models = len(models)
     similarity = np.empty((len(folds), len(brains)))
     weights = np.zeros((len(folds), len(brains), n_models))

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.bootstrap import image_counts, subject_counts
+from workflow.lib.inference.bootstrap import CONSTANT, image_counts, subject_counts
 from workflow.lib.inference.sign_flip import t_statistics
 from workflow.lib.patterns.store import PatternStore
-from workflow.lib.searchlight.sphere_rdms import Searchlight
+from workflow.lib.searchlight.sphere_rdms import Scaling, Searchlight, scaling_of
 from workflow.lib.searchlight.statistics import TOLERANCE
 
 # Similarities of all resamples are held for so many places at a time that they are of this size.
@@ -159,10 +159,12 @@ def condition_draws(
     A pair of conditions that were drawn c and d times counts c d times, and pairs of a condition
     with itself not at all. Ranks (and what controls take off) are those of the whole sample. With m
     a model, w the weights and s its weighted deviation, the weighted correlation with an RDM b is
-    w (m - mean(m)) / s . b over the weighted deviation of b, which all layers share.
+    w (m - mean(m)) / s . b over the weighted deviation of b, which all layers share. Of rho-a s is
+    the deviation of ranks without ties, for every layer the same, as in the map: divided by their
+    own, models with ties would gain on others. Of a cosine no mean is taken off.
     """
     counts = image_counts(searchlight.n_conditions, n_resamples, rng)
-    weighted = _weighted_models(models, counts)
+    weighted = _weighted_models(models, counts, scaling_of(comparator))
     step = max(1, DRAWS_BYTES // (8 * len(weighted)))
     for centres, brains in searchlight.prepared_blocks(comparator):
         if basis is not None:
@@ -173,7 +175,7 @@ def condition_draws(
             yield centres[some], draws.reshape(len(counts), len(models), -1)
 
 
-def _weighted_models(models: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _weighted_models(models: np.ndarray, counts: np.ndarray, scaling: Scaling) -> np.ndarray:
     """Return models as one resample after the other weighs them, (n_resamples * n_layers, pairs).
 
     A model that does not vary over a resample resembles nothing there: zero.
@@ -182,9 +184,13 @@ def _weighted_models(models: np.ndarray, counts: np.ndarray) -> np.ndarray:
     weights = counts[:, first] * counts[:, second].astype(np.float64)
     # One condition drawn every time leaves no pair.
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1)
-    means = weights @ models.T
-    deviations = np.sqrt((weights @ np.square(models).T - np.square(means)).clip(min=0))
-    scale = np.where(deviations > 1e-9, 1 / np.maximum(deviations, 1e-9), 0.0)
+    squares = weights @ np.square(models).T
+    means = weights @ models.T if scaling.centred else np.zeros(squares.shape)
+    variances = squares - np.square(means)
+    varying = variances > CONSTANT[variances.dtype] * squares
+    # Models are of the length that untied ranks would have: one, over all pairs.
+    units = np.full(squares.shape, 1 / models.shape[1]) if scaling.untied else variances
+    scale = np.where(varying, 1 / np.sqrt(np.where(varying, units, 1.0)), 0.0)
     centred = models - means[:, :, np.newaxis]
     return (weights[:, np.newaxis] * centred * scale[:, :, np.newaxis]).reshape(-1, models.shape[1])
 
@@ -203,13 +209,21 @@ def winning_shares(
     Returns
     -------
     layer_share, group_share : float64 arrays (n_centres,), NaN where there are no draws
+
+    Notes
+    -----
+    Layers that tie share the resample. With few conditions all do in many: two conditions drawn
+    have one dissimilarity, over which nothing varies, and which speaks for no layer.
     """
     codes = group_codes(groups)
     shares = np.full((2, assignment.layer.size), np.nan)
     for centres, values in draws:
-        best = values.argmax(axis=1)
-        shares[0, centres] = (best == assignment.layer[centres]).mean(axis=0)
-        shares[1, centres] = (codes[best] == assignment.group[centres]).mean(axis=0)
+        best = values >= values.max(axis=1, keepdims=True) - TOLERANCE
+        n_best = best.sum(axis=1)
+        own = assignment.layer[centres] == np.arange(len(codes))[:, np.newaxis]
+        of_group = assignment.group[centres] == codes[:, np.newaxis]
+        for number, chosen in enumerate((own, of_group)):
+            shares[number, centres] = ((best & chosen).sum(axis=1) / n_best).mean(axis=0)
     shares[:, assignment.layer == NOWHERE] = np.nan
     return shares[0], shares[1]
 
