@@ -216,7 +216,8 @@ def inference(entry: Mapping, scores: pd.DataFrame) -> list[str]:
     named = [measures.get(name, name) for name in scores["measure"].unique()]
     return [
         f"Predictions were scored by {enumerated(named)}.",
-        f"95 % intervals are by resampling test images ({options['n_bootstrap']:,} resamples), "
+        f"95 % intervals are by resampling test images ({options['n_bootstrap']:,} resamples by "
+        "Poisson counts, in which an image counts alike for all subjects who saw it), "
         f"p-values one-sided by {options['n_permutations']:,} permutations of images within folds "
         "and not corrected for the number of models, regions and measures; since models learned "
         "from images that other folds test, the null was taken √2 times as wide, so that p up to "

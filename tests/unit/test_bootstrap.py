@@ -14,6 +14,7 @@ from workflow.lib.inference import bootstrap
 from workflow.lib.inference.bootstrap import (
     bootstrap_ceilings,
     bootstrap_similarities,
+    counts_by_name,
     group_counts,
     image_counts,
     subject_counts,
@@ -21,6 +22,7 @@ from workflow.lib.inference.bootstrap import (
 from workflow.lib.inference.engines import ENGINES
 from workflow.lib.rsa.comparators import compare
 from workflow.lib.rsa.noise_ceiling import noise_ceiling
+from workflow.lib.seeds import generator
 
 METHODS = {"pearson": "corr", "cosine": "cosine", "spearman": "spearman", "rho-a": "rho-a"}
 TIGHT = 1e-10
@@ -231,6 +233,22 @@ def test_images_are_drawn_as_often_as_there_are_images():
     assert counts.var() == pytest.approx(1 - 1 / 50, abs=0.02)
     again = image_counts(50, 4000, np.random.default_rng(1))
     np.testing.assert_array_equal(counts, again)
+
+
+def test_images_are_drawn_as_often_for_all_who_saw_them():
+    names, rng_of = [f"image {i}" for i in range(50)], lambda name: generator(1, "resample", name)
+    counts = counts_by_name(names, 4000, rng_of)
+    # Of some of the images in another order, as another subject saw them.
+    some = [30, 2, 49, 7]
+    np.testing.assert_array_equal(
+        counts_by_name((names[i] for i in some), 4000, rng_of), counts[:, some]
+    )
+    # Poisson, and independent: means, variances and correlations of 4000 numbers.
+    np.testing.assert_allclose(counts.mean(axis=0), 1, atol=5 / np.sqrt(4000))
+    np.testing.assert_allclose(np.cov(counts.T), np.eye(50), atol=0.15)
+    values = np.random.default_rng(3).standard_normal(50)
+    means = counts @ values / counts.sum(axis=1)
+    assert means.var() == pytest.approx(values.var(ddof=1) / 50, rel=0.1)
 
 
 def test_strata_keep_their_sizes():

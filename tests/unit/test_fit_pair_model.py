@@ -127,6 +127,7 @@ def fitted(
         seed=settings.seed,
         deal=settings.deal,
         labels=settings.labels,
+        source="simulated",
     )
     made = read_predictions(path)
     scores, draws = score_pair_models([made], scoring)

@@ -22,10 +22,10 @@ from scripts.dissimilarity.evaluation.compute_pair_ceilings import (
     ceilings_of_others,
     expected_distances,
     noiseless_ceilings,
-    nsd_image,
     table_of,
 )
 from scripts.dissimilarity.evaluation.find_extreme_pairs import find_extreme_pairs
+from scripts.dissimilarity.evaluation.same_images import nsd_image
 from scripts.dissimilarity.fits.pair_folds import label_scalers, subject_folds
 from workflow.lib.errors import InputError
 from workflow.lib.layouts.algonauts2023 import (

@@ -162,6 +162,7 @@ class Study:
             seed=self.seed,
             deal=settings.deal,
             labels=settings.labels,
+            source="simulated",
         )
         models = (self._fitted(name, rois, metrics, settings) for name in subjects)
         tables = [score_pair_models([made], scoring)[0] for made in models]

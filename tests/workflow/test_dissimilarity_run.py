@@ -26,6 +26,7 @@ TINY = ("--configfile", "config/tiny.yaml")
 RESULTS = "results/tiny/scenes"
 SIMULATED = "resources/simulated/tiny/scenes"
 SUBJECTS = ("subj01", "subj02")
+SCORES_OF_FIRST = "tables/pair_scores_subj01.csv"
 N, N_FOLDS = 40, 3
 # Those that have their name: a half-written one has a dot before it.
 CHECKPOINTS = "[!.]*.checkpoint"
@@ -130,12 +131,12 @@ def test_models_are_refitted_where_what_they_see_changes(changed_run, changes, r
     assert set(fitted) == refitted
 
 
-def test_fits_of_a_subject_are_not_done_again_where_others_come_and_go(changed_run):
+def test_fits_and_scores_of_a_subject_are_not_done_again_where_others_come_and_go(changed_run):
     config = changed_run.write_tiny(
         "config/one.yaml", {"run": "tiny", "dissimilarity": {"scenes": {"subjects": ["subj01"]}}}
     )
-    table = f"{RESULTS}/predictions/subj01_ridge.h5"
-    assert changed_run.planned_jobs(table, "--configfile", str(config)) == {}
+    files = [f"{RESULTS}/{name}" for name in ("predictions/subj01_ridge.h5", SCORES_OF_FIRST)]
+    assert changed_run.planned_jobs(*files, "--configfile", str(config)) == {}
 
 
 def test_rdms_are_the_distances_of_standardised_responses(tiny_run):

@@ -5,7 +5,6 @@ are tested on; of other data, by the mean RDM of the other subjects over images 
 saw.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,6 +16,7 @@ import pandas as pd
 from scripts.dissimilarity.data.algonauts import Algonauts2023
 from scripts.dissimilarity.data.brain_rdms import ALL_IMAGES, fold_rdms, rdm_rows
 from scripts.dissimilarity.data.pair_images import read_pair_images
+from scripts.dissimilarity.evaluation.same_images import IDENTITIES
 from scripts.dissimilarity.evaluation.score_tables import NOISELESS, OTHERS
 from scripts.dissimilarity.fits.pair_folds import label_scalers, subject_folds
 from workflow.lib.jobs import script_job
@@ -31,7 +31,6 @@ from workflow.lib.tables import write_table
 CORRELATIONS = ("pearson", "spearman")
 # Fewer images say little of how subjects agree.
 MIN_SHARED = 50
-NSD_ID = re.compile(r"nsd-(\d+)$")
 
 
 @dataclass(frozen=True)
@@ -294,16 +293,6 @@ def shared_orders(names: Sequence[Sequence[str]]) -> np.ndarray:
     return np.array([[place[name] for name in shared] for place in places], dtype=np.int64)
 
 
-def nsd_image(name: str) -> str:
-    """Return the number that an image of the challenge has among all images of its source.
-
-    >>> nsd_image("train-0001_nsd-00013")
-    '00013'
-    """
-    found = NSD_ID.search(name)
-    return found[1] if found else name
-
-
 def _of_simulation(job, stores: Sequence[RDMStore]) -> tuple[str, Iterator]:
     def of_subjects() -> Iterator[tuple[RDMStore, str, str, Ceiling]]:
         params, study = job.params, job.wildcards.study
@@ -321,13 +310,14 @@ def _of_simulation(job, stores: Sequence[RDMStore]) -> tuple[str, Iterator]:
 
 
 def _of_challenge(job, stores: Sequence[RDMStore]) -> tuple[str, Iterator]:
-    rois = list(job.params.rois)
-    return OTHERS, ceilings_of_others(stores, rois, identity=nsd_image, min_shared=MIN_SHARED)
+    rois, identity = list(job.params.rois), IDENTITIES["path"]
+    return OTHERS, ceilings_of_others(stores, rois, identity=identity, min_shared=MIN_SHARED)
 
 
 def _of_rsa(job, stores: Sequence[RDMStore]) -> tuple[str, Iterator]:
     # An RDM correlates with another of the same two images perfectly.
-    return OTHERS, ceilings_of_others(stores, list(job.params.rois), identity=str, min_shared=3)
+    rois, identity = list(job.params.rois), IDENTITIES["rsa"]
+    return OTHERS, ceilings_of_others(stores, rois, identity=identity, min_shared=3)
 
 
 # What is known of the data, by the source of the entry.

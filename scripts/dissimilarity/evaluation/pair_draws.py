@@ -1,6 +1,7 @@
-"""Scores of fits in resamples of the images, the same of all models of a subject: one HDF5 file.
+"""Scores of fits in resamples of the images: one HDF5 file of a subject.
 
-A dataset per split of a fit, numbered, with its labels as attributes.
+Resamples are the same for all models, and an image is drawn as often in all subjects who saw it. A
+dataset per split of a fit, numbered, with its labels as attributes.
 """
 
 from collections.abc import Mapping

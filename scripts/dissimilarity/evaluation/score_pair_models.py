@@ -5,18 +5,20 @@ snakemake --cores 1 results/demo/scenes/tables/pair_scores_subj01.csv
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from scripts.dissimilarity.evaluation.pair_draws import OF_DRAWS, write_draws
+from scripts.dissimilarity.evaluation.same_images import IDENTITIES
 from scripts.dissimilarity.fits.pair_predictions import (
     ModelPredictions,
     SplitPredictions,
     read_predictions,
 )
-from workflow.lib.inference.bootstrap import image_counts
+from workflow.lib.inference.bootstrap import counts_by_name
 from workflow.lib.inference.held_out_null import WIDENING
 from workflow.lib.jobs import script_job
 from workflow.lib.pairs.evaluation import PairScores, evaluate
@@ -45,6 +47,8 @@ class ScoreSettings:
         How leaked pairs were dealt out.
     labels : "training", "all", "none" or "as published"
         By which images responses were standardised.
+    source : key of `IDENTITIES`
+        Of the entry; it says by what an image is known again in another subject.
     """
 
     n_bootstrap: int
@@ -52,6 +56,7 @@ class ScoreSettings:
     seed: int
     deal: str
     labels: str
+    source: str
 
     def of_all(self, split: str) -> bool:
         """Return whether the test pairs of all folds together are those of one RDM.
@@ -80,13 +85,15 @@ def score_pair_models(
     scores : DataFrame with the columns `SCORES`
         n_training_images are the fewest of a fold.
     draws : dict, values of `OF_DRAWS` -> float64 array (n_resamples, n_measures)
-        Of fits to all training images; the same resamples for all models of a subject.
+        Of fits to all training images. All models see the same resamples, and all subjects the
+        same of the images that they saw, so that draws of different ones can be paired.
     """
     tables, draws = [], {}
     for model in models:
-        of_subject = model.labels["study"], model.labels["subject"]
-        rng = generator(settings.seed, "pairs", "resample", *of_subject)
-        counts = image_counts(model.n_images, settings.n_bootstrap, rng)
+        images = map(IDENTITIES[settings.source], model.names)
+        # No stream of a subject's: its images are drawn as often in others who saw them.
+        rng_of = partial(generator, settings.seed, "pairs", "resample", model.labels["study"])
+        counts = counts_by_name(images, settings.n_bootstrap, rng_of)
         for found in model:
             labels = {**model.labels, **found.labels}
             if found.reason:
@@ -145,6 +152,7 @@ if __name__ == "__main__":
             seed=params.seed,
             deal=params.deal,
             labels=params.labels,
+            source=params.source,
         )
         models = map(read_predictions, snakemake.input.predictions)
         scores, draws = score_pair_models(models, settings)

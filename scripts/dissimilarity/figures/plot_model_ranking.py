@@ -184,6 +184,7 @@ def _caption(
 ) -> str:
     several = rows["subject"].nunique() > 1
     whose = "Circles: means over subjects, dashes: subjects" if several else "Circles: this subject"
+    at_once = ", an image in all who saw it at once" if several else ""
     found = [
         _best(chosen(means, metric=metric), metric) for metric in in_order(means["metric"], METRICS)
     ]
@@ -194,9 +195,9 @@ def _caption(
         f"{measured(measure, rows)} of every model and embedding, "
         f"{SPLITS.get(place['split'], place['split'])}, for dissimilarities of {place['roi']}; "
         f"{size_note(rows)}. {whose}; lines: 95 % intervals over images (resampled with all their "
-        "pairs), of these subjects. Grey: the interval is not above zero. White: not told from the "
-        "best, by the interval of the difference on the same images; with a dot: of other subjects "
-        "than the best, and not compared. Rows in the order of the first panel. "
+        f"pairs{at_once}), of these subjects. Grey: the interval is not above zero. White: not "
+        "told from the best, by the interval of the difference on the same images; with a dot: of "
+        "other subjects than the best, and not compared. Rows in the order of the first panel. "
         "Asymmetry: largest difference of f(a, b) and f(b, a) over test pairs and subjects, in "
         "units of the dissimilarity. "
         f"{' '.join(found)}{_ceiling_note(tops, place['split'])}{absent}"

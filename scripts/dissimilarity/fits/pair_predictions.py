@@ -127,12 +127,12 @@ class ModelPredictions:
     ----------
     path : Path
     labels : dict with study, subject, model and kind
-    n_images : int
+    names : list of n_images str
     """
 
     path: Path
     labels: dict[str, str]
-    n_images: int
+    names: list[str]
 
     def __iter__(self) -> Iterator[SplitPredictions]:
         """Yield everything, in the order in which it was written."""
@@ -189,7 +189,8 @@ def read_predictions(path: str | Path) -> ModelPredictions:
     """Return what a file holds, see `prediction_file`."""
     with h5py.File(path, "r") as file:
         labels = {name: str(label) for name, label in file.attrs.items()}
-        return ModelPredictions(Path(path), labels, len(file["names"]))
+        names = [name.decode() for name in file["names"][()]]
+        return ModelPredictions(Path(path), labels, names)
 
 
 def _groups(file: h5py.File) -> list[str]:

@@ -19,7 +19,7 @@ Efron & Tibshirani 1993, An Introduction to the Bootstrap; Nili et al. 2014, PLo
 10:e1003553; Schütt et al. 2023, eLife 12:e82566.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -70,6 +70,40 @@ def image_counts(
         chances = np.full(members.size, 1 / members.size)
         counts[:, members] = rng.multinomial(members.size, chances, size=n_resamples)
     return counts
+
+
+def counts_by_name(
+    names: Iterable[str], n_resamples: int, rng_of: Callable[[str], np.random.Generator]
+) -> np.ndarray:
+    """Return how often each image is drawn in each resample, by the image's name alone.
+
+    For subjects who saw some of the same images: an image is drawn as often in all of them, and
+    others independently, without knowing what others saw. A statistic over subjects then has as
+    its draws the same statistic of the draws of subjects.
+
+    Parameters
+    ----------
+    names : iterable of n_images str
+    n_resamples : int
+    rng_of : callable, name -> numpy Generator
+        A stream of each name's own.
+
+    Returns
+    -------
+    int64 array (n_resamples, n_images)
+        Their sum varies: for statistics that do not depend on it, as means and correlations.
+
+    Notes
+    -----
+    Poisson numbers of mean 1, which those of `image_counts` are, given their sum. Of n images a
+    mean varies as it would for new ones, but for terms of 1/n^2; with `image_counts`, by the share
+    (n - 1)/n of that variance.
+
+    References
+    ----------
+    Hanley & MacGibbon 2006, Comput Methods Programs Biomed 83:57.
+    """
+    return np.stack([rng_of(name).poisson(1, n_resamples) for name in names], axis=1)
 
 
 def group_counts(groups: Sequence[str], n_resamples: int, rng: np.random.Generator) -> np.ndarray:

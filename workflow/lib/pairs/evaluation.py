@@ -50,7 +50,8 @@ def evaluate(
     ----------
     tests : sequence of PairPredictions, one per fold
     counts : int array (n_resamples, n_images)
-        How often each image is drawn, from `workflow.lib.inference.bootstrap.image_counts`.
+        How often each image is drawn, from `image_counts` or, where other subjects saw some of the
+        same images, `counts_by_name` of `workflow.lib.inference.bootstrap`.
     n_permutations : int
     rng : numpy Generator
         Of the permutations.
@@ -102,7 +103,8 @@ def evaluate(
     encoding (3 to 6 %).
 
     Of 200 data sets with an effect 95 % intervals held the score of the population in 96 to 99 %:
-    standard deviations of draws are a sixth too large.
+    standard deviations of draws are a sixth too large, and those of `counts_by_name` larger by
+    another 1/(2 n_images).
 
     References
     ----------

@@ -107,6 +107,7 @@ rule score_pair_models:
         mem_mb=MB_OF_PAIRS["score_pair_models"],
         runtime=minutes(120),
     params:
+        source=pair_setting("source"),
         labels=standardised_by,
         deal=pair_setting("splits", "leaked"),
         inference=pair_setting("inference"),
