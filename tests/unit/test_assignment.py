@@ -191,9 +191,7 @@ def test_a_draw_of_every_condition_once_is_the_map(comparator, monkeypatch):
     prepared = prepared_models(some_models(light.n_pairs), comparator)
     maps = similarity_maps(light, prepared, comparator)
     once = np.ones((1, N_CONDITIONS), dtype=np.int64)
-    monkeypatch.setattr(
-        "workflow.lib.searchlight.assignment.image_counts", lambda *_, **__: once
-    )
+    monkeypatch.setattr("workflow.lib.searchlight.assignment.image_counts", lambda *_, **__: once)
     for centres, draws in condition_draws(light, prepared, comparator, 1, None):
         # Up to a factor of each sphere, the same for all layers.
         lengths = [np.linalg.norm(values, axis=0) for values in (draws[0], maps[:, centres])]

@@ -396,7 +396,7 @@ def test_intervals_of_raw_distances_are_told_as_they_are_computed(
 
 def test_nulls_that_are_widened_for_folds_are_told(default):
     """The factor is that of the code, and without a test nothing is said of a null."""
-    assert WIDENING == pytest.approx(2**0.5)
+    assert pytest.approx(2**0.5) == WIDENING
     scenes = told("dissimilarity", default["dissimilarity"]["scenes"])
     assert "that other folds test, the null was taken √2 times as wide" in scenes
     movie = default["emotions"]["movie"]
