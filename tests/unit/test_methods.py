@@ -211,6 +211,7 @@ def only_section(config):
     [
         ("rsa", "inference.cross_validation", 0, "(5 folds)", ""),
         ("rsa", "inference.within_groups", True, "", "within their groups"),
+        ("rsa", "inference.resample", "groups", "", "of whole groups of images, those of one"),
         ("rsa", "inference.alpha", 0.01, "q < 0.05", "q < 0.01"),
         ("rsa", "controls", [], "taken out", ""),
         ("rsa", "comparators", ["cosine_cov"], "Pearson's r", "the whitened cosine"),
@@ -411,7 +412,7 @@ def test_maps_are_told_with_the_tests_that_were_run(default):
     maps = pd.DataFrame({"n_pairs": [120], "n_permutations": 256})
     flips = pd.DataFrame({"n_flips": [64], "complete": True, "n_subjects": 6})
     text = told("rsa", entry, searchlight=maps, searchlight_group=flips)
-    assert "256 permutations of the conditions" in text
+    assert "256 permutations of the categories" in text
     assert "64 sign flips of subjects, all there are" in text
     untested = told("rsa", entry, searchlight=maps.assign(n_permutations=0))
     assert "sphere" in untested
