@@ -318,6 +318,13 @@ def test_choices_of_penalties_are_told_of_the_models_that_have_them(default):
     assert "(additive)" not in text
 
 
+def test_folds_are_told_of_where_training_images_were_scored(default):
+    entry = entry_of(default, "reconstruction")
+    assert "compared with images of its fold alone" in told("reconstruction", entry)
+    tests_alone = told("reconstruction", entry, decoders=DECODERS[DECODERS["part"] != "training"])
+    assert "of its fold alone" not in tests_alone
+
+
 def test_models_that_could_not_be_fitted_are_not_told(default):
     """Without responses, images cannot be encoded."""
     scores = pd.concat([SCORES, SCORES.assign(model="encode", value=np.nan)])
