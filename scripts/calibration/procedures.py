@@ -33,8 +33,10 @@ class Procedure:
 PROCEDURES = {
     "naive": Procedure("correlation over pairs", FALSE_POSITIVES, MISUSE),
     "sign_flip_shared": Procedure("sign-flip, subjects share RDM", FALSE_POSITIVES, MISUSE),
+    "mantel_over_groups": Procedure("Mantel, images not independent", FALSE_POSITIVES, MISUSE),
     "mantel": Procedure("Mantel", FALSE_POSITIVES, EXACT),
     "mantel_within": Procedure("Mantel within groups", FALSE_POSITIVES, EXACT),
+    "mantel_groups": Procedure("Mantel, whole groups permuted", FALSE_POSITIVES, EXACT),
     "mantel_max": Procedure("Mantel, max-statistic, 12 cells", FALSE_POSITIVES, EXACT),
     "partial_mantel": Procedure("Mantel, control taken out", FALSE_POSITIVES, APPROXIMATE),
     "mantel_bh": Procedure("Mantel, BH, any of 12 cells", FALSE_POSITIVES, APPROXIMATE),

@@ -5,6 +5,7 @@ use. A scenario draws one data set and says of each procedure whether it rejecte
 interval held the truth; `calibrate` counts over many.
 """
 
+import dataclasses
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -97,6 +98,17 @@ def unrelated_within_groups(
     layer, brain = (rdms_of([features(placement, rng)]) for _ in range(2))
     test = _permuted(layer, brain, design, rng, groups=placement.groups)
     return {"mantel_within": test.p[0, 0] <= design.alpha}
+
+
+def unrelated_groups(name: str, design: Design, truth: Truth, rng: np.random.Generator) -> dict:
+    """Layer and brain have images alike within the same groups, and nothing else in common."""
+    layer, brain = (rdms_of([in_new_groups(name, design, rng)]) for _ in range(2))
+    images = dataclasses.replace(design, n_images=GROUP_SIZE * n_groups(design))
+    groups = np.arange(images.n_images) // GROUP_SIZE
+    return {
+        "mantel_groups": design.rejects(_permuted(layer, brain, images, rng, clusters=groups).p),
+        "mantel_over_groups": design.rejects(_permuted(layer, brain, images, rng).p),
+    }
 
 
 def unrelated_beside_control(
@@ -234,6 +246,7 @@ def unrelated_subjects(name: str, design: Design, truth: Truth, rng: np.random.G
 SCENARIOS: tuple[Callable[..., dict], ...] = (
     unrelated,
     unrelated_within_groups,
+    unrelated_groups,
     unrelated_beside_control,
     related,
     sharing,
@@ -244,7 +257,7 @@ SCENARIOS: tuple[Callable[..., dict], ...] = (
 )
 
 
-def _permuted(models, brains, design, rng, groups=None):
+def _permuted(models, brains, design, rng, **exchanged):
     return permute_images(
         models,
         brains,
@@ -252,7 +265,7 @@ def _permuted(models, brains, design, rng, groups=None):
         n_images=design.n_images,
         n_permutations=design.n_permutations,
         rng=rng,
-        groups=groups,
+        **exchanged,
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.inference.draw_store import Draws, DrawStore
+from workflow.lib.inference.exchange import EXCHANGED, possible_permutations
 from workflow.lib.inference.permutation import false_discovery_rate, permute_images
 from workflow.lib.inference.variance import interval
 from workflow.lib.jobs import script_job
@@ -21,7 +22,7 @@ def compare_rdms(
     draws: DrawStore,
     *,
     n_permutations: int,
-    within_groups: bool,
+    permuted: str,
     seed: int,
 ) -> pd.DataFrame:
     """Return the similarity of all layers of all models with all ROIs of a subject.
@@ -32,7 +33,7 @@ def compare_rdms(
     models : RDMs of each model over the same images
     draws : the subject's similarities and their variation over images
     n_permutations : permutations of the images; 0 for no test
-    within_groups : whether images change places only within their group
+    permuted : what changes places, a key of `workflow.lib.inference.exchange.EXCHANGED`
     seed : seed of the run
 
     Returns
@@ -42,9 +43,12 @@ def compare_rdms(
     and 95 % interval low to high; one-sided p of the Mantel test, q (Benjamini-Hochberg over the
     subject's cells of one comparator and session), p_fwe (by the largest studentised similarity
     over the same cells); n_images, n_pairs, n_permutations. A cell that no permutation can change
-    (images of a group all alike to a model, permuted within groups) has no p.
+    (images of a group all alike to a model, permuted within groups) has no p, nor has any where
+    nothing can change places (no two whole groups of one size), with n_permutations of 0.
     """
     check_same_images([brain, *models])
+    where = f"{brain.descriptors['study']}, {brain.descriptors['subject']}"
+    n_permutations = possible_permutations(n_permutations, permuted, brain.groups, where)
     layers = ModelLayers(models)
     rows = pd.DataFrame(brain.rows())
     tables = []
@@ -53,7 +57,7 @@ def compare_rdms(
         cells = cells.assign(**similarity_columns(draws.draws(name), draws.n_drawn))
         p = {"p": np.nan, "p_fwe": np.nan, "n_permutations": 0}
         if n_permutations:
-            p = tested(layers, brain, name, n_permutations, within_groups=within_groups, seed=seed)
+            p = tested(layers, brain, name, n_permutations, permuted=permuted, seed=seed)
         tables.append(cells.assign(**p))
     table = pd.concat(tables, ignore_index=True)
     families = table.groupby(["comparator", "session"])["p"]
@@ -84,7 +88,7 @@ def tested(
     comparator: str,
     n_permutations: int,
     *,
-    within_groups: bool,
+    permuted: str,
     seed: int,
 ) -> dict[str, np.ndarray | int]:
     """Return p and family-wise p_fwe of every cell, each (n_cells,); NaN where none can change."""
@@ -96,7 +100,7 @@ def tested(
         n_permutations=n_permutations,
         # Every comparator and every subject sees the same permutations.
         rng=generator(seed, "mantel", brain.descriptors["study"]),
-        groups=brain.groups if within_groups else None,
+        **EXCHANGED[permuted](brain.groups),
         members=layers.layer_of_member,
     )
     sessions = [labels["session"] for labels in brain.rows()]
@@ -114,7 +118,7 @@ if __name__ == "__main__":
                 [RDMStore(path) for path in snakemake.input.models],
                 DrawStore(snakemake.input.draws),
                 n_permutations=snakemake.params.n_permutations,
-                within_groups=snakemake.params.within_groups,
+                permuted=snakemake.params.permuted,
                 seed=snakemake.params.seed,
             ),
             snakemake.output[0],

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.errors import InputError
+from workflow.lib.inference.exchange import EXCHANGED, possible_permutations
 from workflow.lib.inference.folds import most_folds, rdm_folds
 from workflow.lib.inference.permutation import false_discovery_rate, image_orders
 from workflow.lib.jobs import script_job
@@ -47,7 +48,7 @@ def fit_encoding(
     match: str,
     n_folds: int,
     n_permutations: int,
-    within_groups: bool,
+    permuted: str,
     resample: str,
     seed: int,
 ) -> pd.DataFrame:
@@ -61,7 +62,7 @@ def fit_encoding(
     match : how names are matched
     n_folds : folds over images
     n_permutations : permutations of the images of the responses; 0 for no test
-    within_groups : whether images change places only within their group
+    permuted : what changes places, a key of `workflow.lib.inference.exchange.EXCHANGED`
     resample : as in `workflow.lib.inference.study_resamples`; "groups" holds out whole groups
     seed : seed of the run
 
@@ -70,8 +71,9 @@ def fit_encoding(
     DataFrame, a row per ROI, model and layer: similarity (share of the variance of the responses
     to held-out images that is explained), with its one-sided p, q (over the subject's cells) and
     ceiling (the share that is signal, from runs; NaN without); channel_correlation (mean over
-    channels of Pearson r, descriptive); n_channels, n_images, n_permutations. No rows, and a
-    warning, where there are too few images for the folds.
+    channels of Pearson r, descriptive); n_channels, n_images, n_permutations (0, and no p, where
+    nothing can change places: no two whole groups of one size). No rows, and a warning, where
+    there are too few images for the folds.
     """
     names = list(images["name"])
     check_images_of_models(models, names)
@@ -86,9 +88,11 @@ def fit_encoding(
         return pd.DataFrame(columns=COLUMNS)
     rng = generator(seed, "encoding_folds", study)
     folds = rdm_folds(len(names), n_folds, rng, clusters=clusters)
+    groups = list(images["group"])
     orders, n_orders = permuted_images(
-        images if within_groups else images.assign(group=""),
-        n_permutations,
+        groups,
+        permuted,
+        possible_permutations(n_permutations, permuted, groups, f"{study}, {subject}"),
         generator(seed, "encoding_permutations", study),
     )
     rows = []
@@ -108,15 +112,16 @@ def fit_encoding(
 
 
 def permuted_images(
-    images: pd.DataFrame, n_permutations: int, rng: np.random.Generator
+    groups: Sequence[str], permuted: str, n_permutations: int, rng: np.random.Generator
 ) -> tuple[list[np.ndarray], int]:
-    """Return orders of the images within their groups, their own first, and how many are told.
+    """Return orders of the images, their own first, and how many are told.
 
     None for no test. Every cell and every subject sees the same ones.
     """
     if not n_permutations:
         return [], 0
-    orders, complete = image_orders(len(images), n_permutations, rng, list(images["group"]))
+    exchanged = EXCHANGED[permuted](groups)
+    orders, complete = image_orders(len(groups), n_permutations, rng, **exchanged)
     orders = list(orders)
     return orders, len(orders) - (not complete)
 
@@ -218,7 +223,7 @@ if __name__ == "__main__":
                 match=match,
                 n_folds=snakemake.params.n_folds,
                 n_permutations=snakemake.params.n_permutations,
-                within_groups=snakemake.params.within_groups,
+                permuted=snakemake.params.permuted,
                 resample=snakemake.params.resample,
                 seed=snakemake.params.seed,
             ),

@@ -37,7 +37,7 @@ def plot_heatmap(
     simulated: bool,
     called: str,
     alpha: float,
-    within_groups: bool,
+    permuted: str,
     resample: str,
     roi_groups: Mapping[str, Sequence[str]],
 ) -> tuple[plt.Figure, str]:
@@ -50,7 +50,7 @@ def plot_heatmap(
     simulated : whether the data is simulated
     called : what the images are called, in the plural
     alpha : false discovery rate at which a cell counts
-    within_groups : whether images were permuted within their group only
+    permuted : what was permuted, a key of `workflow.lib.plotting.PERMUTED`
     resample : what resamples draw, a key of `workflow.lib.plotting.DRAWN`
     roi_groups : ROIs whose mean makes one bar; without any, each ROI is a bar
     """
@@ -82,7 +82,7 @@ def plot_heatmap(
     single = "" if is_joint else ", a single case, which says nothing about other subjects"
     grouped = " Bars are means over single ROIs (dots)." if roi_groups else ""
     lines = f" {interval_note(family, resample, called)}" if family["low"].notna().any() else ""
-    test = f"{test_note(family, alpha, within_groups, called)}{_grey_note(family['q'])}"
+    test = f"{test_note(family, alpha, permuted, called)}{_grey_note(family['q'])}"
     caption = (
         f"Similarity ({table['comparator'].iloc[0]}) of model and brain RDMs, {who}"
         f"{single}; {n_note(table, called)}. {test}{grouped}{lines}"
@@ -189,7 +189,7 @@ if __name__ == "__main__":
             simulated=snakemake.params.simulated,
             called=snakemake.params.called,
             alpha=snakemake.params.alpha,
-            within_groups=snakemake.params.within_groups,
+            permuted=snakemake.params.permuted,
             resample=snakemake.params.resample,
             roi_groups=snakemake.params.roi_groups,
         )

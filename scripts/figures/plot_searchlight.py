@@ -23,6 +23,7 @@ from workflow.lib.plotting import (
     PAGE_WIDTH,
     SEQUENTIAL,
     n_note,
+    permuted_note,
     titled,
     use_style,
     wrapped,
@@ -60,7 +61,7 @@ class Settings:
     controls : models that are taken out of the maps
     tfce : whether what is outlined is significant by TFCE
     across_models : whether p-values are corrected over all maps together
-    within_groups : whether conditions were permuted within their group only
+    permuted : what was permuted, a key of `workflow.lib.plotting.PERMUTED`
     called : what the conditions are called, in the plural
     """
 
@@ -69,7 +70,7 @@ class Settings:
     controls: Sequence[str]
     tfce: bool
     across_models: bool
-    within_groups: bool
+    permuted: str
     called: str
 
 
@@ -225,9 +226,8 @@ def _caption(table: pd.DataFrame, n_rows: int, settings: Settings) -> str:
 
 def _subject_note(table: pd.DataFrame, settings: Settings) -> str:
     n_permutations = int(table["n_permutations"].iloc[0])
-    within = " within their group" if settings.within_groups else ""
-    draws = f"{n_permutations:,} permutations of the {settings.called}{within}"
-    tested = _found_note(table, settings, draws, "similarity") if n_permutations else "No test."
+    draws = permuted_note(n_permutations, settings.permuted, settings.called)
+    tested = _found_note(table, settings, draws, "similarity") if n_permutations else f"{draws}."
     return f"{tested} One subject: nothing is claimed about others."
 
 
@@ -268,7 +268,7 @@ if __name__ == "__main__":
                 controls=params.controls,
                 tfce=params.tfce,
                 across_models=params.across_models,
-                within_groups=params.within_groups,
+                permuted=params.permuted,
                 called=params.called,
             ),
             title=params.title,

@@ -12,7 +12,7 @@ from nilearn.plotting import view_img
 from workflow.lib.files import written_whole
 from workflow.lib.jobs import script_job
 from workflow.lib.nifti.maps import BrainMaps, check_same_grid, read_maps
-from workflow.lib.plotting import SEQUENTIAL, n_note, titled
+from workflow.lib.plotting import SEQUENTIAL, n_note, permuted_note, titled
 from workflow.lib.rsa.tables import layer_names
 from workflow.lib.searchlight.words import is_group, whose
 from workflow.lib.tables import read_table
@@ -55,6 +55,7 @@ def view_searchlight(
     title: str,
     simulated: bool,
     standard_space: bool,
+    permuted: str,
     called: str,
 ) -> str:
     """Return a page with an interactive view of every layer's map.
@@ -66,6 +67,7 @@ def view_searchlight(
     title : name of the study
     simulated : whether the data is simulated
     standard_space : whether the grid is that of MNI, so that its template may lie behind the maps
+    permuted : what was permuted, a key of `workflow.lib.plotting.PERMUTED`
     called : what the conditions are called, in the plural
     """
     check_same_grid([values, p])
@@ -91,7 +93,7 @@ def view_searchlight(
         measured=html.escape(_measured(table, called)),
         layers=_choices(names),
         kinds=_choices(kinds),
-        text=html.escape(_text(table, called, tested=SIGNIFICANT in kinds)),
+        text=html.escape(_text(table, permuted, called, tested=SIGNIFICANT in kinds)),
         # A closing tag within would end the script that holds the pages.
         pages=json.dumps(pages).replace("</", "<\\/"),
     )
@@ -134,22 +136,22 @@ def _measured(table: pd.DataFrame, called: str) -> str:
     return f"{what} ({table['comparator'].iloc[0]}), {n_note(table, called)}"
 
 
-def _text(table: pd.DataFrame, called: str, *, tested: bool) -> str:
+def _text(table: pd.DataFrame, permuted: str, called: str, *, tested: bool) -> str:
     scope = "" if is_group(table) else " One subject: nothing is claimed about others."
     return (
-        f"Spheres around every voxel; {_test(table, called, tested)}.{scope} "
+        f"Spheres around every voxel; {_test(table, permuted, called, tested)}.{scope} "
         "Click into a slice to move through the brain; the view opens at the peak."
     )
 
 
-def _test(table: pd.DataFrame, called: str, tested: bool) -> str:
+def _test(table: pd.DataFrame, permuted: str, called: str, tested: bool) -> str:
     first = table.iloc[0]
     if not tested:
         return "not tested"
     draws = (
         f"{int(first['n_flips']):,} sign flips of the subjects"
         if is_group(table)
-        else f"{int(first['n_permutations']):,} permutations of the {called}"
+        else permuted_note(int(first["n_permutations"]), permuted, called)
     )
     return f"significant: corrected p ≤ {first['alpha']:g}, one-sided, {draws}"
 
@@ -165,6 +167,7 @@ if __name__ == "__main__":
             title=params.title,
             simulated=params.simulated,
             standard_space=params.standard_space,
+            permuted=params.permuted,
             called=params.called,
         )
         with written_whole(snakemake.output.html) as temporary:

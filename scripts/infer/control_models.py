@@ -1,12 +1,13 @@
 """Compare layers and ROIs of one subject with the RDMs of control models taken out."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from workflow.lib.errors import InputError
+from workflow.lib.inference.exchange import EXCHANGED, possible_permutations
 from workflow.lib.inference.permutation import false_discovery_rate, permute_prepared
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images
@@ -24,7 +25,7 @@ def control_models(
     controls: Sequence[str],
     comparators: Sequence[str],
     n_permutations: int,
-    within_groups: bool,
+    permuted: str,
     seed: int,
 ) -> pd.DataFrame:
     """Return the similarities of a subject that are left when the controls are taken out.
@@ -36,7 +37,7 @@ def control_models(
     controls : models of which all RDMs are taken out of all others
     comparators : names of comparators, of which those of PARTIAL_COMPARATORS are used
     n_permutations : permutations of the images; 0 for no test
-    within_groups : whether images change places only within their group
+    permuted : what changes places, a key of `workflow.lib.inference.exchange.EXCHANGED`
     seed : seed of the run
 
     Returns
@@ -66,6 +67,8 @@ def control_models(
         )
     taken_out = [known[name] for name in controls]
     layers = ModelLayers([store for name, store in known.items() if name not in controls])
+    where = f"{brain.descriptors['study']}, {brain.descriptors['subject']}"
+    n_permutations = possible_permutations(n_permutations, permuted, brain.groups, where)
     cells = pd.DataFrame(brain.rows()).merge(layers.table, how="cross")
     tables = []
     chosen = [name for name in PARTIAL_COMPARATORS if name in comparators]
@@ -77,7 +80,7 @@ def control_models(
             name,
             kind=kind,
             n_permutations=n_permutations,
-            groups=brain.groups if within_groups else None,
+            exchanged=EXCHANGED[permuted](brain.groups),
             # The permutations of the comparison without controls.
             rng=generator(seed, "mantel", brain.descriptors["study"]),
         )
@@ -101,7 +104,7 @@ def controlled_columns(
     *,
     kind: str,
     n_permutations: int,
-    groups: Sequence[str] | None,
+    exchanged: Mapping[str, Sequence[str]],
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray | int]:
     """Return the columns of one comparator and kind, those of cells (n_cells,)."""
@@ -131,7 +134,7 @@ def controlled_columns(
         n_images=brain.n_images,
         n_permutations=n_permutations,
         rng=rng,
-        groups=groups,
+        **exchanged,
     )
     return {
         "similarity": similarity.T.ravel(),
@@ -150,7 +153,7 @@ if __name__ == "__main__":
                 controls=snakemake.params.controls,
                 comparators=snakemake.params.comparators,
                 n_permutations=snakemake.params.n_permutations,
-                within_groups=snakemake.params.within_groups,
+                permuted=snakemake.params.permuted,
                 seed=snakemake.params.seed,
             ),
             snakemake.output[0],

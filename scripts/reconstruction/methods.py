@@ -262,4 +262,10 @@ def inference(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> list[str]:
             f"{options['n_permutations']:,} permutations of the images, one-sided and not "
             "corrected."
         )
+    if "training" in tables.get("decoders", pd.DataFrame(columns=["part"]))["part"].to_numpy():
+        sentences.append(
+            "What was decoded out of fold was compared with images of its fold alone, which also "
+            "changed places within folds; scores under permutations were widened by the square "
+            "root of two, for folds that learn from one another, so that p is a bound."
+        )
     return sentences

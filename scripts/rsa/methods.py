@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from workflow.lib.config.inference import permuted_units
 from workflow.lib.inference.sign_flip import MIN_SUBJECTS
 from workflow.lib.methods import (
     COMPARATORS,
@@ -31,6 +32,11 @@ LINEARISED = {
     "images": "",
     "within_groups": " within groups",
     "groups": " over whole groups",
+}
+PERMUTED = {
+    "images": "the {called}",
+    "within_groups": "the {called}, within their groups",
+    "groups": "whole groups of {called}, those of one size among themselves",
 }
 DATASETS = {"bold5000": " from BOLD5000 [@chang2019]"}
 NOISE = {
@@ -232,17 +238,23 @@ def controls(entry: Mapping) -> list[str]:
 
 def permutations(entry: Mapping, table: pd.DataFrame) -> str:
     """Return the test of every cell."""
-    n = int(only(table["n_permutations"]))
+    n, inference = int(only(table["n_permutations"])), entry["inference"]
     if not n:
-        return "No cell was tested against zero."
-    inference, called = entry["inference"], entry["images"]["called"]
-    within = ", within their groups" * inference["within_groups"]
+        # Asked for, and not possible.
+        since = f", since no two groups of {entry['images']['called']} are of one size"
+        none_alike = inference["n_permutations"] and permuted_units(inference) == "groups"
+        return f"No cell was tested against zero{since if none_alike else ''}."
     return (
         f"Similarities were tested by one-sided Mantel tests [@mantel1967] with {n:,} permutations "
-        f"of the {called}{within}; p-values were corrected over the cells of a subject and "
+        f"of {_permuted(entry)}; p-values were corrected over the cells of a subject and "
         "comparator by the false discovery rate [@benjamini1995], "
         f"q < {inference['alpha']:g}, and family-wise by the largest studentised similarity."
     )
+
+
+def _permuted(entry: Mapping) -> str:
+    """Return what changed places in permutation tests."""
+    return PERMUTED[permuted_units(entry["inference"])].format(called=entry["images"]["called"])
 
 
 def intervals(entry: Mapping, table: pd.DataFrame) -> str:
@@ -308,9 +320,10 @@ def encoding(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> str:
     """Return the encoding models, where any could be fitted."""
     if tables.get("encoding") is None or tables["encoding"].empty:
         return ""
+    whole = "whole groups of " * (entry["inference"]["resample"] == "groups")
     return (
         "Responses were also predicted from layers by ridge regression with penalties chosen by "
-        f"generalised cross-validation, scored on held-out {entry['images']['called']} "
+        f"generalised cross-validation, scored on held-out {whole}{entry['images']['called']} "
         f"({entry['encoding']['folds']} folds)."
     )
 
@@ -335,7 +348,7 @@ def searchlight(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> list[str]
     n = int(only(table["n_permutations"]))
     if n:
         sentences.append(
-            f"Maps of a subject were tested by {n:,} permutations of the conditions, corrected "
+            f"Maps of a subject were tested by {n:,} permutations of {_permuted(entry)}, corrected "
             f"{corrected} (p up to {options['alpha']:g})."
         )
     flips = tables.get("searchlight_group")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.errors import InputError
+from workflow.lib.inference.exchange import EXCHANGED, possible_permutations
 from workflow.lib.jobs import script_job
 from workflow.lib.nifti.maps import write_maps
 from workflow.lib.rdms.store import RDMStore, check_same_images
@@ -29,7 +30,7 @@ def compute_searchlight(
     comparator: str,
     controls: Sequence[str],
     n_permutations: int,
-    within_groups: bool,
+    permuted: str,
     connectivity: int | None,
     across_models: bool,
     alpha: float,
@@ -45,7 +46,7 @@ def compute_searchlight(
     comparator : one of `workflow.lib.searchlight.sphere_rdms.COMPARATORS`
     controls : names of models whose layers are partialled out of brain and models
     n_permutations : permutations of the conditions; 0 for no test
-    within_groups : whether conditions change places only within their group
+    permuted : what changes places, a key of `workflow.lib.inference.exchange.EXCHANGED`
     connectivity : of clusters in TFCE; None for no TFCE
     across_models : whether corrected p-values hold for all maps together
     alpha : level at which the table counts voxels
@@ -65,7 +66,8 @@ def compute_searchlight(
     _check_left(fitted, layers.table, controls)
     bar = "spheres" if progress else None
     observed = similarity_maps(searchlight, fitted, comparator, basis=basis, progress=bar)
-    test = None
+    test, groups = None, models[0].groups
+    n_permutations = possible_permutations(n_permutations, permuted, groups, "searchlight")
     if n_permutations:
         test = label_permutation_test(
             searchlight,
@@ -74,7 +76,7 @@ def compute_searchlight(
             observed=observed,
             n_permutations=n_permutations,
             rng=rng,
-            groups=models[0].groups if within_groups else None,
+            **EXCHANGED[permuted](groups),
             basis=basis,
             connectivity=connectivity,
             across_models=across_models,
@@ -144,7 +146,7 @@ if __name__ == "__main__":
             comparator=params.comparator,
             controls=params.controls,
             n_permutations=params.n_permutations,
-            within_groups=params.within_groups,
+            permuted=params.permuted,
             connectivity=FACES if params.tfce else None,
             across_models=params.across_models,
             alpha=params.alpha,

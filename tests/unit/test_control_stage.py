@@ -81,13 +81,13 @@ def study(tmp_path_factory):
     return brain, models
 
 
-def controlled(study, controls, within_groups=False, n_permutations=199):
+def controlled(study, controls, permuted="images", n_permutations=199):
     return control_models(
         *study,
         controls=controls,
         comparators=["pearson", "rho-a", "spearman"],
         n_permutations=n_permutations,
-        within_groups=within_groups,
+        permuted=permuted,
         seed=1,
     )
 
@@ -177,7 +177,7 @@ def test_false_discovery_rate_is_over_cells_of_one_comparator_and_kind(study):
 def test_groups_taken_out_and_permuted_within_are_an_exact_test(study):
     """No order within groups changes the control: residuals are permuted, or RDMs, alike."""
     brain, _ = study
-    table = controlled(study, ["source"], within_groups=True)
+    table = controlled(study, ["source"], permuted="within_groups")
     layer = rdm_of(study, "colour")
     between = rdm_of(study, "source")
 
@@ -406,10 +406,10 @@ def test_labels_of_layers_are_distinct_and_only_layers_are_called_as_their_model
 def test_note_counts_the_cells_that_were_tested():
     """A model of groups has no p where images are permuted within groups."""
     table = pd.DataFrame({"n_permutations": 99, "q": [0.01, 0.2, np.nan]})
-    note = note_on_tests(table, 0.05, within_groups=True, called="images")
+    note = note_on_tests(table, 0.05, permuted="within_groups", called="images")
     assert "99 permutations of the images within their group" in note
     assert "over the subject's 2 cells" in note
-    single = note_on_tests(table[:1], 0.05, within_groups=False, called="images")
+    single = note_on_tests(table[:1], 0.05, permuted="images", called="images")
     assert "99 permutations of the images; " in single
     assert "over the subject's only cell." in single
 

@@ -7,11 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from himalaya.kernel_ridge import KernelRidgeCV
-from scipy.stats import pearsonr
+from scipy.stats import binom, pearsonr
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import KernelCenterer
 
-from scripts.compare.fit_encoding import ceiling_of, fit_encoding
+from scripts.compare.fit_encoding import (
+    ceiling_of,
+    fit_encoding,
+    permuted_images,
+    score_layer,
+)
 from scripts.figures.plot_encoding import plot_encoding
 from workflow.lib.inference.folds import rdm_folds
 from workflow.lib.patterns.reading import Patterns
@@ -316,7 +321,7 @@ def test_runs_give_the_ceiling_where_each_holds_every_image_else_two_halves():
 # Table and figure.
 
 
-def fitted(n_images, n_folds, **keys):
+def fitted(n_images, n_folds, groups=("a", "b"), **keys):
     """Return the table of a subject whose responses follow the second of two layers."""
     rng = np.random.default_rng(6)
     features, responses = simulated(rng, snr=2, n_images=n_images)
@@ -333,18 +338,58 @@ def fitted(n_images, n_folds, **keys):
         labels=[{"layer": "first"}, {"layer": "second"}],
         gram=lambda number: grams[number],
     )
-    images = pd.DataFrame({"name": names, "group": ["a", "b"] * (n_images // 2)})
-    settings = {"n_permutations": 99, "within_groups": False, "resample": "images"} | keys
+    images = pd.DataFrame({"name": names, "group": np.resize(groups, n_images)})
+    settings = {"n_permutations": 99, "permuted": "images", "resample": "images"} | keys
     return fit_encoding(store, [model], images, match="exact", n_folds=n_folds, seed=1, **settings)
 
 
-@pytest.mark.parametrize("within_groups", [False, True])
-def test_layer_that_drives_the_responses_is_significant(within_groups):
-    first, second = fitted(40, 5, within_groups=within_groups).to_dict("records")
+@pytest.mark.parametrize("permuted", ["images", "within_groups"])
+def test_layer_that_drives_the_responses_is_significant(permuted):
+    first, second = fitted(40, 5, permuted=permuted).to_dict("records")
     assert second["similarity"] > 0.4 > 0.1 > abs(first["similarity"])
     assert second["p"] == 0.01 < first["p"]
     assert (second["n_permutations"], second["n_images"], second["n_channels"]) == (99, 40, 8)
     assert np.isnan(second["ceiling"])
+
+
+def null_of_groups(rng, n_groups=10, size=6):
+    """Return the p of unrelated features and responses, each alike within the same groups."""
+    n_images = n_groups * size
+
+    def alike_within_groups(n_columns):
+        centres = rng.standard_normal((n_groups, n_columns)).repeat(size, axis=0)
+        return centres + 0.5 * rng.standard_normal(centres.shape)
+
+    features, responses = alike_within_groups(8), alike_within_groups(4)
+    groups = [f"group{i // size}" for i in range(n_images)]
+    folds = rdm_folds(n_images, 2, rng, clusters=groups)
+    p = {}
+    for permuted in ("images", "groups"):
+        orders, _ = permuted_images(groups, permuted, 39, rng)
+        p[permuted] = score_layer([features @ features.T], responses, folds, orders)["p"]
+    return p
+
+
+def test_null_of_groups_permutes_whole_groups():
+    """Of 150 data sets 5 % have p <= 0.05, within the central 99.99 % of a binomial count."""
+    rng = np.random.default_rng(8)
+    p = pd.DataFrame([null_of_groups(rng) for _ in range(150)])
+    low, high = binom.interval(0.9999, len(p), 0.05)
+    rejected = (p <= 0.05).sum()
+    assert low <= rejected["groups"] <= high
+    # Single images are too many.
+    assert rejected["images"] > high
+
+
+def test_groups_that_are_all_of_another_size_have_no_p_and_a_warning(caplog):
+    groups = ["a"] * 15 + ["b"] * 25
+    with caplog.at_level(logging.WARNING):
+        table = fitted(40, 2, resample="groups", permuted="groups", groups=groups)
+    assert table[["p", "q"]].isna().all(axis=None)
+    assert table["similarity"].notna().all()
+    assert set(table["n_permutations"]) == {0}
+    assert "lab, s1: nothing is tested by permutation, for whole groups" in caplog.text
+    assert "of 15, 25 images" in caplog.text
 
 
 def test_without_permutations_there_is_no_p():

@@ -3,11 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binom
+from sklearn.linear_model import Ridge
 
 from scripts.reconstruction.data.image_table import ImageTable
 from scripts.reconstruction.evaluation.evaluate_decoders import (
+    Scoring,
     category_means,
     confusion,
+    evaluate_decoders,
+    folds_of,
     score_shapes,
 )
 from scripts.reconstruction.evaluation.evaluate_reconstruction import (
@@ -19,7 +24,10 @@ from scripts.reconstruction.evaluation.image_scores import (
     Reconstructions,
     matched_null,
     means,
+    over_subjects,
 )
+from scripts.reconstruction.evaluation.measure_names import PIXELS
+from scripts.reconstruction.figures.plot_decoders import plot_decoders
 from workflow.lib.errors import InputError
 from workflow.lib.scores.identification import permutation_p
 from workflow.lib.scores.images import correlations
@@ -144,7 +152,19 @@ def test_top_k_counts_and_chance_knows_frequent_categories():
     known = np.eye(4)[codes]
     told = next(category_means(known, codes, [1], evaluation))
     assert told.value == 1
-    assert told.chance == pytest.approx(np.sum(np.bincount(codes) ** 2) / 200**2, abs=0.02)
+    # Exactly what it is over all orders, whichever were drawn.
+    assert told.chance == pytest.approx(np.sum(np.bincount(codes) ** 2) / 200**2, rel=1e-12)
+
+
+def test_chance_counts_the_own_order_where_all_are_tried():
+    """Four images of four categories: on average over 4! orders one keeps its own, 1/4 of four."""
+    evaluation = Evaluation.of(
+        np.arange(4), n_bootstrap=10, n_permutations=100, n_way=[2], rng=np.random.default_rng(0)
+    )
+    (told,) = category_means(np.eye(4), np.arange(4), [1], evaluation)
+    assert len(told.null) == 24
+    assert told.chance == pytest.approx(1 / 4, rel=1e-12)
+    assert told.null[1:].mean() < 0.22
 
 
 def test_an_image_with_many_copies_counts_once():
@@ -193,10 +213,158 @@ def test_copies_of_an_image_change_places_together():
         groups, n_bootstrap=10, n_permutations=100, n_way=[2], rng=np.random.default_rng(0)
     )
     same = (groups[:, None] == groups).astype(float)
-    null = matched_null(same, evaluation)
+    expected, null = matched_null(same, evaluation)
+    assert expected == pytest.approx(1 / 3)
     # Of three images all keep their place in one order, one does in three, none does in two.
     assert null[0] == 1
     np.testing.assert_allclose(np.sort(null), [0, 0, 1 / 3, 1 / 3, 1 / 3, 1])
+
+
+# Training images, decoded out of fold.
+
+FOLDS = np.arange(60) % 5
+
+
+def decoded_out_of_fold(rng, penalty, effect=0.0):
+    """Return the similarities of shapes decoded by ridge, one fold after the other, with all."""
+    responses, shapes = rng.standard_normal((60, 30)), rng.standard_normal((60, 40))
+    shapes += effect * responses @ rng.standard_normal((30, 40))
+    decoded = np.empty_like(shapes)
+    for fold in range(5):
+        held_out = fold == FOLDS
+        ridge = Ridge(alpha=penalty).fit(responses[~held_out], shapes[~held_out])
+        decoded[held_out] = ridge.predict(responses[held_out])
+    return correlations(decoded, shapes)
+
+
+def evaluated(similarities, folds):
+    evaluation = Evaluation.of(
+        np.arange(60),
+        n_bootstrap=20,
+        n_permutations=99,
+        n_way=[2],
+        rng=np.random.default_rng(0),
+        folds=folds,
+    )
+    scores = pd.DataFrame({"pixel_correlation": np.diagonal(similarities)})
+    found = means(Reconstructions(scores, {PIXELS: similarities}), evaluation)
+    pixels, two_way = (mean.row(evaluation) for mean in found)
+    return {"value": two_way["value"], "p": two_way["p"], "p_pixels": pixels["p"]}
+
+
+@pytest.mark.parametrize("penalty", [100, 1e5])
+def test_decoded_out_of_fold_without_an_effect_is_at_chance_within_folds(penalty):
+    """Predictions lie near the mean of the images of other folds, far from their own."""
+    rng = np.random.default_rng(6)
+    seen = [decoded_out_of_fold(rng, penalty) for _ in range(120)]
+    within = pd.DataFrame([evaluated(similarities, FOLDS) for similarities in seen])
+    over_all = pd.DataFrame([evaluated(similarities, None) for similarities in seen[:20]])
+    error = within["value"].std() / np.sqrt(len(within))
+    assert within["value"].mean() == pytest.approx(1 / 2, abs=max(4 * error, 0.005))
+    assert over_all["value"].mean() < 0.45
+    # p is a bound: 5 % or fewer, within 99.99 % of a binomial count.
+    most = binom.ppf(0.9999, len(within), 0.05)
+    assert ((within[["p", "p_pixels"]] <= 0.05).sum() <= most).all()
+
+
+def test_an_effect_is_found_within_folds():
+    found = evaluated(decoded_out_of_fold(np.random.default_rng(7), 10, effect=0.5), FOLDS)
+    assert found["value"] > 0.8
+    assert found["p"] == found["p_pixels"] == 1 / 100
+
+
+def test_images_that_are_alone_in_their_fold_have_no_chance(caplog):
+    """Each left out by itself: none of the images that its model saw is a fair other one."""
+    rng = np.random.default_rng(8)
+    evaluation = Evaluation.of(
+        np.repeat(np.arange(6), 2),
+        n_bootstrap=20,
+        n_permutations=9,
+        n_way=[2, 3],
+        rng=rng,
+        folds=np.repeat(np.arange(6), 2),
+    )
+    assert "found a fold of 1 different training images" in caplog.text
+    assert "identification among 2, 3 is left out" in caplog.text
+    scores = pd.DataFrame({"pixel_correlation": rng.random(12)})
+    (pixels,) = means(Reconstructions(scores, {PIXELS: np.eye(12)}), evaluation)
+    assert pixels.value == pytest.approx(scores["pixel_correlation"].mean())
+    codes = rng.integers(0, 2, 12)
+    (told,) = category_means(np.eye(2)[codes], codes, [1], evaluation)
+    assert told.value == 1
+    for mean in (pixels, told):
+        row = mean.row(evaluation)
+        assert np.isnan([row["p"], row["chance"]]).all()
+        assert row["low"] <= row["value"] <= row["high"]
+
+
+def test_chance_of_several_subjects_is_the_mean_of_theirs():
+    evaluation = Evaluation.of(
+        np.arange(6), n_bootstrap=20, n_permutations=9, n_way=[2], rng=np.random.default_rng(9)
+    )
+    codes = np.array([0, 0, 0, 1, 1, 1])
+    # Right by category, and always the same one; for one half of the six that is right.
+    tells, same = np.eye(2)[codes], np.eye(2)[np.zeros(6, int)]
+    by_subject = [list(category_means(one, codes, [1], evaluation)) for one in (tells, tells, same)]
+    (joint,) = over_subjects(by_subject)
+    assert joint.chance == pytest.approx(1 / 2)
+    uneven = np.array([0, 0, 0, 0, 0, 1])
+    by_subject = [
+        list(category_means(one, uneven, [1], evaluation)) for one in (np.eye(2)[uneven], same)
+    ]
+    # 26 of 36 pairs of images share a category; five of six images are of the one that is said.
+    assert over_subjects(by_subject)[0].chance == pytest.approx((26 / 36 + 5 / 6) / 2)
+
+
+@pytest.mark.parametrize("part", [TRAINING, "natural"])
+def test_caption_of_decoders_tells_of_folds_where_there_are_some(part):
+    row = {"what": "shapes", "decoder": "ridge", "part": part, "measure": "pixel_correlation"}
+    row |= {"n_way": np.nan, "value": 0.4, "low": 0.3, "high": 0.5, "chance": np.nan}
+    row |= {"n_images": 12, "n_different": 6, "p": np.nan if part == TRAINING else 0.02}
+    table = pd.DataFrame([row | {"subject": subject} for subject in ("01", "joint")])
+    _, caption = plot_decoders(
+        table,
+        decoders={"shapes": ["ridge"], "semantics": []},
+        rois={"shapes": {"ridge": "V1"}},
+        title="Study",
+        simulated=True,
+    )
+    training = part == TRAINING
+    assert ("those of their fold alone" in caption) == training
+    assert ("widened by the square root of 2" in caption) == training
+    assert ("ridge 0.40 [0.30, 0.50], not tested" in caption) == training
+    assert ("ridge 0.40 [0.30, 0.50], p = 0.02" in caption) == (not training)
+
+
+def test_files_of_other_folds_are_refused(tmp_path):
+    names = [f"i{k}" for k in range(6)]
+    shapes = np.random.default_rng(0).random((6, SIDE, SIDE)).astype(np.float32)
+    images = ImageTable(
+        names=names,
+        parts=[TRAINING] * 6,
+        images=np.zeros((6, SIDE, SIDE, 3), np.uint8),
+        shapes=shapes,
+        groups=np.arange(6),
+    )
+    files = []
+    for subject, fold in {"01": [0, 0, 0, 1, 1, 1], "02": [0, 0, 1, 0, 1, 1]}.items():
+        files.append(tmp_path / f"{subject}.h5")
+        order = [5, 4, 3, 2, 1, 0]
+        held_out = HeldOut([names[k] for k in order], shapes[order], np.array(fold)[order])
+        write_held_out(files[-1], {TRAINING: held_out}, {"decoder": "ridge", "subject": subject})
+    folds = folds_of(files, TRAINING, names)
+    np.testing.assert_array_equal(folds, [0, 0, 0, 1, 1, 1])
+    assert folds_of(files, "natural", names) is None
+    evaluation = Evaluation.of(
+        *(np.arange(6),),
+        **{"n_bootstrap": 20, "n_permutations": 9, "n_way": [2], "folds": folds},
+        rng=np.random.default_rng(0),
+    )
+    scoring = Scoring(images, None, {TRAINING: evaluation}, [1])
+    table, _ = evaluate_decoders({"shapes": files[:1]}, scoring)
+    np.testing.assert_allclose(table["value"], 1)
+    with pytest.raises(InputError, match="another fold of some images of the part 'training'"):
+        evaluate_decoders({"shapes": files}, scoring)
 
 
 def test_every_decoded_shape_has_its_correlation(tmp_path):

@@ -28,7 +28,7 @@ from scripts.report.write_explorer import explorer_page
 from tests.unit.test_config import default_config
 from workflow.lib.config.complete import complete_config
 from workflow.lib.errors import InputError
-from workflow.lib.plotting import DRAWN
+from workflow.lib.plotting import DRAWN, PERMUTED
 from workflow.lib.rdms.store import RDMStore, write_rdms
 
 ROOT = Path(__file__).parents[2]
@@ -99,12 +99,12 @@ def stores(folder):
     return brain, [written("net", [{"layer": layer} for layer in LAYERS], model="net")]
 
 
-def heatmap(folder, resample="images"):
+def heatmap(folder, resample="images", permuted="within_groups"):
     return plot_heatmap(
         similarities("s1"),
         **STUDY,
         alpha=0.05,
-        within_groups=True,
+        permuted=permuted,
         resample=resample,
         roi_groups=ROI_GROUPS,
     )
@@ -189,6 +189,12 @@ def test_caption_says_what_resamples_and_permutations_draw(resample, tmp_path):
     assert f"Lines: 95 % intervals {ends[resample]} with 100 resamples." in caption
 
 
+@pytest.mark.parametrize(("permuted", "what"), PERMUTED.items())
+def test_caption_says_what_was_permuted(permuted, what, tmp_path):
+    _, caption = heatmap(tmp_path, permuted=permuted)
+    assert f"99 permutations of {what.format(called='categories')}; Benjamini" in caption
+
+
 @pytest.mark.parametrize("n_subjects", [1, 2])
 def test_layers_of_one_subject_are_called_a_single_case(n_subjects):
     tables = [similarities(subject) for subject in SUBJECTS[:n_subjects]]
@@ -212,7 +218,7 @@ def test_heatmap_of_a_subject_is_called_a_single_case(subject, is_single):
         similarities(subject),
         **STUDY,
         alpha=0.05,
-        within_groups=False,
+        permuted="images",
         resample="images",
         roi_groups=ROI_GROUPS,
     )
@@ -258,7 +264,7 @@ def test_caption_of_a_table_names_what_is_compared(name, resample):
     params = {
         "resample": resample,
         "simulated": True,
-        "within_groups": True,
+        "permuted": resample,
         "n_folds": 5,
         "n_permutations": 99,
         "comparator": "pearson",

@@ -37,16 +37,17 @@ def picked(own, others, n_way):
     return np.mean(won)
 
 
-def by_hand(similarities, groups, n_way, place=None):
+def by_hand(similarities, groups, n_way, place=None, folds=None):
     """Of every image, or of each as if it were image place[i]; copies are one other image."""
     place = range(len(groups)) if place is None else place
+    folds = np.zeros(len(groups)) if folds is None else folds
     return np.array(
         [
             picked(
                 similarities[i][k],
                 [
                     np.mean([similarities[i][j] for j in range(len(groups)) if groups[j] == other])
-                    for other in sorted(set(groups) - {groups[k]})
+                    for other in sorted(set(groups[folds == folds[k]]) - {groups[k]})
                 ],
                 n_way,
             )
@@ -115,6 +116,58 @@ def test_observed_value_is_the_first_of_its_null_and_others_are_of_exchanged_ima
     orders = list(itertools.permutations(range(n_different)))
     assert null[0] == pytest.approx(exchanged(orders[0]))
     np.testing.assert_allclose(sorted(null), sorted(map(exchanged, orders)))
+
+
+def test_images_are_compared_and_change_places_within_folds():
+    """By hand over the 3! * 2! orders of folds of three and two different images, with copies."""
+    groups = np.array([0, 1, 2, 3, 4, 0, 3])
+    folds = np.array([7, 7, 2, 2, 7, 7, 2])
+    rng = np.random.default_rng(4)
+    similarities = rng.standard_normal((7, 5))[:, groups]
+    null = identification_null(
+        similarities, groups, n_way=2, n_permutations=12, rng=rng, folds=folds
+    )
+    sizes = np.bincount(groups)
+    found = []
+    for first in itertools.permutations([0, 1, 4]):
+        for second in itertools.permutations([2, 3]):
+            order = dict(zip([0, 1, 4, 2, 3], [*first, *second], strict=True))
+            place = [np.flatnonzero(groups == order[group])[0] for group in groups]
+            shares = by_hand(similarities, groups, 2, place, folds)
+            found.append(np.sum(shares / sizes[groups]) / 5)
+    assert null[0] == pytest.approx(found[0])
+    np.testing.assert_allclose(sorted(null), sorted(found))
+    # Over all orders there are, chance is one among n to the last digit.
+    assert null.mean() == pytest.approx(1 / 2, abs=1e-12)
+
+
+def test_copies_of_an_image_are_in_one_fold():
+    groups, folds = np.array([0, 0, 1, 2]), np.array([0, 1, 0, 1])
+    with pytest.raises(ValueError, match="different labels"):
+        identification_null(
+            np.eye(4), groups, n_way=2, n_permutations=1, rng=np.random.default_rng(0), folds=folds
+        )
+
+
+def test_a_resample_goes_without_the_folds_of_which_it_draws_too_little():
+    rng = np.random.default_rng(5)
+    similarities = rng.standard_normal((6, 6))
+    groups, folds = np.arange(6), np.array([0, 0, 0, 1, 1, 1])
+    counts = image_counts(6, 200, rng)
+    found = resampled_identification(similarities, groups, counts, 2, folds)
+    n_short = 0
+    for value, count in zip(found, counts, strict=True):
+        shares = []
+        for fold in (0, 1):
+            drawn = np.repeat(groups, count * (folds == fold))
+            if len(set(drawn)) > 1:
+                shares += [
+                    picked(similarities[i, i], [similarities[i, k] for k in drawn if k != i], 2)
+                    for i in drawn
+                ]
+            n_short += len(set(drawn)) == 1
+        assert value == pytest.approx(np.mean(shares) if shares else np.nan, nan_ok=True)
+    assert n_short > 0
 
 
 @pytest.mark.parametrize("n_way", [2, 3, 5])

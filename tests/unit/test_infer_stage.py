@@ -10,7 +10,7 @@ import pytest
 import rsatoolbox
 import scipy.optimize
 import scipy.stats
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import pdist, squareform
 
 from scripts.compare.compare_rdms import compare_rdms, similarity_columns
 from scripts.compare.estimate_noise_ceiling import ceiling_table, estimate_noise_ceiling
@@ -272,9 +272,7 @@ def test_intervals_count_what_is_drawn(study, resample, n_drawn):
     t = scipy.stats.t.ppf(0.975, n_drawn - 1)
     new = np.sqrt(n_drawn / (n_drawn - 1))
 
-    table = compare_rdms(
-        brains[0], models, stores[0], n_permutations=0, within_groups=False, seed=1
-    )
+    table = compare_rdms(brains[0], models, stores[0], n_permutations=0, permuted="images", seed=1)
     np.testing.assert_allclose(table["se"], new * np.nanstd(draws.draws, axis=0, ddof=1).ravel())
     np.testing.assert_allclose(table["high"] - table["similarity"], t * table["se"])
 
@@ -386,7 +384,7 @@ def test_table_has_intervals_and_no_p_where_no_permutation_changes_a_cell(study)
     brains, models, _ = study
     stores, _, _ = drawn(study, ["pearson", "spearman"])
     table = compare_rdms(
-        *(brains[0], models, stores[0]), n_permutations=99, within_groups=True, seed=1
+        *(brains[0], models, stores[0]), n_permutations=99, permuted="within_groups", seed=1
     )
     half = (table["high"] - table["low"]) / 2
     quantile = scipy.stats.t.ppf(0.975, N_IMAGES - 1)
@@ -397,6 +395,43 @@ def test_table_has_intervals_and_no_p_where_no_permutation_changes_a_cell(study)
     adjusted = scipy.stats.false_discovery_control(tested["p"])
     np.testing.assert_allclose(tested["q"], adjusted)
     assert (tested["p_fwe"] >= tested["p"]).all()
+
+
+def test_whole_groups_change_places(study):
+    """All 4! orders of four groups of five images, none of which changes the model of groups."""
+    brains, models, _ = study
+    stores, _, _ = drawn(study, ["pearson"])
+    options = {"n_permutations": 99, "permuted": "groups", "seed": 1}
+    table = compare_rdms(brains[0], models, stores[0], **options)
+    assert set(table["n_permutations"]) == {24}
+    of_groups = table["model"] == "groups"
+    assert table.loc[of_groups, ["p", "q", "p_fwe"]].isna().all(axis=None)
+    places = [np.flatnonzero(np.equal(GROUPS, group)) for group in sorted(set(GROUPS))]
+    first, second = np.triu_indices(N_IMAGES, 1)
+    layer = models[0].vectors()[0:2]
+    reached = []
+    for arranged in itertools.permutations(places):
+        order = np.empty(N_IMAGES, int)
+        order[np.concatenate(places)] = np.concatenate(arranged)
+        moved = [squareform(seed)[order[first], order[second]] for seed in layer]
+        reached.append(compare(np.array(moved), brains[0].vectors()[:1], "pearson").mean())
+    row = table[(table["roi"] == "early") & (table["layer"] == "first")].iloc[0]
+    assert row["similarity"] == pytest.approx(reached[0])
+    assert row["p"] == pytest.approx(np.mean(np.array(reached) >= reached[0] - 1e-9))
+
+
+def test_groups_that_are_all_of_another_size_are_not_tested(study, caplog):
+    _, models, folder = study
+    stores, _, _ = drawn(study, ["pearson"])
+    brain = RDMStore(folder / "s1.h5")
+    brain.groups = list("aaaaaaabbbbbbccccdde")
+    options = {"n_permutations": 99, "permuted": "groups", "seed": 1}
+    table = compare_rdms(brain, models, stores[0], **options)
+    assert table[["p", "q", "p_fwe"]].isna().all(axis=None)
+    assert table[["similarity", "low", "high"]].notna().all(axis=None)
+    assert set(table["n_permutations"]) == {0}
+    assert "test, s1: nothing is tested by permutation" in caplog.text
+    assert "of 1, 2, 4, 6, 7 images" in caplog.text
 
 
 def test_planted_layers_are_found(study):
@@ -554,7 +589,7 @@ def test_captions_explain_every_column(study):
     stores, ceiling, noise_ceiling = drawn(study, ["pearson"])
     folds = {"comparator": "pearson", "n_folds": 2, "resample": "images", "seed": 1}
     of_layers, differences, centres = infer_layers(stores[0], ceiling, ordered=["network"])
-    permuted = {"n_permutations": 9, "within_groups": False, "seed": 1}
+    permuted = {"n_permutations": 9, "permuted": "images", "seed": 1}
     similarities = compare_rdms(brains[0], models, stores[0], **permuted)
     tables = {
         "summary": summarise_study([similarities]),

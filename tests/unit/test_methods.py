@@ -219,6 +219,7 @@ def only_section(config):
     [
         ("rsa", "inference.cross_validation", 0, "(5 folds)", ""),
         ("rsa", "inference.within_groups", True, "", "within their groups"),
+        ("rsa", "inference.resample", "groups", "", "of whole groups of images, those of one"),
         ("rsa", "inference.alpha", 0.01, "q < 0.05", "q < 0.01"),
         ("rsa", "controls", [], "taken out", ""),
         ("rsa", "comparators", ["cosine_cov"], "Pearson's r", "the whitened cosine"),
@@ -323,6 +324,13 @@ def test_choices_of_penalties_are_told_of_the_models_that_have_them(default):
     assert "cost of errors (svr)" in text
     assert "penalty (encode) was that of least squared error on pairs of training images" in text
     assert "(additive)" not in text
+
+
+def test_folds_are_told_of_where_training_images_were_scored(default):
+    entry = entry_of(default, "reconstruction")
+    assert "compared with images of its fold alone" in told("reconstruction", entry)
+    tests_alone = told("reconstruction", entry, decoders=DECODERS[DECODERS["part"] != "training"])
+    assert "of its fold alone" not in tests_alone
 
 
 def test_models_that_could_not_be_fitted_are_not_told(default):
@@ -487,7 +495,7 @@ def test_maps_are_told_with_the_tests_that_were_run(default):
     maps = pd.DataFrame({"n_pairs": [120], "n_permutations": 256})
     flips = pd.DataFrame({"n_flips": [64], "complete": True, "n_subjects": 6})
     text = told("rsa", entry, searchlight=maps, searchlight_group=flips)
-    assert "256 permutations of the conditions" in text
+    assert "256 permutations of the categories" in text
     assert "64 sign flips of subjects, all there are" in text
     untested = told("rsa", entry, searchlight=maps.assign(n_permutations=0))
     assert "sphere" in untested

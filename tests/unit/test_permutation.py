@@ -16,7 +16,9 @@ from statsmodels.stats.multitest import multipletests
 from workflow.lib.inference import permutation
 from workflow.lib.inference.permutation import (
     PermutationTest,
+    count_orders,
     false_discovery_rate,
+    image_orders,
     permutations,
     permute_images,
     permute_prepared,
@@ -183,6 +185,37 @@ def test_within_groups_all_orders_are_those_of_the_groups():
     assert test.complete
     np.testing.assert_allclose(np.sort(test.null, axis=0), np.sort(null, axis=0), atol=1e-10)
     np.testing.assert_allclose(test.p, (null >= null[0] - 1e-9).mean(axis=0))
+
+
+def test_whole_clusters_change_places_with_those_of_their_size():
+    """By hand: two clusters of two and two single images, 2! * 2! orders; the one of three stays.
+
+    Of all 9! orders those keep clusters together, and the order of their images.
+    """
+    clusters = list("abxaybzbb")
+    clusters[6:] = ["c", "b", "c"]
+    members = {label: [i for i, own in enumerate(clusters) if own == label] for label in "abcxy"}
+    assert sorted(map(len, members.values())) == [1, 1, 2, 2, 3]
+
+    def is_whole(order):
+        return all([order[i] for i in own] in members.values() for own in members.values())
+
+    expected = [order for order in itertools.permutations(range(9)) if is_whole(order)]
+    orders, complete = image_orders(9, 4, np.random.default_rng(0), clusters=clusters)
+    found = [tuple(map(int, order)) for order in orders]
+    assert complete
+    assert found[0] == tuple(range(9))
+    assert sorted(found) == expected
+    assert count_orders(9, clusters=clusters) == len(expected) == 4
+    drawn = permutations(9, 2400, np.random.default_rng(1), clusters=clusters)
+    seen, counts = np.unique([tuple(order) for order in drawn], axis=0, return_counts=True)
+    np.testing.assert_array_equal(seen, sorted(expected))
+    assert scipy.stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_images_change_places_within_groups_or_in_whole_clusters_not_both():
+    with pytest.raises(ValueError, match="not both"):
+        count_orders(2, groups=["a", "b"], clusters=["a", "b"])
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -390,6 +423,44 @@ def test_p_is_uniform_under_a_clustered_null_where_that_over_pairs_is_not():
     assert scipy.stats.chisquare(tenths).pvalue > 1e-3
     assert np.mean(pairs <= 0.05) > 4 * 0.05
     assert np.mean(pairs <= 0.001) > 50 * 0.001
+
+
+def grouped_rdm(rng, n_groups, size):
+    """Distances of images that are alike within groups, which lie anywhere."""
+    centres = np.repeat(rng.standard_normal((n_groups, 6)), size, axis=0)
+    return pdist(centres + 0.5 * rng.standard_normal(centres.shape))
+
+
+def test_whole_groups_are_what_is_exchangeable_where_images_of_a_group_are_alike():
+    """Model and brain lie groups out anew; that images of a group are alike is all they share.
+
+    Of 300 such pairs 5 % have p <= 0.05 where whole groups change places: a binomial count, within
+    its central 99.99 %. Single images that change places over the groups find their sameness.
+    """
+    rng = np.random.default_rng(52)
+    n_groups, size, n_simulations = 10, 4, 300
+    settings = {"n_images": n_groups * size, "n_permutations": 99, "rng": rng}
+    groups = np.repeat(np.arange(n_groups), size)
+    whole, single = 0, 0
+    for number in range(n_simulations):
+        model, brain = (grouped_rdm(rng, n_groups, size) for _ in range(2))
+        p = permute_images(model, brain, "pearson", clusters=groups, **settings).p
+        whole += p.item() <= 0.05
+        if number < 20:
+            single += permute_images(model, brain, "pearson", **settings).p.item() <= 0.05
+    low, high = scipy.stats.binom.interval(0.9999, n_simulations, 0.05)
+    assert low <= whole <= high
+    assert single > 10
+
+
+def test_arrangement_of_groups_that_model_and_brain_share_is_found():
+    rng = np.random.default_rng(53)
+    groups = np.repeat(np.arange(10), 4)
+    centres = rng.standard_normal((10, 6))[groups]
+    model, brain = (pdist(centres + rng.standard_normal(centres.shape)) for _ in range(2))
+    settings = {"n_images": 40, "n_permutations": 199, "rng": rng}
+    p = permute_images(model, brain, "pearson", clusters=groups, **settings).p
+    assert p.item() == 1 / 200
 
 
 def test_planted_effect_is_found_and_only_there():

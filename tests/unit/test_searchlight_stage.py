@@ -107,7 +107,7 @@ def maps_of(folder, study, subject, *, n_permutations=99, tfce=True, seed=0):
         comparator=study["searchlight"]["comparator"],
         controls=study["searchlight"]["controls"],
         n_permutations=n_permutations,
-        within_groups=False,
+        permuted="images",
         connectivity=6 if tfce else None,
         across_models=False,
         alpha=0.05,
@@ -225,7 +225,7 @@ def test_partial_maps_of_a_model_without_the_planted_one_are_lower_there(planted
         descriptors={"study": "s", "model": "noisy"},
     )
     options = {
-        **{"comparator": "spearman", "n_permutations": 0, "within_groups": False, "alpha": 0.05},
+        **{"comparator": "spearman", "n_permutations": 0, "permuted": "images", "alpha": 0.05},
         **{"connectivity": None, "across_models": False, "progress": False},
         "rng": np.random.default_rng(0),
     }
@@ -320,7 +320,7 @@ SETTINGS = Settings(
     controls=(),
     tfce=True,
     across_models=False,
-    within_groups=False,
+    permuted="images",
     called="scenes",
 )
 
@@ -361,6 +361,7 @@ def test_a_page_shows_every_layer_with_and_without_what_is_not_significant(plant
         title="Study",
         simulated=True,
         standard_space=standard_space,
+        permuted="images",
         called="scenes",
     )
     held = re.search(r'<script type="application/json" id="pages">(.*?)</script>', page, re.S)[1]
@@ -395,6 +396,7 @@ def test_a_page_of_a_group_says_how_many_and_what_was_tested(group, tmp_path):
         title="Study",
         simulated=False,
         standard_space=False,
+        permuted="images",
         called="scenes",
     )
     text = re.sub(r"<script.*?</script>", "", page, flags=re.S)

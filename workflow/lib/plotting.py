@@ -154,20 +154,36 @@ def roi_colours(rois: Sequence[str]) -> dict[str, str]:
     return dict(zip(rois, cycle(PALETTE), strict=False))
 
 
-def test_note(table: pd.DataFrame, alpha: float, within_groups: bool, called: str) -> str:
+# What permutation tests permute, by `workflow.lib.config.inference.permuted_units`.
+PERMUTED = {
+    "images": "the {called}",
+    "within_groups": "the {called} within their group",
+    "groups": "whole groups of {called}, those of one size among themselves",
+}
+
+
+def permuted_note(n_permutations: int, permuted: str, called: str) -> str:
+    """Return what was permuted and how often, or that nothing was; `permuted`: of `PERMUTED`."""
+    if n_permutations:
+        return f"{n_permutations:,} permutations of {PERMUTED[permuted].format(called=called)}"
+    none = f": no permutations were asked for, or no two groups of {called} are of one size"
+    return f"No test was run{none if permuted == 'groups' else ''}"
+
+
+def test_note(table: pd.DataFrame, alpha: float, permuted: str, called: str) -> str:
     """Return what was tested, with its numbers, for one comparator's and session's cells.
 
     What the images are `called` in the plural (`images.called` of the study) is said wherever a
     note counts or draws them: a study of eight categories has no images.
     """
     n_permutations = int(table["n_permutations"].iloc[0])
+    note = permuted_note(n_permutations, permuted, called)
     if not n_permutations:
-        return "No test was run."
+        return f"{note}."
     n_cells = table["q"].count()
     cells = f"{n_cells} cells" if n_cells > 1 else "only cell"
     return (
-        f"One-sided Mantel test, {n_permutations:,} permutations of the {called}"
-        f"{' within their group' if within_groups else ''}; "
+        f"One-sided Mantel test, {note}; "
         f"Benjamini-Hochberg q < {alpha:g} over the subject's {cells}."
     )
 

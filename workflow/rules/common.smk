@@ -16,6 +16,7 @@ from workflow.lib.config.complete import (
     made_conditions,
     study_names,
 )
+from workflow.lib.config.inference import permuted_units
 from workflow.lib.config.merging import laid_over
 from workflow.lib.config.rsa import MODEL_KINDS, PARTIAL_COMPARATORS
 from workflow.lib.config.sections import sections, study_sections
@@ -151,6 +152,11 @@ def setting(*keys):
         return found
 
     return value
+
+
+def permuted(wildcards):
+    """Return what changes places in permutation tests of the wildcards' study."""
+    return permuted_units(entry_of(wildcards.study)["inference"])
 
 
 def raw_folder_of(wildcards):

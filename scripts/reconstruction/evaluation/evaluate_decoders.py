@@ -22,6 +22,7 @@ from scripts.reconstruction.evaluation.image_scores import (
     over_subjects,
 )
 from scripts.reconstruction.evaluation.measure_names import PIXELS
+from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
 from workflow.lib.scores.copies import over_copies
 from workflow.lib.scores.images import correlations, pixel_correlation
@@ -81,18 +82,20 @@ def category_means(
 
     Notes
     -----
-    Chance is what the same predictions reach if they are given to other images: who always says
-    the most frequent category is right as often as that is, and tells nothing.
+    Chance is what the same predictions reach if they are given to other images, of their fold: who
+    always says the most frequent category is right as often as that is, and tells nothing. NaN
+    where no two images share a fold.
     """
     ranked = np.argsort(-probabilities, axis=1, kind="stable")
     for n_top in top:
         named_ones = ranked[:, :n_top, np.newaxis]
         right = (named_ones == codes).any(axis=1).astype(np.float64)
-        null = matched_null(right, evaluation)
+        expected, null = matched_null(right, evaluation)
         draws = evaluation.resampled(over_copies(np.diagonal(right), evaluation.groups))
         measure = "accuracy" if n_top == 1 else f"top_{n_top}"
-        chance = null[1:].mean()
-        yield Mean(measure, "", None, null[0], draws, null, chance, is_share=True)
+        chance = expected if evaluation.has_chance else np.nan
+        against = evaluation.against(expected, null)
+        yield Mean(measure, "", None, null[0], draws, against, chance, is_share=True)
 
 
 def confusion(probabilities: np.ndarray, codes: np.ndarray) -> pd.DataFrame:
@@ -127,11 +130,24 @@ class Scoring:
     top: Sequence[int]
 
     def means(self, what: str, part: str, decoded: HeldOut) -> list[Mean]:
-        """Return the means of what a decoder says of the images of a part."""
+        """Return the means of what a decoder says of the images of a part.
+
+        Raises
+        ------
+        InputError
+            Folds that are not those of the evaluation.
+        """
         own, evaluation = self.images.of(part), self.evaluations[part]
+        decoded = decoded.of(own.names)
+        if not np.array_equal(decoded.fold, evaluation.folds):
+            raise InputError(
+                f"predictions of {what}: found another fold of some images of the part {part!r} "
+                "than in another file, expected the folds of the study in all; delete the files "
+                "and run again"
+            )
         if what == SHAPES:
             return shape_means(decoded, own, evaluation)
-        probabilities = decoded.of(own.names).extra["probabilities"]
+        probabilities = decoded.extra["probabilities"]
         codes = self.clusters.codes(part, own.names)
         top = [n for n in self.top if n < probabilities.shape[1]]
         return list(category_means(probabilities, codes, top, evaluation))
@@ -140,6 +156,14 @@ class Scoring:
         """Return the confusions of a decoder of categories."""
         names = self.images.of(part).names
         return confusion(decoded.of(names).extra["probabilities"], self.clusters.codes(part, names))
+
+
+def folds_of(files: Sequence[Path], part: str, names: Sequence[str]) -> np.ndarray | None:
+    """Return the fold of each image in the first file that holds a part; None where none does."""
+    for file in files:
+        if part in parts_of(file):
+            return read_held_out(file, part).of(names).fold
+    return None
 
 
 def score_shapes(files: Sequence[Path], images: ImageTable) -> pd.DataFrame:
@@ -213,6 +237,10 @@ if __name__ == "__main__":
         params, study = snakemake.params, snakemake.wildcards.study
         images = read_image_table(Path(snakemake.input.images))
         clusters = snakemake.input.get("clusters")
+        files = {
+            SHAPES: [Path(file) for file in snakemake.input.shapes],
+            SEMANTICS: [Path(file) for file in snakemake.input.semantics],
+        }
         scoring = Scoring(
             images,
             read_clusters(Path(clusters)) if clusters else None,
@@ -223,15 +251,14 @@ if __name__ == "__main__":
                     n_permutations=params.n_permutations,
                     n_way=params.n_way,
                     rng=generator(params.seed, "reconstruction", "decoders", study, part),
+                    folds=folds_of(
+                        [*files[SHAPES], *files[SEMANTICS]], part, images.of(part).names
+                    ),
                 )
                 for part in dict.fromkeys(images.parts)
             },
             params.top,
         )
-        files = {
-            SHAPES: [Path(file) for file in snakemake.input.shapes],
-            SEMANTICS: [Path(file) for file in snakemake.input.semantics],
-        }
         table, confusions = evaluate_decoders(files, scoring)
         write_table(table, snakemake.output.means)
         write_table(confusions, snakemake.output.confusion)

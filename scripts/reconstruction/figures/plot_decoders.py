@@ -18,9 +18,15 @@ from scripts.reconstruction.figures.reconstruction_labels import (
 )
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
-from workflow.lib.sources import JOINT_SUBJECT
+from workflow.lib.sources import JOINT_SUBJECT, TRAINING
 from workflow.lib.tables import read_table
 
+# Of images that were decoded out of fold.
+WITHIN_FOLDS = (
+    "Images are compared, and change places, with those of their fold alone, from which its models "
+    "did not learn; the null is widened by the square root of 2, for folds that learn from one "
+    "another (p is a bound). "
+)
 STREAMS = {"shapes": "shape", "semantics": "category"}
 
 
@@ -92,12 +98,13 @@ def _caption(means: pd.DataFrame, decoders: Mapping[str, Sequence[str]]) -> str:
         rows = joint[(joint["what"] == what) & (joint["measure"] == measure)].set_index("decoder")
         if decoders.get(what):
             told.append(f"{what} by {numbers_with_p(rows, decoders[what])}")
+    within = WITHIN_FOLDS if (means["part"] == TRAINING).all() else ""
     return (
         f"{size_note(means)}. Shapes: correlation of the decoded with the true shape (grey, "
         "without the ground, blurred), and identification of the image by its shape. Categories: "
         "share of images whose cluster is the most probable one, or among the most probable ones. "
         f"Dotted: chance; for categories that of the same answers given to other images. "
-        f"{INTERVALS} p by permutation of the images (one-sided, not corrected): "
+        f"{within}{INTERVALS} p by permutation of the images (one-sided, not corrected): "
         f"{'; '.join(told)}."
     )
 

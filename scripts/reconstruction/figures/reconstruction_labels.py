@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import pandas as pd
 
 from workflow.lib.sources import JOINT_SUBJECT
@@ -58,9 +59,11 @@ def numbers_with_p(rows: pd.DataFrame, names: Iterable[str]) -> str:
     names : iterable of str
         In the order in which they are told.
     """
+    p = {name: rows.loc[name, "p"] for name in names}
     return "; ".join(
-        f"{generator_label(name)} {number(rows.loc[name])}, p = {rows.loc[name, 'p']:.2g}"
-        for name in names
+        f"{generator_label(name)} {number(rows.loc[name])}"
+        + (f", p = {p[name]:.2g}" if np.isfinite(p[name]) else ", not tested")
+        for name in p
     )
 
 

@@ -1,7 +1,8 @@
 """Permutation of images (Mantel test) and correction over a table of tests.
 
-Dissimilarities of one image are not independent: the p-value of a correlation over pairs gives
-far too many false positives. Here whole images are relabelled, which keeps every dependence.
+Dissimilarities of one image are not independent: the p-value of a correlation over pairs gives far
+too many false positives. Here whole images are relabelled, which keeps every dependence, and whole
+groups of images where those of one group are not independent.
 """
 
 import itertools
@@ -120,13 +121,15 @@ def permute_images(
     n_permutations: int,
     rng: np.random.Generator,
     groups: Sequence[str] | None = None,
+    clusters: Sequence[str] | None = None,
     members: Sequence[int] | None = None,
     ranked: bool = False,
 ) -> PermutationTest:
     """Test every model x brain similarity against zero, by permuting the images of the models.
 
     The null: the model's dissimilarities have nothing to do with which image is which (within
-    its group, where groups are given). All cells see the same permutations.
+    its group, where groups are given; with which cluster is which, where these are). All cells see
+    the same permutations.
 
     Parameters
     ----------
@@ -138,8 +141,8 @@ def permute_images(
     n_permutations : int
         Where the images have no more orders than this, every one is taken once.
     rng : numpy Generator
-    groups : sequence of n_images labels, optional
-        Images change places only within their group.
+    groups, clusters : sequence of n_images labels, optional
+        As in `image_orders`.
     members : sequence of n_models int, optional
         Models of one number are members of one group; their mean similarity is tested, and
         n_groups takes the place of n_models.
@@ -160,7 +163,7 @@ def permute_images(
     Mantel 1967, Cancer Res 27:209; Phipson & Smyth 2010, Stat Appl Genet Mol Biol 9:39.
     """
     models, brains = np.atleast_2d(models), np.atleast_2d(brains)
-    orders, complete = image_orders(n_images, n_permutations, rng, groups)
+    orders, complete = image_orders(n_images, n_permutations, rng, groups, clusters)
     tau = comparator(name).tau
     if tau is None:
         similarities = _Products(
@@ -181,6 +184,7 @@ def permute_prepared(
     n_permutations: int,
     rng: np.random.Generator,
     groups: Sequence[str] | None = None,
+    clusters: Sequence[str] | None = None,
 ) -> PermutationTest:
     """Test RDMs that a linear comparator has prepared, as `permute_images` does.
 
@@ -192,13 +196,13 @@ def permute_prepared(
     ----------
     models : float array (n_models, n_prepared)
     brains : float array (n_brains, n_prepared)
-    n_images, n_permutations, rng, groups : as in `permute_images`
+    n_images, n_permutations, rng, groups, clusters : as in `permute_images`
 
     Returns
     -------
     PermutationTest
     """
-    orders, complete = image_orders(n_images, n_permutations, rng, groups)
+    orders, complete = image_orders(n_images, n_permutations, rng, groups, clusters)
     return _test(_Products(models, brains, n_images), orders, complete)
 
 
@@ -207,8 +211,19 @@ def image_orders(
     n_permutations: int,
     rng: np.random.Generator,
     groups: Sequence[str] | None = None,
+    clusters: Sequence[str] | None = None,
 ) -> tuple[Iterator[np.ndarray], bool]:
     """Return the orders in which a test takes the images, their own one first.
+
+    Parameters
+    ----------
+    n_images, n_permutations : int
+    rng : numpy Generator
+    groups : sequence of n_images labels, optional
+        Images change places only within their group.
+    clusters : sequence of n_images labels, optional
+        Clusters change places as a whole, those of one size among themselves: the first image of
+        one takes the place of the first of another, the second of the second. Not with groups.
 
     Returns
     -------
@@ -217,12 +232,34 @@ def image_orders(
         and `n_permutations` random ones.
     complete : bool
         Whether they are all.
+
+    Notes
+    -----
+    Only what is independent may change places. Where the images of a cluster are alike, single
+    images that are permuted over all clusters are too many: of 400 data sets of ten clusters of
+    six without an effect p <= 0.05 of ridge encoding came up in 23 %, with whole clusters in 6 %.
+    Of RDMs, dissimilarities within clusters stay within clusters.
+
+    References
+    ----------
+    Winkler et al. 2015, NeuroImage 123:253 (whole-block exchangeability).
     """
-    members = _members(n_images, groups)
-    if math.prod(math.factorial(len(member)) for member in members) <= n_permutations:
-        return _all_orders(n_images, members), True
+    if count_orders(n_images, groups, clusters) <= n_permutations:
+        return _all_orders(n_images, _exchangeable(n_images, groups, clusters)), True
     own = np.arange(n_images)
-    return itertools.chain([own], permutations(n_images, n_permutations, rng, groups)), False
+    drawn = permutations(n_images, n_permutations, rng, groups, clusters)
+    return itertools.chain([own], drawn), False
+
+
+def count_orders(
+    n_images: int,
+    groups: Sequence[str] | None = None,
+    clusters: Sequence[str] | None = None,
+) -> int:
+    """Return how many orders there are in all; groups and clusters as in `image_orders`."""
+    return math.prod(
+        math.factorial(len(units)) for units in _exchangeable(n_images, groups, clusters)
+    )
 
 
 def permutations(
@@ -230,29 +267,46 @@ def permutations(
     n_permutations: int,
     rng: np.random.Generator,
     groups: Sequence[str] | None = None,
+    clusters: Sequence[str] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Yield random orders of the images, within groups where these are given."""
-    members = _members(n_images, groups)
+    """Yield random orders of the images, groups and clusters as in `image_orders`."""
+    parts = _exchangeable(n_images, groups, clusters)
     for _ in range(n_permutations):
         order = np.arange(n_images)
-        for member in members:
-            order[member] = rng.permutation(member)
+        for units in parts:
+            order[units] = rng.permutation(units)
         yield order
 
 
-def _all_orders(n_images: int, members: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    for arrangement in itertools.product(*map(itertools.permutations, members)):
+def _all_orders(n_images: int, parts: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    for arrangement in itertools.product(*map(itertools.permutations, parts)):
         order = np.empty(n_images, np.intp)
-        for member, arranged in zip(members, arrangement, strict=True):
-            order[member] = arranged
+        for units, arranged in zip(parts, arrangement, strict=True):
+            order[units] = arranged
         yield order
 
 
-def _members(n_images: int, groups: Sequence[str] | None) -> list[np.ndarray]:
-    """Return the positions of each group's images; those of all where there are no groups."""
-    if groups is None:
-        return [np.arange(n_images)]
-    labels = np.asarray(groups)
+def _exchangeable(
+    n_images: int, groups: Sequence[str] | None, clusters: Sequence[str] | None
+) -> list[np.ndarray]:
+    """Return what changes places: arrays (n_units, size) of positions, a row per unit.
+
+    Rows of one array change places with one another: images of a group, or of all where there are
+    neither groups nor clusters, or clusters of one size.
+    """
+    if groups is not None and clusters is not None:
+        raise ValueError("images change places within groups, or in whole clusters, not both")
+    if clusters is None:
+        labels = np.zeros(n_images) if groups is None else np.asarray(groups)
+        return [members[:, np.newaxis] for members in _members(labels)]
+    by_size: dict[int, list[np.ndarray]] = {}
+    for members in _members(np.asarray(clusters)):
+        by_size.setdefault(len(members), []).append(members)
+    return [np.stack(alike) for alike in by_size.values()]
+
+
+def _members(labels: np.ndarray) -> list[np.ndarray]:
+    """Return the positions of the images of each label."""
     return [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
 

@@ -12,6 +12,21 @@ def numbered(groups: np.ndarray) -> np.ndarray:
     return np.unique(np.asarray(groups), return_inverse=True)[1].ravel()
 
 
+def of_different(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return the label of each different image, (n_different,), that its copies share.
+
+    Raises
+    ------
+    ValueError
+        Copies of another label.
+    """
+    labels, number = np.asarray(labels), numbered(groups)
+    first = labels[np.unique(number, return_index=True)[1]]
+    if (first[number] != labels).any():
+        raise ValueError("copies of an image have different labels, such as folds")
+    return first
+
+
 def over_copies(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Return the mean over the copies of each different image.
 

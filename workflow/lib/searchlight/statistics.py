@@ -146,6 +146,7 @@ def label_permutation_test(
     n_permutations: int,
     rng: np.random.Generator,
     groups: Sequence[str] | None = None,
+    clusters: Sequence[str] | None = None,
     basis: np.ndarray | None = None,
     connectivity: int | None = FACES,
     across_models: bool = False,
@@ -154,8 +155,8 @@ def label_permutation_test(
     """Test the maps of one subject by permuting the conditions of the models.
 
     The null: the model's dissimilarities have nothing to do with which condition is which (within
-    its group, where groups are given). All spheres and models see the same permutations, so that
-    whatever spheres share is kept.
+    its group, where groups are given; with which cluster is which, where these are). All spheres
+    and models see the same permutations, so that whatever spheres share is kept.
 
     Parameters
     ----------
@@ -168,8 +169,8 @@ def label_permutation_test(
     n_permutations : int
         If there are no more than these in all, each is taken once.
     rng : numpy Generator
-    groups : sequence of n_conditions labels, optional
-        Conditions change places only within their group.
+    groups, clusters : sequence of n_conditions labels, optional
+        As in `workflow.lib.inference.permutation.image_orders`.
     basis : float64 array (n_controls, n_pairs), optional
         From `control_basis`; the controls keep their labels. The test is then approximate.
     connectivity : 6, 18, 26 or None
@@ -190,7 +191,7 @@ def label_permutation_test(
     """
     where = np.isfinite(observed).all(axis=0)
     column = np.cumsum(where) - 1
-    orders, complete = image_orders(searchlight.n_conditions, n_permutations, rng, groups)
+    orders, complete = image_orders(searchlight.n_conditions, n_permutations, rng, groups, clusters)
     orders = list(orders)
     tally = _Tally(observed[:, where], len(orders), _neighbours(searchlight, where, connectivity))
     n_voxels = int(where.sum())

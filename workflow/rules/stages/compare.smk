@@ -56,7 +56,7 @@ rule compare_rdms:
         runtime=minutes(120),
     params:
         n_permutations=setting("inference", "n_permutations"),
-        within_groups=setting("inference", "within_groups"),
+        permuted=permuted,
         seed=config["seed"],
         code=script_digest("compare/compare_rdms.py"),
     script:
@@ -130,7 +130,7 @@ rule fit_encoding:
         match=setting("images", "match"),
         n_folds=setting("encoding", "folds"),
         n_permutations=setting("inference", "n_permutations"),
-        within_groups=setting("inference", "within_groups"),
+        permuted=permuted,
         resample=setting("inference", "resample"),
         seed=config["seed"],
         code=script_digest("compare/fit_encoding.py"),

@@ -27,7 +27,7 @@ rule plot_heatmap:
         simulated=is_simulated,
         called=setting("images", "called"),
         alpha=setting("inference", "alpha"),
-        within_groups=setting("inference", "within_groups"),
+        permuted=permuted,
         roi_groups=setting("roi_groups"),
         resample=setting("inference", "resample"),
         code=script_digest("figures/plot_heatmap.py"),

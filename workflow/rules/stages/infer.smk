@@ -157,7 +157,7 @@ rule control_models:
         controls=setting("controls"),
         comparators=setting("comparators"),
         n_permutations=setting("inference", "n_permutations"),
-        within_groups=setting("inference", "within_groups"),
+        permuted=permuted,
         seed=config["seed"],
         code=script_digest("infer/control_models.py"),
     script:

@@ -41,7 +41,7 @@ rule summarise_study:
         # For the caption.
         resample=setting("inference", "resample"),
         n_permutations=setting("inference", "n_permutations"),
-        within_groups=setting("inference", "within_groups"),
+        permuted=permuted,
         code=script_digest("report/summarise_study.py"),
     script:
         "../../../scripts/report/summarise_study.py"

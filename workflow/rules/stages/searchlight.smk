@@ -72,7 +72,7 @@ rule compute_searchlight:
         tfce=setting("searchlight", "tfce"),
         across_models=setting("searchlight", "across_models"),
         alpha=setting("searchlight", "alpha"),
-        within_groups=setting("inference", "within_groups"),
+        permuted=permuted,
         seed=config["seed"],
         code=script_digest("searchlight/compute_searchlight.py"),
     script:
@@ -164,7 +164,7 @@ rule plot_searchlight:
         controls=setting("searchlight", "controls"),
         tfce=setting("searchlight", "tfce"),
         across_models=setting("searchlight", "across_models"),
-        within_groups=setting("inference", "within_groups"),
+        permuted=permuted,
         standard_space=setting("searchlight", "standard_space"),
         code=script_digest("figures/plot_searchlight.py"),
     script:
@@ -223,6 +223,7 @@ rule view_searchlight:
         title=setting("title"),
         simulated=is_simulated,
         called=setting("images", "called"),
+        permuted=permuted,
         standard_space=setting("searchlight", "standard_space"),
         code=script_digest("figures/view_searchlight.py"),
     script:
