@@ -176,6 +176,14 @@ def test_deleted_study_leaves_the_others_as_they_are(fresh, section):
         file = fresh.folder / f"workflow/rules/studies/{other}.smk"
         rules = set(re.findall(r"^rule (\w+):", rules_of(file), re.M))
         assert rules & set(jobs), f"no job of {other}"
+    page = front_page(fresh, "results/demo/bold5000/rdms/images.csv")
+    assert [study for study in kept["studies"] if f"<strong>{study}</strong>" not in page] == []
+
+
+def front_page(checkout: Checkout, target: str, *arguments: str) -> str:
+    """Return the report on a target, of which nothing need be built for the page that it opens."""
+    checkout.snakemake(target, *arguments, "--report", "report.html")
+    return (checkout.folder / "report.html").read_text()
 
 
 def rules_of(file: Path) -> str:
@@ -206,6 +214,9 @@ def test_new_study_is_found_by_its_files(fresh):
     (row,) = [line for line in card.splitlines() if line.startswith("counting,")]
     assert row.startswith("counting,postcards,the original's,number,There are three pictures,3,")
     assert "reproduced" in row
+    # The report opens with it, and says nothing of it that only its own section could know.
+    page = front_page(fresh, told[0], "--configfile", "own.yaml")
+    assert "<strong>postcards</strong> (Pictures): real raw files, source: path.</li>" in page
     printed = fresh.run("scripts.check.check_config", "own.yaml", ok=False)
     assert "counting.postcards: Pictures (source: path)" in printed
     assert "postcards: found no nothing.png" in printed
