@@ -200,7 +200,8 @@ def test_new_study_is_found_by_its_files(fresh):
     config = {"run": "own", "studies": ["postcards"], "calibration": {"n_simulations": 0}}
     fresh.write("own.yaml", yaml.safe_dump(config | {"counting": {"postcards": entry}}))
     # Its targets are among those of a run, its checks among those of a config.
-    assert fresh.planned_jobs("--configfile", "own.yaml")["count_images"] == 1
+    jobs = fresh.planned_jobs("--configfile", "own.yaml")
+    assert jobs["count_images"] == jobs["score_claims"] == 1
     # The job is given twice the time when it is tried again.
     table = "results/own/postcards/tables/counts.csv"
     fresh.snakemake(table, "--configfile", "own.yaml", "--retries", "1")
