@@ -26,6 +26,7 @@ NEW_STUDY = {
     "workflow/schemas/studies/counting.schema.yaml": """
 type: object
 default: {}
+propertyNames: {$ref: "#/$defs/study_name"}
 additionalProperties:
   type: object
   additionalProperties: false
