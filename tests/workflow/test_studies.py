@@ -65,6 +65,8 @@ rule count_images:
         study=one_of(config["counting"]),
     resources:
         runtime=minutes(5),
+    params:
+        n=setting("n_images"),
     script:
         "../../../scripts/counting/count_images.py"
 
@@ -96,6 +98,7 @@ from pathlib import Path
 
 if snakemake.resources.runtime < 10:
     sys.exit("stopped by the limit of time")
+assert snakemake.params.n == len(snakemake.input)
 Path(snakemake.output[0]).write_text(f"n\\n{len(snakemake.input)}\\n")
 """,
 }
@@ -229,3 +232,15 @@ def test_new_study_is_found_by_its_files(fresh):
     ):
         fresh.write("own.yaml", yaml.safe_dump({"counting": {name: entry | changes}}))
         assert said in fresh.run("scripts.check.check_config", "own.yaml", ok=False)
+
+
+def test_misspelt_key_in_a_rule_stops_it(fresh):
+    for path, text in NEW_STUDY.items():
+        fresh.write(path, text.replace('setting("n_images")', 'setting("n_imagse")'))
+    pictures = [fresh.write(f"pictures/{i}.png", "") for i in range(3)]
+    entry = {"title": "Pictures", "path": str(pictures[0].parent)}
+    config = {"run": "own", "studies": ["postcards"], "counting": {"postcards": entry}}
+    fresh.write("own.yaml", yaml.safe_dump(config))
+    table = "results/own/postcards/tables/counts.csv"
+    printed = fresh.snakemake(table, "--configfile", "own.yaml", "--dry-run", ok=False)
+    assert "KeyError: 'n_imagse'" in printed
