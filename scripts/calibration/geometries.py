@@ -12,7 +12,6 @@ import numpy as np
 
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.distances import pattern_distances
-from workflow.lib.rsa.comparators import compare
 
 N_FEATURES = 8
 # Hubs: a tenth of the images lie far from all, each in a direction of its own.
@@ -94,32 +93,6 @@ def noisy(signal: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndar
 def rdms_of(patterns: Sequence[np.ndarray]) -> np.ndarray:
     """Return the Euclidean RDMs of some sets of features, (n_sets, n_pairs)."""
     return np.stack([pattern_distances(pattern, "euclidean") for pattern in patterns])
-
-
-def population_similarity(
-    name: str,
-    comparator: str,
-    *,
-    layer_noise: Sequence[float],
-    roi_noise: float,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Return the similarity of RDMs of layers and a ROI over all images of a geometry.
-
-    Parameters
-    ----------
-    name : a key of `GEOMETRIES`
-    comparator : a comparator of which the value does not depend on the number of pairs
-    layer_noise : noise of each layer about the signal that it shares with the ROI
-    roi_noise : noise of the ROI
-    rng : numpy Generator
-
-    Returns
-    -------
-    float64 array (n_layers,)
-    """
-    roi, *layers = population_rdms(name, [roi_noise, *layer_noise], rng)
-    return compare(np.stack(layers), roi[np.newaxis], comparator)[:, 0]
 
 
 def population_rdms(name: str, noises: Sequence[float], rng: np.random.Generator) -> np.ndarray:

@@ -3,7 +3,7 @@
 snakemake --cores 2 results/demo/tables/scorecard.html
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,6 @@ import pandas as pd
 from scripts.report.claims import (
     NOT_RUN,
     SIMULATED,
-    VERDICTS,
     asks,
     judged,
     kind_of_data,
@@ -27,10 +26,7 @@ COLUMNS = [
 ]
 # What is left of zero after sums and products.
 ROUNDING = 1e-9
-NOTES = {
-    SIMULATED: "simulated data shows how a mistake works, not whether the claim holds",
-    NOT_RUN: "",
-}
+NOTE = "simulated data shows how a mistake works, not whether the claim holds"
 
 
 def scorecard(
@@ -78,7 +74,7 @@ def _row(
             "against_high": found.against_high,
         },
         "verdict": verdict,
-        "note": NOTES.get(SIMULATED if data == SIMULATED and verdict != NOT_RUN else "", ""),
+        "note": NOTE if data == SIMULATED and verdict != NOT_RUN else "",
     }
 
 
@@ -110,12 +106,6 @@ def with_interval(value: float, low: float = np.nan, high: float = np.nan) -> st
         return "0"
     interval = f" [{low:.3g}, {high:.3g}]" if np.isfinite(low) and np.isfinite(high) else ""
     return f"{value:.4g}" if not interval else f"{value:.3g}{interval}"
-
-
-def verdicts_table(verdicts: Sequence[str]) -> pd.DataFrame:
-    """Return what the verdicts mean, those that were given."""
-    given = [verdict for verdict in VERDICTS if verdict in set(verdicts)]
-    return pd.DataFrame({"verdict": given, "when": [VERDICTS[verdict] for verdict in given]})
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from scripts.calibration.geometries import (
     features,
     geometry,
     noisy,
-    population_similarity,
+    population_rdms,
 )
 from scripts.calibration.plot_calibration import plot_calibration
 from scripts.calibration.procedures import COVERAGE, EXACT, MISUSE, PROCEDURES, tabulate
@@ -24,7 +24,7 @@ from scripts.calibration.scenarios import calibrate
 from scripts.calibration.truths import Design, truth_of
 from workflow.lib.errors import InputError
 from workflow.lib.inference.study_resamples import MANY_IMAGES, RESAMPLED
-from workflow.lib.rsa.comparators import COMPARATORS, prepare
+from workflow.lib.rsa.comparators import COMPARATORS, compare, prepare
 
 SMALL = Design(n_images=20, n_subjects=6, n_permutations=19, n_resamples=50)
 NOMINAL = Design().nominal
@@ -34,6 +34,12 @@ NOMINAL = Design().nominal
 def few_pairs(monkeypatch):
     """Population values of less precision, where a test is not about them."""
     monkeypatch.setattr(geometries, "N_POPULATION_PAIRS", 5000)
+
+
+def population_similarity(name, comparator, *, layer_noise, roi_noise, rng):
+    """Return the similarity of RDMs of layers and a ROI over all images of a geometry."""
+    roi, *layers = population_rdms(name, [roi_noise, *layer_noise], rng)
+    return compare(np.stack(layers), roi[np.newaxis], comparator)[:, 0]
 
 
 @pytest.mark.parametrize("name", GEOMETRIES)

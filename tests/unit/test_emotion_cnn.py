@@ -19,9 +19,9 @@ from scripts.emotions.network.emotion_training import (
     Examples,
     examples_of,
     outputs_of,
-    probabilities_of,
 )
 from tests.published_network import published_state
+from tests.unit.emotion_networks import probabilities_of
 from workflow.lib.errors import InputError
 from workflow.lib.training.history import TRAINING, VALIDATION
 from workflow.lib.training.task import train

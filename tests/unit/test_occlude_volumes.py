@@ -6,10 +6,11 @@ import torch
 
 from scripts.emotions.decoding.predictions import Predictions
 from scripts.emotions.maps.occlude_volumes import occlude_volumes
-from scripts.emotions.network.emotion_training import examples_of, probabilities_of
+from scripts.emotions.network.emotion_training import examples_of
 from scripts.emotions.network.movie_volumes import MovieVolumes
 from scripts.emotions.network.trained_networks import NetworkOptions, Networks, network_of
 from tests.planted_movie import AFFINE, CLASSES, movie_labels, movie_mask, write_movie
+from tests.unit.emotion_networks import probabilities_of
 from workflow.lib.errors import InputError
 
 CUBE, STRIDE = 3, 2

@@ -1,11 +1,14 @@
 """Packages of workflow/lib need only those below them, so that each can be read by itself."""
 
 import ast
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-LIB = Path(__file__).parents[2] / "workflow" / "lib"
+ROOT = Path(__file__).parents[2]
+LIB = ROOT / "workflow" / "lib"
 # Packages and single modules, from those that need no other to those that nothing needs.
 ORDER = (
     *("errors", "bombs", "words", "files", "interrupted", "seeds", "threads", "captions"),
@@ -48,3 +51,18 @@ def test_every_package_has_its_place():
 @pytest.mark.parametrize("name", ORDER)
 def test_packages_need_those_before_them_only(name):
     assert needed(name) <= set(ORDER[: ORDER.index(name)])
+
+
+def test_nothing_stands_there_that_nothing_uses():
+    """Tests are no use: what they alone call may be wrong in them and in nothing else."""
+    files = [ROOT / "Snakefile"]
+    for top in ("scripts", "workflow"):
+        files += [*(ROOT / top).rglob("*.py"), *(ROOT / top).rglob("*.smk")]
+    texts = {file: file.read_text() for file in files}
+    words = Counter(word for text in texts.values() for word in re.findall(r"\w+", text))
+    defined = {
+        f"{file.relative_to(ROOT)}: {name}": words[name]
+        for file, text in texts.items()
+        for name in re.findall(r"^(?:def|class) (\w+)", text, re.M)
+    }
+    assert [name for name, count in defined.items() if count == 1] == []

@@ -1,6 +1,7 @@
 """Verdicts follow their rules, and claims ask for what tables have."""
 
 import math
+import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -14,6 +15,7 @@ from scripts.report.plot_scorecard import MARKS, plot_scorecard
 from scripts.report.score_claims import scorecard, shown, with_interval
 from workflow.lib.config.sections import sections
 from workflow.lib.errors import InputError
+from workflow.lib.tables import read_table, write_table
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(ROOT.glob("config/*/claims.csv"))
@@ -205,6 +207,18 @@ def test_figure_counts_verdicts_and_says_what_simulation_can_show(card):
     real = card[card["data"] == rules.ORIGINAL]
     assert "imulated" not in plot_scorecard(real)[1]
     plt.close("all")
+
+
+def test_card_of_which_no_study_can_answer_anything_is_drawn_from_its_file(tmp_path):
+    empty = scorecard({"movies": pd.DataFrame([claim("none")])}, [], {})
+    write_table(empty, tmp_path / "scorecard.csv")
+    with warnings.catch_warnings():
+        # A column of nothing else is one of numbers for pandas, which warns of words in it.
+        warnings.simplefilter("error")
+        figure, _ = plot_scorecard(read_table(tmp_path / "scorecard.csv"))
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    plt.close(figure)
+    assert "movies: no study of this run can answer" in texts
 
 
 def test_numbers_as_pages_show_them():

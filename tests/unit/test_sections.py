@@ -95,6 +95,15 @@ def test_a_name_stands_in_two_sections_only_where_they_share_it(name, first, sec
         complete_config(config)
 
 
+@pytest.mark.parametrize("section", study_sections())
+@pytest.mark.parametrize("name", ["logs", "benchmarks", "calibration", "no folder"])
+def test_no_study_has_the_name_of_a_folder_of_the_run(section, name):
+    config = copy.deepcopy(DEFAULT)
+    config[section][name] = next(iter(config[section].values()))
+    with pytest.raises(InputError, match=rf"config, {section}: found '{name}', expected"):
+        complete_config(config)
+
+
 def test_networks_and_models_of_pairs_share_names_with_studies_of_rsa(config):
     assert set(entries_of(config, "digits")) == {"rsa", "digits"}
     assert set(entries_of(config, "images92")) == {"rsa", "dissimilarity"}

@@ -24,6 +24,7 @@ from scripts.emotions.network.trained_networks import (
 )
 from tests.planted_movie import CLASSES, GRID, movie_labels, movie_mask, write_movie
 from tests.published_network import published_state
+from tests.unit.emotion_networks import probabilities_of
 from workflow.lib.errors import InputError
 
 SPLITS = ("random", "run")
@@ -98,7 +99,7 @@ def test_saved_networks_give_the_predictions_again(trained, labels):
     volumes = MovieVolumes(series, labels, "a test")
     for fold, network in zip(folds_of(labels, "run"), networks.folds, strict=True):
         examples = emotion_training.examples_of(fold.test, labels.codes)
-        again = emotion_training.probabilities_of(network, volumes, examples)
+        again = probabilities_of(network, volumes, examples)
         expected = found.probabilities[examples.subjects, examples.rows]
         np.testing.assert_allclose(again, expected, atol=1e-5)
 

@@ -26,6 +26,7 @@ NEW_STUDY = {
     "workflow/schemas/studies/counting.schema.yaml": """
 type: object
 default: {}
+propertyNames: {$ref: "#/$defs/study_name"}
 additionalProperties:
   type: object
   additionalProperties: false
@@ -64,6 +65,8 @@ rule count_images:
         study=one_of(config["counting"]),
     resources:
         runtime=minutes(5),
+    params:
+        n=setting("n_images"),
     script:
         "../../../scripts/counting/count_images.py"
 
@@ -95,6 +98,7 @@ from pathlib import Path
 
 if snakemake.resources.runtime < 10:
     sys.exit("stopped by the limit of time")
+assert snakemake.params.n == len(snakemake.input)
 Path(snakemake.output[0]).write_text(f"n\\n{len(snakemake.input)}\\n")
 """,
 }
@@ -176,6 +180,14 @@ def test_deleted_study_leaves_the_others_as_they_are(fresh, section):
         file = fresh.folder / f"workflow/rules/studies/{other}.smk"
         rules = set(re.findall(r"^rule (\w+):", rules_of(file), re.M))
         assert rules & set(jobs), f"no job of {other}"
+    page = front_page(fresh, "results/demo/bold5000/rdms/images.csv")
+    assert [study for study in kept["studies"] if f"<strong>{study}</strong>" not in page] == []
+
+
+def front_page(checkout: Checkout, target: str, *arguments: str) -> str:
+    """Return the report on a target, of which nothing need be built for the page that it opens."""
+    checkout.snakemake(target, *arguments, "--report", "report.html")
+    return (checkout.folder / "report.html").read_text()
 
 
 def rules_of(file: Path) -> str:
@@ -192,7 +204,8 @@ def test_new_study_is_found_by_its_files(fresh):
     config = {"run": "own", "studies": ["postcards"], "calibration": {"n_simulations": 0}}
     fresh.write("own.yaml", yaml.safe_dump(config | {"counting": {"postcards": entry}}))
     # Its targets are among those of a run, its checks among those of a config.
-    assert fresh.planned_jobs("--configfile", "own.yaml")["count_images"] == 1
+    jobs = fresh.planned_jobs("--configfile", "own.yaml")
+    assert jobs["count_images"] == jobs["score_claims"] == 1
     # The job is given twice the time when it is tried again.
     table = "results/own/postcards/tables/counts.csv"
     fresh.snakemake(table, "--configfile", "own.yaml", "--retries", "1")
@@ -206,6 +219,9 @@ def test_new_study_is_found_by_its_files(fresh):
     (row,) = [line for line in card.splitlines() if line.startswith("counting,")]
     assert row.startswith("counting,postcards,the original's,number,There are three pictures,3,")
     assert "reproduced" in row
+    # The report opens with it, and says nothing of it that only its own section could know.
+    page = front_page(fresh, told[0], "--configfile", "own.yaml")
+    assert "<strong>postcards</strong> (Pictures): real raw files, source: path.</li>" in page
     printed = fresh.run("scripts.check.check_config", "own.yaml", ok=False)
     assert "counting.postcards: Pictures (source: path)" in printed
     assert "postcards: found no nothing.png" in printed
@@ -216,3 +232,15 @@ def test_new_study_is_found_by_its_files(fresh):
     ):
         fresh.write("own.yaml", yaml.safe_dump({"counting": {name: entry | changes}}))
         assert said in fresh.run("scripts.check.check_config", "own.yaml", ok=False)
+
+
+def test_misspelt_key_in_a_rule_stops_it(fresh):
+    for path, text in NEW_STUDY.items():
+        fresh.write(path, text.replace('setting("n_images")', 'setting("n_imagse")'))
+    pictures = [fresh.write(f"pictures/{i}.png", "") for i in range(3)]
+    entry = {"title": "Pictures", "path": str(pictures[0].parent)}
+    config = {"run": "own", "studies": ["postcards"], "counting": {"postcards": entry}}
+    fresh.write("own.yaml", yaml.safe_dump(config))
+    table = "results/own/postcards/tables/counts.csv"
+    printed = fresh.snakemake(table, "--configfile", "own.yaml", "--dry-run", ok=False)
+    assert "KeyError: 'n_imagse'" in printed

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow.lib.errors import InputError
+from workflow.lib.words import by_numbers
 
 # Config block -> placeholder in file names and keys, and descriptor in RDM files.
 BRAIN_AXES = {"subjects": "subject", "sessions": "session", "rois": "roi"}
@@ -259,14 +260,8 @@ def condition_files(pattern: str, folder: Path) -> dict[str, str]:
     expression = expression.replace(r"\{condition\}", "(?P=condition)")
     found = glob.glob(glob.escape(pattern).replace("{condition}", "*"), root_dir=folder)
     matches = [match for match in (re.fullmatch(expression, file) for file in found) if match]
-    matches.sort(key=lambda match: _with_numbers(match["condition"]))
+    matches.sort(key=lambda match: by_numbers(match["condition"]))
     return {match["condition"]: match.string for match in matches}
-
-
-def _with_numbers(text: str) -> list[tuple[int, str]]:
-    """Return a sorting key by which "beta_9" stands before "beta_10"."""
-    parts = re.findall(r"\d+|\D+", text)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def pattern_files(

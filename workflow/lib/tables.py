@@ -16,6 +16,7 @@ LABELS = (
     *("name", "label", "file", "first", "second", "chosen", "models"),
     *("category", "predicted"),
     *("kind", "embedding", "variant", "split", "metric", "measure", "status", "reason"),
+    "data",
 )
 
 

@@ -1,6 +1,7 @@
-"""How sentences for users list names, guess which was meant, and quote other libraries."""
+"""How names are sorted, and how sentences for users list them, guess, and quote libraries."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -18,3 +19,12 @@ def near(name: object, names: Iterable) -> str:
 def one_line(error: Exception | str) -> str:
     """Return what another library said, on one line and of bounded length."""
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def by_numbers(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Return a sorting key under which image_2 comes before image_10.
+
+    Names that differ in zeros alone, such as 1 and 01, have one order, too.
+    """
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], name

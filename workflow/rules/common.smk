@@ -2,6 +2,8 @@
 #
 # Config reaches scripts through params only; nothing here reads data.
 
+import functools
+import operator
 import os
 import re
 import sys
@@ -142,16 +144,14 @@ def entry_of(study):
     return next(iter(entries_of(config, study).values()))
 
 
+def setting_of(entry, *keys):
+    """Return what stands in an entry of the config under a key, in a block, and so on."""
+    return functools.reduce(operator.getitem, keys, entry)
+
+
 def setting(*keys):
-    """Return a params function that gives a key of the wildcards' study, or None."""
-
-    def value(wildcards):
-        found = entry_of(wildcards.study)
-        for key in keys:
-            found = found.get(key)
-        return found
-
-    return value
+    """Return a params function that gives a key of the wildcards' study."""
+    return lambda wildcards: setting_of(entry_of(wildcards.study), *keys)
 
 
 def permuted(wildcards):

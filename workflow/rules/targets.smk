@@ -205,6 +205,12 @@ def drawn_subjects(study, together):
     return (subjects if len(subjects) < MANY_SUBJECTS else []) + several
 
 
+def may_be_composed(study):
+    """Return whether images of a study have groups, or may be left out; else it has one bar."""
+    images = config["rsa"][study]["images"]
+    return bool(images["groups"] or images.get("group_table") or images["unmatched"] == "drop")
+
+
 def figure_targets():
     """Return the figures that the selected studies ask for, as PNG."""
     wanted = []
@@ -218,6 +224,8 @@ def figure_targets():
             figures = [figure for figure in figures if figure != "variance_partition"]
         if not ordered_models(study):
             figures = [figure for figure in figures if figure != "layer_preference"]
+        if not may_be_composed(study):
+            figures = [figure for figure in figures if figure != "composition"]
         names = [figure for figure in figures if figure != "heatmap"]
         if "heatmap" in figures:
             names += [f"heatmap_{subject}" for subject in drawn_subjects(study, JOINT_SUBJECT)]

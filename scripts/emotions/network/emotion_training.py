@@ -240,14 +240,9 @@ def outputs_of(
         yield network.layer_outputs(torch.from_numpy(values).to(device))
 
 
-def probabilities_of(network: EmotionCNN, volumes: Volumes, examples: Examples) -> np.ndarray:
-    """Return the probability of every class, float32 (n, n_classes)."""
-    n_classes = network.head.out_features
-    parts = [
-        torch.softmax(outputs[LOGITS], dim=1).cpu().numpy()
-        for outputs in outputs_of(network, volumes, examples)
-    ]
-    return np.concatenate([np.zeros((0, n_classes), np.float32), *parts])
+def class_probabilities(outputs: Mapping[str, torch.Tensor]) -> np.ndarray:
+    """Return the probability of every class by `outputs_of`, float32 (n, n_classes)."""
+    return torch.softmax(outputs[LOGITS], dim=1).cpu().numpy()
 
 
 def _checked_counts(examples: Examples, n_classes: int, batch: int, what: str) -> np.ndarray:

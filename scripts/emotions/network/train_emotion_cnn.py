@@ -24,6 +24,7 @@ from scripts.emotions.network.emotion_training import (
     EmotionOptions,
     EmotionTask,
     Volumes,
+    class_probabilities,
     examples_of,
     outputs_of,
 )
@@ -150,7 +151,7 @@ def _test(
         part = examples[start : start + len(outputs[LOGITS])]
         start += len(part)
         where = part.subjects, part.rows
-        predictions.probabilities[where] = torch.softmax(outputs[LOGITS], dim=1).cpu().numpy()
+        predictions.probabilities[where] = class_probabilities(outputs)
         predictions.fold[where] = fold.number
         labelled = np.flatnonzero(part.codes >= 0)
         layers = {name: output[labelled] for name, output in outputs.items() if name != LOGITS}

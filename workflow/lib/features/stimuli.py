@@ -1,7 +1,6 @@
 """Stimuli: images in the forms in which labs keep them, read one at a time, with their names."""
 
 import io
-import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from workflow.lib.arrays.text import as_strings, listed_names
 from workflow.lib.errors import InputError
 from workflow.lib.rdms.alignment import IMAGE_SUFFIXES, positions
 from workflow.lib.tables import read_table
-from workflow.lib.words import one_line
+from workflow.lib.words import by_numbers, one_line
 
 SUFFIXES = {f".{suffix}" for suffix in IMAGE_SUFFIXES}
 # A stimulus has a few million pixels at most; a few kilobytes that claim billions are an attack.
@@ -150,7 +149,7 @@ def _names(source: _Source, conditions: Mapping, folder: Path) -> list[str]:
     origin = conditions["from"]
     if origin == "stored":
         return source.stored_names(conditions.get("key"))
-    by_number = sorted(source.sorted_files, key=_by_number)
+    by_number = sorted(source.sorted_files, key=by_numbers)
     if by_number != list(source.sorted_files):
         i = next(i for i, file in enumerate(by_number) if file != source.sorted_files[i])
         raise InputError(
@@ -162,13 +161,6 @@ def _names(source: _Source, conditions: Mapping, folder: Path) -> list[str]:
     if origin == "order":
         return [conditions["pattern"].format(i + 1) for i in range(source.n_images)]
     return listed_names(folder / conditions["file"], conditions.get("column"))
-
-
-def _by_number(name: str) -> list[tuple[int, str]]:
-    """Return a sorting key under which image_2 comes before image_10."""
-    return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
-    ]
 
 
 # Image files, in a folder or in a zip.

@@ -3,9 +3,10 @@
 # In: tables of a study, and everything else that a run made.
 # Out: <results>/<study>/tables/summary.{csv,html}, and layers.html, layer_differences.html,
 # layer_centre.html and held_out.html where a study has such tables,
-# <results>/<study>/explorer.html, methods.md and methods.html, <results>/provenance.json, <results>/tables/scorecard.{csv,html}
-# and <results>/figures/scorecard.png over all studies, and what the run cost:
-# <results>/tables/cost.{csv,html}, cost_jobs.csv, <results>/figures/cost.png.
+# <results>/<study>/explorer.html, methods.md and methods.html, <results>/provenance.json, over all
+# studies that can answer claims <results>/tables/scorecard.{csv,html} and
+# <results>/figures/scorecard.png, and what the run cost: <results>/tables/cost.{csv,html},
+# cost_jobs.csv, <results>/figures/cost.png.
 # The report itself is Snakemake's: `make report` writes <results>/report.html.
 
 

@@ -155,4 +155,10 @@ def claimed_tables(wildcards):
     }
 
 
-STUDY_TARGETS.append(lambda: ["<results>/tables/scorecard.html", "<results>/figures/scorecard.png"])
+def scorecard_targets():
+    """Return the scorecard, if any study of the run can answer a claim of an original."""
+    files = ["<results>/tables/scorecard.html", "<results>/figures/scorecard.png"]
+    return files if any(map(claimed_studies, claimed_sections())) else []
+
+
+STUDY_TARGETS.append(scorecard_targets)

@@ -12,14 +12,7 @@ DIGITS = [study for study in STUDIES if study in config["digits"]]
 
 def digits_setting(*keys):
     """Return a params function that gives a key of the wildcards' entry of `digits`."""
-
-    def value(wildcards):
-        found = config["digits"][wildcards.study]
-        for key in keys:
-            found = found[key]
-        return found
-
-    return value
+    return lambda wildcards: setting_of(config["digits"][wildcards.study], *keys)
 
 
 def digits_categories(wildcards):

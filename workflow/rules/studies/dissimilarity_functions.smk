@@ -22,14 +22,7 @@ DISSIMILARITY = [study for study in STUDIES if study in config["dissimilarity"]]
 
 def pair_setting(*keys):
     """Return a params function that gives a key of the wildcards' entry of `dissimilarity`."""
-
-    def value(wildcards):
-        found = config["dissimilarity"][wildcards.study]
-        for key in keys:
-            found = found[key]
-        return found
-
-    return value
+    return lambda wildcards: setting_of(config["dissimilarity"][wildcards.study], *keys)
 
 
 # What decides which images have which part in a fold.

@@ -43,14 +43,7 @@ def emotion_models(*kinds):
 
 def movie_setting(*keys):
     """Return a params function that gives a key of the wildcards' entry of `emotions`."""
-
-    def value(wildcards):
-        found = config["emotions"][wildcards.study]
-        for key in keys:
-            found = found[key]
-        return found
-
-    return value
+    return lambda wildcards: setting_of(config["emotions"][wildcards.study], *keys)
 
 
 def movie_folder(entry):
@@ -154,14 +147,7 @@ def weights_of_network(wildcards):
 
 def simulation_setting(*keys):
     """Return a params function that gives a key of the entry that the wildcards' folder is of."""
-
-    def value(wildcards):
-        found = movie_simulations()[wildcards.folder]
-        for key in keys:
-            found = found[key]
-        return found
-
-    return value
+    return lambda wildcards: setting_of(movie_simulations()[wildcards.folder], *keys)
 
 
 def movie_duration(wildcards):
