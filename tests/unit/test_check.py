@@ -343,7 +343,10 @@ def test_patterns_that_give_no_rdm_are_found(folder):
     patterns[2] = 1.5
     np.savez(folder / "patterns.npz", V1=patterns, names=NAMES)
     (problem,) = problems_of(pattern_study(folder))
-    assert problem.startswith("lab: patterns of s1, V1: found 1 of 10 patterns that do not vary")
+    assert problem.startswith(
+        "lab: patterns of s1, V1: found 1 of 10 patterns that do not vary over channels (the first "
+        "is that of 'image_2.png')"
+    )
 
 
 def test_rdm_that_a_run_would_stop_at_is_found(folder):
@@ -353,8 +356,9 @@ def test_rdm_that_a_run_would_stop_at_is_found(folder):
     config = rdm_study(path=str(folder))
     (problem,) = problems_of(config)
     assert problem == (
-        "lab: net.npz, rdm: found 1 NaN or infinite of 45 dissimilarities, expected none; leave "
-        "out the conditions or voxels that cause them"
+        "lab: net.npz, rdm: found 1 NaN or infinite of 45 dissimilarities (1 of 'image_0.png', "
+        "such as that from 'image_5.png'), expected none; leave out the conditions or voxels that "
+        "cause them"
     )
 
 
