@@ -31,7 +31,12 @@ from workflow.lib.patterns.preparation import (
     run_means,
 )
 from workflow.lib.patterns.rdms import extract_patterns
-from workflow.lib.patterns.reading import Patterns, pattern_conditions, read_patterns
+from workflow.lib.patterns.reading import (
+    Patterns,
+    pattern_conditions,
+    pattern_sizes,
+    read_patterns,
+)
 from workflow.lib.rdms.distances import noise_covariance, noise_normalised
 from workflow.lib.sources import pattern_files
 
@@ -259,6 +264,26 @@ def test_a_file_per_roi_needs_no_mask(tmp_path):
     write_table(tmp_path / "table.txt")
     rois = {"names": ["V1", "IT"], "from": "file_name"}
     assert_measured(read_patterns(block(files="{roi}.nii.gz", rois=rois), tmp_path, "01"))
+
+
+def test_sizes_are_those_of_what_is_read(tmp_path):
+    folder = write_study(tmp_path)
+    np.save(folder / "channels_first.npy", ARRAY.T)
+    areas = {"area": np.array(["V1", "V1", "V1", "IT"])}
+    Dataset(ARRAY, obs_descriptors={"c": CONDITIONS}, channel_descriptors=areas).save(
+        str(folder / "p.h5"), file_type="hdf5"
+    )
+    by_area = {"names": ["V1", "IT"], "from": "descriptor"}
+    for source in (
+        block(),
+        write_sessions(folder),
+        named_by_list(folder, files="channels_first.npy"),
+        block(files="p.h5", rois=by_area, observations=None),
+    ):
+        found = read_patterns(source, folder, "01")
+        n_observations, n_channels = pattern_sizes(source, folder, "01")
+        assert n_channels == {roi: own.measurements.shape[1] for roi, own in found.items()}
+        assert {len(own.measurements) for own in found.values()} == {n_observations}
 
 
 def test_useless_channels_are_dropped_and_counted(tmp_path, caplog):

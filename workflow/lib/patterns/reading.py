@@ -136,6 +136,22 @@ def pattern_conditions(
     return [name for name in names if name not in dropped]
 
 
+def pattern_sizes(block: Mapping, folder: Path, subject: str) -> tuple[int, dict[str, int]]:
+    """Return how large a subject's patterns are, without reading any response.
+
+    Returns
+    -------
+    n_observations : int
+        Of all sessions, those of dropped conditions included.
+    n_channels : dict, ROI -> int
+        Those without usable values included.
+    """
+    with _sessions(block, folder, subject) as sessions:
+        observations_of(block, folder, sessions)
+        n_observations = sum(session.n_observations for session in sessions)
+        return n_observations, sessions[0].n_channels()
+
+
 def _conditions(
     observations: Sequence[Observations], dropped: Sequence[str], match: str
 ) -> list[str]:
