@@ -1,5 +1,8 @@
 """`make check`: what it predicts, where it looks for files, and what it stops at before a run."""
 
+import re
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -11,15 +14,20 @@ from scripts.digits.network.vgg import SIZES, VGG
 from tests.simulated_volumes import study_block, write_study
 from tests.unit.raw_files import completed_config, random_rdms, shortest_brain
 from workflow.lib.acquire.datasets import load_datasets
+from workflow.lib.check.contents import response_sizes
 from workflow.lib.config.complete import complete_config
 from workflow.lib.features.networks import layer_extractor, load_network
+from workflow.lib.patterns.rdms import brain_rdms, extract_patterns
+from workflow.lib.patterns.store import PatternStore, write_patterns
 from workflow.lib.prediction import (
+    BYTES_OF_LIBRARIES,
     encoding_cost,
     network_cost,
     searchlight_cost,
     study_size,
     training_cost,
 )
+from workflow.lib.rdms.distances import mahalanobis_distances
 from workflow.lib.rdms.vectors import FLOAT64_LIMIT
 
 N = 10
@@ -105,6 +113,82 @@ def test_encoding_counts_seeds_rois_and_subjects():
     assert encoding_cost(study, 50) is None
 
 
+def long_patterns(folder, rois, n_channels):
+    """Write 200 volumes of 25 conditions over all ROIs together, and return the study on them."""
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((200, n_channels), dtype=np.float32)
+    np.savez(
+        folder / "long.npz", **dict(zip(rois, np.split(values, len(rois), axis=1), strict=True))
+    )
+    rows = [f"c{i % 25} {i // 50}" for i in range(200)]
+    (folder / "table.txt").write_text("\n".join(rows))
+    brain = {
+        **shortest_brain(),
+        "data": "patterns",
+        "files": "long.npz",
+        "key": "{roi}",
+        "rois": {"names": rois, "from": "key"},
+        "observations": {"file": "table.txt", "condition": 0, "run": 1},
+    }
+    return completed_config(path=str(folder), brain=brain, models={"net": {"files": "net.csv"}})
+
+
+def peak_of(action):
+    tracemalloc.start()
+    action()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+@pytest.mark.parametrize("standardise", ["none", "run"])
+@pytest.mark.parametrize("rois", [["all"], ["a", "b", "c", "d"]])
+def test_memory_and_disk_of_responses_are_what_they_take(tmp_path, rois, standardise):
+    study = long_patterns(tmp_path, rois, 12_000)["rsa"]["lab"]
+    brain = {**study["brain"], "standardise": standardise}
+    (size,) = response_sizes(study, brain, tmp_path)
+    assert (size.n_observations, size.n_channels) == (200, 12_000)
+    assert size.n_largest == 12_000 // len(rois)
+    steps = {key: brain[key] for key in ("detrend", "standardise", "remove_mean_pattern")}
+    file = tmp_path / "patterns.h5"
+
+    def read():
+        write_patterns(file, extract_patterns(brain, tmp_path, "s1", match="exact", **steps))
+
+    def compare():
+        for _ in brain_rdms(
+            PatternStore(file),
+            [f"c{i}" for i in range(25)],
+            metric="correlation",
+            noise_normalisation="none",
+            match="exact",
+        ):
+            pass
+
+    reading = size.reading_bytes(brain) - BYTES_OF_LIBRARIES
+    assert 1 / 1.5 < reading / peak_of(read) < 1.5
+    assert size.disk_bytes() == pytest.approx(file.stat().st_size, rel=0.15)
+    whole = size.memory_bytes({**study, "brain": brain}) - BYTES_OF_LIBRARIES
+    assert 1 / 1.5 < whole / max(peak_of(read), peak_of(compare)) < 1.5
+
+
+def test_covariance_of_noise_counts_by_the_square_of_channels(tmp_path):
+    """Of 300 and of 3,000 channels: 90,000 and 9 million covariances, 8 bytes each."""
+    forecast = {}
+    for n_channels in (300, 3000):
+        study = long_patterns(tmp_path, ["all"], n_channels)["rsa"]["lab"]
+        (size,) = response_sizes(study, study["brain"], tmp_path)
+        for metric in ("correlation", "mahalanobis"):
+            brain = {**study["brain"], "metric": metric}
+            forecast[n_channels, metric] = size.memory_bytes({**study, "brain": brain})
+    more = [forecast[n, "mahalanobis"] - forecast[n, "correlation"] for n in (300, 3000)]
+    assert more[1] == pytest.approx(100 * more[0])
+    rng = np.random.default_rng(0)
+    patterns, noise = rng.standard_normal((25, 1200)), rng.standard_normal((200, 1200))
+    peak = peak_of(lambda: mahalanobis_distances(patterns, noise, dof=150))
+    assert 1 / 1.5 < more[1] * (1200 / 3000) ** 2 / peak < 1.5
+
+
 # A study of files.
 
 
@@ -179,6 +263,19 @@ def test_patterns_and_images_are_read(folder, capsys):
     assert f"found    {N} .png files in {folder}" in printed
     assert f"patterns of s1: {N} images, 0 unmatched" in printed
     assert "ridge encoding: 1 layers x ROIs per subject" in printed
+
+
+def test_responses_count_in_the_forecast(folder, capsys):
+    """Ten patterns over 50,000 channels more: 4 bytes each."""
+    config = pattern_study(folder)
+    sizes = []
+    for n_channels in (20, 50_020):
+        patterns = np.random.default_rng(0).standard_normal((N, n_channels))
+        np.savez(folder / "patterns.npz", V1=patterns, names=NAMES)
+        assert problems_of(config) == []
+        (megabytes,) = re.findall(r"job, ([\d.]+) MB of disk", capsys.readouterr().out)
+        sizes.append(float(megabytes))
+    assert sizes[1] - sizes[0] == pytest.approx(4 * N * 0.05, abs=0.2)
 
 
 def test_files_of_one_kind_are_counted_whatever_their_order(folder, capsys):
@@ -343,7 +440,10 @@ def test_patterns_that_give_no_rdm_are_found(folder):
     patterns[2] = 1.5
     np.savez(folder / "patterns.npz", V1=patterns, names=NAMES)
     (problem,) = problems_of(pattern_study(folder))
-    assert problem.startswith("lab: patterns of s1, V1: found 1 of 10 patterns that do not vary")
+    assert problem.startswith(
+        "lab: patterns of s1, V1: found 1 of 10 patterns that do not vary over channels (the first "
+        "is that of 'image_2.png')"
+    )
 
 
 def test_rdm_that_a_run_would_stop_at_is_found(folder):
@@ -353,8 +453,9 @@ def test_rdm_that_a_run_would_stop_at_is_found(folder):
     config = rdm_study(path=str(folder))
     (problem,) = problems_of(config)
     assert problem == (
-        "lab: net.npz, rdm: found 1 NaN or infinite of 45 dissimilarities, expected none; leave "
-        "out the conditions or voxels that cause them"
+        "lab: net.npz, rdm: found 1 NaN or infinite of 45 dissimilarities (1 of 'image_0.png', "
+        "such as that from 'image_5.png'), expected none; leave out the conditions or voxels that "
+        "cause them"
     )
 
 

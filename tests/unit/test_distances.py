@@ -165,6 +165,14 @@ def rsatoolbox_crossnobis(values, runs, conditions, noise=None):
     return rdm.dissimilarities[0]
 
 
+def test_pattern_that_does_not_vary_is_named_and_a_copy_counts():
+    patterns = np.random.default_rng(0).standard_normal((6, 5))
+    patterns[[2, 4]] = 3
+    message = r"2 of 6 patterns .*\(the first is that of 'c'\)"
+    with pytest.raises(InputError, match=message):
+        pattern_distances(patterns, "correlation", names=list("abcdef"))
+
+
 @given(
     seed=seeds,
     n_runs=st.integers(2, 5),

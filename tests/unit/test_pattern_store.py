@@ -236,7 +236,7 @@ def test_negative_distances_are_written(tmp_path):
 
 
 BAD_METRICS = {
-    "one channel": ("correlation", "none", RUNS, "PPA", "patterns that do not vary"),
+    "one channel": ("correlation", "none", RUNS, "PPA", "patterns of 1 channel"),
     "no runs": ("crossnobis", "none", None, "V1", "observations without runs"),
     "no repeats": ("cosine", "diagonal", list("abcdefghijkl"), "V1", "one observation of each"),
     "no repeats for mahalanobis": (

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.io
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from nilearn.masking import apply_mask
@@ -29,7 +30,13 @@ from workflow.lib.patterns.preparation import (
     prepare_patterns,
     run_means,
 )
-from workflow.lib.patterns.reading import Patterns, pattern_conditions, read_patterns
+from workflow.lib.patterns.rdms import extract_patterns
+from workflow.lib.patterns.reading import (
+    Patterns,
+    pattern_conditions,
+    pattern_sizes,
+    read_patterns,
+)
 from workflow.lib.rdms.distances import noise_covariance, noise_normalised
 from workflow.lib.sources import pattern_files
 
@@ -259,6 +266,26 @@ def test_a_file_per_roi_needs_no_mask(tmp_path):
     assert_measured(read_patterns(block(files="{roi}.nii.gz", rois=rois), tmp_path, "01"))
 
 
+def test_sizes_are_those_of_what_is_read(tmp_path):
+    folder = write_study(tmp_path)
+    np.save(folder / "channels_first.npy", ARRAY.T)
+    areas = {"area": np.array(["V1", "V1", "V1", "IT"])}
+    Dataset(ARRAY, obs_descriptors={"c": CONDITIONS}, channel_descriptors=areas).save(
+        str(folder / "p.h5"), file_type="hdf5"
+    )
+    by_area = {"names": ["V1", "IT"], "from": "descriptor"}
+    for source in (
+        block(),
+        write_sessions(folder),
+        named_by_list(folder, files="channels_first.npy"),
+        block(files="p.h5", rois=by_area, observations=None),
+    ):
+        found = read_patterns(source, folder, "01")
+        n_observations, n_channels = pattern_sizes(source, folder, "01")
+        assert n_channels == {roi: own.measurements.shape[1] for roi, own in found.items()}
+        assert {len(own.measurements) for own in found.values()} == {n_observations}
+
+
 def test_useless_channels_are_dropped_and_counted(tmp_path, caplog):
     folder = write_study(tmp_path)
     values = VOLUMES.astype(np.float32)
@@ -271,6 +298,97 @@ def test_useless_channels_are_dropped_and_counted(tmp_path, caplog):
     assert len(found["V1"].channels["x"]) == 12
     (record,) = caplog.messages
     assert record == "01, V1: dropped 3 of 15 channels: 2 with NaN or infinite values, 1 constant"
+
+
+def test_losing_many_channels_is_a_warning(tmp_path, caplog):
+    folder = write_study(tmp_path)
+    values = VOLUMES.astype(np.float32)
+    lost = np.argwhere(PLACES["V1"])
+    for n, warned in ((1, 0), (2, 1)):  # of 15: 7 % and 13 %
+        values[(*lost[n - 1], 0)] = np.nan
+        write_image(folder / "bold.nii.gz", values)
+        caplog.clear()
+        read_patterns(block(), folder, "01")
+        assert [record.levelname for record in caplog.records] == ["WARNING"] * warned
+
+
+@pytest.mark.parametrize("n_missing", [15, 12])
+def test_observation_without_values_is_named(tmp_path, n_missing):
+    """Of the 15 voxels of V1; one outside of the brain has no values in any volume."""
+    folder = write_study(tmp_path)
+    values = VOLUMES.astype(np.float32)
+    voxels = np.argwhere(PLACES["V1"])
+    values[tuple(voxels[0])] = np.nan
+    for voxel in voxels[:n_missing]:
+        values[(*voxel, 4)] = np.nan
+    write_image(folder / "bold.nii.gz", values)
+    assert_stops(
+        lambda: read_patterns(block(), folder, "01"),
+        where="01, V1",
+        found=r"1 of 6 observations .*\(the first is number 5, 'house' in run '2'\)",
+        expected="values in all",
+        advice="observations.drop",
+    )
+
+
+def test_coverage_that_differs_in_all_observations_is_no_fault_of_one(tmp_path, caplog):
+    """Each of six volumes has values in four voxels that no other has, and all have in three."""
+    values = np.full((N, 27), np.nan)
+    values[:, :3] = VOLUMES[0, 0, 0, :, None] * [1, 2, 3]
+    for i in range(N):
+        values[i, 3 + 4 * i : 7 + 4 * i] = 5
+    np.save(tmp_path / "a.npy", values)
+    found = read_patterns(named_by_list(tmp_path, files="a.npy"), tmp_path, "01")["V1"]
+    np.testing.assert_array_equal(found.measurements, values[:, :3])
+    assert "dropped 24 of 27 channels: 24 with NaN" in caplog.text
+
+
+def test_what_is_dropped_need_not_have_values():
+    """A drift and a scale per run are taken off as if the missing volume had been measured.
+
+    Where values are a line over time and nothing else, nothing is left of them: the volumes after
+    the gap would be off by the slope if it did not count as time.
+    """
+    n = 8
+    runs = ["1"] * n + ["2"] * n
+    times = np.tile(np.arange(n), 2)[:, None]
+    line = 100 + times * np.array([3.0, -2, 0.5]) + np.repeat([0, 7], n)[:, None]
+    signal = np.random.default_rng(0).standard_normal((2 * n, 3))
+    conditions = [*"abc", "rest", *"bca", "rest"] * 2
+    line[3] = signal[3] = np.nan
+    trendless = prepare_patterns(
+        Patterns(line, conditions, runs, {}), detrend=True, drop=["rest"], what="x"
+    )
+    assert trendless.conditions == [name for name in conditions if name != "rest"]
+    np.testing.assert_allclose(trendless.measurements, 0, atol=1e-12)
+    scaled = prepare_patterns(
+        Patterns(signal, conditions, runs, {}), standardise="run", drop=["rest"], what="x"
+    )
+    known = scipy.stats.zscore(np.delete(signal[:n], 3, axis=0), axis=0, ddof=1)
+    np.testing.assert_allclose(scaled.measurements[:6], known[:6])
+    assert np.isfinite(scaled.measurements).all()
+
+
+@pytest.mark.parametrize("n_missing", [15, 12])
+def test_dropped_observation_without_values_costs_no_channel(tmp_path, n_missing):
+    folder = write_study(tmp_path)
+    values = VOLUMES.astype(np.float32)
+    for voxel in np.argwhere(PLACES["V1"])[:n_missing]:
+        values[(*voxel, 3)] = np.nan
+    write_image(folder / "bold.nii.gz", values)
+    source = block()
+    source["observations"]["drop"] = ["rest"]
+    found = extract_patterns(
+        source,
+        folder,
+        "01",
+        match="exact",
+        detrend=False,
+        standardise="none",
+        remove_mean_pattern=False,
+    )
+    kept = [1, 2, 4, 5]
+    assert_measured(found, {roi: whole[kept] for roi, whole in MEASURED.items()})
 
 
 def test_names_of_conditions_need_no_voxels(tmp_path, monkeypatch):

@@ -186,6 +186,27 @@ def test_dissimilarities_that_no_comparison_can_use(values, message):
         check_dissimilarities(np.array(values, dtype=float), "x")
 
 
+@pytest.mark.parametrize(("names", "said"), [("abcd", "'c'.*'a'"), (None, "condition 3.* 1\\)")])
+def test_condition_of_most_bad_dissimilarities_is_named(names, said):
+    """All three of one condition, and one between two others."""
+    square = SQUARE.copy()
+    square[2, :] = square[:, 2] = np.nan
+    square[0, 1] = square[1, 0] = np.inf
+    with pytest.raises(InputError, match=rf"4 NaN or infinite of 6 .*\(3 of {said}"):
+        check_dissimilarities(to_condensed(square, "x"), "x", names)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [("abcd", "'b' and 'd'"), (None, "condition 2 and condition 4")]
+)
+def test_most_asymmetric_pair_is_named(names, said):
+    square = SQUARE.copy()
+    square[0, 1] += 0.1
+    square[3, 1] += 0.5
+    with pytest.raises(InputError, match=f"differ by up to 0.5, most for {said},"):
+        to_condensed(square, "x", names)
+
+
 @pytest.mark.parametrize("values", [[1, 2, 3], [-1, 0, 1], [0, 0, 1e-12]])
 def test_usable_dissimilarities_pass_unchanged(values):
     vector = np.array(values, dtype=float)

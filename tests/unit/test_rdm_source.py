@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.io
+from scipy.spatial.distance import squareform
 
 from scripts.rdms.import_brain_rdms import subject_rdms
 from scripts.rdms.import_model_rdms import layer_rdms
@@ -19,7 +20,9 @@ from tests.unit.raw_files import (
     write_matlab73_variables,
     write_rsatoolbox,
 )
+from workflow.lib.errors import InputError
 from workflow.lib.rdms.source import names_by_file, read_aligned
+from workflow.lib.rdms.store import write_rdms
 from workflow.lib.sources import files_of, items_of
 
 N = 7
@@ -334,6 +337,27 @@ def test_ordered_conditions_are_numbered_from_one(tmp_path):
     conditions = {"from": "order", "pattern": "stim{:d}"}
     source = brain_source(files="one.npy", conditions=conditions)
     assert names_by_file(source, tmp_path) == {"one.npy": [f"stim{i}" for i in range(1, N + 1)]}
+
+
+@pytest.mark.parametrize("file", ["one.npy", "one.csv"])
+def test_condition_without_dissimilarities_is_named_as_the_file_names_it(tmp_path, file):
+    """Whatever the format, and whatever the common order of images."""
+    square = squareform(VECTORS[LABELS[0]])
+    square[2, :] = square[:, 2] = np.nan
+    np.save(tmp_path / "one.npy", square)
+    pd.DataFrame(square, IMAGES, IMAGES).to_csv(tmp_path / "one.csv", na_rep="NaN")
+    conditions = {"from": "stored"} if file == "one.csv" else ORDER | {"pattern": "image_{:04d}"}
+    source = brain_source(files=file, conditions=conditions)
+    assert names_by_file(source, tmp_path) == {file: IMAGES}
+    with pytest.raises(InputError, match=r"found 6 NaN or infinite of 21 .*\(6 of 'image_0003'"):
+        list(read_aligned(source, tmp_path, IMAGES[::-1], match="exact"))
+
+
+def test_condition_without_dissimilarities_is_named_by_the_file_that_is_written(tmp_path):
+    vector = VECTORS[LABELS[0]].copy()
+    vector[[0, 1]] = np.inf
+    with pytest.raises(InputError, match=r"rdms.h5, V1: found 2 .*\(2 of 'image_0001', such as"):
+        write_rdms(tmp_path / "rdms.h5", [({"roi": "V1"}, vector)], names=IMAGES, measure="x")
 
 
 # Averages.

@@ -9,9 +9,13 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from rsatoolbox.rdm import load_rdm
 
+from workflow.lib.config.complete import complete_config
+from workflow.lib.config.merging import laid_over
 from workflow.lib.digest import imported_modules
+from workflow.lib.prediction import study_size
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
@@ -362,6 +366,18 @@ def test_check_names_what_is_matched_and_what_is_missing(changed_run):
     missing = changed_run.write("config/missing.yaml", config % "nowhere")
     printed = changed_run.run("scripts.check.check_config", str(missing), ok=False)
     assert "found 4 of its raw files missing" in printed
+
+
+@pytest.mark.parametrize("study", ["bold5000", "bold5000_null", "bold5000_published", "objects"])
+def test_disk_of_a_study_is_what_was_forecast(tiny_run, study):
+    """Within the factor of two that `workflow.lib.prediction` promises."""
+    written = yaml.safe_load((tiny_run.folder / "config/tiny.yaml").read_text())
+    default = yaml.safe_load((tiny_run.folder / "config/config.yaml").read_text())
+    entry = complete_config(laid_over(default, written))["rsa"][study]
+    results = tiny_run.folder / "results/tiny" / study
+    forecast = study_size(entry, len(pd.read_csv(results / "rdms/images.csv"))).disk_bytes()
+    taken = sum(file.stat().st_size for file in results.rglob("*") if file.is_file())
+    assert 0.5 < forecast / taken < 2
 
 
 @pytest.mark.parametrize(

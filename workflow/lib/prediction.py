@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from workflow.lib.features.networks import layer_extractor, load_network
 from workflow.lib.features.unit_blocks import BLOCK_UNITS
+from workflow.lib.rdms.distances import MAHALANOBIS
 from workflow.lib.rdms.vectors import working_dtype
 from workflow.lib.searchlight.statistics import MAPS_BYTES, PRODUCT_COLUMNS, ROWS_BYTES
 from workflow.lib.sources import axes_of, axis_of
@@ -27,6 +28,18 @@ SECONDS_PER_PERMUTED_PAIR = 8e-9
 SECONDS_PER_READ_PAIR = 5e-8
 COPIES_OF_RDMS_IN_MEMORY = 4
 BYTES_OF_LIBRARIES = 250e6
+
+# Responses are stored as float32 and worked on as float64. Copies that exist at a time, over 400
+# volumes of 75,000 voxels: of all ROIs, as read and as prepared; more of the ROI that is prepared;
+# and of one ROI while its RDM is computed, or its share of variance that repeats explain.
+COPIES_OF_RESPONSES_READ = 2
+MORE_COPIES_OF_RESPONSES_PREPARED = 2
+COPIES_OF_RESPONSES_COMPARED = 3.5
+COPIES_OF_RESPONSES_ENCODED = 6
+# Matrices of channels by channels where noise is normalised by its covariance.
+COPIES_OF_NOISE_COVARIANCE = 4
+# What a study writes whatever its size: the explorer with its program, figures and tables.
+BYTES_OF_PAGES = 8e6
 
 # benchmarks/feature_extraction.py: operations of the forward pass and of the products of patterns,
 # on each of the two cores that a job gets; decoding and scaling an image; a unit written and read.
@@ -322,6 +335,58 @@ def searchlight_cost(
 
 
 @dataclass(frozen=True)
+class ResponseSize:
+    """How large the response patterns of one subject are.
+
+    Attributes
+    ----------
+    n_observations : int
+        As read, those of dropped conditions included.
+    n_channels, n_largest : int
+        Of all ROIs together, and of the largest.
+    """
+
+    n_observations: int
+    n_channels: int
+    n_largest: int
+
+    def disk_bytes(self) -> float:
+        """Return the size of the file of prepared patterns (float32), none of them dropped."""
+        return 4.0 * self.n_observations * self.n_channels
+
+    def reading_bytes(self, brain: Mapping) -> float:
+        """Return the peak memory of the job that reads and prepares the patterns.
+
+        Parameters
+        ----------
+        brain : the block of the study's config
+        """
+        prepares = (
+            brain["detrend"] or brain["remove_mean_pattern"] or brain["standardise"] != "none"
+        )
+        copies = COPIES_OF_RESPONSES_READ * self.n_channels
+        copies += MORE_COPIES_OF_RESPONSES_PREPARED * self.n_largest * prepares
+        return BYTES_OF_LIBRARIES + 8.0 * self.n_observations * copies
+
+    def memory_bytes(self, study: Mapping) -> float:
+        """Return the peak memory of the jobs on the patterns of the ROIs.
+
+        Parameters
+        ----------
+        study : a study of the completed config
+        """
+        brain = study["brain"]
+        copies = COPIES_OF_RESPONSES_COMPARED
+        if encoding_cost(study, 1) is not None:
+            copies = COPIES_OF_RESPONSES_ENCODED
+        by_noise = brain["metric"] == MAHALANOBIS and brain["noise_normalisation"] == "none"
+        by_noise |= brain["noise_normalisation"] == "shrinkage"
+        squares = COPIES_OF_NOISE_COVARIANCE * self.n_largest**2 * by_noise
+        compared = 8.0 * (copies * self.n_observations * self.n_largest + squares)
+        return max(self.reading_bytes(brain), BYTES_OF_LIBRARIES + compared)
+
+
+@dataclass(frozen=True)
 class Size:
     """How large the comparison of a study is."""
 
@@ -332,6 +397,7 @@ class Size:
     n_layers: int
     n_models: int
     n_tests: int
+    n_draws: int
 
     @property
     def n_pairs(self) -> int:
@@ -349,8 +415,13 @@ class Size:
         return self.n_subjects + (self.n_subjects > 1)
 
     def disk_bytes(self) -> float:
-        """Return the size of the aligned RDMs (float32)."""
-        return 4.0 * self.n_pairs * (self.rdms_per_subject * self.n_tables + self.n_layers)
+        """Return the size of the aligned RDMs (float32), of the draws, figures and pages.
+
+        Draws are kept as they are, and as exact resamples give them (float64).
+        """
+        rdms = 4.0 * self.n_pairs * (self.rdms_per_subject * self.n_tables + self.n_layers)
+        cells = self.rdms_per_subject * self.n_tables * self.n_layers
+        return rdms + 2 * 8.0 * self.n_draws * cells + BYTES_OF_PAGES
 
     def memory_bytes(self) -> float:
         """Return the peak memory of the comparison."""
@@ -379,6 +450,7 @@ def study_size(study: Mapping, n_images: int) -> Size:
         n_layers=sum(len(layers_of(model)) for model in study["models"].values()),
         n_models=len(study["models"]),
         n_tests=study["inference"]["n_permutations"] * len(study["comparators"]),
+        n_draws=study["inference"]["n_bootstrap"] * len(study["comparators"]),
     )
 
 

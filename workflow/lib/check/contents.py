@@ -15,8 +15,9 @@ from workflow.lib.image_sets import STIMULI, align_study
 from workflow.lib.layout import feature_sources, rdm_sources
 from workflow.lib.nifti.files import read_header
 from workflow.lib.patterns.rdms import brain_rdms, extract_patterns
-from workflow.lib.patterns.reading import Patterns
+from workflow.lib.patterns.reading import Patterns, pattern_sizes
 from workflow.lib.patterns.store import PatternStore, write_patterns
+from workflow.lib.prediction import ResponseSize
 from workflow.lib.rdms.alignment import Alignment
 from workflow.lib.rdms.source import read_aligned
 from workflow.lib.searchlight.spheres import sphere_offsets
@@ -63,9 +64,17 @@ def check_raw_files(
         group_rdm(groups)
     shown = common if study.get("stimuli", {}).get("extract") == "common" else names.get(STIMULI)
     spheres = searchlight_spheres(study, folder) if "searchlight" in study else {}
-    print_forecast(study, len(common), len(shown or common), spheres)
+    is_patterns = study["brain"]["data"] == "patterns"
+    print_forecast(
+        study,
+        len(common),
+        len(shown or common),
+        spheres,
+        responses=response_sizes(study, study["brain"], folder) if is_patterns else [],
+        searched=response_sizes(study, searchlight_source(study), folder) if spheres else [],
+    )
     check_rdms(study, folder, common)
-    if study["brain"]["data"] == "patterns":
+    if is_patterns:
         check_patterns(study, folder, common)
     check_features(study, folder, common)
     if any("network" in model or "control" in model for model in study["models"].values()):
@@ -119,6 +128,15 @@ def check_patterns(study: Mapping, folder: Path, images: Sequence[str]) -> None:
             with _naming_subject(subject, file):
                 for _ in rdms:
                     pass
+
+
+def response_sizes(study: Mapping, source: Mapping, folder: Path) -> list[ResponseSize]:
+    """Return how large every subject's patterns of a source are, without reading them."""
+    sizes = []
+    for subject in axis_of(study["brain"], "subject").names:
+        n_observations, channels = pattern_sizes(source, folder, subject)
+        sizes.append(ResponseSize(n_observations, sum(channels.values()), max(channels.values())))
+    return sizes
 
 
 def searchlight_spheres(study: Mapping, folder: Path) -> dict[str, tuple[int, int]]:

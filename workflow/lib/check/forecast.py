@@ -1,7 +1,7 @@
 """How long a study takes and what it needs, as text."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from workflow.lib.acquire.datasets import size_text
 from workflow.lib.inference.folds import most_folds
@@ -9,6 +9,7 @@ from workflow.lib.prediction import (
     CHANNELS,
     OPERATIONS_PER_SECOND,
     NetworkCost,
+    ResponseSize,
     encoding_cost,
     network_cost,
     searchlight_cost,
@@ -26,6 +27,8 @@ def print_forecast(
     n_images: int,
     n_shown: int,
     spheres: Mapping[str, tuple[int, int]] | None = None,
+    responses: Sequence[ResponseSize] = (),
+    searched: Sequence[ResponseSize] = (),
 ) -> None:
     """Print about how long a study of `rsa` takes and what it needs.
 
@@ -35,6 +38,8 @@ def print_forecast(
     n_images : number of common images
     n_shown : number of images that networks see
     spheres : of each subject with a searchlight, the voxels with data, and those of a sphere
+    responses : of each subject, if the study is one of patterns
+    searched : of each subject with a searchlight, those that it reads
     """
     cores = n_cores()
     size = study_size(study, n_images)
@@ -48,12 +53,20 @@ def print_forecast(
     seconds = size.seconds(cores) + sum(cost.seconds(cores) for cost in networks.values())
     seconds += _encoding_seconds(study, n_images, cores)
     seconds += _searchlight_seconds(study, n_images, spheres or {}, cores)
-    memory = max([size.memory_bytes(), *(cost.memory_bytes() for cost in networks.values())])
+    memory = max(
+        [
+            size.memory_bytes(),
+            *(cost.memory_bytes() for cost in networks.values()),
+            *(own.memory_bytes(study) for own in responses),
+            *(own.reading_bytes(study["brain"]) for own in searched),
+        ]
+    )
+    disk = size.disk_bytes() + sum(own.disk_bytes() for own in responses)
     print(
         f"  predicted: {size.n_images:,} images ({size.n_pairs:,} pairs), "
         f"about {duration_text(seconds)} on {cores} cores, "
         f"{size_text(memory)} of memory per job, "
-        f"{size_text(size.disk_bytes())} of disk"
+        f"{size_text(disk)} of disk"
     )
 
 

@@ -39,6 +39,8 @@ def check_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> 
         print("  raw files are simulated; there is nothing to compare by name")
         n_images = _n_simulated(name, config)
         print_forecast(study, n_images, n_images)
+        if study["brain"]["data"] == "patterns":
+            print("  responses take memory and disk besides; they are not there to be counted yet")
         if "searchlight" in study:
             print("  searchlights come on top; their voxels are not there to be counted yet")
         return []

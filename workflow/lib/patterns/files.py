@@ -263,6 +263,19 @@ class ArraySession:
                 )
         self.n_observations = n
 
+    def n_channels(self) -> dict[str, int]:
+        """Return the number of channels of each ROI."""
+        return {
+            roi: int(self._chosen(roi, matrix.n_channels(self.n_observations)).sum())
+            for roi, matrix in self._matrices.items()
+        }
+
+    def _chosen(self, roi: str, n_channels: int) -> np.ndarray:
+        """Return which channels of its array an ROI has, bool array (n_channels,)."""
+        if self._roi_axis.origin == "descriptor":
+            return _with_descriptor(self._matrices[roi].file, self._roi_axis, roi)
+        return np.ones(n_channels, dtype=bool)
+
     def read(self) -> dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]:
         """Return roi -> (measurements, channels); an array that ROIs share is read once."""
         values = {
@@ -270,9 +283,7 @@ class ArraySession:
         }
         found = {}
         for roi, matrix in self._matrices.items():
-            chosen = np.ones(values[id(matrix)].shape[1], dtype=bool)
-            if self._roi_axis.origin == "descriptor":
-                chosen = _with_descriptor(matrix.file, self._roi_axis, roi)
+            chosen = self._chosen(roi, values[id(matrix)].shape[1])
             channels = matrix.file.channels or {}
             found[roi] = (
                 values[id(matrix)][:, chosen],
@@ -293,6 +304,11 @@ class _Matrix:
         """Lengths of the two axes."""
         lengths = zip(self.file.array.shape, self.place, strict=True)
         return tuple(length for length, at in lengths if isinstance(at, slice))
+
+    def n_channels(self, n: int) -> int:
+        """Return the number of channels of n observations, see `values`."""
+        rows, columns = self.shape
+        return columns if rows == n else rows
 
     def values(self, n: int) -> np.ndarray:
         """Return n observations, float64 array (n, n_channels).

@@ -86,6 +86,11 @@ class ImageSession:
                     f"{source} has that many rows; give one row per volume"
                 )
 
+    def n_channels(self) -> dict[str, int]:
+        """Return the number of voxels of each ROI, from masks or the atlas alone."""
+        masks = _roi_masks(self._block, self._folder, self.labels, self.reference)
+        return {roi: int(np.count_nonzero(mask)) for roi, mask in masks.items()}
+
     def read(self) -> dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]:
         """Return roi -> (measurements, channels); files that ROIs share are read once."""
         found = {}

@@ -27,7 +27,8 @@ def prepare_patterns(
     Parameters
     ----------
     patterns : Patterns
-        Observations in the order of their acquisition, if they are to be detrended.
+        Observations in the order of their acquisition, if they are to be detrended. Those to be
+        dropped may be NaN, and then tell nothing of trends, means and deviations.
     detrend : bool
         Take the linear trend, and with it the mean, off every channel within each run.
     standardise : "none" or "run"
@@ -70,36 +71,46 @@ def _runs(patterns: Patterns) -> list[np.ndarray]:
     return [np.flatnonzero(runs == run) for run in dict.fromkeys(runs.tolist())]
 
 
-def _detrended(patterns: Patterns, what: str) -> Patterns:
-    values = np.empty_like(patterns.measurements)
+def _known_observations(patterns: Patterns) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the rows of each run that have values, and their places in it, which are times."""
+    found = []
     for rows in _runs(patterns):
-        if len(rows) < 3:
+        (times,) = np.nonzero(np.isfinite(patterns.measurements[rows]).all(axis=1))
+        if times.size:
+            found.append((rows[times], times))
+    return found
+
+
+def _detrended(patterns: Patterns, what: str) -> Patterns:
+    values = np.full_like(patterns.measurements, np.nan)
+    for rows, times in _known_observations(patterns):
+        if len(times) < 3:
             raise InputError(
-                f"{what}: found a run of {len(rows)} observation(s), expected at least 3 to take a "
-                "trend off; set detrend to false, or check the runs"
+                f"{what}: found a run of {len(times)} observation(s), expected at least 3 to take "
+                "a trend off; set detrend to false, or check the runs"
             )
         measured = patterns.measurements[rows]
-        trendless = without_trend(measured)
+        trendless = without_trend(measured, times)
         # What rounding leaves of a straight line must not pass for a signal.
         values[rows] = np.where(_varies(trendless, np.abs(measured).max(axis=0)), trendless, 0)
     return replace(patterns, measurements=values)
 
 
-def without_trend(values: np.ndarray) -> np.ndarray:
+def without_trend(values: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Return a series of values, float array (n, ...), less its least-squares line over time."""
-    time = np.arange(len(values)) - (len(values) - 1) / 2
+    time = times - times.mean()
     slope = np.tensordot(time, values, 1) / (time @ time)
     return values - values.mean(axis=0) - np.multiply.outer(time, slope)
 
 
 def _standardised(patterns: Patterns, what: str) -> Patterns:
-    runs = _runs(patterns)
+    runs = [rows for rows, _ in _known_observations(patterns)]
     varying = np.ones(patterns.measurements.shape[1], dtype=bool)
     for rows in runs:
         values = patterns.measurements[rows]
         varying &= _varies(values - values.mean(axis=0), np.abs(values).max(axis=0))
     patterns = kept_channels(patterns, varying, what, "constant within a run")
-    values = np.empty_like(patterns.measurements)
+    values = np.full_like(patterns.measurements, np.nan)
     for rows in runs:
         measured = patterns.measurements[rows]
         values[rows] = (measured - measured.mean(axis=0)) / measured.std(axis=0, ddof=1)

@@ -112,4 +112,4 @@ def roi_rdm(
     means = noise_normalised(means, residuals, dof=dof, method=noise_normalisation)
     if metric == CROSSNOBIS:
         return crossnobis_distances(means, counts)
-    return pattern_distances(means, metric)
+    return pattern_distances(means, metric, names=names)

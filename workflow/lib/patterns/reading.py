@@ -33,6 +33,9 @@ from workflow.lib.sources import IMAGE_SUFFIXES, axis_of
 
 log = logging.getLogger("workflow")
 
+# Above this share of an ROI's channels their loss is told to the user, not to the log alone.
+MANY_CHANNELS = 0.1
+
 
 @dataclass(frozen=True)
 class Patterns:
@@ -77,7 +80,8 @@ def read_patterns(
     """Return a subject's patterns in every ROI, all sessions one after the other.
 
     Channels with NaN or infinite values, and channels that are constant, are dropped with a line
-    in the log.
+    in the log, a warning if they are many. An observation that lacks values in most channels costs
+    none of them: if `observations.drop` leaves its condition out, it keeps its place, NaN.
 
     Parameters
     ----------
@@ -89,12 +93,14 @@ def read_patterns(
     Raises
     ------
     InputError
-        A file that is missing, damaged or at odds with another one; an ROI without channels.
+        A file that is missing, damaged or at odds with another one; an ROI without channels; an
+        observation without values in most channels, unless its condition is dropped.
     """
+    dropped = dropped_conditions(block)
     with _sessions(block, folder, subject) as sessions:
         observations = observations_of(block, folder, sessions)
         parts = [session.read() for session in sessions]
-    conditions = _conditions(observations, dropped_conditions(block), match)
+    conditions = _conditions(observations, dropped, match)
     runs = [part.runs for part in observations]
     joined_runs = None if None in runs else [run for part in runs for run in part]
     found = {}
@@ -103,7 +109,7 @@ def read_patterns(
         channels = _same_channels([part[roi] for part in parts], what)
         values = _stacked([part[roi][0] for part in parts])
         patterns = Patterns(values, conditions, joined_runs, channels)
-        found[roi] = _without_bad_channels(patterns, what)
+        found[roi] = _without_bad_channels(patterns, what, dropped)
     return found
 
 
@@ -128,6 +134,22 @@ def pattern_conditions(
             ", ".join(map(repr, unknown)),
         )
     return [name for name in names if name not in dropped]
+
+
+def pattern_sizes(block: Mapping, folder: Path, subject: str) -> tuple[int, dict[str, int]]:
+    """Return how large a subject's patterns are, without reading any response.
+
+    Returns
+    -------
+    n_observations : int
+        Of all sessions, those of dropped conditions included.
+    n_channels : dict, ROI -> int
+        Those without usable values included.
+    """
+    with _sessions(block, folder, subject) as sessions:
+        observations_of(block, folder, sessions)
+        n_observations = sum(session.n_observations for session in sessions)
+        return n_observations, sessions[0].n_channels()
 
 
 def _conditions(
@@ -163,9 +185,14 @@ def _same_channels(
     return channels
 
 
-def _without_bad_channels(patterns: Patterns, what: str) -> Patterns:
+def _without_bad_channels(patterns: Patterns, what: str, dropped: Sequence[str]) -> Patterns:
+    finite = np.isfinite(patterns.measurements)
+    missing = _missing_observations(finite)
+    _check_missing(patterns, missing, what, dropped)
     values = patterns.measurements
-    finite = np.isfinite(values).all(axis=0)
+    if missing.any():
+        values, finite = values[~missing], finite[~missing]
+    finite = finite.all(axis=0)
     # NaN compares false.
     varying = values.max(axis=0, initial=-np.inf) > values.min(axis=0, initial=np.inf)
     return kept_channels(
@@ -177,8 +204,43 @@ def _without_bad_channels(patterns: Patterns, what: str) -> Patterns:
     )
 
 
+def _missing_observations(finite: np.ndarray) -> np.ndarray:
+    """Return which observations lack values in most channels, bool array (n_observations,).
+
+    Channels in which none has a value, such as voxels outside the brain, do not count. Where all
+    observations lack most of the others, none is called missing: the channels are at fault then.
+
+    Parameters
+    ----------
+    finite : bool array (n_observations, n_channels)
+    """
+    n_with_values = np.count_nonzero(finite.any(axis=0))
+    missing = np.count_nonzero(finite, axis=1) < n_with_values / 2
+    return missing & ~missing.all()
+
+
+def _check_missing(
+    patterns: Patterns, missing: np.ndarray, what: str, dropped: Sequence[str]
+) -> None:
+    """Raise InputError if an observation is missing whose condition the config does not drop."""
+    rows = [int(i) for i in np.flatnonzero(missing) if patterns.conditions[i] not in dropped]
+    if rows:
+        first = rows[0]
+        run = "" if patterns.runs is None else f" in run {patterns.runs[first]!r}"
+        raise InputError(
+            f"{what}: found {len(rows)} of {missing.size} observations with NaN or infinite values "
+            f"in most channels (the first is number {first + 1}, "
+            f"{patterns.conditions[first]!r}{run}), expected values in all; repair them, leave "
+            "their conditions out by observations.drop, or give a mask that all observations cover"
+        )
+    if missing.any():
+        log.info("%s: passed over %d dropped observations without values", what, missing.sum())
+
+
 def kept_channels(patterns: Patterns, good: np.ndarray, what: str, why: str) -> Patterns:
     """Return the patterns over the good channels, with a line in the log about the others.
+
+    It is a warning if these are more than `MANY_CHANNELS` of all.
 
     Parameters
     ----------
@@ -199,7 +261,8 @@ def kept_channels(patterns: Patterns, good: np.ndarray, what: str, why: str) -> 
             f"{what}: found no usable channel among {good.size} ({why}), expected at least one; "
             "check the mask and the data, or leave the ROI out"
         )
-    log.info("%s: dropped %d of %d channels: %s", what, (~good).sum(), good.size, why)
+    level = logging.WARNING if np.mean(~good) > MANY_CHANNELS else logging.INFO
+    log.log(level, "%s: dropped %d of %d channels: %s", what, (~good).sum(), good.size, why)
     return patterns.of_channels(good)
 
 

@@ -46,6 +46,9 @@ class Session(Protocol):
     def expect(self, n: int, source: str) -> None:
         """Raise InputError unless there are n observations, as many as `source` names."""
 
+    def n_channels(self) -> dict[str, int]:
+        """Return the number of channels of each ROI, without reading any response."""
+
     def read(self) -> dict[str, tuple[np.ndarray, dict[str, np.ndarray]]]:
         """Return roi -> (measurements (n_observations, n_channels), channel descriptors)."""
 

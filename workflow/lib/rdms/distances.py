@@ -1,11 +1,11 @@
 """Distances between patterns from matrix products, with noise normalisation and across runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from workflow.lib.errors import InputError
-from workflow.lib.rdms.vectors import condensed_index
+from workflow.lib.rdms.vectors import condensed_index, named
 
 # Rows of the matrix of products computed at a time.
 ROWS = 256
@@ -56,6 +56,7 @@ def pattern_distances(
     *,
     dtype: type = np.float64,
     products: Callable[[np.ndarray], np.ndarray] | None = None,
+    names: Sequence[str] | None = None,
 ) -> np.ndarray:
     """Return the distances between all pairs of patterns.
 
@@ -73,6 +74,8 @@ def pattern_distances(
         Multiplies patterns with their transpose, as `workflow.lib.features.extraction.products_on`
         does on a device, in float32. If not given, products are taken block by block of rows, above
         the diagonal only, and the square matrix is never held.
+    names : sequence of n_conditions str, optional
+        The conditions, for errors.
 
     Returns
     -------
@@ -81,7 +84,8 @@ def pattern_distances(
     Raises
     ------
     InputError
-        A pattern that does not vary has no correlation with any other (or, being zero, no angle).
+        A pattern that does not vary has no correlation with any other (or, being zero, no angle);
+        over a single channel none varies.
 
     Notes
     -----
@@ -89,8 +93,15 @@ def pattern_distances(
     its square, sum_p (x_p - y_p)^2. What rsatoolbox calls "euclidean" is their mean over channels,
     `sq_euclidean` / n_channels; likewise its "mahalanobis" and "crossnobis".
     """
+    if metric == "correlation" and patterns.shape[1] == 1:
+        raise InputError(
+            "found patterns of 1 channel, expected several for the correlation distance, which "
+            "compares patterns over channels; widen the ROI, leave it out, or choose the metric "
+            "euclidean"
+        )
     first = _first_of_equal(patterns)
     centred = centred_for(patterns.astype(np.float64), metric).astype(dtype, copy=False)
+    check_metric(metric, np.einsum("ij,ij->i", centred, centred), names)
     distinct, number = np.unique(first, return_inverse=True)
     if len(distinct) == len(patterns):
         return _distances_of(centred, metric, products)
@@ -122,7 +133,6 @@ def _distances_of(
         return distances_from_gram(products(centred), metric)
     n = len(centred)
     squares = np.einsum("ij,ij->i", centred, centred)
-    check_metric(metric, squares)
     distances = np.empty(n * (n - 1) // 2, centred.dtype)
     for start in range(0, n, ROWS):
         block = centred[start : start + ROWS] @ centred[start:].T
@@ -162,14 +172,16 @@ def distances_from_gram(gram: np.ndarray, metric: str) -> np.ndarray:
     return distances
 
 
-def check_metric(metric: str, squares: np.ndarray) -> None:
+def check_metric(metric: str, squares: np.ndarray, names: Sequence[str] | None = None) -> None:
     """Raise InputError unless patterns of these squared lengths have distances by the metric."""
     if metric not in METRICS:
         raise InputError(f"found the metric {metric!r}, expected one of {', '.join(METRICS)}")
-    if metric in ("correlation", "cosine") and not (squares > 0).all():
+    (fixed,) = np.nonzero(~(squares > 0))
+    if metric in ("correlation", "cosine") and fixed.size:
         raise InputError(
-            f"found {int((squares <= 0).sum())} of {len(squares)} patterns that do not vary "
-            f"over channels, expected none for the {metric} distance; drop those conditions"
+            f"found {fixed.size} of {len(squares)} patterns that do not vary over channels (the "
+            f"first is that of {named(fixed[0], names)}), expected none for the {metric} distance; "
+            "drop those conditions"
         )
 
 

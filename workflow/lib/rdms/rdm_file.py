@@ -47,29 +47,44 @@ class RDMFile(ArrayFile):
         """Return one RDM as stored: square, or condensed with any singleton axes."""
         raise NotImplementedError
 
-    def vector(self, index: Sequence[int]) -> np.ndarray:
-        """Return one RDM as a checked condensed vector, (n_pairs,) in its stored dtype."""
-        where = f"{self.what}{list(index) if index else ''}"
+    def vector(self, index: Sequence[int], names: Sequence[str] | None = None) -> np.ndarray:
+        """Return one RDM as a checked condensed vector, (n_pairs,) in its stored dtype.
+
+        Parameters
+        ----------
+        index : its place along each axis over RDMs
+        names : sequence of n_conditions str, optional
+            The conditions, for errors.
+        """
+        where = self._where(index)
+        values = self._floats(index)
+        if values.ndim == 2:
+            values = to_condensed(values, where, names)
+        return check_dissimilarities(values, where, names)
+
+    def _where(self, index: Sequence[int]) -> str:
+        return f"{self.what}{list(index) if index else ''}"
+
+    def _floats(self, index: Sequence[int]) -> np.ndarray:
+        """Return one RDM as floats, (n, n) or (n_pairs,), of which only the shape is checked."""
+        where = self._where(index)
         raw = self._raw(tuple(index))
         values = np.squeeze(raw) if raw.ndim > 2 or 1 in raw.shape else raw
         if values.dtype.kind not in "fiub":
             raise _not_numbers(where, values)
-        values = as_floats(values)
         if values.ndim == 2 and values.shape[0] != values.shape[1]:
             raise InputError(
                 f"{where}: found shape {values.shape}, expected a square RDM; give one row and one "
                 f"column per condition{IF_NO_RDMS}"
             )
-        if values.ndim == 2:
-            values = to_condensed(values, where)
-        elif values.ndim != 1:
+        if values.ndim not in (1, 2):
             raise InputError(
                 f"{where}: found shape {raw.shape}, expected one RDM, square or condensed; "
                 f"describe the other axes as subjects, sessions, rois or layers{IF_NO_RDMS}"
             )
         with _naming(where):
-            n_conditions(values.size)
-        return check_dissimilarities(values, where)
+            n_conditions(values.size if values.ndim == 1 else math.comb(len(values), 2))
+        return as_floats(values)
 
     @cached_property
     def n_conditions(self) -> int:
@@ -78,7 +93,8 @@ class RDMFile(ArrayFile):
             return self._n_conditions()
 
     def _n_conditions(self) -> int:
-        return n_conditions(self.vector((0,) * len(self.shape)).size)
+        values = self._floats((0,) * len(self.shape))
+        return len(values) if values.ndim == 2 else n_conditions(values.size)
 
 
 class ArrayRDMFile(RDMFile):

@@ -66,7 +66,7 @@ def read_aligned(
             order = positions(images, names, match=match, what=rdm_file.what)
             for item in group:
                 index = _locate(rdm_file, axes, item.labels)
-                yield item.labels, take_conditions(rdm_file.vector(index), order)
+                yield item.labels, take_conditions(rdm_file.vector(index, names), order)
 
 
 def averaged(

@@ -67,7 +67,7 @@ def write_rdms(
             stack.resize(row + 1, axis=0)
             # An RDM that varies over all images of its file can be constant over the common ones.
             stored = vector.astype(np.float32)
-            stack[row] = stored if may_have_gaps else check_dissimilarities(stored, what)
+            stack[row] = stored if may_have_gaps else check_dissimilarities(stored, what, names)
             for name, label in row_labels.items():
                 labels.setdefault(name, []).append(label)
         file.attrs["rsatoolbox_version"] = RSATOOLBOX_LAYOUT

@@ -5,6 +5,7 @@ the upper triangle, as in scipy.spatial.distance.squareform and in rsatoolbox.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -98,7 +99,12 @@ def as_floats(values: np.ndarray) -> np.ndarray:
     return values if values.dtype.kind == "f" else values.astype(np.float64)
 
 
-def to_condensed(square: np.ndarray, what: str) -> np.ndarray:
+def named(condition: int, names: Sequence[str] | None) -> str:
+    """Return how errors call a condition: by its name, or by its number, counted from 1."""
+    return f"condition {condition + 1}" if names is None else repr(names[condition])
+
+
+def to_condensed(square: np.ndarray, what: str, names: Sequence[str] | None = None) -> np.ndarray:
     """Return the upper triangle of a square RDM, after checking that it is one.
 
     Parameters
@@ -107,6 +113,8 @@ def to_condensed(square: np.ndarray, what: str) -> np.ndarray:
         Values on the diagonal may be NaN, and so may the lower triangle.
     what : str
         How an error names the matrix, for example "92_brainRDMs.mat, RDMs[0, 1]".
+    names : sequence of n str, optional
+        The conditions, for errors.
 
     Raises
     ------
@@ -130,26 +138,40 @@ def to_condensed(square: np.ndarray, what: str) -> np.ndarray:
     with np.errstate(invalid="ignore"):  # infinite values are reported by check_dissimilarities
         asymmetry = float(np.nanmax(np.abs(square - square.T), initial=0.0))
     if asymmetry > tolerance * scale:
+        worst = np.nanargmax(np.abs(square - square.T))
+        first, second = (named(int(i), names) for i in np.unravel_index(worst, square.shape))
         raise InputError(
-            f"{what}: found entries (i, j) and (j, i) that differ by up to {asymmetry:.4g}, "
-            "expected a symmetric RDM; average it with its transpose if that is meant"
+            f"{what}: found entries (i, j) and (j, i) that differ by up to {asymmetry:.4g}, most "
+            f"for {first} and {second}, expected a symmetric RDM; average it with its transpose if "
+            "that is meant"
         )
     return square[np.triu_indices(square.shape[0], 1)]
 
 
-def check_dissimilarities(vector: np.ndarray, what: str) -> np.ndarray:
+def check_dissimilarities(
+    vector: np.ndarray, what: str, names: Sequence[str] | None = None
+) -> np.ndarray:
     """Return `vector` if a comparison can use it.
+
+    Parameters
+    ----------
+    vector : array (n(n-1)/2,)
+    what : str
+        How an error names the RDM.
+    names : sequence of n str, optional
+        The conditions, for errors: they name the one with the most such dissimilarities.
 
     Raises
     ------
     InputError
         NaN or infinite values, or all dissimilarities equal.
     """
-    n_bad = int(vector.size - np.count_nonzero(np.isfinite(vector)))
-    if n_bad:
+    finite = np.isfinite(vector)
+    if not finite.all():
         raise InputError(
-            f"{what}: found {n_bad} NaN or infinite of {vector.size} dissimilarities, expected "
-            "none; leave out the conditions or voxels that cause them"
+            f"{what}: found {np.count_nonzero(~finite)} NaN or infinite of {vector.size} "
+            f"dissimilarities ({_most_of(~finite, names)}), expected none; leave out the "
+            "conditions or voxels that cause them"
         )
     if vector.min() == vector.max():
         raise InputError(
@@ -157,3 +179,17 @@ def check_dissimilarities(vector: np.ndarray, what: str) -> np.ndarray:
             "an RDM that varies; look for a constant pattern or an empty ROI, and leave it out"
         )
     return vector
+
+
+def _most_of(bad: np.ndarray, names: Sequence[str] | None) -> str:
+    """Return which condition has the most bad pairs, how many, and one of them.
+
+    Parameters
+    ----------
+    bad : bool array (n(n-1)/2,)
+    """
+    square = to_square(bad, n_conditions(bad.size))
+    counts = square.sum(axis=1)
+    worst = int(counts.argmax())
+    other = named(int(square[worst].argmax()), names)
+    return f"{counts[worst]} of {named(worst, names)}, such as that from {other}"
