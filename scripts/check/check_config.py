@@ -73,6 +73,11 @@ def read_config(path: Path, mirror: str | None) -> dict:
         over = yaml.safe_load(path.read_text()) or {}
     except yaml.YAMLError as error:
         raise InputError(f"{path}: found no valid YAML ({error}); correct it there") from error
+    if not isinstance(over, Mapping):
+        raise InputError(
+            f"{path}: found {over!r:.80}, expected keys with their values; write `run: <name>` and "
+            "what else config/README.md has"
+        )
     return complete_config(laid_over(config, over, {"mirror": mirror} if mirror else {}))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+from scripts.check.check_config import read_config
 from tests.unit.raw_files import (
     ARRAY_WRITERS,
     aligned_images,
@@ -818,6 +819,27 @@ CONFIG_ERRORS = {
         "a `file`",
         "give its name",
     ),
+    "list of names of stimuli without a file": (
+        {"rsa__lab__stimuli": {"files": "*.png", "conditions": {"from": "list"}}},
+        r"config, rsa\.lab\.stimuli\.conditions",
+        "`from: list`",
+        "a `file`",
+        "give its name",
+    ),
+    "pattern of stimuli with a name": (
+        {"rsa__lab__stimuli": {"files": "*.png", "conditions": {"pattern": "{name}"}}},
+        r"config, rsa\.lab\.stimuli\.conditions\.pattern",
+        "'{name}'",
+        "one place for a number",
+        "write it as {:04d}",
+    ),
+    "atlas without its file": (
+        {"rsa__lab__brain__rois": {"names": {"V1": 1}, "from": "atlas"}},
+        r"config, rsa\.lab\.brain\.rois",
+        "`from: atlas`",
+        "the file with the labels",
+        "give its name in `atlas`",
+    ),
     "pattern without a place": (
         {"rsa__lab__models__net__conditions__pattern": "image"},
         r"config, rsa\.lab\.models\.net\.conditions\.pattern",
@@ -873,6 +895,18 @@ def test_config_that_cannot_be_used(case):
         found=found,
         expected=expected,
         advice=advice or "; (correct|did|give|write)",
+    )
+
+
+@pytest.mark.parametrize("text", ["[run, mine]", "mine", "3", "- run: mine\n- studies: [lab]"])
+def test_config_file_without_keys(tmp_path, text):
+    (tmp_path / "my.yaml").write_text(text)
+    assert_stops(
+        lambda: read_config(tmp_path / "my.yaml", None),
+        where=r"my\.yaml: ",
+        found="",
+        expected="keys with their values",
+        advice="write `run: <name>`",
     )
 
 

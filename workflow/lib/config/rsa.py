@@ -157,6 +157,9 @@ def _check_study(where: str, study: Mapping) -> None:
             if axis.origin == "axis":
                 _check_axis(f"{where}.{place}", axis)
         _check_conditions(f"{where}.{place}.conditions", source["conditions"])
+    if "stimuli" in study:
+        _check_conditions(f"{where}.stimuli.conditions", study["stimuli"]["conditions"])
+    _check_atlas(f"{where}.brain.rois", study["brain"]["rois"])
     names = {axis.placeholder: axis.names for axis in axes_of(study["brain"])}
     for subject in names["subject"]:
         if not FILE_NAME.fullmatch(subject):
@@ -313,6 +316,14 @@ def _check_conditions(where: str, conditions: Mapping) -> None:
         raise InputError(
             f"{where}.pattern: found {pattern!r}, expected one place for a number; write it as "
             "{:04d}"
+        )
+
+
+def _check_atlas(where: str, rois: Mapping) -> None:
+    if rois["from"] == "atlas" and "atlas" not in rois:
+        raise InputError(
+            f"{where}: found `from: atlas`, expected the file with the labels of ROIs; give its "
+            "name in `atlas`"
         )
 
 
