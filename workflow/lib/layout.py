@@ -5,7 +5,7 @@ Imported while the Snakefile is parsed: nothing heavy.
 
 import fnmatch
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from workflow.lib.acquire.datasets import Dataset, fetched_for, find_in_place, in_any_case
 from workflow.lib.errors import InputError
@@ -89,6 +89,11 @@ def _matching(
     """Return the files of a study's folder, or of its dataset, that a pattern stands for."""
     folder = Path(raw_folder(study, run))
     is_registered = study["source"] in ("mirror", "download")
+    if PurePosixPath(pattern).is_absolute():
+        raise InputError(
+            f"{setting}: found the absolute path {pattern!r}, expected one relative to the folder "
+            f"of the raw files, {folder}; let `path` name the folder, and write the rest here"
+        )
     if not _is_pattern(pattern):
         return [pattern]
     if is_registered:
