@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.config.merging import inherited
-from workflow.lib.config.rsa import name_layers
+from workflow.lib.config.rsa import check_given_keys, name_layers
 from workflow.lib.config.schema import check_name, load_schema, study_schemas, validate
 from workflow.lib.config.sections import sections, study_sections
 from workflow.lib.errors import InputError
@@ -28,6 +28,7 @@ def complete_config(config: Mapping) -> dict:
     for section in study_schemas(schema):
         if isinstance(completed.get(section), dict):
             completed[section] = inherited(section, completed[section], schema)
+    given = _unshared(completed)
     validate(completed, schema)
     name_layers(completed)
     names = study_names(completed)
@@ -36,6 +37,7 @@ def complete_config(config: Mapping) -> dict:
     _check_shared_names(completed)
     for section in sections().values():
         section.check(completed)
+    check_given_keys(given.get("rsa", {}))
     for section in sections().values():
         section.finish(completed)
     return completed

@@ -25,6 +25,26 @@ FILE_NAME = re.compile(r"[\w-][\w.+-]*")
 MODEL_KINDS = ("files", "features", "network", "control", "made")
 # Of these, the ones that see images; groups of images need only their names.
 SHOWN_KINDS = ("network", "control")
+# Keys of a model that all kinds have, and those that have an effect on one of each kind alone.
+SHARED_KEYS = (*MODEL_KINDS, "layers", "ordered")
+KEYS_OF_KINDS = {
+    "files": ("key", "field", "average", "conditions"),
+    "features": ("key", "conditions", "metric", "standardise_units"),
+    "network": (
+        *("weights", "seeds", "pooling", "standardise_units", "metric", "batch_size", "precision"),
+    ),
+    "control": ("metric", "options"),
+    "made": (),
+}
+# Keys of the brain responses that have an effect on one kind of `data` alone.
+KEYS_OF_DATA = {
+    "rdms": ("field",),
+    "patterns": (
+        *("metric", "observations", "detrend", "standardise", "remove_mean_pattern"),
+        "noise_normalisation",
+    ),
+}
+DEFAULT_DATA = "rdms"
 # What can be said of a control besides its name: the options of its function in
 # workflow.lib.features.controls, which is too heavy to be imported here.
 CONTROL_OPTIONS = {
@@ -44,6 +64,44 @@ def name_layers(config: Mapping) -> None:
     for name, study in config["rsa"].items():
         for model in study["models"]:
             _name_layers(f"config, rsa.{name}.models.{model}", model, study)
+
+
+def check_given_keys(studies: Mapping) -> None:
+    """Refuse keys without an effect: what is asked for would be taken for done.
+
+    Parameters
+    ----------
+    studies : mapping
+        Section `rsa` with inherited keys and without defaults, which every kind has.
+
+    Raises
+    ------
+    InputError
+    """
+    for name, study in studies.items():
+        brain = study["brain"]
+        data = brain.get("data", DEFAULT_DATA)
+        for key in brain:
+            for other, keys in KEYS_OF_DATA.items():
+                if key in keys and other != data:
+                    raise InputError(
+                        f"config, rsa.{name}.brain.{key}: found it for `data: {data}`, which it "
+                        f"has no effect on, expected it for {other} alone; leave it out, or "
+                        f"correct `data`"
+                    )
+        for model, block in study["models"].items():
+            _check_model_keys(f"config, rsa.{name}.models.{model}", block)
+
+
+def _check_model_keys(where: str, model: Mapping) -> None:
+    kind = next(kind for kind in MODEL_KINDS if kind in model)
+    for key in model:
+        if key not in SHARED_KEYS + KEYS_OF_KINDS[kind]:
+            kinds = [other for other, keys in KEYS_OF_KINDS.items() if key in keys]
+            raise InputError(
+                f"{where}.{key}: found it for a model that is given by `{kind}`, which it has no "
+                f"effect on, expected it for {listed(kinds)} alone; leave it out"
+            )
 
 
 def check_rsa(config: Mapping) -> None:
