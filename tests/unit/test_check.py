@@ -401,6 +401,24 @@ def test_patterns_that_give_no_rdm_are_found(folder):
     assert problem.startswith("lab: patterns of s1, V1: found 1 of 10 patterns that do not vary")
 
 
+def test_folder_in_place_of_a_pattern_of_images_is_named(folder):
+    (folder / "images").mkdir()
+    for name in NAMES:
+        (folder / name).rename(folder / "images" / name)
+    (problem,) = problems_of(pattern_study(folder, stimuli={"files": "images"}))
+    assert problem == (
+        f"lab: found the folder {folder}/images, expected a file; write images/*.png for all "
+        "images of that kind in it, or correct `files`"
+    )
+    assert problems_of(pattern_study(folder, stimuli={"files": "images/*.png"})) == []
+
+
+def test_mirror_is_no_advice_for_own_files(folder):
+    (folder / "net.npz").unlink()
+    (problem,) = problems_of(rdm_study(path=str(folder)))
+    assert problem.endswith(f"expected them in {folder}; correct `path` or `files`")
+
+
 def test_rdm_that_a_run_would_stop_at_is_found(folder):
     vector = random_rdms(1, N)[0]
     vector[4] = np.nan
@@ -618,7 +636,7 @@ def test_images_that_nobody_downloads_are_missing(tmp_path, monkeypatch):
     (problem,) = problems_of(config, datasets)
     assert problem == (
         "lab: found 1 of its raw files missing (for example all.zip), expected them in "
-        "<mirror>/own; correct `path`, `mirror` or `images.files`"
+        "<mirror>/own; correct `mirror` or `images.files`"
     )
 
 

@@ -598,6 +598,14 @@ def test_titles_say_where_layers_saw_other_images_than_participants(stimuli, sai
         ({"categories": {"a": ["cat"], "b": ["cat", "dog"]}}, ["digits.lab.categories", "'cat'"]),
         ({"categories": {"a": ["cat"], "b": ["dog"]}}, ["digits.lab.categories", "found 2"]),
         ({"source": "path"}, ["digits.lab.source", "`path`"]),
+        (
+            {
+                "source": "path",
+                "path": "raw",
+                "images": {"files": [{"layout": "parts", "files": ["/data/a.npz"]}]},
+            },
+            ["digits.lab.images.files", "'/data/a.npz'", "let `path` name the folder"],
+        ),
     ],
 )
 def test_digits_that_contradict_themselves_are_refused(changes, words):

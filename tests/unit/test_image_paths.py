@@ -61,6 +61,13 @@ def test_own_folder_is_searched_and_the_case_of_a_name_does_not_matter(tmp_path)
     assert image_paths(study, {}, "run") == [f"{tmp_path}/{file}" for file in expected]
 
 
+def test_folders_that_a_pattern_matches_are_no_files(tmp_path):
+    (tmp_path / "cats/more").mkdir(parents=True)
+    (tmp_path / "cats/1.jpg").touch()
+    study = entry((["**/*"], {}), source="path", path=str(tmp_path))
+    assert image_paths(study, {}, "run") == [f"{tmp_path}/cats/1.jpg"]
+
+
 @pytest.mark.parametrize("source", ["mirror", "path"])
 def test_absolute_pattern_is_refused_before_it_is_looked_for(source, tmp_path):
     pattern = f"{tmp_path}/*.jpg"

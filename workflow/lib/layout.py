@@ -100,7 +100,8 @@ def _matching(
         dataset = datasets[study["dataset"]]
         found = sorted(file.path for file in dataset.files if fnmatch.fnmatch(file.path, pattern))
     else:
-        found = sorted(str(path.relative_to(folder)) for path in folder.glob(pattern))
+        paths = (path for path in folder.glob(pattern) if path.is_file())
+        found = sorted(str(path.relative_to(folder)) for path in paths)
     if not found:
         raise InputError(
             f"{pattern}: found no file of this form in {folder}, expected at least one; correct "

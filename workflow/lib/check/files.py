@@ -110,6 +110,13 @@ def find_files(
         The problem that some are nowhere; none where a run would download them (`homeless_files`
         says which of them it could not).
     """
+    files, folder = list(files), Path(raw_folder(study, config["run"]))
+    folders = [file for file in files if (folder / file).is_dir()]
+    if folders:
+        return [], [
+            f"found the folder {folder / folders[0]}, expected a file; write {folders[0]}/*.png "
+            f"for all images of that kind in it, or correct `{key}`"
+        ]
     needed = [needed_file(study, file, datasets, config) for file in files]
     missing = print_files(needed, study["source"])
     if missing:
@@ -224,10 +231,11 @@ def missing_sentence(missing: Sequence[str], study: Mapping, key: str) -> str:
     study : as of `needed_file`
     key : the config key that names the files
     """
-    place = study["path"] if study["source"] == "path" else f"<mirror>/{study['dataset']}"
+    is_own = study["source"] == "path"
+    place = study["path"] if is_own else f"<mirror>/{study['dataset']}"
     return (
         f"found {len(missing)} of its raw files missing (for example {missing[0]}), "
-        f"expected them in {place}; correct `path`, `mirror` or `{key}`"
+        f"expected them in {place}; correct `{'path' if is_own else 'mirror'}` or `{key}`"
     )
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from workflow.lib.acquire.datasets import Dataset
-from workflow.lib.config.raw_sources import SOURCE_KEYS, check_source
+from workflow.lib.config.raw_sources import SOURCE_KEYS, check_relative, check_source
 from workflow.lib.config.sections import Section, sections
 from workflow.lib.errors import InputError
 from workflow.lib.layout import file_sources, raw_folder, study_raw_files, weight_files
@@ -14,6 +14,7 @@ from workflow.lib.sources import (
     MEAN_SESSION,
     Axis,
     axes_of,
+    axis_of,
     check_placeholders,
 )
 from workflow.lib.words import listed, near
@@ -208,6 +209,7 @@ def _check_features(where: str, model: Mapping) -> None:
 
 def _check_study(where: str, study: Mapping) -> None:
     check_source(where, study, KEYS_OF_SOURCES)
+    _check_files(where, study)
     _check_groups(f"{where}.images.groups", study["images"]["groups"])
     for place, source in file_sources(study).items():
         check_placeholders(source, f"{where}.{place}")
@@ -247,6 +249,21 @@ def _check_study(where: str, study: Mapping) -> None:
     _check_partition(f"{where}.partition", study)
     if "searchlight" in study:
         _check_searchlight(f"{where}.searchlight", study)
+
+
+def _check_files(where: str, study: Mapping) -> None:
+    """Check that all files of a study are named relative to the folder of its raw files."""
+    stimuli = {"stimuli": study["stimuli"]} if "stimuli" in study else {}
+    for place, source in (file_sources(study) | stimuli).items():
+        setting = "features" if source.get("data") == "features" else "files"
+        check_relative(f"{where}.{place}.{setting}", [source["files"]])
+        check_relative(f"{where}.{place}.conditions.file", [source["conditions"]["file"]])
+    brain = study["brain"]
+    check_relative(f"{where}.brain.observations.file", [brain.get("observations", {}).get("file")])
+    check_relative(f"{where}.brain.rois.atlas", [brain["rois"].get("atlas")])
+    rois = axis_of(brain, "roi")
+    check_relative(f"{where}.brain.rois.names", rois.values if rois.origin == "mask" else ())
+    check_relative(f"{where}.searchlight.mask", [study.get("searchlight", {}).get("mask")])
 
 
 def _check_controls(where: str, study: Mapping) -> None:
