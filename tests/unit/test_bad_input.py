@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+from scripts.check.check_config import read_config
 from tests.unit.raw_files import (
     ARRAY_WRITERS,
     aligned_images,
@@ -818,6 +819,27 @@ CONFIG_ERRORS = {
         "a `file`",
         "give its name",
     ),
+    "list of names of stimuli without a file": (
+        {"rsa__lab__stimuli": {"files": "*.png", "conditions": {"from": "list"}}},
+        r"config, rsa\.lab\.stimuli\.conditions",
+        "`from: list`",
+        "a `file`",
+        "give its name",
+    ),
+    "pattern of stimuli with a name": (
+        {"rsa__lab__stimuli": {"files": "*.png", "conditions": {"pattern": "{name}"}}},
+        r"config, rsa\.lab\.stimuli\.conditions\.pattern",
+        "'{name}'",
+        "one place for a number",
+        "write it as {:04d}",
+    ),
+    "atlas without its file": (
+        {"rsa__lab__brain__rois": {"names": {"V1": 1}, "from": "atlas"}},
+        r"config, rsa\.lab\.brain\.rois",
+        "`from: atlas`",
+        "the file with the labels",
+        "give its name in `atlas`",
+    ),
     "pattern without a place": (
         {"rsa__lab__models__net__conditions__pattern": "image"},
         r"config, rsa\.lab\.models\.net\.conditions\.pattern",
@@ -873,6 +895,96 @@ def test_config_that_cannot_be_used(case):
         found=found,
         expected=expected,
         advice=advice or "; (correct|did|give|write)",
+    )
+
+
+PATTERNS_OF_IMAGES = {
+    "data": "patterns",
+    "files": "b.nii",
+    "subjects": {"names": ["s1"], "from": "constant"},
+    "rois": {"names": {"V1": "v1.nii"}, "from": "mask"},
+}
+
+
+@pytest.mark.parametrize("file", ["/data/lab/x.npy", "~/lab/x.npy"])
+@pytest.mark.parametrize(
+    ("place", "block"),
+    [
+        ("brain.files", lambda file: {"brain": {**shortest_brain(), "files": file}}),
+        (
+            "models.net.files",
+            lambda file: {"models": {"net": {"files": file}}},
+        ),
+        (
+            "models.net.features",
+            lambda file: {"models": {"net": {"features": file}}},
+        ),
+        ("stimuli.files", lambda file: {"stimuli": {"files": file}}),
+        (
+            "stimuli.conditions.file",
+            lambda file: {
+                "stimuli": {"files": "*.png", "conditions": {"from": "list", "file": file}}
+            },
+        ),
+        (
+            "brain.observations.file",
+            lambda file: {"brain": {**PATTERNS_OF_IMAGES, "observations": {"file": file}}},
+        ),
+        (
+            "brain.rois.names",
+            lambda file: {
+                "brain": {**PATTERNS_OF_IMAGES, "rois": {"names": {"V1": file}, "from": "mask"}}
+            },
+        ),
+        (
+            "brain.rois.atlas",
+            lambda file: {
+                "brain": {
+                    **PATTERNS_OF_IMAGES,
+                    "rois": {"names": {"V1": 1}, "from": "atlas", "atlas": file},
+                }
+            },
+        ),
+        (
+            "searchlight.mask",
+            lambda file: {"brain": PATTERNS_OF_IMAGES, "searchlight": {"mask": file}},
+        ),
+    ],
+)
+def test_files_that_would_be_glued_to_their_folder(place, block, file):
+    """They were looked for in path/data/lab."""
+    changes = {f"rsa__lab__{key}": value for key, value in block(file).items()}
+    assert_stops(
+        lambda: complete_config(config_with(**changes)),
+        where=re.escape(f"config, rsa.lab.{place}: "),
+        found=f"the path '{file}'",
+        expected="one relative to the folder",
+        advice="let `path` name the folder",
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "written"), [("~/data", f"{Path.home()}/data"), ("~", str(Path.home()))]
+)
+def test_home_folder_by_its_short_name(path, written):
+    assert_stops(
+        lambda: complete_config(config_with(rsa__lab__path=path)),
+        where=r"^config, rsa\.lab\.path: ",
+        found=f"'{path}'",
+        expected="a folder without ~",
+        advice=f"write {written}$",
+    )
+
+
+@pytest.mark.parametrize("text", ["[run, mine]", "mine", "3", "- run: mine\n- studies: [lab]"])
+def test_config_file_without_keys(tmp_path, text):
+    (tmp_path / "my.yaml").write_text(text)
+    assert_stops(
+        lambda: read_config(tmp_path / "my.yaml", None),
+        where=r"my\.yaml: ",
+        found="",
+        expected="keys with their values",
+        advice="write `run: <name>`",
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +13,13 @@ from PIL import Image
 from scripts.check.check_config import DATASETS_FILE, check_study
 from scripts.digits.network.vgg import SIZES, VGG
 from tests.simulated_volumes import study_block, write_study
+from tests.unit.checked_entries import DEFAULT
 from tests.unit.raw_files import completed_config, random_rdms, shortest_brain
-from workflow.lib.acquire.datasets import load_datasets
+from workflow.lib.acquire.datasets import find_file, load_datasets
+from workflow.lib.acquire.fetch import fetch_file
 from workflow.lib.check.contents import response_sizes
 from workflow.lib.config.complete import complete_config
+from workflow.lib.errors import InputError
 from workflow.lib.features.networks import layer_extractor, load_network
 from workflow.lib.patterns.rdms import brain_rdms, extract_patterns
 from workflow.lib.patterns.store import PatternStore, write_patterns
@@ -310,7 +314,8 @@ def test_group_table_that_is_not_there_is_found_even_of_a_study_that_is_simulate
     expected = f"lab: {folder}/no.csv: found no such file; correct images.group_table"
     simulated = {"source": "simulated"}
     simulation = {"simulation": {"simulator": "objects", "folder": "x"}}
-    for more in ({}, simulated | simulation):
+    stimuli = {"stimuli": {"files": "images.npz", "key": "images"}}
+    for more in ({}, simulated | simulation | stimuli):
         assert problems_of(pattern_study(folder, **keys, **more)) == [expected]
 
 
@@ -381,11 +386,60 @@ def test_weights_that_are_nowhere_are_found(folder):
     assert problem.startswith("lab: found no weights resources/none/no.pth")
 
 
-def test_weights_that_the_registry_has_are_downloaded(folder, capsys, monkeypatch):
+def published_weights(folder, **file):
+    """Return a registry with the weights of a network, and their path in a run."""
+    facts = {"title": "T", "licence": "L", "citation": "C", "homepage": "https://example.org"}
+    files = [{"path": "net.pth", "bytes": 5_000_000, **file}]
+    entry = {**facts, "access": "open", "how_to_get": "Ask Ann.", "files": files}
+    (folder / "datasets.yaml").write_text(yaml.safe_dump({"nets": entry}))
+    return load_datasets(folder / "datasets.yaml"), "resources/nets/net.pth"
+
+
+def test_weights_that_the_registry_has_are_downloaded(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(folder)  # where nothing is
-    file = "resources/squeezenet/squeezenet1_0_deepcompression_torchvision_state_dict.pth"
-    assert problems_of(pattern_study(folder, **networks(file))) == []
-    assert f"download {file} (" in capsys.readouterr().out
+    registry, file = published_weights(tmp_path, url="https://example.org/net.pth")
+    assert problems_of(pattern_study(folder, **networks(file)), registry) == []
+    assert f"download {file} (5 MB)" in capsys.readouterr().out
+
+
+def test_weights_at_no_address_are_a_problem_as_they_are_to_a_run(
+    folder, tmp_path, capsys, monkeypatch
+):
+    """The sentence is the one that the job of the run would stop with."""
+    monkeypatch.chdir(folder)
+    registry, file = published_weights(tmp_path)
+    config = pattern_study(folder, **networks(file))
+    with pytest.raises(InputError) as stopped:
+        fetch_file(*find_file(registry, "nets", "net.pth"), folder / "net.pth")
+    assert problems_of(config, registry) == [f"lab: {stopped.value}"]
+    assert "Ask Ann." in str(stopped.value)
+    printed = capsys.readouterr().out
+    assert f"missing  {file} (5 MB)" in printed
+    assert "download" not in printed
+
+
+def test_files_of_a_section_that_adds_to_a_study_are_looked_for(tmp_path, monkeypatch, capsys):
+    """Pictures and weights of stand-ins, which have no check of their own."""
+    monkeypatch.chdir(tmp_path)
+    config = complete_config(DEFAULT)
+    weights = "resources/squeezenet/squeezenet1_0_deepcompression_torchvision_state_dict.pth"
+    problems = check_study("haxby_stand_ins", config, REGISTRY)
+    starts = ["imagenet_sample/imagenet_sample_256.zip has no address", "squeezenet/squeezenet1_0_"]
+    assert len(problems) == len(starts)
+    for problem, start in zip(problems, starts, strict=True):
+        assert problem.startswith(f"haxby_stand_ins: {start}")
+    printed = capsys.readouterr().out.partition("stand_ins.haxby_stand_ins")[2]
+    assert "missing  squeezenet1_0_deepcompression" in printed
+    assert "missing  imagenet_sample_256.zip" in printed
+    assert "download 92images/images/image_13.jpg" in printed
+    for file in (weights, "resources/imagenet_sample/imagenet_sample_256.zip"):
+        Path(file).parent.mkdir(parents=True)
+        Path(file).touch()
+    assert check_study("haxby_stand_ins", config, REGISTRY) == []
+    config["stand_ins"]["haxby_stand_ins"]["weights"] = "mine.pth"
+    assert check_study("haxby_stand_ins", config, REGISTRY) == [
+        "haxby_stand_ins: found no mine.pth, expected that file; correct its name"
+    ]
 
 
 def test_weights_of_torchvision_are_announced_with_their_size(folder, capsys, monkeypatch):
@@ -444,6 +498,24 @@ def test_patterns_that_give_no_rdm_are_found(folder):
         "lab: patterns of s1, V1: found 1 of 10 patterns that do not vary over channels (the first "
         "is that of 'image_2.png')"
     )
+
+
+def test_folder_in_place_of_a_pattern_of_images_is_named(folder):
+    (folder / "images").mkdir()
+    for name in NAMES:
+        (folder / name).rename(folder / "images" / name)
+    (problem,) = problems_of(pattern_study(folder, stimuli={"files": "images"}))
+    assert problem == (
+        f"lab: found the folder {folder}/images, expected a file; write images/*.png for all "
+        "images of that kind in it, or correct `files`"
+    )
+    assert problems_of(pattern_study(folder, stimuli={"files": "images/*.png"})) == []
+
+
+def test_mirror_is_no_advice_for_own_files(folder):
+    (folder / "net.npz").unlink()
+    (problem,) = problems_of(rdm_study(path=str(folder)))
+    assert problem.endswith(f"expected them in {folder}; correct `path` or `files`")
 
 
 def test_rdm_that_a_run_would_stop_at_is_found(folder):
@@ -664,7 +736,7 @@ def test_images_that_nobody_downloads_are_missing(tmp_path, monkeypatch):
     (problem,) = problems_of(config, datasets)
     assert problem == (
         "lab: found 1 of its raw files missing (for example all.zip), expected them in "
-        "<mirror>/own; correct `path`, `mirror` or `images.files`"
+        "<mirror>/own; correct `mirror` or `images.files`"
     )
 
 

@@ -128,12 +128,22 @@ def test_time_and_memory_of_all_of_it_are_more_than_those_of_any_network(folder,
     assert float(wide) - float(memory) > 4 * 4 * 50_000 * 1024 / 1e9 - 0.01
 
 
-@pytest.mark.parametrize("name", ["pictures", "deeprecon"])
-def test_entries_of_the_repository_pass(name, capsys):
+@pytest.mark.parametrize(
+    # Responses to shapes have no address in the registry.
+    ("name", "lacking"),
+    [
+        ("pictures", []),
+        ("deeprecon", ["3 such files, the first: deeprecon/fmri/sub-01_Artificial"]),
+    ],
+)
+def test_entries_of_the_repository_pass_but_for_what_nobody_can_download(name, lacking, capsys):
     config = complete_config(laid_over(FULL, {"studies": [name], "mirror": None}))
     found = check_study(name, config, REGISTRY)
     printed = capsys.readouterr().out
-    assert found == []
+    assert len(found) == len(lacking)
+    for problem, start in zip(found, lacking, strict=True):
+        assert problem.startswith(f"{name}: {start}")
+        assert "fetch them from there to the mirror folder" in problem
     told = "raw files are simulated" if name == "pictures" else "sizes are taken to be 1,200"
     assert told in printed
 

@@ -251,6 +251,130 @@ def test_last_config_wins():
     }
 
 
+# Keys that have an effect on one kind of data, or of model, alone.
+
+
+def with_patterns():
+    """Return a config whose study has patterns, and says what is done with them."""
+    config = with_masks()
+    lab = config["rsa"]["lab"]
+    lab["brain"] |= {
+        "metric": "crossnobis",
+        "observations": {"file": "{subject}.tsv", "condition": "image", "run": "run"},
+        "noise_normalisation": "diagonal",
+    }
+    lab["models"]["pixel"] = {"control": "pixel", "options": {"colour": True}, "metric": "cosine"}
+    lab["searchlight"] = {"radius": 8}
+    return config
+
+
+RDMS = {"data": "rdms", "files": "{subject}.npy", "rois": {"names": ["V1"], "from": "constant"}}
+NO_PATTERNS = {
+    "metric": "crossnobis",
+    "observations": {"condition": "image"},
+    "detrend": True,
+    "standardise": "run",
+    "remove_mean_pattern": True,
+    "noise_normalisation": "diagonal",
+}
+NO_KEYS_OF_KINDS = {
+    "files": {"seeds": 5, "pooling": "max", "metric": "euclidean", "weights": "w.pth"},
+    "features": {"average": {"names": [1], "from": "constant"}, "field": "RDM", "pooling": "max"},
+    "network": {"key": "x", "conditions": {"from": "order"}, "options": {"side": 9}},
+    "control": {"seeds": 5, "standardise_units": True, "conditions": {"from": "order"}},
+}
+KINDS = {
+    "files": {"files": "net.npy"},
+    "features": {"features": "net.npy"},
+    "network": {"network": "alexnet", "layers": ["features.0"]},
+    "control": {"control": "pixel"},
+}
+
+
+@pytest.mark.parametrize("key", NO_PATTERNS)
+def test_what_is_done_with_patterns_is_refused_of_rdms(key):
+    config = config_of({})
+    config["rsa"]["lab"]["brain"][key] = NO_PATTERNS[key]
+    with pytest.raises(
+        InputError, match=rf"rsa\.lab\.brain\.{key}: found it for `data: rdms`.*leav"
+    ):
+        complete_config(config)
+
+
+def test_a_field_of_rdms_is_refused_of_patterns():
+    config = with_patterns()
+    complete_config(config)
+    config["rsa"]["lab"]["brain"]["field"] = "RDM"
+    with pytest.raises(
+        InputError, match=r"brain\.field: found it for `data: patterns`.*rdms alone"
+    ):
+        complete_config(config)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"), [(kind, key) for kind, keys in NO_KEYS_OF_KINDS.items() for key in keys]
+)
+def test_keys_of_another_kind_of_model_are_refused(kind, key):
+    config = with_masks()
+    config["rsa"]["lab"]["models"]["mine"] = {**KINDS[kind], key: NO_KEYS_OF_KINDS[kind][key]}
+    with pytest.raises(
+        InputError, match=rf"rsa\.lab\.models\.mine\.{key}.*: found .*; leave it out"
+    ):
+        complete_config(config)
+
+
+def test_rdms_that_the_study_makes_have_no_metric():
+    config = digits_config()
+    config["rsa"]["lab"]["models"]["vgg"]["metric"] = "euclidean"
+    with pytest.raises(InputError, match=r"vgg\.metric: found it .* by `made`.*; leave it out"):
+        complete_config(config)
+
+
+@pytest.mark.parametrize("how", ["extends", "laid over"])
+@pytest.mark.parametrize(
+    ("changes", "gone"),
+    [
+        ({"brain": RDMS}, ["brain.observations", "searchlight"]),
+        ({"models": {"pixel": {"control": "gabor"}}}, ["models.pixel.options"]),
+        (
+            {"models": {"pixel": {"files": "x.npy"}}},
+            ["models.pixel.options", "models.pixel.control"],
+        ),
+    ],
+    ids=["other data", "another control", "another kind of model"],
+)
+def test_inherited_keys_without_an_effect_are_left_behind(how, changes, gone):
+    """A study that changes what it inherits has no other way to be rid of them."""
+    config = with_patterns()
+    del config["rsa"]["lab"]["roi_groups"]
+    if how == "extends":
+        config["rsa"]["child"] = {"extends": "lab", **changes}
+        study = complete_config(config)["rsa"]["child"]
+    else:
+        brain = changes.get("brain", {})
+        over = {**changes, "brain": {key: brain[key] for key in brain if key != "files"}}
+        study = complete_config(laid_over(config, {"rsa": {"lab": over}}))["rsa"]["lab"]
+    for place in gone:
+        with pytest.raises(KeyError):
+            at(study, place)
+    assert complete_config(config)["rsa"]["lab"]["brain"]["metric"] == "crossnobis"
+
+
+def test_keys_that_a_study_gives_with_its_other_data_are_refused():
+    config = with_patterns()
+    config["rsa"]["child"] = {"extends": "lab", "brain": {**RDMS, "metric": "crossnobis"}}
+    with pytest.raises(InputError, match=r"rsa\.child\.brain\.metric: found it for `data: rdms`"):
+        complete_config(config)
+
+
+def test_studies_of_the_same_data_inherit_what_is_done_with_it():
+    config = with_patterns()
+    config["rsa"]["child"] = {"extends": "lab", "brain": {"data": "patterns", "detrend": True}}
+    brain = complete_config(config)["rsa"]["child"]["brain"]
+    assert (brain["metric"], brain["detrend"]) == ("crossnobis", True)
+    assert brain["observations"]["condition"] == "image"
+
+
 # Inheritance between studies.
 
 
@@ -474,6 +598,14 @@ def test_titles_say_where_layers_saw_other_images_than_participants(stimuli, sai
         ({"categories": {"a": ["cat"], "b": ["cat", "dog"]}}, ["digits.lab.categories", "'cat'"]),
         ({"categories": {"a": ["cat"], "b": ["dog"]}}, ["digits.lab.categories", "found 2"]),
         ({"source": "path"}, ["digits.lab.source", "`path`"]),
+        (
+            {
+                "source": "path",
+                "path": "raw",
+                "images": {"files": [{"layout": "parts", "files": ["/data/a.npz"]}]},
+            },
+            ["digits.lab.images.files", "'/data/a.npz'", "let `path` name the folder"],
+        ),
     ],
 )
 def test_digits_that_contradict_themselves_are_refused(changes, words):

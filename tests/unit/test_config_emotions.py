@@ -58,6 +58,10 @@ def test_the_entry_by_itself_is_complete():
 
 REFUSED = {
     "source without its key": ({"path": None}, "found 'path' without `path`"),
+    "volumes by an absolute path": (
+        {"files": "/data/sub-{subject}_run-{run}_bold.nii.gz"},
+        r"found the path '/data/sub-01_run-1_bold\.nii\.gz', expected one relative",
+    ),
     "simulated parcels": (
         {
             "source": "simulated",

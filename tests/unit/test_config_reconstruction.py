@@ -77,6 +77,14 @@ def category(**block):
 CLIP = {"kind": "clip", "network": "ViT-B-32-quickgelu"}
 REFUSED = {
     "source without its key": ({"path": None}, "found 'path' without `path`"),
+    "images in the home folder of a shell": (
+        {"stimuli": {"path": "~/images"}},
+        r"stimuli\.path: found '~/images', expected a folder without ~",
+    ),
+    "responses by an absolute path": (
+        {"responses": {"training": "/data/sub-{subject}.h5"}},
+        r"responses: found the path '/data/sub-01\.h5', expected one relative",
+    ),
     "simulation without a folder": (
         {"source": "simulated"},
         "found 'simulated' without `simulation.folder`",

@@ -4,7 +4,7 @@ import pytest
 
 from workflow.lib.acquire.datasets import Dataset, RawFile
 from workflow.lib.errors import InputError
-from workflow.lib.layout import image_collections, image_paths
+from workflow.lib.layout import image_collections, image_paths, stimulus_files
 
 FILES = ("cats/1.jpg", "cats/2.jpg", "dogs/1.jpg", "labels.csv")
 DATASETS = {
@@ -59,6 +59,24 @@ def test_own_folder_is_searched_and_the_case_of_a_name_does_not_matter(tmp_path)
     study = entry((patterns, {}), source="path", path=str(tmp_path))
     expected = ["cats/1.jpg", "cats/2.jpg", "Train_data.npz", "nowhere.zip"]
     assert image_paths(study, {}, "run") == [f"{tmp_path}/{file}" for file in expected]
+
+
+def test_folders_that_a_pattern_matches_are_no_files(tmp_path):
+    (tmp_path / "cats/more").mkdir(parents=True)
+    (tmp_path / "cats/1.jpg").touch()
+    study = entry((["**/*"], {}), source="path", path=str(tmp_path))
+    assert image_paths(study, {}, "run") == [f"{tmp_path}/cats/1.jpg"]
+
+
+@pytest.mark.parametrize("source", ["mirror", "path"])
+def test_absolute_pattern_is_refused_before_it_is_looked_for(source, tmp_path):
+    pattern = f"{tmp_path}/*.jpg"
+    study = entry(([pattern], {}), source=source, path=str(tmp_path))
+    with pytest.raises(InputError, match=r"images\.files: found the absolute path .*let `path`"):
+        image_paths(study, DATASETS, "run")
+    study |= {"stimuli": {"files": pattern, "conditions": {"from": "stored"}}}
+    with pytest.raises(InputError, match=r"stimuli\.files: found the absolute path .*let `path`"):
+        stimulus_files(study, DATASETS, "run")
 
 
 @pytest.mark.parametrize("source", ["mirror", "path"])

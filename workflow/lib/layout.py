@@ -5,7 +5,7 @@ Imported while the Snakefile is parsed: nothing heavy.
 
 import fnmatch
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from workflow.lib.acquire.datasets import Dataset, fetched_for, find_in_place, in_any_case
 from workflow.lib.errors import InputError
@@ -89,13 +89,19 @@ def _matching(
     """Return the files of a study's folder, or of its dataset, that a pattern stands for."""
     folder = Path(raw_folder(study, run))
     is_registered = study["source"] in ("mirror", "download")
+    if PurePosixPath(pattern).is_absolute():
+        raise InputError(
+            f"{setting}: found the absolute path {pattern!r}, expected one relative to the folder "
+            f"of the raw files, {folder}; let `path` name the folder, and write the rest here"
+        )
     if not _is_pattern(pattern):
         return [pattern]
     if is_registered:
         dataset = datasets[study["dataset"]]
         found = sorted(file.path for file in dataset.files if fnmatch.fnmatch(file.path, pattern))
     else:
-        found = sorted(str(path.relative_to(folder)) for path in folder.glob(pattern))
+        paths = (path for path in folder.glob(pattern) if path.is_file())
+        found = sorted(str(path.relative_to(folder)) for path in paths)
     if not found:
         raise InputError(
             f"{pattern}: found no file of this form in {folder}, expected at least one; correct "

@@ -16,6 +16,7 @@ from workflow.lib.config.complete import (
     complete_config,
     entries_of,
     made_conditions,
+    section_raw_paths,
     study_names,
 )
 from workflow.lib.config.inference import permuted_units
@@ -312,14 +313,12 @@ def minutes(n):
 
 def raw_paths(study):
     """Return all raw files of a study, of all its sections."""
-    paths = [path for section in sections() for path in section_raw_paths(section, study)]
+    paths = [
+        path
+        for section in sections()
+        for path in section_raw_paths(config, section, study, DATASETS)
+    ]
     return list(dict.fromkeys(paths))
-
-
-def section_raw_paths(section, study):
-    """Return the raw files that a section names of a study, none if it has no such entry."""
-    entry = config[section].get(study)
-    return sections()[section].raw_paths(entry, DATASETS, config["run"]) if entry else []
 
 
 def is_simulated_file(path):
@@ -378,7 +377,7 @@ def datasets_of(source):
         for study in STUDIES
         for section, entry in entries_of(config, study).items()
         if entry["source"] == source
-        for path in section_raw_paths(section, study)
+        for path in section_raw_paths(config, section, study, DATASETS)
         if path.startswith(f"{RESOURCES}/")
     }
 

@@ -139,7 +139,7 @@ def fetch_file(
     destination = Path(destination)
     mirrored = mirrored_path(dataset, raw_file, mirror)
     if mirrored is None and raw_file.url is None:
-        raise InputError(_why_unavailable(dataset, raw_file, mirror))
+        raise InputError(why_unavailable(dataset, raw_file, mirror))
     if mirrored:
         digest = _copy(dataset, raw_file, mirrored, destination)
     else:
@@ -346,7 +346,8 @@ def _dryad_checksum(raw_file: RawFile, entry: dict) -> dict[str, str]:
     return {kind: entry["digest"].lower()} if kind and entry.get("digest") else {}
 
 
-def _why_unavailable(dataset: Dataset, raw_file: RawFile, mirror: str | Path | None) -> str:
+def why_unavailable(dataset: Dataset, raw_file: RawFile, mirror: str | Path | None) -> str:
+    """Return why a raw file that is nowhere cannot be downloaded, and how a user comes by it."""
     terms = {
         "open": "has no address to download it from",
         "registration": "is given only after registration",

@@ -7,7 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from workflow.lib.acquire.datasets import Dataset, fetched_for, find_file, size_text
+from workflow.lib.acquire.datasets import (
+    Dataset,
+    DatasetFile,
+    RawFile,
+    download_plan,
+    fetched_for,
+    find_file,
+    size_text,
+)
+from workflow.lib.acquire.fetch import why_unavailable
 from workflow.lib.errors import InputError
 from workflow.lib.features.networks import default_weights
 from workflow.lib.layout import (
@@ -35,12 +44,15 @@ class NeededFile:
         Where `fetched` lies now; None if nowhere.
     bytes : int or None
         Size of `fetched`; None where it is neither here nor published.
+    has_address : bool
+        Whether `fetched` can be downloaded.
     """
 
     file: str
     fetched: str
     place: Path | None
     bytes: int | None
+    has_address: bool = False
 
     @property
     def is_readable(self) -> bool:
@@ -72,8 +84,7 @@ def needed_file(
     is_listed = dataset is not None and any(known.path == file for known in dataset.files)
     if study["source"] not in ("mirror", "download") or (place and not is_listed):
         return NeededFile(file, file, place, size)
-    fetched = fetched_for(*find_file(datasets, study["dataset"], file), RESOURCES, mirror)
-    return NeededFile(file, fetched.path, place, size or fetched.bytes or fetched.approx_bytes)
+    return _registered(*find_file(datasets, study["dataset"], file), place, mirror)
 
 
 def find_files(
@@ -96,8 +107,16 @@ def find_files(
     readable : list of NeededFile
         All of them; none where some are not here, or are still to be made out of others.
     lacking : list of str
-        The problem that some are nowhere; none where a run would download them.
+        The problem that some are nowhere; none where a run would download them (`homeless_files`
+        says which of them it could not).
     """
+    files, folder = list(files), Path(raw_folder(study, config["run"]))
+    folders = [file for file in files if (folder / file).is_dir()]
+    if folders:
+        return [], [
+            f"found the folder {folder / folders[0]}, expected a file; write {folders[0]}/*.png "
+            f"for all images of that kind in it, or correct `{key}`"
+        ]
     needed = [needed_file(study, file, datasets, config) for file in files]
     missing = print_files(needed, study["source"])
     if missing:
@@ -112,18 +131,84 @@ def print_files(files: Iterable[NeededFile], source: str) -> list[str]:
     Parameters
     ----------
     files : as `needed_file` returns them; what several come out of counts once
-    source : of the study; "download" says that what is not here will be
+    source : of the study; "download" says that what is not here and has an address will be
     """
-    found, missing = {}, {}
+    sizes: dict[str, dict[str, int | None]] = {"found": {}, "download": {}, "missing": {}}
     for file in files:
         if file.place:
-            found[str(file.place)] = file.bytes
+            sizes["found"][str(file.place)] = file.bytes
         else:
-            missing[file.fetched] = file.bytes
-    action = "download" if source == "download" else "missing"
-    for line in (*_file_lines("found", found), *_file_lines(action, missing)):
-        print(f"  {line}")
-    return list(missing)
+            action = "download" if source == "download" and file.has_address else "missing"
+            sizes[action][file.fetched] = file.bytes
+    for action, those in sizes.items():
+        for line in _file_lines(action, those):
+            print(f"  {line}")
+    return [*sizes["download"], *sizes["missing"]]
+
+
+def find_paths(
+    paths: Iterable[str], datasets: Mapping[str, Dataset], mirror: str | None
+) -> list[str]:
+    """Print where raw files are, and return a problem for each that is nowhere and in no data set.
+
+    Parameters
+    ----------
+    paths : with their folders, as sections of the config name raw files
+    datasets : the registry
+    mirror : of the config
+    """
+    files, lacking = [], []
+    for path in paths:
+        place = find_source(path, datasets, mirror)
+        registered = _in_registry(path, datasets)
+        if registered:
+            files.append(_registered(*registered, place, mirror))
+        else:
+            files.append(NeededFile(path, path, place, place.stat().st_size if place else None))
+            if place is None:
+                lacking.append(f"found no {path}, expected that file; correct its name")
+    print_files(files, "download")
+    return lacking
+
+
+def homeless_files(
+    paths: Iterable[str], datasets: Mapping[str, Dataset], mirror: str | None
+) -> list[str]:
+    """Return a problem for each data set of which a file is nowhere, and at no address.
+
+    Parameters
+    ----------
+    paths : with their folders, as sections of the config name raw files
+    datasets : the registry
+    mirror : of the config
+    """
+    nowhere = [path for path in paths if find_source(path, datasets, mirror) is None]
+    files = [file for path in nowhere if (file := _in_registry(path, datasets))]
+    lacking: dict[str, list[DatasetFile]] = {}
+    for dataset, raw_file in download_plan(files, RESOURCES, mirror).unavailable:
+        lacking.setdefault(dataset.name, []).append((dataset, raw_file))
+    return [
+        (f"{len(those)} such files, the first: " if len(those) > 1 else "")
+        + why_unavailable(*those[0], mirror)
+        for those in lacking.values()
+    ]
+
+
+def _in_registry(path: str, datasets: Mapping[str, Dataset]) -> DatasetFile | None:
+    """Return the data set and the file of it that lies at a path; None if it is in none."""
+    folder, *parts = PurePosixPath(path).parts
+    if folder != RESOURCES or len(parts) < 2 or parts[0] not in datasets:
+        return None
+    return find_file(datasets, parts[0], "/".join(parts[1:]))
+
+
+def _registered(
+    dataset: Dataset, raw_file: RawFile, place: Path | None, mirror: str | None
+) -> NeededFile:
+    """Return a file of the registry, with what a run brings in for it and where that is now."""
+    fetched = fetched_for(dataset, raw_file, RESOURCES, mirror)
+    size = place.stat().st_size if place else fetched.bytes or fetched.approx_bytes
+    return NeededFile(raw_file.path, fetched.path, place, size, fetched.url is not None)
 
 
 def are_readable(files: Sequence[NeededFile]) -> bool:
@@ -146,10 +231,11 @@ def missing_sentence(missing: Sequence[str], study: Mapping, key: str) -> str:
     study : as of `needed_file`
     key : the config key that names the files
     """
-    place = study["path"] if study["source"] == "path" else f"<mirror>/{study['dataset']}"
+    is_own = study["source"] == "path"
+    place = study["path"] if is_own else f"<mirror>/{study['dataset']}"
     return (
         f"found {len(missing)} of its raw files missing (for example {missing[0]}), "
-        f"expected them in {place}; correct `path`, `mirror` or `{key}`"
+        f"expected them in {place}; correct `{'path' if is_own else 'mirror'}` or `{key}`"
     )
 
 
@@ -211,12 +297,13 @@ def find_own_weights(
     Returns
     -------
     Path or None
-        None for weights that are not from a file, or will be downloaded.
+        None for weights that are not from a file, or not here: a run downloads them, or stops as
+        `homeless_files` says.
 
     Raises
     ------
     InputError
-        Weights that are nowhere.
+        Weights that are nowhere and in no data set.
     """
     if weights == "untrained":
         return None
@@ -227,15 +314,13 @@ def find_own_weights(
         print(f"  {action:8} {place}{_size_note([known.bytes])}, weights of {label}")
         return None
     path = find_weights(weights, mirror)
-    size = path.stat().st_size if path else _registered_size(weights, datasets)
-    action, place = ("found", path) if path else ("download", weights)
-    print(f"  {action:8} {place}{_size_note([size])}, weights of {label}")
+    if path:
+        action, size = "found", path.stat().st_size
+    else:
+        registered = _in_registry(weights, datasets)
+        if registered is None:
+            raise InputError(f"found no weights {weights}, expected that file; correct `weights`")
+        file = _registered(*registered, None, mirror)
+        action, size = "download" if file.has_address else "missing", file.bytes
+    print(f"  {action:8} {path or weights}{_size_note([size])}, weights of {label}")
     return path
-
-
-def _registered_size(file: str, datasets: Mapping[str, Dataset]) -> int | None:
-    """Return the size of weights that are not here; raise InputError if no data set has them."""
-    folder, *parts = PurePosixPath(file).parts
-    if folder != RESOURCES or len(parts) < 2 or parts[0] not in datasets:
-        raise InputError(f"found no weights {file}, expected that file; correct `weights`")
-    return find_file(datasets, parts[0], "/".join(parts[1:]))[1].bytes

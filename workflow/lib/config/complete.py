@@ -6,8 +6,9 @@ Imported while the Snakefile is parsed: nothing heavier than jsonschema.
 import itertools
 from collections.abc import Mapping
 
+from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.config.merging import inherited
-from workflow.lib.config.rsa import name_layers
+from workflow.lib.config.rsa import check_given_keys, name_layers
 from workflow.lib.config.schema import check_name, load_schema, study_schemas, validate
 from workflow.lib.config.sections import sections, study_sections
 from workflow.lib.errors import InputError
@@ -27,6 +28,7 @@ def complete_config(config: Mapping) -> dict:
     for section in study_schemas(schema):
         if isinstance(completed.get(section), dict):
             completed[section] = inherited(section, completed[section], schema)
+    given = _unshared(completed)
     validate(completed, schema)
     name_layers(completed)
     names = study_names(completed)
@@ -35,6 +37,7 @@ def complete_config(config: Mapping) -> dict:
     _check_shared_names(completed)
     for section in sections().values():
         section.check(completed)
+    check_given_keys(given.get("rsa", {}))
     for section in sections().values():
         section.finish(completed)
     return completed
@@ -48,6 +51,14 @@ def study_names(config: Mapping) -> list[str]:
 def entries_of(config: Mapping, study: str) -> dict[str, dict]:
     """Return what each section says of a study, by section; `rsa` comes first."""
     return {name: config[name][study] for name in study_sections() if study in config[name]}
+
+
+def section_raw_paths(
+    config: Mapping, section: str, study: str, datasets: Mapping[str, Dataset]
+) -> list[str]:
+    """Return the raw files that a section names of a study, none if it has no such entry."""
+    entry = config[section].get(study)
+    return sections()[section].raw_paths(entry, datasets, config["run"]) if entry else []
 
 
 def made_conditions(config: Mapping, study: str) -> dict[str, list[str]]:

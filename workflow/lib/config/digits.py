@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from workflow.lib.acquire.datasets import Dataset
-from workflow.lib.config.raw_sources import SOURCE_KEYS, check_source, claim_folder
+from workflow.lib.config.raw_sources import SOURCE_KEYS, check_relative, check_source, claim_folder
 from workflow.lib.config.schema import check_name
 from workflow.lib.config.sections import Section
 from workflow.lib.errors import InputError
@@ -24,6 +24,8 @@ def check_digits(config: Mapping) -> None:
     for name, study in config["digits"].items():
         where = f"config, digits.{name}"
         check_source(where, study, KEYS_OF_SOURCES)
+        for block in study["images"]["files"]:
+            check_relative(f"{where}.images.files", block["files"])
         _check_categories(where, study["categories"])
         _check_codes(where, study)
         _check_layer_groups(f"{where}.layer_groups", study["layer_groups"])

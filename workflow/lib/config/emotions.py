@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from workflow.lib.acquire.datasets import Dataset
-from workflow.lib.config.raw_sources import check_source, claim_folder
+from workflow.lib.config.raw_sources import check_relative, check_source, claim_folder
 from workflow.lib.config.schema import check_name
 from workflow.lib.config.sections import Section
 from workflow.lib.errors import InputError
@@ -42,6 +42,7 @@ def check_emotions(config: Mapping) -> None:
         for other in entry["beside"]:
             check_name(f"{where}.beside", other, others)
         _check_rois(f"{where}.rsa.rois", entry)
+        check_relative(where, movie_files(entry))
 
 
 def raw_paths(entry: Mapping, datasets: Mapping[str, Dataset], run: str) -> list[str]:

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Mapping
 
-from workflow.lib.config.rsa import MODEL_KINDS
+from workflow.lib.config.rsa import DEFAULT_DATA, KEYS_OF_DATA, MODEL_KINDS
 from workflow.lib.config.schema import load_schema, resolve, study_schemas
 from workflow.lib.errors import InputError
 from workflow.lib.words import listed, near
@@ -77,19 +77,19 @@ def merged(
     block : mapping, optional
         The node of the schema that describes both. A mapping of labels (ROIs to masks, layers to
         nodes, groups to expressions) is one value: of two, the one of `over` holds. A model of
-        another kind, or groups given in another way, take the place of what was there.
+        another kind, or groups given in another way, take the place of what was there. What has an
+        effect on RDMs alone does not hold for patterns, and the other way round.
     schema : mapping, optional
         The whole schema, which the node may refer to.
     """
     node = resolve(block or {}, schema or {})
     properties = node.get("properties", {})
+    gone = _outdated(base, over, properties)
     result = {
         key: copy.deepcopy(value)
         for key, value in base.items()
-        if key in over or not _is_given_otherwise(key, over, properties)
+        if key not in gone and (key in over or not _is_given_otherwise(key, over, properties))
     }
-    if "control" in properties and any(kind in over and kind not in base for kind in MODEL_KINDS):
-        result = {}
     for key, value in over.items():
         inner = properties.get(key, node.get("additionalProperties"))
         inner = inner if isinstance(inner, Mapping) else {}
@@ -98,6 +98,29 @@ def merged(
         else:
             result[key] = copy.deepcopy(value)
     return result
+
+
+def _outdated(base: Mapping, over: Mapping, properties: Mapping) -> set[str]:
+    """Return the keys of a block that do not hold for what `over` makes of it.
+
+    Those of a model of another kind or of another control, of brain responses of other data, and
+    the searchlight of a study that is given RDMs.
+    """
+    if "control" in properties:
+        if any(kind in over and kind not in base for kind in MODEL_KINDS):
+            return set(base)
+        is_another = over.get("control", base.get("control")) != base.get("control")
+        return {"options"} if is_another else set()
+    if "remove_mean_pattern" in properties:
+        before = base.get("data", DEFAULT_DATA)
+        if over.get("data", before) == before:
+            return set()
+        return {key for data, keys in KEYS_OF_DATA.items() if data == before for key in keys}
+    if "searchlight" in properties:
+        brains = (base.get("brain"), over.get("brain"))
+        data = [brain.get("data") for brain in brains if isinstance(brain, Mapping)]
+        return {"searchlight"} if data == ["patterns", "rdms"] else set()
+    return set()
 
 
 def _is_given_otherwise(key: str, over: Mapping, properties: Mapping) -> bool:

@@ -1,7 +1,9 @@
 """What sections ask of the source of an entry's raw files."""
 
 import functools
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
 
 from workflow.lib.errors import InputError
 
@@ -35,6 +37,44 @@ def check_source(
             raise InputError(
                 f"{where}.source: found {entry['source']!r} without `{key}`, expected both; give "
                 f"`{key}`"
+            )
+    if entry["source"] == "path":
+        check_folder(f"{where}.path", entry["path"])
+
+
+def check_folder(where: str, folder: str) -> None:
+    """Stop at a folder in the home folder by the short name that only shells know.
+
+    Raises
+    ------
+    InputError
+    """
+    if folder.startswith("~"):
+        raise InputError(
+            f"{where}: found {folder!r}, expected a folder without ~, which is known to shells "
+            f"alone; write {os.path.expanduser(folder)}"
+        )
+
+
+def check_relative(where: str, files: Iterable[str | None]) -> None:
+    """Stop at a file that is not given relative to the folder of the raw files.
+
+    Parameters
+    ----------
+    where : str
+        The place in the config that names the files.
+    files : iterable of str or None
+        None are passed over.
+
+    Raises
+    ------
+    InputError
+    """
+    for file in files:
+        if file and (file.startswith("~") or PurePosixPath(file).is_absolute()):
+            raise InputError(
+                f"{where}: found the path {file!r}, expected one relative to the folder of the raw "
+                "files; let `path` name the folder (source: path), and write the rest here"
             )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from workflow.lib.acquire.datasets import Dataset
-from workflow.lib.config.raw_sources import check_source, claim_folder
+from workflow.lib.config.raw_sources import check_folder, check_relative, check_source, claim_folder
 from workflow.lib.config.reconstruction_models import (
     check_decoders,
     check_generators,
@@ -37,6 +37,7 @@ def check_reconstruction(config: Mapping) -> None:
         where = f"config, reconstruction.{name}"
         _check_source(where, entry, name, folders)
         _check_responses(f"{where}.responses", entry)
+        check_relative(f"{where}.responses", all_response_files(entry))
         _check_stimuli(f"{where}.stimuli", entry)
         check_decoders(where, entry)
         check_generators(where, entry)
@@ -114,6 +115,7 @@ def _check_stimuli(where: str, entry: Mapping) -> None:
             f"{where}.path: found none, expected the folder of the images, which are no part of "
             f"the published data; give it"
         )
+    check_folder(f"{where}.path", entry["stimuli"]["path"] or "")
     for part in stimulus_tables(entry):
         check_name(f"{where}.tables", part, stimulus_patterns(entry))
     for part, pattern in stimulus_patterns(entry).items():

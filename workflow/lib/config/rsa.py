@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from workflow.lib.acquire.datasets import Dataset
-from workflow.lib.config.raw_sources import SOURCE_KEYS, check_source
+from workflow.lib.config.raw_sources import SOURCE_KEYS, check_relative, check_source
 from workflow.lib.config.sections import Section, sections
 from workflow.lib.errors import InputError
 from workflow.lib.layout import file_sources, raw_folder, study_raw_files, weight_files
@@ -14,6 +14,7 @@ from workflow.lib.sources import (
     MEAN_SESSION,
     Axis,
     axes_of,
+    axis_of,
     check_placeholders,
 )
 from workflow.lib.words import listed, near
@@ -25,6 +26,26 @@ FILE_NAME = re.compile(r"[\w-][\w.+-]*")
 MODEL_KINDS = ("files", "features", "network", "control", "made")
 # Of these, the ones that see images; groups of images need only their names.
 SHOWN_KINDS = ("network", "control")
+# Keys of a model that all kinds have, and those that have an effect on one of each kind alone.
+SHARED_KEYS = (*MODEL_KINDS, "layers", "ordered")
+KEYS_OF_KINDS = {
+    "files": ("key", "field", "average", "conditions"),
+    "features": ("key", "conditions", "metric", "standardise_units"),
+    "network": (
+        *("weights", "seeds", "pooling", "standardise_units", "metric", "batch_size", "precision"),
+    ),
+    "control": ("metric", "options"),
+    "made": (),
+}
+# Keys of the brain responses that have an effect on one kind of `data` alone.
+KEYS_OF_DATA = {
+    "rdms": ("field",),
+    "patterns": (
+        *("metric", "observations", "detrend", "standardise", "remove_mean_pattern"),
+        "noise_normalisation",
+    ),
+}
+DEFAULT_DATA = "rdms"
 # What can be said of a control besides its name: the options of its function in
 # workflow.lib.features.controls, which is too heavy to be imported here.
 CONTROL_OPTIONS = {
@@ -44,6 +65,44 @@ def name_layers(config: Mapping) -> None:
     for name, study in config["rsa"].items():
         for model in study["models"]:
             _name_layers(f"config, rsa.{name}.models.{model}", model, study)
+
+
+def check_given_keys(studies: Mapping) -> None:
+    """Refuse keys without an effect: what is asked for would be taken for done.
+
+    Parameters
+    ----------
+    studies : mapping
+        Section `rsa` with inherited keys and without defaults, which every kind has.
+
+    Raises
+    ------
+    InputError
+    """
+    for name, study in studies.items():
+        brain = study["brain"]
+        data = brain.get("data", DEFAULT_DATA)
+        for key in brain:
+            for other, keys in KEYS_OF_DATA.items():
+                if key in keys and other != data:
+                    raise InputError(
+                        f"config, rsa.{name}.brain.{key}: found it for `data: {data}`, which it "
+                        f"has no effect on, expected it for {other} alone; leave it out, or "
+                        f"correct `data`"
+                    )
+        for model, block in study["models"].items():
+            _check_model_keys(f"config, rsa.{name}.models.{model}", block)
+
+
+def _check_model_keys(where: str, model: Mapping) -> None:
+    kind = next(kind for kind in MODEL_KINDS if kind in model)
+    for key in model:
+        if key not in SHARED_KEYS + KEYS_OF_KINDS[kind]:
+            kinds = [other for other, keys in KEYS_OF_KINDS.items() if key in keys]
+            raise InputError(
+                f"{where}.{key}: found it for a model that is given by `{kind}`, which it has no "
+                f"effect on, expected it for {listed(kinds)} alone; leave it out"
+            )
 
 
 def check_rsa(config: Mapping) -> None:
@@ -150,6 +209,7 @@ def _check_features(where: str, model: Mapping) -> None:
 
 def _check_study(where: str, study: Mapping) -> None:
     check_source(where, study, KEYS_OF_SOURCES)
+    _check_files(where, study)
     _check_groups(f"{where}.images.groups", study["images"]["groups"])
     for place, source in file_sources(study).items():
         check_placeholders(source, f"{where}.{place}")
@@ -157,6 +217,9 @@ def _check_study(where: str, study: Mapping) -> None:
             if axis.origin == "axis":
                 _check_axis(f"{where}.{place}", axis)
         _check_conditions(f"{where}.{place}.conditions", source["conditions"])
+    if "stimuli" in study:
+        _check_conditions(f"{where}.stimuli.conditions", study["stimuli"]["conditions"])
+    _check_atlas(f"{where}.brain.rois", study["brain"]["rois"])
     names = {axis.placeholder: axis.names for axis in axes_of(study["brain"])}
     for subject in names["subject"]:
         if not FILE_NAME.fullmatch(subject):
@@ -186,6 +249,21 @@ def _check_study(where: str, study: Mapping) -> None:
     _check_partition(f"{where}.partition", study)
     if "searchlight" in study:
         _check_searchlight(f"{where}.searchlight", study)
+
+
+def _check_files(where: str, study: Mapping) -> None:
+    """Check that all files of a study are named relative to the folder of its raw files."""
+    stimuli = {"stimuli": study["stimuli"]} if "stimuli" in study else {}
+    for place, source in (file_sources(study) | stimuli).items():
+        setting = "features" if source.get("data") == "features" else "files"
+        check_relative(f"{where}.{place}.{setting}", [source["files"]])
+        check_relative(f"{where}.{place}.conditions.file", [source["conditions"]["file"]])
+    brain = study["brain"]
+    check_relative(f"{where}.brain.observations.file", [brain.get("observations", {}).get("file")])
+    check_relative(f"{where}.brain.rois.atlas", [brain["rois"].get("atlas")])
+    rois = axis_of(brain, "roi")
+    check_relative(f"{where}.brain.rois.names", rois.values if rois.origin == "mask" else ())
+    check_relative(f"{where}.searchlight.mask", [study.get("searchlight", {}).get("mask")])
 
 
 def _check_controls(where: str, study: Mapping) -> None:
@@ -313,6 +391,14 @@ def _check_conditions(where: str, conditions: Mapping) -> None:
         raise InputError(
             f"{where}.pattern: found {pattern!r}, expected one place for a number; write it as "
             "{:04d}"
+        )
+
+
+def _check_atlas(where: str, rois: Mapping) -> None:
+    if rois["from"] == "atlas" and "atlas" not in rois:
+        raise InputError(
+            f"{where}: found `from: atlas`, expected the file with the labels of ROIs; give its "
+            "name in `atlas`"
         )
 
 
