@@ -202,7 +202,8 @@ def ceiling_of(patterns: Patterns, images: Sequence[str], match: str) -> float:
         if all(complete):
             what = "part of the runs"
             return explainable_variance(
-                np.stack([responses_to(part, images, match, what) for part in repeats])
+                np.stack([responses_to(part, images, match, what) for part in repeats]),
+                [len(part) for part in parts],
             )
     return np.nan
 

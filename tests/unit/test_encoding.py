@@ -292,6 +292,17 @@ def test_perfect_model_lies_at_the_ceiling(profile, n_repeats):
     assert abs(np.mean(differences)) < 3 * error + 0.5 / n_images
 
 
+def test_ceiling_of_halves_of_three_runs_is_that_of_their_mean():
+    """The noise of three runs is a third of that of one, however they are put together."""
+    rng = np.random.default_rng(5)
+    runs = rng.standard_normal((400, 20)) + rng.standard_normal((3, 400, 20))
+    halves = np.stack([runs[::2].mean(axis=0), runs[1]])
+    found = explainable_variance(halves, [2, 1])
+    # Of a variance of 1 + 1/3; by halves of equal weight it would be 1 of 1.375, or 0.727.
+    assert found == pytest.approx(0.75, abs=0.01)
+    assert explainable_variance(runs) == pytest.approx(found, abs=0.01)
+
+
 def test_runs_give_the_ceiling_where_each_holds_every_image_else_two_halves():
     rng = np.random.default_rng(4)
     signal = rng.standard_normal((12, 30))

@@ -249,7 +249,7 @@ def permuted_scores(
     return np.concatenate(scores)
 
 
-def explainable_variance(repeats: np.ndarray) -> float:
+def explainable_variance(repeats: np.ndarray, n_runs: Sequence[int] | None = None) -> float:
     """Return the share of the variance over images, mean over channels, that is signal.
 
     The ceiling of `explained_variance` of the mean over repeats, which predictions that are the
@@ -259,6 +259,8 @@ def explainable_variance(repeats: np.ndarray) -> float:
     ----------
     repeats : float array (n_repeats, n_images, n_channels)
         Responses to the same images in two or more runs, or other parts of the data.
+    n_runs : sequence of n_repeats int, optional
+        Runs that each is a mean of, where these differ: noise falls, and weight rises with them.
 
     Returns
     -------
@@ -279,10 +281,12 @@ def explainable_variance(repeats: np.ndarray) -> float:
     15:91; Schoppe et al. 2016, Front Comput Neurosci 10:10.
     """
     n_repeats, n_images, _ = repeats.shape
-    mean = repeats.mean(axis=0)
+    weights = np.ones(n_repeats) if n_runs is None else np.asarray(n_runs, dtype=np.float64)
+    mean = np.average(repeats, axis=0, weights=weights)
     centred = mean - mean.mean(axis=0)
     residuals = repeats - repeats.mean(axis=1, keepdims=True) - centred
-    noise = (residuals**2).sum(axis=(0, 1)) / ((n_repeats - 1) * (n_images - 1)) / n_repeats
+    squares = np.einsum("r,ric->c", weights, residuals**2)
+    noise = squares / ((n_repeats - 1) * (n_images - 1)) / weights.sum()
     variance = (centred**2).sum(axis=0) / (n_images - 1)
     ratio = np.divide(noise, variance, out=np.ones_like(noise), where=variance > 0)
     return float(np.mean(1 - (n_images - 3) / (n_images - 1) * ratio))
