@@ -129,11 +129,12 @@ def test_the_workflow_finds_what_is_known_of_the_data(mirror, tmp_path):
     assert set(tested["fold"]) == set(range(1, 11))
 
 
-def test_both_configs_have_the_same_study():
+def test_both_configs_have_the_same_study_from_other_places():
     real, full = (
         yaml.safe_load((ROOT / "config" / name).read_text())["reconstruction"]["miyawaki"]
         for name in ("real.yaml", "full.yaml")
     )
+    assert (real.pop("source"), full.pop("source")) == ("mirror", "download")
     assert real == full
 
 
