@@ -26,7 +26,8 @@ from workflow.lib.check.files import (
 from workflow.lib.check.forecast import n_cores, without_gpu_text
 from workflow.lib.config.digits import all_categories
 from workflow.lib.features.networks import load_network
-from workflow.lib.layout import collection_files, image_collections, raw_folder
+from workflow.lib.layout import raw_folder
+from workflow.lib.layouts.digits import collection_files, image_collections
 from workflow.lib.prediction import TrainingCost, training_cost
 
 PARTS = ("train", "validation", "stimuli")

@@ -38,7 +38,6 @@ PERMUTED = {
     "within_groups": "the {called}, within their groups",
     "groups": "whole groups of {called}, those of one size among themselves",
 }
-DATASETS = {"bold5000": " from BOLD5000 [@chang2019]"}
 NOISE = {
     "diagonal": "Channels were divided by the standard deviation of their noise.",
     "shrinkage": "Patterns were whitened by the shrunk covariance of their noise [@walther2016].",
@@ -86,14 +85,13 @@ def data(entry: Mapping, table: pd.DataFrame) -> str:
     called, n_images = entry["images"]["called"], only(table["n_images"])
     pairs = only(table["n_pairs"])
     made = "were simulated" if entry["source"] == "simulated" else "were taken"
-    cited = DATASETS.get(entry["dataset"], "") if entry["source"] != "simulated" else ""
     null = (
         ", with brain geometry that has nothing to do with any model (null)"
         if entry["source"] == "simulated" and entry["simulation"]["null_effect"]
         else ""
     )
     return (
-        f"Responses of {counted(len(subjects), 'subject')} {made}{cited}{null}; {int(n_images):,} "
+        f"Responses of {counted(len(subjects), 'subject')} {made}{null}; {int(n_images):,} "
         f"{called} ({int(pairs):,} pairs) were compared, in {counted(len(rois), 'region')} of "
         f"interest ({enumerated(rois)})."
     )

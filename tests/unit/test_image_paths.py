@@ -4,7 +4,8 @@ import pytest
 
 from workflow.lib.acquire.datasets import Dataset, RawFile
 from workflow.lib.errors import InputError
-from workflow.lib.layout import image_collections, image_paths, stimulus_files
+from workflow.lib.layout import stimulus_files
+from workflow.lib.layouts.digits import image_collections, image_paths
 
 FILES = ("cats/1.jpg", "cats/2.jpg", "dogs/1.jpg", "labels.csv")
 DATASETS = {

@@ -13,6 +13,7 @@ import yaml
 
 from scripts.report.write_methods import described, page, read_tables
 from tests.unit.test_environments import third_party_imports
+from workflow.lib.acquire.datasets import load_datasets
 from workflow.lib.config.complete import complete_config
 from workflow.lib.config.merging import laid_over
 from workflow.lib.config.pair_options import default_option
@@ -123,6 +124,8 @@ def test_every_key_that_is_cited_is_in_the_bibliography_and_no_entry_is_idle():
     texts = [file.read_text() for file in (*MODULES, ROOT / "workflow/lib/methods.py")]
     cited = {*cited_keys(texts), *importlib.import_module("workflow.lib.methods").CITED.values()}
     cited |= set(importlib.import_module("workflow.lib.methods").NETWORKS.values())
+    registry = load_datasets(ROOT / "config/datasets.yaml")
+    cited |= {dataset.reference for dataset in registry.values()} - {None}
     # The form itself, in a docstring.
     assert cited - {"key"} == set(known)
 
@@ -416,7 +419,6 @@ def test_nulls_that_are_widened_for_folds_are_told(default):
 @pytest.mark.parametrize(
     ("section", "dataset", "key"),
     [
-        ("rsa", "bold5000", "chang2019"),
         ("emotions", "studyforrest", "hanke2016"),
         ("reconstruction", "deeprecon", "shen2019"),
     ],
@@ -519,6 +521,15 @@ def test_simulated_data_is_called_simulated_and_lists_hold_what_is_cited():
     assert '<a href="https://doi.org/10.1371/journal.pcbi.1003553">' in shown
     assert "<b>Data.</b> Ceilings (Nili et al., 2014)." in shown
     assert shown.count("<li>") == 3
+
+
+def test_papers_on_data_sets_are_listed_with_all_others():
+    known = read_bibliography(BIBLIOGRAPHY)
+    registry = load_datasets(ROOT / "config/datasets.yaml")
+    data = [f"Responses. [@{registry['bold5000'].reference}]"]
+    text = methods_text("A study", {}, known, simulated=False, data=data)
+    assert text.rstrip().endswith("- Responses. (Chang et al., 2019)")
+    assert "- Chang, N." in text
 
 
 def test_versions_are_those_installed_or_those_pinned():

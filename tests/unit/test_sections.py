@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,19 @@ def test_no_study_has_the_name_of_a_folder_of_the_run(section, name):
     config = copy.deepcopy(DEFAULT)
     config[section][name] = next(iter(config[section].values()))
     with pytest.raises(InputError, match=rf"config, {section}: found '{name}', expected"):
+        complete_config(config)
+
+
+def test_simulators_are_those_of_the_rules_of_studies():
+    """Each has a file that says what it writes, and rules of its name that take its folders."""
+    files = (ROOT / "workflow/schemas/simulators").glob("*.yaml")
+    names = {file.stem for file in files}
+    rules = (ROOT / "workflow/rules/studies").rglob("*.smk")
+    texts = "".join(file.read_text() for file in rules)
+    assert names == set(re.findall(r'simulations\("(\w+)"\)', texts))
+    config = copy.deepcopy(DEFAULT)
+    config["rsa"]["objects"]["simulation"]["simulator"] = "object"
+    with pytest.raises(InputError, match=r"simulator: found 'object'.*did you mean 'objects'"):
         complete_config(config)
 
 

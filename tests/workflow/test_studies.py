@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.checkout import REPOSITORY, Checkout
-from workflow.lib.config.sections import study_sections
+from workflow.lib.config.sections import sections, study_sections
 
 # Modules of workflow/lib that only one study needs, beside those of the name of its section.
 OF_STUDY = {
@@ -17,6 +17,7 @@ OF_STUDY = {
         "config/pair_options.py",
         "layouts/algonauts2023.py",
     ],
+    "digits": ["layouts/digits.py"],
     "emotions": ["layouts/movie.py"],
     "reconstruction": ["layouts/pictures.py"],
 }
@@ -116,6 +117,9 @@ def delete(checkout: Checkout, section: str) -> None:
         *(checkout.folder / "workflow/lib" / module for module in modules_of(section)),
     ):
         file.unlink()
+    # Not every study has a simulator.
+    simulator = checkout.folder / f"workflow/schemas/simulators/{section}.yaml"
+    simulator.unlink(missing_ok=True)
     for name in CONFIGS:
         file = checkout.folder / f"config/{name}.yaml"
         file.write_text(yaml.safe_dump(without(section, file), sort_keys=False))
@@ -139,12 +143,20 @@ def without(section: str, file: Path) -> dict:
         for name, entry in known.items()
         if name in gone and any("made" in model for model in entry.get("models", {}).values())
     }
+    made |= {name for name in known if section == simulator_of(name, default.get("rsa", {}))}
     config["rsa"] = {
         name: entry for name, entry in config.get("rsa", {}).items() if name not in made
     }
-    left = gone - (set(known) - made)
+    left = (gone | made) - (set(known) - made)
     config["studies"] = [study for study in config.get("studies", []) if study not in left]
     return config
+
+
+def simulator_of(name: str, studies: dict) -> str | None:
+    """Return what simulates a study of `rsa`, or the one that it extends."""
+    entry = studies.get(name, {})
+    own = entry.get("simulation", {}).get("simulator")
+    return own or (simulator_of(entry["extends"], studies) if "extends" in entry else None)
 
 
 def mentions(folder: Path, section: str) -> list[str]:
@@ -161,7 +173,7 @@ def mentions(folder: Path, section: str) -> list[str]:
     return [str(file.relative_to(folder)) for file in files if wanted.search(file.read_text())]
 
 
-@pytest.mark.parametrize("section", [name for name in study_sections() if name != "rsa"])
+@pytest.mark.parametrize("section", [name for name in sections() if name != "rsa"])
 def test_deleted_study_leaves_the_others_as_they_are(fresh, section):
     delete(fresh, section)
     assert mentions(fresh.folder, section) == []
@@ -171,8 +183,8 @@ def test_deleted_study_leaves_the_others_as_they_are(fresh, section):
     kept = yaml.safe_load((fresh.folder / "config/config.yaml").read_text())
     default = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
     assert section not in kept
-    gone = default.get(section, {})
-    assert kept["studies"] == [study for study in default["studies"] if study not in gone]
+    known = {study for other in study_sections() for study in kept.get(other, {})}
+    assert kept["studies"] == [study for study in default["studies"] if study in known]
     for other in set(study_sections()) - {"rsa", section}:
         # An entry of the section runs by default.
         if not set(kept.get(other, {})) & set(kept["studies"]):
@@ -180,7 +192,7 @@ def test_deleted_study_leaves_the_others_as_they_are(fresh, section):
         file = fresh.folder / f"workflow/rules/studies/{other}.smk"
         rules = set(re.findall(r"^rule (\w+):", rules_of(file), re.M))
         assert rules & set(jobs), f"no job of {other}"
-    page = front_page(fresh, "results/demo/bold5000/rdms/images.csv")
+    page = front_page(fresh, "results/demo/objects/rdms/images.csv")
     assert [study for study in kept["studies"] if f"<strong>{study}</strong>" not in page] == []
 
 

@@ -7,7 +7,7 @@ import fnmatch
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from workflow.lib.acquire.datasets import Dataset, fetched_for, find_in_place, in_any_case
+from workflow.lib.acquire.datasets import Dataset, fetched_for, find_in_place
 from workflow.lib.errors import InputError
 from workflow.lib.sources import files_of, model_source, pattern_files, searchlight_source
 
@@ -74,7 +74,7 @@ def stimulus_files(study: Mapping, datasets: Mapping[str, Dataset], run: str) ->
     """
     if "stimuli" not in study:
         return []
-    found = _matching(study, study["stimuli"]["files"], datasets, run, "stimuli.files")
+    found = matching_files(study, study["stimuli"]["files"], datasets, run, "stimuli.files")
     conditions = study["stimuli"]["conditions"]
     return found + ([conditions["file"]] if conditions["from"] == "list" else [])
 
@@ -83,7 +83,7 @@ def _is_pattern(file: str) -> bool:
     return any(character in file for character in "*?[")
 
 
-def _matching(
+def matching_files(
     study: Mapping, pattern: str, datasets: Mapping[str, Dataset], run: str, setting: str
 ) -> list[str]:
     """Return the files of a study's folder, or of its dataset, that a pattern stands for."""
@@ -154,53 +154,6 @@ def find_source(path: str, datasets: Mapping[str, Dataset], mirror: str | None) 
         return find_weights(path, mirror)
     fetched = fetched_for(dataset, raw_file, RESOURCES, mirror)
     return find_in_place(dataset, fetched, RESOURCES, mirror)
-
-
-def image_collections(entry: Mapping) -> list[dict]:
-    """Return the collections of images of an entry of section `digits`, none if it simulates them.
-
-    Each is a block of `images.files` that also says where it comes from, as a study does: `source`,
-    `dataset`, `path`, `simulation`. Its files in the user's own folder are spelled as they are
-    there.
-    """
-    if entry["source"] == "simulated":
-        return []
-    place = {key: entry[key] for key in ("source", "dataset", "path", "simulation")}
-    collections = []
-    for block in entry["images"]["files"]:
-        files = block["files"]
-        if entry["source"] == "path":
-            files = [_as_spelled(Path(entry["path"]), file) for file in files]
-        dataset = block["dataset"] or entry["dataset"]
-        collections.append(place | block | {"dataset": dataset, "files": files})
-    return collections
-
-
-def _as_spelled(folder: Path, file: str) -> str:
-    """Return a file as its folder spells it: published names differ in upper and lower case."""
-    place = None if _is_pattern(file) else in_any_case(folder / file)
-    return place.relative_to(folder).as_posix() if place else file
-
-
-def collection_files(collection: Mapping, datasets: Mapping[str, Dataset], run: str) -> list[str]:
-    """Return the files of a collection of images, relative to the folder of its raw files.
-
-    A pattern stands for the files that the registry lists, or that are in the folder.
-    """
-    found = []
-    for pattern in collection["files"]:
-        found += _matching(collection, pattern, datasets, run, "images.files")
-    return found
-
-
-def image_paths(entry: Mapping, datasets: Mapping[str, Dataset], run: str) -> list[str]:
-    """Return every file with images of an entry of section `digits`, each once."""
-    paths = [
-        f"{raw_folder(collection, run)}/{file}"
-        for collection in image_collections(entry)
-        for file in collection_files(collection, datasets, run)
-    ]
-    return list(dict.fromkeys(paths))
 
 
 def find_weights(file: str, mirror: str | None) -> Path | None:

@@ -170,7 +170,7 @@ def methods_text(
     paragraphs : heading -> sentences, which cite by [@key]
     references : key -> reference
     simulated : whether the data is
-    data : how the registry says that data sets are to be cited
+    data : how the registry says that data sets are to be cited, which may cite by [@key], too
     """
     lines = [f"# Methods: {title}", ""]
     if simulated:
@@ -182,10 +182,11 @@ def methods_text(
     for heading, sentences in paragraphs.items():
         text = with_citations(" ".join(sentences), references)
         lines += [f"**{heading}.** {text}", ""]
-    keys = cited_keys(" ".join(sentences) for sentences in paragraphs.values())
+    keys = cited_keys([*(" ".join(sentences) for sentences in paragraphs.values()), *data])
     cited = sorted((references[key].formatted() for key in keys), key=str.casefold)
     if cited:
         lines += ["## References", "", *(f"- {reference}" for reference in cited), ""]
     if data:
-        lines += ["## Data and weights", "", *(f"- {citation}" for citation in data), ""]
+        given = [with_citations(citation, references) for citation in data]
+        lines += ["## Data and weights", "", *(f"- {citation}" for citation in given), ""]
     return "\n".join(lines)

@@ -80,6 +80,7 @@ class Dataset:
     access: str
     files: tuple[RawFile, ...]
     how_to_get: str | None = None
+    reference: str | None = None
 
     def file(self, path: str) -> RawFile:
         """Return the file with this path; raise InputError with near names if there is none."""

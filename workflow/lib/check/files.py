@@ -67,7 +67,7 @@ def needed_file(
 
     Parameters
     ----------
-    study : a study of section `rsa`, or a collection of `workflow.lib.layout.image_collections`
+    study : a study, or a block that says as a study does where its files come from
     file : relative to the folder of its raw files
     datasets : the registry
     config : completed

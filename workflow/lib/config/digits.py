@@ -7,7 +7,8 @@ from workflow.lib.config.raw_sources import SOURCE_KEYS, check_relative, check_s
 from workflow.lib.config.schema import check_name
 from workflow.lib.config.sections import Section
 from workflow.lib.errors import InputError
-from workflow.lib.layout import image_collections, image_paths, is_weight_file
+from workflow.lib.layout import is_weight_file
+from workflow.lib.layouts.digits import image_collections, image_paths
 
 # What each source of images cannot do without.
 KEYS_OF_SOURCES = SOURCE_KEYS | dict.fromkeys(("mirror", "download"), ("images.files",))

@@ -51,7 +51,21 @@ def load_schema() -> dict:
     schema = yaml.load((SCHEMAS / "config.schema.yaml").read_text(), Loader=YAML_LOADER)
     for section, file in section_files().items():
         schema["properties"][section] = yaml.load(file.read_text(), Loader=YAML_LOADER)
+    schema["$defs"]["simulator"] = _simulators()
     return schema
+
+
+def _simulators() -> dict:
+    """Return the schema of the name of a simulator: one for each file in their folder."""
+    files = sorted((SCHEMAS / "simulators").glob("*.yaml"))
+    described = {
+        file.stem: yaml.load(file.read_text(), Loader=YAML_LOADER)["description"] for file in files
+    }
+    parts = [f"{name}, {text}" for name, text in described.items()]
+    return {
+        "enum": list(described),
+        "description": f"Which simulator writes the files. {'; '.join(parts)}.",
+    }
 
 
 def section_files() -> dict[str, Path]:

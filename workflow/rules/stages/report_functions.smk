@@ -83,14 +83,21 @@ def told_entries(wildcards):
 
 
 def data_citations(wildcards):
-    """Return how the registry says that the data sets and weights of a study are to be cited."""
+    """Return how the registry says that the data sets and weights of a study are to be cited.
+
+    With the key of the bibliography where it has one.
+    """
     folders = dict.fromkeys(
         Path(path).relative_to(RESOURCES).parts[0]
         for path in raw_paths(wildcards.study)
         if path.startswith(f"{RESOURCES}/")
     )
     cited = [DATASETS[name] for name in folders if name in DATASETS]
-    return [f"{dataset.title}: {dataset.citation}" for dataset in cited]
+    return [
+        f"{dataset.title}: {dataset.citation}"
+        + (f" [@{dataset.reference}]" if dataset.reference else "")
+        for dataset in cited
+    ]
 
 
 def methods_digest(wildcards):

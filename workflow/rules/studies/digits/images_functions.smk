@@ -1,6 +1,6 @@
 # Functions of the images of the digits studies that are read, not drawn.
 
-from workflow.lib.layout import image_collections, image_paths
+from workflow.lib.layouts.digits import image_collections, image_paths
 
 
 def digit_image_paths(wildcards):
