@@ -434,6 +434,39 @@ def test_image_that_does_not_decode_is_found(folder):
     assert problem.startswith(f"lab: {NAMES[3]}: found a file that does not decode as an image")
 
 
+@pytest.mark.parametrize(
+    ("control", "metric", "colour", "found"),
+    [
+        ("pixel", "correlation", (90, 90, 90), True),
+        ("gabor", "correlation", (90, 90, 90), True),
+        ("pixel", "euclidean", (90, 90, 90), False),
+        ("pixel", "cosine", (90, 90, 90), False),
+        ("pixel", "cosine", (0, 0, 0), True),
+        # The share of one bin is one, that of all others none.
+        ("colour_histogram", "correlation", (90, 90, 90), False),
+    ],
+)
+def test_uniform_image_is_found_where_a_control_has_no_pattern_of_it(
+    folder, control, metric, colour, found
+):
+    """A uniform image has no correlation; only a black one has no angle."""
+    Image.new("RGB", (9, 9), colour).save(folder / NAMES[6])
+    models = {"low": {"control": control, "metric": metric}}
+    problems = problems_of(pattern_study(folder, models=models))
+    sentence = (
+        f"lab: low, {control}: found 1 image(s) whose pattern does not vary over units (for "
+        f"example '{NAMES[6]}'), expected a pattern with an angle to others; replace the image, or "
+        "choose the metric euclidean"
+    )
+    assert problems == [sentence] * found
+
+
+def test_uniform_image_that_no_other_file_has_is_not_compared(folder):
+    Image.new("RGB", (9, 9)).save(folder / "image_more.png")
+    images = {"unmatched": "drop", "min_common": 4}
+    assert problems_of(pattern_study(folder, images=images)) == []
+
+
 def test_patterns_that_give_no_rdm_are_found(folder):
     rng = np.random.default_rng(0)
     patterns = rng.standard_normal((N, 20))
