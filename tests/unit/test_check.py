@@ -278,6 +278,38 @@ def test_responses_count_in_the_forecast(folder, capsys):
     assert sizes[1] - sizes[0] == pytest.approx(4 * N * 0.05, abs=0.2)
 
 
+def test_roi_over_which_patterns_lie_on_a_line_is_told(folder, caplog):
+    """Two numbers less their mean are (a, -a): all correlations are 1 or -1."""
+    rng = np.random.default_rng(0)
+    for n_channels, told in ((2, 1), (3, 0)):
+        np.savez(folder / "patterns.npz", V1=rng.standard_normal((N, n_channels)), names=NAMES)
+        caplog.clear()
+        assert problems_of(pattern_study(folder)) == []
+        sentence = "s1, V1: found 2 channel(s), over which every correlation distance is 0 or 2"
+        assert [message.startswith(sentence) for message in caplog.messages] == [True] * told
+
+
+def test_subjects_and_layers_of_one_file_are_told(folder, caplog):
+    """Positions along an axis of the brain, and variables of the model."""
+    vectors = random_rdms(2, N)
+    np.savez(folder / "brain.npz", rdm=vectors, names=NAMES)
+    np.savez(folder / "net.npz", a=vectors[0], b=vectors[1], names=NAMES)
+    for names, told in (("00", 1), ("01", 0)):
+        config = rdm_study(path=str(folder))
+        study = config["rsa"]["lab"]
+        positions = {"s1": int(names[0]), "s2": int(names[1])}
+        study["brain"]["subjects"] = {"names": positions, "from": "axis", "axis": 0}
+        study["models"]["net"]["key"] = "{layer}"
+        layers = {"one": "a", "two": "a" if told else "b"}
+        study["models"]["net"]["layers"] = {"names": layers, "from": "key"}
+        caplog.clear()
+        assert problems_of(config) == []
+        assert [message.split(",")[0] for message in caplog.messages] == [
+            "brain: found the subjects s1",
+            "net: found the layers one",
+        ] * told
+
+
 def test_files_of_one_kind_are_counted_whatever_their_order(folder, capsys):
     for name in NAMES[::2]:
         (folder / name).rename((folder / name).with_suffix(".JPG"))

@@ -1,6 +1,7 @@
 """Reading all raw files of a study as a run would, to find what it would stop at."""
 
 import contextlib
+import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,12 +29,16 @@ from workflow.lib.searchlight.spheres import sphere_offsets
 from workflow.lib.searchlight.subject import read_searchlight
 from workflow.lib.sources import (
     WHOLE_BRAIN,
+    axes_of,
     axis_of,
     filled,
     model_source,
     pattern_files,
     searchlight_source,
 )
+from workflow.lib.words import listed
+
+log = logging.getLogger("workflow")
 
 EXAMPLES = 3
 # Grey levels of 256 up to which an image may be one of which a control has no pattern.
@@ -67,6 +72,8 @@ def check_raw_files(
         study["brain"], models, study.get("stimuli"), images, folder, made
     )
     print_names(names, alignment, images["match"])
+    for name, source in {"brain": study["brain"], **models}.items():
+        warn_of_repeats(name, source)
     common = alignment.names
     groups = groups_of(alignment, images)
     if any(model.get("control") == "groups" for model in study["models"].values()):
@@ -103,6 +110,24 @@ def print_names(names: Mapping[str, list[str]], alignment: Alignment, match: str
         print(f"  {file}: {len(found)} images, {len(lost)} unmatched{examples}")
 
 
+def warn_of_repeats(name: str, source: Mapping) -> None:
+    """Warn of labels of a source that files spell alike: they are the same data twice.
+
+    A noise ceiling over a subject that counts twice is too high, and of two of the same it is one.
+    """
+    for axis in axes_of(source):
+        alike: dict[str, list[str]] = {}
+        for label, value in zip(axis.names, axis.values, strict=True):
+            alike.setdefault(value, []).append(label)
+        for value, labels in alike.items():
+            if len(labels) > 1 and axis.origin != "constant":
+                log.warning(
+                    "%s: found the %ss %s, all of them %r in the files, expected another for each; "
+                    "correct `names`",
+                    *(name, axis.placeholder, listed(labels), value),
+                )
+
+
 def check_rdms(study: Mapping, folder: Path, images: Sequence[str]) -> None:
     """Read every RDM of a study once."""
     for source in rdm_sources(study).values():
@@ -126,7 +151,7 @@ def check_patterns(study: Mapping, folder: Path, images: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary, "patterns.h5")
         for subject, patterns in _patterns(study, brain, folder):
-            write_patterns(file, patterns)
+            write_patterns(file, patterns, {"subject": subject})
             rdms = brain_rdms(
                 PatternStore(file),
                 images,
