@@ -13,6 +13,7 @@ from workflow.lib.check.problems import Checks, problems
 from workflow.lib.config.pair_sizes import asked_sizes, check_sizes
 from workflow.lib.config.schema import check_name
 from workflow.lib.errors import InputError
+from workflow.lib.features.networks import layer_extractor, load_network
 from workflow.lib.layouts.algonauts2023 import SIMULATED_SUBJECTS, classes_of
 from workflow.lib.sources import axis_of
 from workflow.lib.words import listed
@@ -55,12 +56,26 @@ def _embedding_checks(
 ) -> Checks:
     """Yield a check of the files of every embedding."""
     for name, block in entry["embeddings"].items():
-        if block.get("weights"):
+        if block["kind"] == "network":
+            yield partial(_check_network, name, block, datasets, mirror)
+        elif block.get("weights"):
             network = block.get("network", "")
             yield partial(find_own_weights, network, block["weights"], name, datasets, mirror)
         for key in ("file", "names"):
             if block.get(key):
                 yield partial(_find_arrays, name, key, block[key], entry["subjects"])
+
+
+def _check_network(
+    name: str, block: Mapping, datasets: Mapping[str, Dataset], mirror: str | None
+) -> None:
+    """Load a network, with its weights if they lie in a file, and find its layer in it."""
+    path = find_own_weights(block["network"], block["weights"], name, datasets, mirror)
+    try:
+        network, _ = load_network(block["network"], path or "untrained")
+        layer_extractor(network, {block["layer"]: block["layer"]})
+    except InputError as error:
+        raise InputError(f"embedding {name}: {error}") from None
 
 
 def _find_arrays(name: str, key: str, file: str, subjects: Iterable[str]) -> None:

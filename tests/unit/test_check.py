@@ -282,6 +282,38 @@ def test_responses_count_in_the_forecast(folder, capsys):
     assert sizes[1] - sizes[0] == pytest.approx(4 * N * 0.05, abs=0.2)
 
 
+def test_roi_over_which_patterns_lie_on_a_line_is_told(folder, caplog):
+    """Two numbers less their mean are (a, -a): all correlations are 1 or -1."""
+    rng = np.random.default_rng(0)
+    for n_channels, told in ((2, 1), (3, 0)):
+        np.savez(folder / "patterns.npz", V1=rng.standard_normal((N, n_channels)), names=NAMES)
+        caplog.clear()
+        assert problems_of(pattern_study(folder)) == []
+        sentence = "s1, V1: found 2 channel(s), over which every correlation distance is 0 or 2"
+        assert [message.startswith(sentence) for message in caplog.messages] == [True] * told
+
+
+def test_subjects_and_layers_of_one_file_are_told(folder, caplog):
+    """Positions along an axis of the brain, and variables of the model."""
+    vectors = random_rdms(2, N)
+    np.savez(folder / "brain.npz", rdm=vectors, names=NAMES)
+    np.savez(folder / "net.npz", a=vectors[0], b=vectors[1], names=NAMES)
+    for names, told in (("00", 1), ("01", 0)):
+        config = rdm_study(path=str(folder))
+        study = config["rsa"]["lab"]
+        positions = {"s1": int(names[0]), "s2": int(names[1])}
+        study["brain"]["subjects"] = {"names": positions, "from": "axis", "axis": 0}
+        study["models"]["net"]["key"] = "{layer}"
+        layers = {"one": "a", "two": "a" if told else "b"}
+        study["models"]["net"]["layers"] = {"names": layers, "from": "key"}
+        caplog.clear()
+        assert problems_of(config) == []
+        assert [message.split(",")[0] for message in caplog.messages] == [
+            "brain: found the subjects s1",
+            "net: found the layers one",
+        ] * told
+
+
 def test_files_of_one_kind_are_counted_whatever_their_order(folder, capsys):
     for name in NAMES[::2]:
         (folder / name).rename((folder / name).with_suffix(".JPG"))
@@ -486,6 +518,39 @@ def test_image_that_does_not_decode_is_found(folder):
     (folder / NAMES[3]).write_bytes(b"\x89PNG not really")
     (problem,) = problems_of(pattern_study(folder))
     assert problem.startswith(f"lab: {NAMES[3]}: found a file that does not decode as an image")
+
+
+@pytest.mark.parametrize(
+    ("control", "metric", "colour", "found"),
+    [
+        ("pixel", "correlation", (90, 90, 90), True),
+        ("gabor", "correlation", (90, 90, 90), True),
+        ("pixel", "euclidean", (90, 90, 90), False),
+        ("pixel", "cosine", (90, 90, 90), False),
+        ("pixel", "cosine", (0, 0, 0), True),
+        # The share of one bin is one, that of all others none.
+        ("colour_histogram", "correlation", (90, 90, 90), False),
+    ],
+)
+def test_uniform_image_is_found_where_a_control_has_no_pattern_of_it(
+    folder, control, metric, colour, found
+):
+    """A uniform image has no correlation; only a black one has no angle."""
+    Image.new("RGB", (9, 9), colour).save(folder / NAMES[6])
+    models = {"low": {"control": control, "metric": metric}}
+    problems = problems_of(pattern_study(folder, models=models))
+    sentence = (
+        f"lab: low, {control}: found 1 image(s) whose pattern does not vary over units (for "
+        f"example '{NAMES[6]}'), expected a pattern with an angle to others; replace the image, or "
+        "choose the metric euclidean"
+    )
+    assert problems == [sentence] * found
+
+
+def test_uniform_image_that_no_other_file_has_is_not_compared(folder):
+    Image.new("RGB", (9, 9)).save(folder / "image_more.png")
+    images = {"unmatched": "drop", "min_common": 4}
+    assert problems_of(pattern_study(folder, images=images)) == []
 
 
 def test_patterns_that_give_no_rdm_are_found(folder):

@@ -77,6 +77,19 @@ def test_simulated_entries_of_the_repository_pass(path, capsys):
     assert "raw files are simulated" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("network", "layer", "sentence"),
+    [("squeezenet1_9", "features.0", "squeezenet1_0"), ("squeezenet1_0", "fire99", "features.")],
+)
+def test_networks_and_layers_of_embeddings_are_known(folder, network, layer, sentence):
+    block = {"kind": "network", "network": network, "layer": layer, "weights": "untrained"}
+    (problem,) = problems_of(entry(folder, embeddings={"net": block}))
+    assert problem.startswith("lab: embedding net: found the ")
+    assert sentence in problem
+    block = block | {"network": "squeezenet1_0", "layer": "features.0"}
+    assert problems_of(entry(folder, embeddings={"net": block})) == []
+
+
 def lose_hemisphere(folder):
     (folder / HEMISPHERE).unlink()
 

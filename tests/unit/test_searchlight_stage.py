@@ -571,10 +571,21 @@ def test_a_mask_on_another_grid_is_refused_with_what_to_do(tmp_path):
     with pytest.raises(InputError, match=message):
         searchlight_of(tmp_path, study, "s1")
     with pytest.raises(InputError, match=message):
-        searchlight_spheres(study, tmp_path)
+        searchlight_spheres(study, tmp_path, CONDITIONS)
 
 
 def test_make_check_counts_the_voxels_with_data(tmp_path, capsys):
     write_study(tmp_path, ["s1"], seed=1)
-    searchlight_spheres(completed(tmp_path, ["s1"]), tmp_path)
+    searchlight_spheres(completed(tmp_path, ["s1"]), tmp_path, CONDITIONS)
     assert f"s1: {(~BEYOND_MASK).sum() - 17} voxels with data" in capsys.readouterr().out
+
+
+def test_make_check_finds_that_no_sphere_is_large_enough(tmp_path):
+    """A radius of 6 mm reaches two voxels of 3 mm: 33 in a sphere."""
+    write_study(tmp_path, ["s1"], seed=1)
+    message = "patterns of s1: found no centre with 34 usable voxels within 6 mm"
+    study = completed(tmp_path, ["s1"], unit="mm", min_voxels=34)
+    with pytest.raises(InputError, match=message):
+        searchlight_spheres(study, tmp_path, CONDITIONS)
+    study = completed(tmp_path, ["s1"], unit="mm", min_voxels=33)
+    assert searchlight_spheres(study, tmp_path, CONDITIONS)["s1"][1] == 33

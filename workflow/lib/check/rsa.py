@@ -29,7 +29,7 @@ def check_entry(name: str, config: Mapping, datasets: Mapping[str, Dataset]) -> 
     Raises
     ------
     InputError
-        Whatever a run would stop at, too: the first of it.
+        What `workflow.lib.check.contents.check_raw_files` finds: the first of it.
     """
     study = config["rsa"][name]
     if "group_table" in study["images"]:

@@ -1,5 +1,6 @@
 """From raw files of patterns to prepared patterns, and from these to RDMs."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -24,6 +25,12 @@ from workflow.lib.rdms.distances import (
     pattern_distances,
 )
 from workflow.lib.sources import MEAN_SESSION
+
+log = logging.getLogger("workflow")
+
+# Channels over which patterns lie on one line, as the metric sees them. The correlation takes one
+# dimension off with the mean.
+LINE_CHANNELS = {"correlation": 2, "cosine": 1}
 
 
 def extract_patterns(
@@ -88,11 +95,24 @@ def brain_rdms(
     names = list(dict.fromkeys(store.conditions))
     ordered = [names[i] for i in positions(images, names, match=match, what=store.path.name)]
     for roi in store.rois:
+        patterns = store.patterns(roi)
+        what = f"{store.descriptors.get('subject', store.path.name)}, {roi}"
+        _warn_of_few_channels(patterns.measurements.shape[1], metric, what)
         try:
-            vector = roi_rdm(store.patterns(roi), ordered, metric, noise_normalisation)
+            vector = roi_rdm(patterns, ordered, metric, noise_normalisation)
         except InputError as error:
             raise InputError(f"{store.path.name}, {roi}: {error}") from None
         yield {"roi": roi, "session": MEAN_SESSION}, vector
+
+
+def _warn_of_few_channels(n_channels: int, metric: str, what: str) -> None:
+    """Warn of angles between patterns that can only be 0 or 180 degrees."""
+    if n_channels == LINE_CHANNELS.get(metric):
+        log.warning(
+            "%s: found %d channel(s), over which every %s distance is 0 or 2, expected more; widen "
+            "the ROI, leave it out, or choose the metric euclidean",
+            *(what, n_channels, metric),
+        )
 
 
 def roi_rdm(
