@@ -490,7 +490,23 @@ def study_of(folder, model_names, images):
             r"^brain\.h5: ",
             r"2 image name\(s\) .*'image6\.jpg'",
             "the same names",
-            "set images.unmatched to drop",
+            "correct the names, or set images.match to normalised, or, .* images.unmatched to drop",
+        ),
+        (
+            [name.replace("jpg", "PNG") if i > 4 else name for i, name in enumerate(NAMES)],
+            {"min_common": 4},
+            r"^brain\.h5: ",
+            r"3 image name\(s\) .*'image5\.jpg', which net\.h5 lacks",
+            "the same names",
+            "images.match to normalised.*images.unmatched to drop",
+        ),
+        (
+            [*NAMES],
+            {"min_common": 12, "match": "normalised"},
+            "^",
+            r"8 image names common to all files \(brain\.h5 has 8, net\.h5 has 8",
+            r"at least 12 \(images\.min_common\)",
+            "all files hold the same, so lower images.min_common",
         ),
         (
             [*NAMES[:7], NAMES[0]],
@@ -519,6 +535,21 @@ def test_images_that_do_not_match(tmp_path, model_names, images, where, found, e
         expected=expected,
         advice=advice,
     )
+
+
+def test_advice_on_too_few_of_the_same_names_is_not_on_their_spelling(tmp_path):
+    study = study_of(tmp_path, NAMES, {"min_common": 12})
+    with pytest.raises(InputError) as stopped:
+        aligned_images(study, tmp_path)
+    assert "spell" not in str(stopped.value)
+    assert "normalised" not in str(stopped.value)
+
+
+def test_names_that_differ_in_their_ending_match_as_the_advice_says(tmp_path):
+    names = [name.replace("jpg", "PNG") if i > 4 else name for i, name in enumerate(NAMES)]
+    study = study_of(tmp_path, names, {"match": "normalised"})
+    images, _ = aligned_images(study, tmp_path)
+    assert len(images) == N
 
 
 # Labels that the files do not hold.
