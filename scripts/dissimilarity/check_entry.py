@@ -10,6 +10,7 @@ from scripts.dissimilarity.data.pair_images import check_excluded, excluded_imag
 from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.check.files import find_own_weights
 from workflow.lib.check.problems import Checks, problems
+from workflow.lib.config.pair_kinds import FILE_KEYS, file_of_subject
 from workflow.lib.config.pair_sizes import asked_sizes, check_sizes
 from workflow.lib.config.schema import check_name
 from workflow.lib.errors import InputError
@@ -61,7 +62,7 @@ def _embedding_checks(
         elif block.get("weights"):
             network = block.get("network", "")
             yield partial(find_own_weights, network, block["weights"], name, datasets, mirror)
-        for key in ("file", "names"):
+        for key in FILE_KEYS:
             if block.get(key):
                 yield partial(_find_arrays, name, key, block[key], entry["subjects"])
 
@@ -79,7 +80,7 @@ def _check_network(
 
 
 def _find_arrays(name: str, key: str, file: str, subjects: Iterable[str]) -> None:
-    paths = dict.fromkeys(file.replace("{subject}", subject) for subject in subjects)
+    paths = dict.fromkeys(file_of_subject(file, subject) for subject in subjects)
     missing = [path for path in paths if not Path(path).is_file()]
     if missing:
         raise InputError(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.io
 
@@ -83,7 +84,11 @@ BAD_VALUES = {
     ),
     "no square": (
         lambda: SQUARE[:, :5],
-        ("an RDM of 5 dissim", r"n\(n-1\)/2 .*n = 3 has 3, n = 4 has 6", "give a square matrix"),
+        (
+            r"an array of shape \((8, 5|5, 8)\)",
+            r"two axes of one length .*n\(n-1\)/2 dissimilarities, such as 3, 6 or 10",
+            "give one row and one column per condition; activations",
+        ),
     ),
     "text": (lambda: SQUARE.astype("S"), ("values of type", "numbers", "export the RDMs as")),
     "one number": (lambda: np.array([[1.5]]), (r"1 number\(s\)", "RDMs", "name another variable")),
@@ -149,6 +154,14 @@ BAD_TABLES = {
     "other names": (
         ",a,b,c\nb,0,1,2\na,1,0,3\nc,2,3,0\n",
         ("other names in the first row", "the same names", "sort one of them"),
+    ),
+    "numbered by pandas": (
+        ",a,b,c\n0,0,1,2\n1,1,0,3\n2,2,3,0\n",
+        ("the numbers of the rows", "the names of the first row", r"to_csv\(index=False\)"),
+    ),
+    "numbered by R": (
+        '"","a","b","c"\n"1",0,1,2\n"2",1,0,3\n"3",2,3,0\n',
+        ("the numbers of the rows", "the names of the first row", "row.names = FALSE"),
     ),
 }
 
@@ -253,13 +266,14 @@ WEB_PAGE = b"<!doctype html><title>Log in</title>"
         (".npz", b"PK\x03\x04" + bytes(30), "data that cannot be read", "a whole file"),
         (".csv", b"\xff\xfe0\x001\x00", "no text table", "a square matrix"),
         (".csv", WEB_PAGE, "the cell '<!doctype", "a number"),
-        (".pkl", b"", "the suffix '.pkl'", "one of .h5"),
+        (".pkl", b"", "the suffix '.pkl'", "one of .h5.*; activations .*responses by `brain: "),
+        (".nii.gz", b"", r"the suffix '\.nii\.gz'", "one of .h5.*responses by `brain: "),
     ],
 )
 def test_file_of_another_kind(tmp_path, suffix, content, found, expected):
     path = tmp_path / f"lab{suffix}"
     path.write_bytes(content)
-    advice = "; (download|save|export|give|copy)"
+    advice = "(download|save|export|give|copy|data: patterns)"
     assert_stops(lambda: read(path), where=r"^lab\.", found=found, expected=expected, advice=advice)
 
 
@@ -302,6 +316,18 @@ def test_pickles_are_refused_and_never_run(tmp_path, suffix):
         advice="save it again as numbers or strings",
     )
     assert not marker.exists()
+
+
+@pytest.mark.parametrize("as_pandas_does", [True, False])
+def test_a_table_of_pandas_is_read_as_the_advice_says(tmp_path, as_pandas_does):
+    """By default pandas writes a first column of row numbers beside the names in the header."""
+    table = pd.DataFrame(SQUARE, columns=NAMES)
+    table.to_csv(tmp_path / "lab.csv", index=as_pandas_does)
+    if as_pandas_does:
+        with pytest.raises(InputError, match=r"to_csv\(index=False\)"):
+            read(tmp_path / "lab.csv")
+    else:
+        np.testing.assert_allclose(read(tmp_path / "lab.csv"), VECTORS[0], rtol=1e-12)
 
 
 def test_missing_file(tmp_path):
@@ -490,7 +516,23 @@ def study_of(folder, model_names, images):
             r"^brain\.h5: ",
             r"2 image name\(s\) .*'image6\.jpg'",
             "the same names",
-            "set images.unmatched to drop",
+            "correct the names, or set images.match to normalised, or, .* images.unmatched to drop",
+        ),
+        (
+            [name.replace("jpg", "PNG") if i > 4 else name for i, name in enumerate(NAMES)],
+            {"min_common": 4},
+            r"^brain\.h5: ",
+            r"3 image name\(s\) .*'image5\.jpg', which net\.h5 lacks",
+            "the same names",
+            "images.match to normalised.*images.unmatched to drop",
+        ),
+        (
+            [*NAMES],
+            {"min_common": 12, "match": "normalised"},
+            "^",
+            r"8 image names common to all files \(brain\.h5 has 8, net\.h5 has 8",
+            r"at least 12 \(images\.min_common\)",
+            "all files hold the same, so lower images.min_common",
         ),
         (
             [*NAMES[:7], NAMES[0]],
@@ -519,6 +561,21 @@ def test_images_that_do_not_match(tmp_path, model_names, images, where, found, e
         expected=expected,
         advice=advice,
     )
+
+
+def test_advice_on_too_few_of_the_same_names_is_not_on_their_spelling(tmp_path):
+    study = study_of(tmp_path, NAMES, {"min_common": 12})
+    with pytest.raises(InputError) as stopped:
+        aligned_images(study, tmp_path)
+    assert "spell" not in str(stopped.value)
+    assert "normalised" not in str(stopped.value)
+
+
+def test_names_that_differ_in_their_ending_match_as_the_advice_says(tmp_path):
+    names = [name.replace("jpg", "PNG") if i > 4 else name for i, name in enumerate(NAMES)]
+    study = study_of(tmp_path, names, {"match": "normalised"})
+    images, _ = aligned_images(study, tmp_path)
+    assert len(images) == N
 
 
 # Labels that the files do not hold.

@@ -13,7 +13,7 @@ from scripts.check.check_config import DEFAULT_CONFIG, check_study
 from scripts.dissimilarity.data.simulate_scenes import simulate
 from tests.unit.checked_entries import DEFAULT, REGISTRY, problems_of_entry
 from tests.unit.pair_splits import make_splits
-from workflow.lib.config.complete import complete_config
+from workflow.lib.config.complete import complete_config, section_raw_paths
 from workflow.lib.config.merging import laid_over
 from workflow.lib.config.pair_kinds import model_kinds
 from workflow.lib.config.pair_options import check_options, model_options
@@ -22,6 +22,7 @@ from workflow.lib.errors import InputError
 from workflow.lib.pairs.splits import CLEAN
 
 N = 36
+SUBJECTS_OF_92 = ("BE", "KO", "SN", "TI")
 HEMISPHERE = "subj01/training_split/training_fmri/lh_training_fmri.npy"
 
 
@@ -319,6 +320,41 @@ def test_files_of_embeddings_are_looked_for(folder, tmp_path):
     assert len(problems) == 2
     assert "clip_subj02.npy (1 of 2 missing)" in problems[0]
     assert "found no weights no.pt" in problems[1]
+
+
+def pairs_of_rdms(**embedding):
+    """Return a config whose only study has pairs of the RDMs of four subjects."""
+    block = {**DEFAULT["dissimilarity"]["images92"], "embeddings": {"clip": embedding}}
+    block["models"] = {"ridge": {"kind": "ridge"}}
+    over = {"studies": ["images92"], "dissimilarity": {"images92": block}}
+    return complete_config(laid_over(DEFAULT, over))
+
+
+def test_arrays_of_the_subjects_of_a_study_of_rdms_are_raw_files_and_looked_for(tmp_path):
+    """Provenance tells of all raw files, and `only_available` asks whether they are here."""
+    files = {"file": f"{tmp_path}/{{subject}}.npy", "names": f"{tmp_path}/{{subject}}.txt"}
+    config = pairs_of_rdms(kind="file", **files)
+    expected = [f"{tmp_path}/{s}.{suffix}" for suffix in ("npy", "txt") for s in SUBJECTS_OF_92]
+    paths = section_raw_paths(config, "dissimilarity", "images92", REGISTRY)
+    assert paths == expected
+    for path in expected[1:]:
+        Path(path).touch()
+    told = [problem for problem in check_study("images92", config, REGISTRY) if "clip" in problem]
+    assert told == [
+        f"images92: embedding clip: found no file {tmp_path}/BE.npy (1 of 4 missing), expected "
+        "what was computed elsewhere; correct `file`"
+    ]
+    Path(expected[0]).touch()
+    assert not any("clip" in text for text in check_study("images92", config, REGISTRY))
+
+
+@pytest.mark.parametrize("key", ["file", "names"])
+def test_placeholders_of_arrays_are_those_of_subjects(key):
+    block = {"kind": "file", "file": "clip_{subject}.npy", key: "clip/{sub}.npy"}
+    with pytest.raises(
+        InputError, match=rf"clip\.{key}: found {{sub}} in 'clip/{{sub}}\.npy', exp"
+    ):
+        pairs_of_rdms(**block)
 
 
 def test_simulations_have_three_subjects_and_the_rois_of_the_challenge():

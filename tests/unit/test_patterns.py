@@ -535,6 +535,19 @@ def test_arrays_of_every_format(tmp_path, write):
     assert pattern_conditions(source, tmp_path, "01") == ["face", "house"]
 
 
+@pytest.mark.parametrize("key", ["run", "condition"])
+@pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
+def test_key_that_names_no_variable_is_the_one_to_correct(tmp_path, write, key):
+    keys, names, runs = write(tmp_path)
+    given = {"file": None, "condition": names, "run": runs, "drop": ["rest"], key: "nowhere"}
+    source = block(**keys, rois=ONE_ROI, observations=given)
+    with pytest.raises(InputError, match="nowhere") as stopped:
+        read_patterns(source, tmp_path, "01")
+    # Of a table the whole block is named, with the columns that there are.
+    told = "correct `observations`" if keys["files"].endswith("sv") else f"by `observations.{key}`"
+    assert told in str(stopped.value)
+
+
 @pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
 def test_stored_names_may_be_named_by_the_conditions_block(tmp_path, write):
     keys, names, _ = write(tmp_path)

@@ -10,7 +10,7 @@ from pathlib import Path
 from scripts.dissimilarity.data.pair_images import read_pair_images
 from scripts.dissimilarity.embeddings.embedding_images import EmbeddingImages, stimuli_of_files
 from scripts.dissimilarity.embeddings.embeddings import Embedding, write_embedding
-from workflow.lib.config.pair_kinds import EMBEDDERS
+from workflow.lib.config.pair_kinds import EMBEDDERS, FILE_KEYS, file_of_subject
 from workflow.lib.errors import InputError
 from workflow.lib.features.stimuli import Stimuli, common_stimuli
 from workflow.lib.jobs import script_job
@@ -46,7 +46,7 @@ def embed_images(name: str, block: Mapping, images: EmbeddingImages) -> Embeddin
 def of_subject(block: Mapping, subject: str) -> dict:
     """Return a block whose files are those of a subject: {subject} stands for its name."""
     return {
-        key: value.replace("{subject}", subject) if key in ("file", "names") and value else value
+        key: file_of_subject(value, subject) if key in FILE_KEYS and value else value
         for key, value in block.items()
     }
 

@@ -1,9 +1,16 @@
 """What the schema cannot say of section `dissimilarity`."""
 
+import re
 from collections.abc import Mapping
 
 from workflow.lib.acquire.datasets import Dataset
-from workflow.lib.config.pair_kinds import EMBEDDERS, JOINED, model_kinds
+from workflow.lib.config.pair_kinds import (
+    EMBEDDERS,
+    FILE_KEYS,
+    JOINED,
+    file_of_subject,
+    model_kinds,
+)
 from workflow.lib.config.pair_options import check_options
 from workflow.lib.config.pair_sizes import asked_sizes, check_sizes
 from workflow.lib.config.raw_sources import check_source, claim_folder
@@ -12,6 +19,7 @@ from workflow.lib.config.sections import Section
 from workflow.lib.errors import InputError
 from workflow.lib.layout import is_weight_file, simulated_folder
 from workflow.lib.layouts.algonauts2023 import ALL, algonauts_files
+from workflow.lib.sources import axis_of
 
 
 def check_dissimilarity(config: Mapping) -> None:
@@ -28,6 +36,17 @@ def check_dissimilarity(config: Mapping) -> None:
         if entry["source"] == "simulated":
             _check_simulated_images(where, entry)
             claim_folder(where, name, entry, folders)
+
+
+def name_subjects(config: Mapping) -> None:
+    """Give entries that have the RDMs of a study of `rsa` the subjects of that study."""
+    for name, entry in config["dissimilarity"].items():
+        if entry["source"] == "rsa":
+            entry["subjects"] = _subjects_of_rsa(config["rsa"][name])
+
+
+def _subjects_of_rsa(study: Mapping) -> list[str]:
+    return list(axis_of(study["brain"], "subject").names)
 
 
 def challenge_folder(entry: Mapping, run: str) -> str:
@@ -57,8 +76,8 @@ def raw_paths(entry: Mapping, datasets: Mapping[str, Dataset], run: str) -> list
     blocks = entry["embeddings"].values()
     named = [block.get("weights", "untrained") for block in blocks]
     weights = [weights for weights in named if is_weight_file(weights)]
-    given = [block[key] for block in blocks for key in ("file", "names") if key in block]
-    arrays = [file.format(subject=subject) for file in given for subject in entry["subjects"]]
+    given = [block[key] for block in blocks for key in FILE_KEYS if key in block]
+    arrays = [file_of_subject(file, subject) for file in given for subject in entry["subjects"]]
     return list(dict.fromkeys(challenge_paths(entry, run) + weights + arrays))
 
 
@@ -75,6 +94,8 @@ def _check_source(where: str, name: str, entry: Mapping, config: Mapping) -> Non
                 f"{where}.source: found rsa.{name} without stimuli, expected the images that its "
                 "subjects saw; give them there"
             )
+        for subject in entry["subjects"]:
+            check_name(f"{where}.subjects", subject, _subjects_of_rsa(config["rsa"][name]))
         for key, given in (
             ("n_images", entry["n_images"]),
             ("images.exclude", entry["images"]["exclude"]),
@@ -123,6 +144,13 @@ def _check_embeddings(where: str, embeddings: Mapping) -> None:
                 "with which activation they were trained, expected ViT-B-32-quickgelu (OpenAI's) "
                 "or ViT-B-32 (LAION's); give it"
             )
+        for key in FILE_KEYS:
+            unknown = set(re.findall(r"{\w*}", block.get(key, ""))) - {"{subject}"}
+            if unknown:
+                raise InputError(
+                    f"{where}.embeddings.{name}.{key}: found {min(unknown)} in {block[key]!r}, "
+                    "expected no placeholder but {subject}; correct it"
+                )
         single = [other for other, of_other in embeddings.items() if of_other["kind"] != JOINED]
         for part in block.get("parts", []):
             check_name(f"{where}.embeddings.{name}.parts", part, single)
@@ -143,6 +171,7 @@ SECTION = Section(
     "dissimilarity",
     check=check_dissimilarity,
     raw_paths=raw_paths,
+    finish=name_subjects,
     # Models of pairs of a study of that name there, see _check_source.
     beside=("rsa",),
 )

@@ -46,6 +46,15 @@ EMBEDDERS = {
 JOINED = "joined"
 
 
+# Keys of an embedding that name files, which may be others for each subject.
+FILE_KEYS = ("file", "names")
+
+
+def file_of_subject(file: str, subject: str) -> str:
+    """Return the file of an embedding that is a subject's: {subject} stands for its name."""
+    return file.replace("{subject}", subject)
+
+
 def model_kinds() -> list[str]:
     """Return the kinds of models there are."""
     return sorted(path.stem for path in MODELS.glob("*.py"))

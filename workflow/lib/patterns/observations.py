@@ -4,8 +4,10 @@
 come with the data, from a list or by order.
 """
 
+import contextlib
 import csv
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -109,10 +111,14 @@ def _own_observations(block: Mapping, folder: Path, session: Session) -> Observa
     """Return names that come with the data, from a list, or by order."""
     given = block.get("observations") or {}
     conditions = block["conditions"]
-    runs = session.stored_runs(given.get("run"))
-    if conditions["from"] == "stored" or given.get("condition") is not None:
-        key = conditions.get("key") if given.get("condition") is None else str(given["condition"])
-        return Observations(session.what, session.stored_names(key), runs)
+    with _naming("observations.run"):
+        runs = session.stored_runs(given.get("run"))
+    if given.get("condition") is not None:
+        with _naming("observations.condition"):
+            names = session.stored_names(str(given["condition"]))
+        return Observations(session.what, names, runs)
+    if conditions["from"] == "stored":
+        return Observations(session.what, session.stored_names(conditions.get("key")), runs)
     if conditions["from"] == "order":
         numbers = range(1, session.n_observations + 1)
         names = [conditions["pattern"].format(number) for number in numbers]
@@ -121,6 +127,16 @@ def _own_observations(block: Mapping, folder: Path, session: Session) -> Observa
         return Observations(session.what, session.stored_names(None), runs)
     file = filled(conditions["file"], block, session.labels)
     return Observations(file, listed_names(folder / file, conditions.get("column")), runs)
+
+
+@contextlib.contextmanager
+def _naming(setting: str) -> Iterator[None]:
+    """Put the key of the config that asked for a variable in place of the usual one in errors."""
+    try:
+        yield
+    except InputError as error:
+        usual = r"name it by `[\w.]+`"
+        raise InputError(re.sub(usual, f"name it by `{setting}`", str(error))) from None
 
 
 def _table_observations(block: Mapping, folder: Path, labels: Mapping[str, str]) -> Observations:

@@ -167,10 +167,20 @@ def align(
     keys_by_file = {file: match_keys(names, match, file) for file, names in names_by_file.items()}
     alignment = _common_names(names_by_file, keys_by_file)
     if len(alignment.names) < min_common:
-        raise InputError(_too_few_sentence(len(alignment.names), keys_by_file, min_common, match))
+        advice = (
+            f"compare how the files spell them{ADVICE[match]}"
+            if any(alignment.unmatched.values())
+            else "all files hold the same, so lower images.min_common (config/README.md has the "
+            "least), or give more images"
+        )
+        sentence = _too_few_sentence(len(alignment.names), keys_by_file, min_common)
+        raise InputError(f"{sentence}; {advice}")
     if unmatched == "error" and any(alignment.unmatched.values()):
         sentence = _unmatched_sentence(alignment.unmatched, names_by_file, keys_by_file)
-        raise InputError(sentence + (ADVICE[match] if match == IN_FOLDER else ""))
+        raise InputError(
+            f"{sentence}; correct the names{ADVICE[match]}, or, to go on with the common ones "
+            "alone, set images.unmatched to drop"
+        )
     return alignment
 
 
@@ -201,14 +211,14 @@ def _common_names(
 
 
 def _too_few_sentence(
-    n_common: int, keys_by_file: Mapping[str, Sequence[str]], min_common: int, match: str
+    n_common: int, keys_by_file: Mapping[str, Sequence[str]], min_common: int
 ) -> str:
+    """Return how many names all files share, and how many each has."""
     counts = ", ".join(f"{file} has {len(keys)}" for file, keys in keys_by_file.items())
     examples = " and ".join(repr(keys[0]) for keys in list(keys_by_file.values())[:2])
     return (
         f"found {n_common} image names common to all files ({counts}; for example "
-        f"{examples}), expected at least {min_common} (images.min_common); compare how the "
-        f"files spell them{ADVICE[match]}"
+        f"{examples}), expected at least {min_common} (images.min_common)"
     )
 
 
@@ -255,8 +265,7 @@ def _unmatched_sentence(
     lacking = next(other for other, keys in keys_by_file.items() if rarest not in keys)
     return (
         f"{file}: found {len(lost[file])} image name(s) that another file lacks (for example "
-        f"{name!r}, which {lacking} lacks), expected the same names in all files; correct the "
-        "names, or set images.unmatched to drop to go on with the common ones"
+        f"{name!r}, which {lacking} lacks), expected the same names in all files"
     )
 
 

@@ -20,7 +20,7 @@ from workflow.lib.arrays.hdf5_files import HDF5File, hdf5_strings
 from workflow.lib.arrays.matlab_files import MatlabFile
 from workflow.lib.arrays.numpy_files import NumpyFile
 from workflow.lib.errors import InputError
-from workflow.lib.rdms.rdm_file import ArrayRDMFile, RDMFile
+from workflow.lib.rdms.rdm_file import IF_NO_RDMS, ArrayRDMFile, RDMFile
 from workflow.lib.rdms.table_files import TableRDMFile
 
 
@@ -117,9 +117,11 @@ def open_rdm_file(
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
+        # Of a compressed file what is compressed says more: .nii.gz.
+        suffix = "".join(path.suffixes[-2:]) if path.suffix.lower() == ".gz" else path.suffix
         raise InputError(
-            f"{path.name}: found the suffix {path.suffix!r}, expected one of "
-            f"{', '.join(FORMATS)}; export the RDMs in one of these formats"
+            f"{path.name}: found the suffix {suffix!r}, expected one of {', '.join(FORMATS)}; "
+            f"export the RDMs in one of these formats{IF_NO_RDMS}"
         )
     if not path.is_file():
         raise InputError(

@@ -165,6 +165,12 @@ def _find_rdm_axes(array: np.ndarray | h5py.Dataset, what: str) -> tuple[int, ..
         if pair[1] == axes[-1] or array.shape[pair[0]] == max(array.shape):
             return pair
     possible = [axis for axis in (axes[-1], axes[0]) if _is_triangular(array.shape[axis])]
+    if len(axes) > 1 and not possible:
+        raise InputError(
+            f"{what}: found an array of shape {array.shape}, expected two axes of one length "
+            "(square RDMs), or one of n(n-1)/2 dissimilarities, such as 3, 6 or 10; give one row "
+            f"and one column per condition{IF_NO_RDMS}"
+        )
     return (max(possible or axes[-1:], key=lambda axis: array.shape[axis]),)
 
 

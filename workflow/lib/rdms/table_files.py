@@ -22,6 +22,7 @@ class TableRDMFile(RDMFile):
         self._header = cells[0][has_index:] if has_header else None
         self._index = [row[0] for row in cells[has_header:]] if has_index else None
         if self._header and self._index and self._header != self._index:
+            self._refuse_row_numbers()
             hint = "" if len(self._header) == len(self._index) else IF_NO_RDMS
             raise InputError(
                 f"{self.path.name}: found other names in the first row than in the first column, "
@@ -33,6 +34,16 @@ class TableRDMFile(RDMFile):
                 for row in range(has_header, n_rows)
             ]
         )
+
+    def _refuse_row_numbers(self) -> None:
+        """Say of a first column that numbers the rows, from 0 or 1, who wrote it."""
+        for start, how in ((0, "DataFrame.to_csv(index=False)"), (1, "row.names = FALSE in R")):
+            if self._index == [str(row) for row in range(start, start + len(self._index))]:
+                raise InputError(
+                    f"{self.path.name}: found the numbers of the rows in the first column, "
+                    "expected the names of the first row, or no such column; write the table "
+                    f"without them ({how})"
+                )
 
     def _cells(self) -> list[list[str]]:
         self._separator = "\t" if self.path.suffix.lower() == ".tsv" else ","

@@ -9,7 +9,15 @@ from workflow.lib.layouts.algonauts2023 import (
     test_images_folder,
 )
 from workflow.lib.config.dissimilarity import challenge_folder, challenge_paths
-from workflow.lib.config.pair_kinds import EMBEDDERS, JOINED, has_leaked, is_stepwise, needs
+from workflow.lib.config.pair_kinds import (
+    EMBEDDERS,
+    FILE_KEYS,
+    JOINED,
+    file_of_subject,
+    has_leaked,
+    is_stepwise,
+    needs,
+)
 from workflow.lib.files import sha256_of
 
 PAIR_STUDIES = one_of(config["dissimilarity"])
@@ -47,8 +55,7 @@ def standardised_by(wildcards):
 
 def pair_subjects(study):
     """Return the subjects of an entry."""
-    entry = config["dissimilarity"][study]
-    return study_subjects(study, joint=False) if entry["source"] == "rsa" else entry["subjects"]
+    return config["dissimilarity"][study]["subjects"]
 
 
 PAIR_SUBJECTS = one_of(

@@ -28,8 +28,8 @@ def embedding_files(wildcards):
     block = embedding_block(wildcards)
     weights = block.get("weights")
     files = [weights] if weights and is_weight_file(weights) else []
-    given = [block[key] for key in ("file", "names") if block.get(key)]
-    return files + [file.format(subject=wildcards.subject) for file in given]
+    given = [block[key] for key in FILE_KEYS if block.get(key)]
+    return files + [file_of_subject(file, wildcards.subject) for file in given]
 
 
 def sees_originals(wildcards):
