@@ -37,11 +37,19 @@ def resampled_conditions(
     n_resamples: int,
     rng: np.random.Generator,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Return the draws of the layers of one model, see `condition_draws`."""
+    """Return the draws of the layers of one model, see `condition_draws`.
+
+    As in the maps, a layer's similarity is the mean over its seeds; with controls, that of the mean
+    of its prepared RDMs.
+    """
     own = ModelLayers([store for store in models if store.descriptors["model"] == model])
-    prepared = own.averaged(prepared_models(own.vectors(), comparator))
+    prepared = prepared_models(own.vectors(), comparator)
     basis = basis_of_controls(models, controls, comparator)
-    fitted = prepared if basis is None else without_controls(prepared, basis)
+    if basis is None:
+        return condition_draws(
+            searchlight, prepared, comparator, n_resamples, rng, averaged=own.averaged
+        )
+    fitted = without_controls(own.averaged(prepared), basis)
     return condition_draws(searchlight, fitted, comparator, n_resamples, rng, basis)
 
 

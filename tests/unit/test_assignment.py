@@ -219,6 +219,40 @@ def test_draws_over_conditions_rank_layers_as_similarities_over_the_drawn_pairs(
                 np.testing.assert_allclose(values / values[0], expected / expected[0], atol=1e-8)
 
 
+def test_a_draw_of_a_layer_with_seeds_is_the_mean_of_their_similarities(tmp_path):
+    light = small_searchlight()
+    models = some_models(light.n_pairs)
+    labels = [{"layer": layer, "seed": seed} for layer in ("one", "two") for seed in ("0", "1")]
+    write_rdms(
+        tmp_path / "net.h5",
+        list(zip(labels, models, strict=True)),
+        names=[f"c{i}" for i in range(N_CONDITIONS)],
+        measure="correlation",
+        descriptors={"study": "s", "model": "net"},
+    )
+    draws = resampled_conditions(
+        light,
+        [RDMStore(tmp_path / "net.h5")],
+        "net",
+        comparator="pearson",
+        controls=[],
+        n_resamples=20,
+        rng=np.random.default_rng(2),
+    )
+    counts = image_counts(N_CONDITIONS, 20, np.random.default_rng(2))
+    rdms = light.rdms(np.arange(light.n_centres))
+    first, second = np.triu_indices(N_CONDITIONS, 1)
+    for centres, values in draws:
+        for draw, count in zip(values, counts, strict=True):
+            pairs = np.repeat(np.arange(light.n_pairs), count[first] * count[second])
+            for centre, (one, two) in zip(centres, draw.T, strict=True):
+                of_seeds = np.corrcoef(rdms[centre][pairs], models[:, pairs])[0, 1:]
+                expected = of_seeds[:2].mean(), of_seeds[2:].mean()
+                # Up to a positive factor, the same for both.
+                assert one * expected[1] == pytest.approx(two * expected[0], abs=1e-8)
+                assert np.sign(one) == np.sign(expected[0])
+
+
 @pytest.mark.parametrize("n_conditions", [3, 4, 5])
 def test_shares_do_not_depend_on_which_layer_is_the_first(n_conditions):
     """Of few conditions many draws hold one pair, over which all layers are equally good."""

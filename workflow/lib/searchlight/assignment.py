@@ -6,7 +6,7 @@ layer of the same group, is the best: resamples of the subjects for a group, and
 for a single case. Over subjects, flips of their signs test whether the best group is the best.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,19 +134,23 @@ def condition_draws(
     n_resamples: int,
     rng: np.random.Generator,
     basis: np.ndarray | None = None,
+    averaged: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield similarities over resampled conditions, each centre's up to a positive factor.
 
     Parameters
     ----------
     searchlight : Searchlight
-    models : float64 array (n_layers, n_pairs)
-        From `workflow.lib.searchlight.spheres.prepared_models`; with controls, without them.
+    models : float64 array (n_models, n_pairs)
+        From `workflow.lib.searchlight.similarity.prepared_models`; with controls, without them.
     comparator : str
     n_resamples : int
     rng : numpy Generator
     basis : float64 array (n_controls, n_pairs), optional
         Controls of a partial correlation.
+    averaged : callable, array (n_models, n_pairs) -> (n_layers, n_pairs), optional
+        The mean over the models of each layer, where one has several:
+        `workflow.lib.rsa.model_layers.ModelLayers.averaged`.
 
     Yields
     ------
@@ -164,7 +168,10 @@ def condition_draws(
     own, models with ties would gain on others. Of a cosine no mean is taken off.
     """
     counts = image_counts(searchlight.n_conditions, n_resamples, rng)
-    weighted = _weighted_models(models, counts, scaling_of(comparator))
+    scaling = scaling_of(comparator)
+    weighted = np.concatenate(
+        [averaged(_weighted_models(models, count, scaling)) for count in counts]
+    )
     step = max(1, DRAWS_BYTES // (8 * len(weighted)))
     for centres, brains in searchlight.prepared_blocks(comparator):
         if basis is not None:
@@ -172,27 +179,26 @@ def condition_draws(
         for start in range(0, centres.size, step):
             some = slice(start, start + step)
             draws = weighted @ brains[some].T
-            yield centres[some], draws.reshape(len(counts), len(models), -1)
+            yield centres[some], draws.reshape(len(counts), -1, draws.shape[1])
 
 
-def _weighted_models(models: np.ndarray, counts: np.ndarray, scaling: Scaling) -> np.ndarray:
-    """Return models as one resample after the other weighs them, (n_resamples * n_layers, pairs).
+def _weighted_models(models: np.ndarray, count: np.ndarray, scaling: Scaling) -> np.ndarray:
+    """Return models as one resample weighs them, (n_models, n_pairs).
 
     A model that does not vary over a resample resembles nothing there: zero.
     """
-    first, second = np.triu_indices(counts.shape[1], 1)
-    weights = counts[:, first] * counts[:, second].astype(np.float64)
+    first, second = np.triu_indices(count.size, 1)
+    weights = count[first] * count[second].astype(np.float64)
     # One condition drawn every time leaves no pair.
-    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1)
-    squares = weights @ np.square(models).T
-    means = weights @ models.T if scaling.centred else np.zeros(squares.shape)
+    weights /= max(weights.sum(), 1)
+    squares = np.square(models) @ weights
+    means = models @ weights if scaling.centred else np.zeros(len(models))
     variances = squares - np.square(means)
     varying = variances > CONSTANT[variances.dtype] * squares
     # Models are of the length that untied ranks would have: one, over all pairs.
-    units = np.full(squares.shape, 1 / models.shape[1]) if scaling.untied else variances
+    units = np.full(len(models), 1 / models.shape[1]) if scaling.untied else variances
     scale = np.where(varying, 1 / np.sqrt(np.where(varying, units, 1.0)), 0.0)
-    centred = models - means[:, :, np.newaxis]
-    return (weights[:, np.newaxis] * centred * scale[:, :, np.newaxis]).reshape(-1, models.shape[1])
+    return weights * (models - means[:, np.newaxis]) * scale[:, np.newaxis]
 
 
 def winning_shares(
