@@ -323,6 +323,33 @@ def test_keys_of_another_kind_of_model_are_refused(kind, key):
         complete_config(config)
 
 
+def test_seeds_are_of_untrained_networks_alone():
+    config = with_masks()
+    network = config["rsa"]["lab"]["models"]["mine"] = {**KINDS["network"], "seeds": 3}
+    for weights in ("torchvision", "mine.pth"):
+        with pytest.raises(InputError, match=rf"mine\.seeds: found it with `weights: {weights}`"):
+            complete_config(config)
+        network["weights"] = "mine.pth"
+    network["weights"] = "untrained"
+    assert complete_config(config)["rsa"]["lab"]["models"]["mine"]["seeds"] == 3
+
+
+def test_groups_of_images_have_no_metric():
+    config = with_masks()
+    config["rsa"]["lab"]["models"]["kind"] = {"control": "groups", "metric": "cosine"}
+    with pytest.raises(InputError, match=r"kind\.metric: found it for `control: groups`"):
+        complete_config(config)
+
+
+def test_encoding_is_of_patterns_alone():
+    config = config_of({})
+    config["rsa"]["lab"]["encoding"] = {"folds": 5}
+    with pytest.raises(InputError, match=r"lab\.encoding: found it for `data: rdms`"):
+        complete_config(config)
+    config["rsa"]["lab"]["encoding"]["folds"] = 0
+    complete_config(config)
+
+
 def test_rdms_that_the_study_makes_have_no_metric():
     config = digits_config()
     config["rsa"]["lab"]["models"]["vgg"]["metric"] = "euclidean"
@@ -358,6 +385,23 @@ def test_inherited_keys_without_an_effect_are_left_behind(how, changes, gone):
         with pytest.raises(KeyError):
             at(study, place)
     assert complete_config(config)["rsa"]["lab"]["brain"]["metric"] == "crossnobis"
+
+
+def test_inherited_settings_without_an_effect_are_the_usual_ones():
+    config = with_patterns()
+    lab = config["rsa"]["lab"]
+    lab["models"]["mine"] = {**KINDS["network"], "weights": "untrained", "seeds": 3}
+    lab["encoding"] = {"folds": 7}
+    del lab["roi_groups"]
+    config["rsa"]["child"] = {
+        "extends": "lab",
+        "brain": RDMS,
+        "models": {"mine": {"weights": "mine.pth"}, "pixel": {"control": "groups"}},
+    }
+    child = complete_config(config)["rsa"]["child"]
+    assert child["models"]["mine"]["seeds"] == 1
+    assert child["models"]["pixel"]["metric"] == "correlation"
+    assert child["encoding"]["folds"] == 5
 
 
 def test_keys_that_a_study_gives_with_its_other_data_are_refused():

@@ -103,14 +103,18 @@ def merged(
 def _outdated(base: Mapping, over: Mapping, properties: Mapping) -> set[str]:
     """Return the keys of a block that do not hold for what `over` makes of it.
 
-    Those of a model of another kind or of another control, of brain responses of other data, and
-    the searchlight of a study that is given RDMs.
+    Those of a model of another kind or of another control, the seeds of a network that is trained
+    now, those of brain responses of other data, and the searchlight and the encoding of a study
+    that is given RDMs.
     """
     if "control" in properties:
         if any(kind in over and kind not in base for kind in MODEL_KINDS):
             return set(base)
-        is_another = over.get("control", base.get("control")) != base.get("control")
-        return {"options"} if is_another else set()
+        if over.get("weights", "untrained") != "untrained":
+            return {"seeds"}
+        if over.get("control", base.get("control")) == base.get("control"):
+            return set()
+        return {"options", "metric"} if over["control"] == "groups" else {"options"}
     if "remove_mean_pattern" in properties:
         before = base.get("data", DEFAULT_DATA)
         if over.get("data", before) == before:
@@ -119,7 +123,7 @@ def _outdated(base: Mapping, over: Mapping, properties: Mapping) -> set[str]:
     if "searchlight" in properties:
         brains = (base.get("brain"), over.get("brain"))
         data = [brain.get("data") for brain in brains if isinstance(brain, Mapping)]
-        return {"searchlight"} if data == ["patterns", "rdms"] else set()
+        return {"searchlight", "encoding"} if data == ["patterns", "rdms"] else set()
     return set()
 
 

@@ -90,11 +90,27 @@ def check_given_keys(studies: Mapping) -> None:
                         f"has no effect on, expected it for {other} alone; leave it out, or "
                         f"correct `data`"
                     )
+        if data != "patterns" and study.get("encoding", {}).get("folds"):
+            raise InputError(
+                f"config, rsa.{name}.encoding: found it for `data: {data}`, expected it for "
+                "patterns alone, which are what encoding predicts; leave it out, or correct `data`"
+            )
         for model, block in study["models"].items():
             _check_model_keys(f"config, rsa.{name}.models.{model}", block)
 
 
 def _check_model_keys(where: str, model: Mapping) -> None:
+    weights = model.get("weights", "torchvision")
+    if "seeds" in model and weights != "untrained":
+        raise InputError(
+            f"{where}.seeds: found it with `weights: {weights}`, expected it with untrained alone, "
+            "since a trained network is the same at every seed; leave it out, or correct `weights`"
+        )
+    if "metric" in model and model.get("control") == "groups":
+        raise InputError(
+            f"{where}.metric: found it for `control: groups`, which has none (0 within a group, 1 "
+            "between two); leave it out"
+        )
     kind = next(kind for kind in MODEL_KINDS if kind in model)
     for key in model:
         if key not in SHARED_KEYS + KEYS_OF_KINDS[kind]:
