@@ -15,6 +15,7 @@ their own, for they train in one thread.
 import csv
 import time
 
+import h5py
 import pandas as pd
 import pytest
 
@@ -91,6 +92,20 @@ def test_one_core_and_power_cuts_give_the_numbers_of_two(
     of_one_thread = files - of_several_threads
     assert {file.split("/")[0] for file in of_one_thread} >= {"bold5000", "digits", "movie"}
     assert {found.file for found in comparison.differences} <= of_several_threads
+
+
+def test_no_data_are_packed_in_a_way_that_depends_on_memory(whole):
+    """As LZF does, too rarely for two runs to show it."""
+    ways = set()
+
+    def note_way(_, item):
+        if isinstance(item, h5py.Dataset):
+            ways.add(item.compression)
+
+    for path in whole.rglob("*.h5"):
+        with h5py.File(path) as file:
+            file.visititems(note_way)
+    assert ways == {None, "gzip"}
 
 
 def test_same_cores_give_the_same_bytes(changed_run, whole, rules_of_several_threads):

@@ -10,6 +10,9 @@ from pathlib import Path
 # The process that writes a file, by which it is known whether it still does.
 TEMPORARY = ".part-{host}-{pid}-{name}"
 HOST = socket.gethostname()
+# How HDF5 datasets are packed that are large. Not by LZF, which starts from whatever memory holds:
+# once in some hundred thousand pieces the same numbers give other bytes.
+PACKED = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 
 
 @contextlib.contextmanager

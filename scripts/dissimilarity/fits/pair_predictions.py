@@ -17,13 +17,12 @@ import h5py
 import numpy as np
 
 from workflow.lib.errors import InputError
-from workflow.lib.files import written_whole
+from workflow.lib.files import PACKED, written_whole
 from workflow.lib.pairs.predictions import PairPredictions
 
 # What tells the fits of a file apart, beside the number of training images.
 OF_FIT = ("roi", "metric", "embedding", "variant", "split")
 OF_PAIRS = ("first", "second", "true", "predicted")
-COMPRESSED = {"compression": "lzf", "shuffle": True}
 
 
 @dataclass(frozen=True)
@@ -85,12 +84,12 @@ class PredictionFile:
         for name, of in (("first", pairs), ("second", pairs), ("true", (*rdm, *pairs))):
             self._share(group, name, of, _together(fits.tests, name))
         self._share(group, "measured", rdm, measured)
-        group.create_dataset("predicted", data=_together(fits.tests, "predicted"), **COMPRESSED)
+        group.create_dataset("predicted", data=_together(fits.tests, "predicted"), **PACKED)
 
     def _share(self, group: h5py.Group, name: str, of: tuple, values: np.ndarray) -> None:
         """Write values once, and link them into every group that has them."""
         if (name, *of) not in self._shared:
-            made = group.create_dataset(name, data=values, **COMPRESSED)
+            made = group.create_dataset(name, data=values, **PACKED)
             self._shared[(name, *of)] = made
         else:
             group[name] = self._shared[(name, *of)]

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from workflow.lib.errors import InputError
-from workflow.lib.files import written_whole
+from workflow.lib.files import PACKED, written_whole
 
 UNTESTED = -1
 
@@ -95,8 +95,8 @@ class PredictionWriter:
             raise ValueError(f"split {split}: rows of tested volumes are no probabilities")
         group = self.file.create_group(split)
         filled = np.where(tested[..., None], probabilities, np.nan).astype(np.float32)
-        group.create_dataset("probabilities", data=filled, compression="lzf")
-        group.create_dataset("fold", data=fold.astype(np.int16), compression="lzf")
+        group.create_dataset("probabilities", data=filled, **PACKED)
+        group.create_dataset("fold", data=fold.astype(np.int16), **PACKED)
 
 
 @contextlib.contextmanager
