@@ -17,8 +17,8 @@ from workflow.lib.acquire.archives import zip_errors
 from workflow.lib.errors import InputError
 from workflow.lib.features.devices import choose_device
 from workflow.lib.features.extraction import shown_in_parts
+from workflow.lib.features.image_files import decoded, decoded_member
 from workflow.lib.features.networks import layer_extractor, load_network
-from workflow.lib.features.stimuli import decoded, decoded_member
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.distances import pattern_distances
 from workflow.lib.rdms.store import write_rdms

@@ -34,8 +34,9 @@ from tests.unit.raw_files import (
 from workflow.lib.acquire.datasets import RawFile, load_datasets
 from workflow.lib.acquire.unpack import unpack_member
 from workflow.lib.arrays.text import listed_names
+from workflow.lib.features.image_files import decoded
 from workflow.lib.features.state_dicts import read_state
-from workflow.lib.features.stimuli import decoded, open_stimuli
+from workflow.lib.features.stimuli import open_stimuli
 from workflow.lib.image_groups import read_group_table
 from workflow.lib.nifti.files import read_header, read_mask, volume_blocks
 from workflow.lib.nifti.maps import read_maps

@@ -40,9 +40,9 @@ from tests.unit.raw_files import cells
 from workflow.lib.acquire.datasets import RawFile
 from workflow.lib.acquire.unpack import unpack_member
 from workflow.lib.errors import InputError
-from workflow.lib.features import stimuli
+from workflow.lib.features import image_files
+from workflow.lib.features.image_files import decoded
 from workflow.lib.features.state_dicts import read_state
-from workflow.lib.features.stimuli import decoded
 from workflow.lib.nifti.maps import read_maps
 from workflow.lib.rdms.files import open_rdm_file
 
@@ -625,4 +625,4 @@ def test_image_of_gigapixels(tmp_path, width, height):
 def test_limit_of_pillow_is_not_lifted():
     """Some libraries set it to None for the whole process."""
     assert Image.MAX_IMAGE_PIXELS is not None
-    assert Image.MAX_IMAGE_PIXELS >= stimuli.MAX_PIXELS
+    assert Image.MAX_IMAGE_PIXELS >= image_files.MAX_PIXELS

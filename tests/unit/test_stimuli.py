@@ -12,6 +12,7 @@ import scipy.io
 from PIL import Image
 
 from workflow.lib.errors import InputError
+from workflow.lib.features import image_files
 from workflow.lib.features import stimuli as stimuli_module
 from workflow.lib.features.stimuli import open_stimuli
 from workflow.lib.rdms.alignment import IMAGE_SUFFIXES, normalised_name
@@ -159,7 +160,7 @@ def test_images_that_cannot_be_used(tmp_path, images, monkeypatch):
     refuses("found transparent pixels.*background", "glass.png")
     Image.fromarray(images[0, :, :, 0].astype(np.float32)).save(tmp_path / "float.tif")
     refuses("found pixels of type F", "float.tif")
-    monkeypatch.setattr(stimuli_module, "MAX_FILE_BYTES", 10)
+    monkeypatch.setattr(image_files, "MAX_FILE_BYTES", 10)
     refuses("found more than 10 bytes", "whole.png")
 
 

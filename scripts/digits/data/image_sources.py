@@ -21,7 +21,8 @@ from scripts.digits.data.published import CATEGORIES, IMAGE_VARIABLES
 from workflow.lib.acquire.archives import zip_errors
 from workflow.lib.arrays.numpy_files import numpy_errors, open_numpy
 from workflow.lib.errors import InputError
-from workflow.lib.features.stimuli import SUFFIXES, open_stimuli
+from workflow.lib.features.image_files import SUFFIXES
+from workflow.lib.features.stimuli import open_stimuli
 from workflow.lib.words import one_line
 
 ANY = "any"

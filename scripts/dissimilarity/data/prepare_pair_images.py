@@ -15,7 +15,8 @@ from scripts.dissimilarity.data.pair_images import (
     write_pair_images,
 )
 from workflow.lib.errors import InputError
-from workflow.lib.features.stimuli import Stimuli, common_stimuli, decoded
+from workflow.lib.features.image_files import decoded
+from workflow.lib.features.stimuli import Stimuli, common_stimuli
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore
 

@@ -8,7 +8,8 @@ from PIL import Image
 
 from scripts.dissimilarity.data.pair_images import PairImages
 from workflow.lib.errors import InputError
-from workflow.lib.features.stimuli import SUFFIXES, Stimuli, decoded
+from workflow.lib.features.image_files import SUFFIXES, decoded
+from workflow.lib.features.stimuli import Stimuli
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from workflow.lib.arrays.text import is_number
 from workflow.lib.errors import InputError
-from workflow.lib.features.stimuli import SUFFIXES, decoded
+from workflow.lib.features.image_files import SUFFIXES, decoded
 from workflow.lib.patterns.bdata import ID_FORMAT
 from workflow.lib.patterns.observations import column_of, read_columns
 from workflow.lib.words import near

@@ -1,6 +1,5 @@
 """Stimuli: images in the forms in which labs keep them, read one at a time, with their names."""
 
-import io
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,18 +18,17 @@ from workflow.lib.arrays.matlab_files import check_full, load_variable, whosmat
 from workflow.lib.arrays.numpy_files import numpy_errors, open_numpy
 from workflow.lib.arrays.text import as_strings, listed_names
 from workflow.lib.errors import InputError
-from workflow.lib.rdms.alignment import IMAGE_SUFFIXES, positions
+from workflow.lib.features.image_files import (
+    MAX_FILE_BYTES,
+    SUFFIXES,
+    check_file_size,
+    check_pixels,
+    decoded,
+    decoded_member,
+)
+from workflow.lib.rdms.alignment import positions
 from workflow.lib.tables import read_table
-from workflow.lib.words import by_numbers, one_line
-
-SUFFIXES = {f".{suffix}" for suffix in IMAGE_SUFFIXES}
-# A stimulus has a few million pixels at most; a few kilobytes that claim billions are an attack.
-MAX_PIXELS = 50_000_000
-# No compressed image of so few pixels is larger.
-MAX_FILE_BYTES = 200_000_000
-# Modes that Pillow turns into RGB without loss.
-COLOUR_MODES = {"1", "L", "P", "RGB", "CMYK", "YCbCr", "LAB", "HSV"}
-ALPHA_MODES = {"RGBA", "LA", "PA", "RGBa", "La"}
+from workflow.lib.words import by_numbers
 
 
 @dataclass(frozen=True)
@@ -188,7 +186,7 @@ def _open_folder(folder: Path, block: Mapping) -> _Source:
 
     def read(i: int) -> Image.Image:
         path = paths[files[i]]
-        _check_file_size(files[i], path.stat().st_size)
+        check_file_size(files[i], path.stat().st_size)
         return decoded(path, files[i])
 
     return _Source(what, len(files), read, lambda key: _file_names(files), files)
@@ -222,21 +220,6 @@ def _open_zip(folder: Path, block: Mapping) -> _Source:
     return _Source(path.name, len(files), read, lambda key: _file_names(files), files)
 
 
-def decoded_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, what: str) -> Image.Image:
-    """Return the image in a member of an archive as RGB; errors call it `what`.
-
-    Raises
-    ------
-    InputError
-        It cannot be read, is too large, or is no image.
-    """
-    # What a member says of its size may be a lie.
-    with zip_errors(what), archive.open(member) as file:
-        data = file.read(MAX_FILE_BYTES + 1)
-    _check_file_size(what, len(data))
-    return decoded(io.BytesIO(data), what)
-
-
 def _is_image_file(name: str) -> bool:
     # macOS puts a hidden ._a.jpg beside every a.jpg on foreign disks.
     return not name.startswith(".") and PurePosixPath(name).suffix.lower() in SUFFIXES
@@ -246,82 +229,6 @@ def _file_names(files: Sequence[str]) -> list[str]:
     """Return the names of files without their folders, unless these tell them apart."""
     bare = [PurePosixPath(file).name for file in files]
     return bare if len(set(bare)) == len(bare) else list(files)
-
-
-def decoded(
-    file: Path | io.BytesIO, what: str, *, background: tuple[int, int, int] | None = None
-) -> Image.Image:
-    """Return an image file as RGB.
-
-    Orientation tags are not followed: the software that shows stimuli does not either. Of several
-    frames or pages, the first counts.
-
-    Parameters
-    ----------
-    file : Path or BytesIO
-    what : str
-        How errors name it.
-    background : (red, green, blue), optional
-        What shows through transparent pixels.
-
-    Raises
-    ------
-    InputError
-        It is no image, damaged, absurdly large, of a depth that RGB cannot hold, or transparent
-        without a background.
-    """
-    try:
-        with Image.open(file) as image:
-            _check_pixels(what, *image.size)
-            image.load()
-            return _as_rgb(image, what, background)
-    except Image.DecompressionBombError:
-        raise InputError(
-            f"{what}: found more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels, expected an image of "
-            f"at most {MAX_PIXELS:,}; replace it"
-        ) from None
-    except InputError:
-        raise
-    except Exception as e:  # Pillow's decoders raise almost anything on a damaged file
-        raise InputError(
-            f"{what}: found a file that does not decode as an image ({one_line(e)}), expected a "
-            "whole one; download or export it again"
-        ) from e
-
-
-def _as_rgb(image: Image.Image, what: str, background: tuple[int, int, int] | None) -> Image.Image:
-    if image.mode in ALPHA_MODES or "transparency" in image.info:
-        image = image.convert("RGBA")
-        if background is not None:
-            image = Image.alpha_composite(Image.new("RGBA", image.size, background), image)
-        elif image.getextrema()[3][0] < 255:
-            raise InputError(
-                f"{what}: found transparent pixels, expected none, for what shows through them is "
-                "not known; paste the image on the background that was shown"
-            )
-    elif image.mode.startswith("I;16"):
-        image = Image.fromarray(((np.asarray(image) + 128) // 257).astype(np.uint8))
-    elif image.mode not in COLOUR_MODES:
-        raise InputError(
-            f"{what}: found pixels of type {image.mode}, expected 8 bits per channel; export it as "
-            "PNG with 8 bits"
-        )
-    return image.convert("RGB")
-
-
-def _check_pixels(what: str, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise InputError(
-            f"{what}: found {width} x {height} pixels, expected at most {MAX_PIXELS:,} in all; "
-            "scale it down"
-        )
-
-
-def _check_file_size(what: str, n_bytes: int) -> None:
-    if n_bytes > MAX_FILE_BYTES:
-        raise InputError(
-            f"{what}: found more than {MAX_FILE_BYTES:,} bytes, expected an image file; replace it"
-        )
 
 
 # Images in arrays.
@@ -479,7 +386,7 @@ def _check_image_array(image: np.ndarray, what: str) -> None:
             "(height, width) or (height, width, 3) of uint8 or of floats from 0 to 1; name another "
             "variable by `key`, or save the images so"
         )
-    _check_pixels(what, image.shape[1], image.shape[0])
+    check_pixels(what, image.shape[1], image.shape[0])
 
 
 def _existing(path: Path) -> Path:
