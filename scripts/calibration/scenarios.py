@@ -35,12 +35,8 @@ from scripts.calibration.truths import (
     two_views,
 )
 from workflow.lib.errors import InputError
-from workflow.lib.inference.bootstrap import (
-    bootstrap_ceilings,
-    bootstrap_similarities,
-    image_counts,
-    subject_counts,
-)
+from workflow.lib.inference.bootstrap import bootstrap_ceilings, bootstrap_similarities
+from workflow.lib.inference.counts import image_counts, subject_counts
 from workflow.lib.inference.intervals import Intervals, draw_intervals, t_intervals, two_sided_p
 from workflow.lib.inference.jackknife import image_influence, standard_error
 from workflow.lib.inference.layers import (

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from workflow.lib.inference.bootstrap import subject_counts
+from workflow.lib.inference.counts import subject_counts
 from workflow.lib.inference.draw_store import CeilingDraws, CeilingStore, Draws, DrawStore
 from workflow.lib.inference.layers import ceiling_differences
 from workflow.lib.inference.sign_flip import sign_flip_test

@@ -10,7 +10,7 @@ from scripts.figures.plot_assignment import plot_assignment
 from scripts.searchlight.assign_layers import assign_layers, resampled_conditions
 from scripts.searchlight.assign_layers_group import subject_z
 from workflow.lib.errors import InputError
-from workflow.lib.inference.bootstrap import image_counts, subject_counts
+from workflow.lib.inference.counts import image_counts, subject_counts
 from workflow.lib.inference.sign_flip import all_signs
 from workflow.lib.nifti.maps import read_maps, write_maps
 from workflow.lib.patterns.reading import Patterns

@@ -11,14 +11,8 @@ from scipy.spatial.distance import pdist
 
 from workflow.lib.errors import InputError
 from workflow.lib.inference import bootstrap
-from workflow.lib.inference.bootstrap import (
-    bootstrap_ceilings,
-    bootstrap_similarities,
-    counts_by_name,
-    group_counts,
-    image_counts,
-    subject_counts,
-)
+from workflow.lib.inference.bootstrap import bootstrap_ceilings, bootstrap_similarities
+from workflow.lib.inference.counts import counts_by_name, group_counts, image_counts, subject_counts
 from workflow.lib.inference.engines import ENGINES
 from workflow.lib.rsa.comparators import compare
 from workflow.lib.rsa.noise_ceiling import noise_ceiling

@@ -18,7 +18,7 @@ from scripts.infer.partition_variance import partition_subject, share_draws
 from tests.unit.test_config import config_of, default_config
 from workflow.lib.config.complete import complete_config
 from workflow.lib.errors import InputError
-from workflow.lib.inference.bootstrap import image_counts
+from workflow.lib.inference.counts import image_counts
 from workflow.lib.inference.study_resamples import study_counts
 from workflow.lib.plotting import test_note as note_on_tests
 from workflow.lib.rdms.store import RDMStore, write_rdms

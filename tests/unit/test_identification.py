@@ -11,7 +11,7 @@ from skimage.metrics import structural_similarity
 from torch import nn
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.bootstrap import image_counts
+from workflow.lib.inference.counts import image_counts
 from workflow.lib.inference.variance import one_factor_variance, share_interval
 from workflow.lib.scores.copies import over_copies
 from workflow.lib.scores.identification import (

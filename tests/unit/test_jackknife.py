@@ -7,7 +7,8 @@ from rsatoolbox.rdm import compare as rsatoolbox_compare
 from scipy.spatial.distance import pdist
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.bootstrap import bootstrap_similarities, group_counts, image_counts
+from workflow.lib.inference.bootstrap import bootstrap_similarities
+from workflow.lib.inference.counts import group_counts, image_counts
 from workflow.lib.inference.jackknife import image_influence, linearised_draws, standard_error
 from workflow.lib.rsa.comparators import COMPARATORS, compare
 

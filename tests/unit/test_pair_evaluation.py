@@ -9,7 +9,8 @@ from scipy.stats import binom, pearsonr, spearmanr
 from sklearn.metrics import r2_score
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.bootstrap import bootstrap_similarities, image_counts
+from workflow.lib.inference.bootstrap import bootstrap_similarities
+from workflow.lib.inference.counts import image_counts
 from workflow.lib.inference.held_out_null import WIDENING
 from workflow.lib.pairs.evaluation import evaluate
 from workflow.lib.pairs.predictions import PairPredictions, joined, symmetry_error

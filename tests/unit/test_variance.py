@@ -11,7 +11,8 @@ from rsatoolbox.util.inference_util import extract_variances
 from scipy.spatial.distance import pdist
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.bootstrap import bootstrap_similarities, image_counts, subject_counts
+from workflow.lib.inference.bootstrap import bootstrap_similarities
+from workflow.lib.inference.counts import image_counts, subject_counts
 from workflow.lib.inference.variance import (
     combined_variance,
     draw_variance,

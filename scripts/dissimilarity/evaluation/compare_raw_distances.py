@@ -12,7 +12,8 @@ import pandas as pd
 from scripts.dissimilarity.data.brain_rdms import rdm_rows
 from scripts.dissimilarity.embeddings.embeddings import Embedding, read_embedding
 from workflow.lib.errors import InputError
-from workflow.lib.inference.bootstrap import bootstrap_similarities, image_counts
+from workflow.lib.inference.bootstrap import bootstrap_similarities
+from workflow.lib.inference.counts import image_counts
 from workflow.lib.inference.jackknife import image_influence, standard_error
 from workflow.lib.inference.permutation import false_discovery_rate, permute_images
 from workflow.lib.inference.study_resamples import n_exact_resamples

@@ -18,7 +18,7 @@ from scripts.dissimilarity.fits.pair_predictions import (
     SplitPredictions,
     read_predictions,
 )
-from workflow.lib.inference.bootstrap import counts_by_name
+from workflow.lib.inference.counts import counts_by_name
 from workflow.lib.inference.held_out_null import WIDENING
 from workflow.lib.jobs import script_job
 from workflow.lib.pairs.evaluation import PairScores, evaluate

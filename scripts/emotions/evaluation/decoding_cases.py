@@ -11,7 +11,7 @@ from scripts.emotions.evaluation.evaluation import (
     shifted_codes,
 )
 from scripts.emotions.labelling.labels import Labels
-from workflow.lib.inference.bootstrap import image_counts
+from workflow.lib.inference.counts import image_counts
 from workflow.lib.inference.held_out_null import widened, widened_p
 from workflow.lib.inference.variance import interval, one_factor_variance
 from workflow.lib.seeds import generator

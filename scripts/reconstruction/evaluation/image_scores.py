@@ -17,7 +17,7 @@ from scipy.stats import t as student
 from scripts.reconstruction.data.image_table import MIN_IMAGES
 from scripts.reconstruction.evaluation.measure_names import IDENTIFICATION, PIXELS
 from workflow.lib.errors import InputError
-from workflow.lib.inference.bootstrap import image_counts
+from workflow.lib.inference.counts import image_counts
 from workflow.lib.inference.held_out_null import WIDENING
 from workflow.lib.inference.variance import interval, one_factor_variance, share_interval
 from workflow.lib.scores.copies import of_different, over_copies, with_different_images

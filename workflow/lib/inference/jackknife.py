@@ -103,10 +103,10 @@ def standard_error(
     influence : float array (n_images, ...)
         From `image_influence`, or a contrast of such.
     strata : sequence of n_images labels, optional
-        Images are drawn within their group, as `workflow.lib.inference.bootstrap.image_counts`
+        Images are drawn within their group, as `workflow.lib.inference.counts.image_counts`
         does; at least two of each.
     clusters : sequence of n_images labels, optional
-        Whole groups are drawn, as `workflow.lib.inference.bootstrap.group_counts` does.
+        Whole groups are drawn, as `workflow.lib.inference.counts.group_counts` does.
 
     Returns
     -------

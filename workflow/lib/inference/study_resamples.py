@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.bootstrap import group_counts, image_counts
+from workflow.lib.inference.counts import group_counts, image_counts
 from workflow.lib.inference.folds import most_folds, rdm_folds
 from workflow.lib.inference.jackknife import standard_error
 from workflow.lib.rdms.store import RDMStore

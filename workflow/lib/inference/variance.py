@@ -30,7 +30,7 @@ def two_factor_variance(
         The same in resamples of the images, the same images for all subjects; from
         `workflow.lib.inference.bootstrap.bootstrap_similarities`.
     subject_counts : int array (n_resamples, n_subjects)
-        How often each subject is drawn; from `workflow.lib.inference.bootstrap.subject_counts`.
+        How often each subject is drawn; from `workflow.lib.inference.counts.subject_counts`.
     n_images : int
         Images that a resample draws, or groups of them where whole groups are drawn.
 

@@ -51,7 +51,7 @@ def evaluate(
     tests : sequence of PairPredictions, one per fold
     counts : int array (n_resamples, n_images)
         How often each image is drawn, from `image_counts` or, where other subjects saw some of the
-        same images, `counts_by_name` of `workflow.lib.inference.bootstrap`.
+        same images, `counts_by_name` of `workflow.lib.inference.counts`.
     n_permutations : int
     rng : numpy Generator
         Of the permutations.

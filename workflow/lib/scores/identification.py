@@ -72,7 +72,7 @@ def resampled_identification(
     similarities, groups, n_way : as in `identified`
     counts : int array (n_resamples, n_different)
         How often each group is drawn, in their order, see
-        `workflow.lib.inference.bootstrap.image_counts`. An image that is drawn twice is a copy of
+        `workflow.lib.inference.counts.image_counts`. An image that is drawn twice is a copy of
         itself: the two are not compared.
     folds : array (n_images,), optional
         As in `identification_null`.

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.bootstrap import CONSTANT, image_counts, subject_counts
+from workflow.lib.inference.bootstrap import CONSTANT
+from workflow.lib.inference.counts import image_counts, subject_counts
 from workflow.lib.inference.sign_flip import t_statistics
 from workflow.lib.patterns.store import PatternStore
 from workflow.lib.searchlight.sphere_rdms import Scaling, Searchlight, scaling_of
