@@ -45,11 +45,8 @@ from workflow.lib.inference.layers import (
     layer_centres,
     layer_differences,
 )
-from workflow.lib.inference.permutation import (
-    false_discovery_rate,
-    permute_images,
-    permute_prepared,
-)
+from workflow.lib.inference.multiple_tests import false_discovery_rate
+from workflow.lib.inference.permutation import permute_images, permute_prepared
 from workflow.lib.inference.sign_flip import MIN_SUBJECTS, sign_flip_test
 from workflow.lib.inference.study_resamples import RESAMPLING, n_drawn, stretched
 from workflow.lib.inference.variance import (

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.inference.draw_store import Draws, DrawStore
-from workflow.lib.inference.exchange import EXCHANGED, possible_permutations
-from workflow.lib.inference.permutation import false_discovery_rate, permute_images
+from workflow.lib.inference.multiple_tests import false_discovery_rate
+from workflow.lib.inference.orders import EXCHANGED, possible_permutations
+from workflow.lib.inference.permutation import permute_images
 from workflow.lib.inference.variance import interval
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images
@@ -33,7 +34,7 @@ def compare_rdms(
     models : RDMs of each model over the same images
     draws : the subject's similarities and their variation over images
     n_permutations : permutations of the images; 0 for no test
-    permuted : what changes places, a key of `workflow.lib.inference.exchange.EXCHANGED`
+    permuted : what changes places, a key of `workflow.lib.inference.orders.EXCHANGED`
     seed : seed of the run
 
     Returns

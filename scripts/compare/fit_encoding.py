@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.exchange import EXCHANGED, possible_permutations
 from workflow.lib.inference.folds import most_folds, rdm_folds
-from workflow.lib.inference.permutation import false_discovery_rate, image_orders
+from workflow.lib.inference.multiple_tests import false_discovery_rate
+from workflow.lib.inference.orders import EXCHANGED, image_orders, possible_permutations
 from workflow.lib.jobs import script_job
 from workflow.lib.patterns.preparation import condition_means
 from workflow.lib.patterns.reading import Patterns
@@ -62,7 +62,7 @@ def fit_encoding(
     match : how names are matched
     n_folds : folds over images
     n_permutations : permutations of the images of the responses; 0 for no test
-    permuted : what changes places, a key of `workflow.lib.inference.exchange.EXCHANGED`
+    permuted : what changes places, a key of `workflow.lib.inference.orders.EXCHANGED`
     resample : as in `workflow.lib.inference.study_resamples`; "groups" holds out whole groups
     seed : seed of the run
 

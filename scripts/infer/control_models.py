@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.exchange import EXCHANGED, possible_permutations
-from workflow.lib.inference.permutation import false_discovery_rate, permute_prepared
+from workflow.lib.inference.multiple_tests import false_discovery_rate
+from workflow.lib.inference.orders import EXCHANGED, possible_permutations
+from workflow.lib.inference.permutation import permute_prepared
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images
 from workflow.lib.rsa.comparators import compare, mean_of_members
@@ -37,7 +38,7 @@ def control_models(
     controls : models of which all RDMs are taken out of all others
     comparators : names of comparators, of which those of PARTIAL_COMPARATORS are used
     n_permutations : permutations of the images; 0 for no test
-    permuted : what changes places, a key of `workflow.lib.inference.exchange.EXCHANGED`
+    permuted : what changes places, a key of `workflow.lib.inference.orders.EXCHANGED`
     seed : seed of the run
 
     Returns

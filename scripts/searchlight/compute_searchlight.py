@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.exchange import EXCHANGED, possible_permutations
+from workflow.lib.inference.orders import EXCHANGED, possible_permutations
 from workflow.lib.jobs import script_job
 from workflow.lib.nifti.maps import write_maps
 from workflow.lib.rdms.store import RDMStore, check_same_images
@@ -46,7 +46,7 @@ def compute_searchlight(
     comparator : one of `workflow.lib.searchlight.sphere_rdms.COMPARATORS`
     controls : names of models whose layers are partialled out of brain and models
     n_permutations : permutations of the conditions; 0 for no test
-    permuted : what changes places, a key of `workflow.lib.inference.exchange.EXCHANGED`
+    permuted : what changes places, a key of `workflow.lib.inference.orders.EXCHANGED`
     connectivity : of clusters in TFCE; None for no TFCE
     across_models : whether corrected p-values hold for all maps together
     alpha : level at which the table counts voxels

@@ -17,7 +17,7 @@ from rsatoolbox.rdm import compare as rsatoolbox_compare
 from scipy.spatial.distance import pdist, squareform
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.permutation import permutations
+from workflow.lib.inference.orders import permutations
 from workflow.lib.searchlight import sphere_rdms, statistics
 from workflow.lib.searchlight.clusters import CLUSTER_COLUMNS, cluster_table
 from workflow.lib.searchlight.similarity import (

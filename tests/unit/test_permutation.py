@@ -14,15 +14,9 @@ from scipy.spatial.distance import pdist, squareform
 from statsmodels.stats.multitest import multipletests
 
 from workflow.lib.inference import permutation
-from workflow.lib.inference.permutation import (
-    PermutationTest,
-    count_orders,
-    false_discovery_rate,
-    image_orders,
-    permutations,
-    permute_images,
-    permute_prepared,
-)
+from workflow.lib.inference.multiple_tests import false_discovery_rate
+from workflow.lib.inference.orders import count_orders, image_orders, permutations
+from workflow.lib.inference.permutation import PermutationTest, permute_images, permute_prepared
 from workflow.lib.rdms import vectors as rdm
 from workflow.lib.rsa.comparators import COMPARATORS, compare, mean_of_members, prepare, rank
 

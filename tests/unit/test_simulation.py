@@ -13,7 +13,8 @@ from rsatoolbox.rdm import load_rdm
 
 from scripts.bold5000.simulate_bold5000 import simulate
 from workflow.lib.config.complete import complete_config
-from workflow.lib.inference.permutation import false_discovery_rate, permute_images
+from workflow.lib.inference.multiple_tests import false_discovery_rate
+from workflow.lib.inference.permutation import permute_images
 from workflow.lib.rdms.alignment import align
 from workflow.lib.rdms.source import names_by_file, read_aligned
 from workflow.lib.rsa.comparators import compare

@@ -15,7 +15,8 @@ from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import bootstrap_similarities
 from workflow.lib.inference.counts import image_counts
 from workflow.lib.inference.jackknife import image_influence, standard_error
-from workflow.lib.inference.permutation import false_discovery_rate, permute_images
+from workflow.lib.inference.multiple_tests import false_discovery_rate
+from workflow.lib.inference.permutation import permute_images
 from workflow.lib.inference.study_resamples import n_exact_resamples
 from workflow.lib.inference.variance import interval, one_factor_variance
 from workflow.lib.jobs import script_job

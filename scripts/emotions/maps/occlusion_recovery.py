@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.permutation import image_orders
+from workflow.lib.inference.orders import image_orders
 from workflow.lib.nifti.files import read_header, read_volume
 from workflow.lib.nifti.grids import Volume
 from workflow.lib.tables import read_table

@@ -28,7 +28,7 @@ from workflow.lib.inference.intervals import (
     studentised,
     two_sided_p,
 )
-from workflow.lib.inference.permutation import false_discovery_rate
+from workflow.lib.inference.multiple_tests import false_discovery_rate
 
 
 @dataclass(frozen=True)

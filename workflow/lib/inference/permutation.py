@@ -1,4 +1,4 @@
-"""Permutation of images (Mantel test) and correction over a table of tests.
+"""Permutation of images (Mantel test), with correction over the cells of a table.
 
 Dissimilarities of one image are not independent: the p-value of a correlation over pairs gives far
 too many false positives. Here whole images are relabelled, which keeps every dependence, and whole
@@ -6,13 +6,13 @@ groups of images where those of one group are not independent.
 """
 
 import itertools
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numba
 import numpy as np
 
+from workflow.lib.inference.orders import image_orders
 from workflow.lib.rdms.vectors import take_conditions, to_square, working_dtype
 from workflow.lib.rsa.comparators import comparator, mean_of_members, prepare
 from workflow.lib.rsa.kendall import RankedRDM, SortedRDM, kendall_column
@@ -142,7 +142,7 @@ def permute_images(
         Where the images have no more orders than this, every one is taken once.
     rng : numpy Generator
     groups, clusters : sequence of n_images labels, optional
-        As in `image_orders`.
+        As in `workflow.lib.inference.orders.image_orders`.
     members : sequence of n_models int, optional
         Models of one number are members of one group; their mean similarity is tested, and
         n_groups takes the place of n_models.
@@ -204,110 +204,6 @@ def permute_prepared(
     """
     orders, complete = image_orders(n_images, n_permutations, rng, groups, clusters)
     return _test(_Products(models, brains, n_images), orders, complete)
-
-
-def image_orders(
-    n_images: int,
-    n_permutations: int,
-    rng: np.random.Generator,
-    groups: Sequence[str] | None = None,
-    clusters: Sequence[str] | None = None,
-) -> tuple[Iterator[np.ndarray], bool]:
-    """Return the orders in which a test takes the images, their own one first.
-
-    Parameters
-    ----------
-    n_images, n_permutations : int
-    rng : numpy Generator
-    groups : sequence of n_images labels, optional
-        Images change places only within their group.
-    clusters : sequence of n_images labels, optional
-        Clusters change places as a whole, those of one size among themselves: the first image of
-        one takes the place of the first of another, the second of the second. Not with groups.
-
-    Returns
-    -------
-    orders : iterator of int arrays (n_images,)
-        All there are, each once, if they are no more than `n_permutations`; else the images' own
-        and `n_permutations` random ones.
-    complete : bool
-        Whether they are all.
-
-    Notes
-    -----
-    Only what is independent may change places. Where the images of a cluster are alike, single
-    images that are permuted over all clusters are too many: of 400 data sets of ten clusters of
-    six without an effect p <= 0.05 of ridge encoding came up in 23 %, with whole clusters in 6 %.
-    Of RDMs, dissimilarities within clusters stay within clusters.
-
-    References
-    ----------
-    Winkler et al. 2015, NeuroImage 123:253 (whole-block exchangeability).
-    """
-    if count_orders(n_images, groups, clusters) <= n_permutations:
-        return _all_orders(n_images, _exchangeable(n_images, groups, clusters)), True
-    own = np.arange(n_images)
-    drawn = permutations(n_images, n_permutations, rng, groups, clusters)
-    return itertools.chain([own], drawn), False
-
-
-def count_orders(
-    n_images: int,
-    groups: Sequence[str] | None = None,
-    clusters: Sequence[str] | None = None,
-) -> int:
-    """Return how many orders there are in all; groups and clusters as in `image_orders`."""
-    return math.prod(
-        math.factorial(len(units)) for units in _exchangeable(n_images, groups, clusters)
-    )
-
-
-def permutations(
-    n_images: int,
-    n_permutations: int,
-    rng: np.random.Generator,
-    groups: Sequence[str] | None = None,
-    clusters: Sequence[str] | None = None,
-) -> Iterator[np.ndarray]:
-    """Yield random orders of the images, groups and clusters as in `image_orders`."""
-    parts = _exchangeable(n_images, groups, clusters)
-    for _ in range(n_permutations):
-        order = np.arange(n_images)
-        for units in parts:
-            order[units] = rng.permutation(units)
-        yield order
-
-
-def _all_orders(n_images: int, parts: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    for arrangement in itertools.product(*map(itertools.permutations, parts)):
-        order = np.empty(n_images, np.intp)
-        for units, arranged in zip(parts, arrangement, strict=True):
-            order[units] = arranged
-        yield order
-
-
-def _exchangeable(
-    n_images: int, groups: Sequence[str] | None, clusters: Sequence[str] | None
-) -> list[np.ndarray]:
-    """Return what changes places: arrays (n_units, size) of positions, a row per unit.
-
-    Rows of one array change places with one another: images of a group, or of all where there are
-    neither groups nor clusters, or clusters of one size.
-    """
-    if groups is not None and clusters is not None:
-        raise ValueError("images change places within groups, or in whole clusters, not both")
-    if clusters is None:
-        labels = np.zeros(n_images) if groups is None else np.asarray(groups)
-        return [members[:, np.newaxis] for members in _members(labels)]
-    by_size: dict[int, list[np.ndarray]] = {}
-    for members in _members(np.asarray(clusters)):
-        by_size.setdefault(len(members), []).append(members)
-    return [np.stack(alike) for alike in by_size.values()]
-
-
-def _members(labels: np.ndarray) -> list[np.ndarray]:
-    """Return the positions of the images of each label."""
-    return [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
 
 def _test(
@@ -409,23 +305,3 @@ class _Counts:
         ]
         columns = [kendall_column(permuted, brain, self.tau) for brain in self.brains]
         return mean_of_members(np.array(columns).T, self.members)
-
-
-def false_discovery_rate(p: np.ndarray) -> np.ndarray:
-    """Return Benjamini-Hochberg q-values of a family of p-values, any shape.
-
-    NaN stands for no test: it stays NaN, and does not count.
-
-    References
-    ----------
-    Benjamini & Hochberg 1995, J R Stat Soc B 57:289.
-    """
-    q = np.full(p.shape, np.nan)
-    tested = ~np.isnan(p)
-    values = p[tested]
-    order = np.argsort(values)[::-1]
-    steps = values[order] * values.size / np.arange(values.size, 0, -1)
-    adjusted = np.empty(values.size)
-    adjusted[order] = np.minimum(np.minimum.accumulate(steps), 1.0)
-    q[tested] = adjusted
-    return q

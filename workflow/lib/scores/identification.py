@@ -18,7 +18,7 @@ from scipy.special import comb
 from scipy.stats import rankdata
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.permutation import image_orders
+from workflow.lib.inference.orders import image_orders
 from workflow.lib.scores.copies import (
     numbered,
     of_different,

@@ -13,7 +13,8 @@ import numpy as np
 from tqdm import tqdm
 
 from workflow.lib.errors import InputError
-from workflow.lib.inference.permutation import TIE_TOLERANCE, image_orders
+from workflow.lib.inference.orders import image_orders
+from workflow.lib.inference.permutation import TIE_TOLERANCE
 from workflow.lib.inference.sign_flip import MIN_SUBJECTS, all_signs, random_signs, t_statistics
 from workflow.lib.rdms.vectors import condensed_index
 from workflow.lib.searchlight.similarity import similarities, without_controls
@@ -170,7 +171,7 @@ def label_permutation_test(
         If there are no more than these in all, each is taken once.
     rng : numpy Generator
     groups, clusters : sequence of n_conditions labels, optional
-        As in `workflow.lib.inference.permutation.image_orders`.
+        As in `workflow.lib.inference.orders.image_orders`.
     basis : float64 array (n_controls, n_pairs), optional
         From `control_basis`; the controls keep their labels. The test is then approximate.
     connectivity : 6, 18, 26 or None

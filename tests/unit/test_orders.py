@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from workflow.lib.config.inference import permuted_units
-from workflow.lib.inference.exchange import EXCHANGED, FEWEST_ORDERS, possible_permutations
+from workflow.lib.inference.orders import EXCHANGED, FEWEST_ORDERS, possible_permutations
 from workflow.lib.plotting import PERMUTED, permuted_note
 
 
