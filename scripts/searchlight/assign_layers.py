@@ -16,9 +16,8 @@ from workflow.lib.searchlight.assignment import (
     assignment_maps,
     condition_draws,
     layer_groups,
-    layer_histogram,
-    region_masks,
 )
+from workflow.lib.searchlight.regions import layer_histogram, region_masks
 from workflow.lib.searchlight.similarity import prepared_models, without_controls
 from workflow.lib.searchlight.sphere_rdms import Searchlight
 from workflow.lib.searchlight.statistics import SINGLE_CASE

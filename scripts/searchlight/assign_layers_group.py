@@ -8,12 +8,8 @@ from scripts.searchlight.assign_layers import assign_layers, write_assignment
 from workflow.lib.jobs import script_job
 from workflow.lib.nifti.maps import BrainMaps, check_same_grid, read_maps
 from workflow.lib.patterns.store import PatternStore
-from workflow.lib.searchlight.assignment import (
-    group_tests,
-    layer_groups,
-    region_masks,
-    subject_draws,
-)
+from workflow.lib.searchlight.assignment import group_tests, layer_groups, subject_draws
+from workflow.lib.searchlight.regions import region_masks
 from workflow.lib.searchlight.statistics import fisher_z, sign_flips
 from workflow.lib.seeds import generator
 from workflow.lib.tables import read_table

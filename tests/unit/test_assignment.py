@@ -25,11 +25,10 @@ from workflow.lib.searchlight.assignment import (
     condition_draws,
     group_tests,
     layer_groups,
-    layer_histogram,
-    region_masks,
     subject_draws,
     winning_shares,
 )
+from workflow.lib.searchlight.regions import layer_histogram, region_masks
 from workflow.lib.searchlight.similarity import prepared_models, similarity_maps
 from workflow.lib.searchlight.sphere_rdms import COMPARATORS, Searchlight
 

@@ -13,7 +13,7 @@ from workflow.lib.corrections import Correction, corrections_table
 from workflow.lib.inference.sign_flip import MIN_SUBJECTS
 from workflow.lib.jobs import script_job
 from workflow.lib.nifti.maps import BrainMaps, check_same_grid, read_maps
-from workflow.lib.searchlight.assignment import WHOLE_MASK
+from workflow.lib.searchlight.regions import WHOLE_MASK
 from workflow.lib.searchlight.statistics import fisher_z, sign_flips
 from workflow.lib.seeds import generator
 from workflow.lib.tables import read_table, write_table
