@@ -17,10 +17,9 @@ from workflow.lib.rdms.distances import (
     crossnobis_distances,
     distances_from_gram,
     mahalanobis_distances,
-    noise_covariance,
-    noise_normalised,
     pattern_distances,
 )
+from workflow.lib.rdms.noise import noise_covariance, noise_normalised
 
 SCIPY_NAMES = {"sq_euclidean": "sqeuclidean"}
 seeds = st.integers(0, 2**32 - 1)

@@ -37,7 +37,7 @@ from workflow.lib.patterns.reading import (
     pattern_sizes,
     read_patterns,
 )
-from workflow.lib.rdms.distances import noise_covariance, noise_normalised
+from workflow.lib.rdms.noise import noise_covariance, noise_normalised
 from workflow.lib.sources import pattern_files
 
 AFFINE = np.diag([-3.0, 3.0, 3.5, 1.0]) + np.array([[0, 0, 0, 60], [0] * 4, [0] * 4, [0] * 4])

@@ -21,9 +21,9 @@ from workflow.lib.rdms.distances import (
     MAHALANOBIS,
     crossnobis_distances,
     mahalanobis_distances,
-    noise_normalised,
     pattern_distances,
 )
+from workflow.lib.rdms.noise import noise_normalised
 from workflow.lib.sources import MEAN_SESSION
 
 log = logging.getLogger("workflow")

@@ -11,7 +11,8 @@ from workflow.lib.patterns.preparation import condition_means, noise_residuals, 
 from workflow.lib.patterns.reading import Patterns
 from workflow.lib.patterns.store import PatternStore
 from workflow.lib.rdms.alignment import positions
-from workflow.lib.rdms.distances import CROSSNOBIS, noise_normalised
+from workflow.lib.rdms.distances import CROSSNOBIS
+from workflow.lib.rdms.noise import noise_normalised
 from workflow.lib.rdms.store import RDMStore
 from workflow.lib.rsa.model_layers import ModelLayers
 from workflow.lib.searchlight.similarity import control_basis
