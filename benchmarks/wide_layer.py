@@ -25,7 +25,7 @@ from scipy.spatial.distance import squareform
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from workflow.lib.features.extraction import feature_rdm  # noqa: E402
+from workflow.lib.features.grams import feature_rdm  # noqa: E402
 from workflow.lib.features.unit_blocks import UnitBlocks  # noqa: E402
 from workflow.lib.seeds import generator  # noqa: E402
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow.lib.features.activations import read_activations
-from workflow.lib.features.extraction import feature_gram, feature_rdm
+from workflow.lib.features.grams import feature_gram, feature_rdm
 from workflow.lib.features.unit_blocks import UnitBlocks
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.gram_store import gram_writer
@@ -35,7 +35,7 @@ def feature_rdms(
     folder : folder of the raw files
     images : matched names in the common order
     match : "exact" or "normalised"
-    metric, standardise_units : see `workflow.lib.features.extraction.feature_rdm`
+    metric, standardise_units : see `workflow.lib.features.grams.feature_rdm`
     write_gram : takes the Gram matrix of each layer's standardised units, with its labels
 
     Yields

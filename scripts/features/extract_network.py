@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from workflow.lib.features.devices import choose_device
-from workflow.lib.features.extraction import extract_features, feature_gram, feature_rdm
+from workflow.lib.features.extraction import extract_features
+from workflow.lib.features.grams import feature_gram, feature_rdm
 from workflow.lib.features.networks import layer_extractor, load_network
 from workflow.lib.features.stimuli import Stimuli, shown_stimuli
 from workflow.lib.jobs import script_job

@@ -10,17 +10,9 @@ from PIL import Image
 from scipy.spatial.distance import pdist, squareform
 
 from workflow.lib.errors import InputError
-from workflow.lib.features import extraction as features
-from workflow.lib.features import unit_blocks
-from workflow.lib.features.extraction import (
-    extract_features,
-    feature_gram,
-    feature_rdm,
-    image_batches,
-    layer_rows,
-    pooled,
-    products_on,
-)
+from workflow.lib.features import grams, unit_blocks
+from workflow.lib.features.extraction import extract_features, image_batches, layer_rows, pooled
+from workflow.lib.features.grams import feature_gram, feature_rdm, products_on
 from workflow.lib.features.networks import layer_extractor, load_network
 from workflow.lib.features.stimuli import Stimuli
 from workflow.lib.features.unit_blocks import UnitBlocks, check_free_disk
@@ -144,7 +136,7 @@ def test_gram(tmp_path, standardise, block_units):
 def test_products_of_a_device():
     block = wide_layer(units=300)
     # What a GPU would do, on the device that every machine has.
-    found = features._products_there(CPU, block)
+    found = grams._products_there(CPU, block)
     np.testing.assert_allclose(found, products_on(CPU)(block), rtol=1e-5, atol=1e-3)
 
 

@@ -18,7 +18,7 @@ from scripts.digits.network.layer_features import layer_features
 from scripts.digits.network.trained import Trained, read_trained
 from workflow.lib.errors import InputError
 from workflow.lib.features.devices import choose_device
-from workflow.lib.features.extraction import feature_gram
+from workflow.lib.features.grams import feature_gram
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import write_rdms
 

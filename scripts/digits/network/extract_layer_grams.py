@@ -19,7 +19,7 @@ from scripts.digits.network.layer_features import layer_features
 from scripts.digits.network.trained import Trained, read_trained
 from workflow.lib.errors import InputError
 from workflow.lib.features.devices import choose_device
-from workflow.lib.features.extraction import feature_gram, products_on
+from workflow.lib.features.grams import feature_gram, products_on
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.gram_store import gram_writer
 from workflow.lib.tables import write_table
