@@ -11,7 +11,7 @@ from skimage.color import rgb2lab
 from skimage.filters import gabor_kernel
 
 from tests.unit.raw_files import completed_config
-from workflow.lib.config.rsa import CONTROL_OPTIONS
+from workflow.lib.config.rsa_kinds import CONTROL_OPTIONS
 from workflow.lib.config.schema import load_schema
 from workflow.lib.errors import InputError
 from workflow.lib.features.controls import CONTROLS, control_features, zero_mean_gabor

@@ -21,7 +21,8 @@ from workflow.lib.config.complete import (
 )
 from workflow.lib.config.inference import permuted_units
 from workflow.lib.config.merging import laid_over
-from workflow.lib.config.rsa import MODEL_KINDS, PARTIAL_COMPARATORS
+from workflow.lib.config.rsa import PARTIAL_COMPARATORS
+from workflow.lib.config.rsa_kinds import MODEL_KINDS
 from workflow.lib.config.sections import sections, study_sections
 from workflow.lib.config.shipped import with_shipped_files
 from workflow.lib.acquire.datasets import (

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from workflow.lib.acquire.datasets import Dataset
 from workflow.lib.config.merging import inherited
-from workflow.lib.config.rsa import check_given_keys, name_layers
+from workflow.lib.config.rsa_kinds import check_given_keys, name_layers
 from workflow.lib.config.schema import check_name, load_schema, study_schemas, validate
 from workflow.lib.config.sections import sections, study_sections
 from workflow.lib.errors import InputError

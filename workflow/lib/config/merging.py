@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Mapping
 
-from workflow.lib.config.rsa import DEFAULT_DATA, KEYS_OF_DATA, MODEL_KINDS
+from workflow.lib.config.rsa_kinds import DEFAULT_DATA, KEYS_OF_DATA, MODEL_KINDS
 from workflow.lib.config.schema import load_schema, resolve, study_schemas
 from workflow.lib.errors import InputError
 from workflow.lib.words import listed, near
