@@ -40,6 +40,7 @@ SETTINGS = {
     "n_bootstrap": 200,
     "n_permutations": 200,
     "reference": "full",
+    "pairs": [["half", "shuffled"]],
     "seed": 0,
     "study": "test",
 }
@@ -116,13 +117,33 @@ def test_images_are_scored_one_by_one_and_their_mean_is_the_mean(study):
 
 def test_paired_differences_find_what_is_better_and_nothing_between_equals(study):
     _, tables = study
-    joint = tables.differences[tables.differences["subject"] == "joint"]
+    own = tables.differences["generator"] == "full"
+    joint = tables.differences[own & (tables.differences["subject"] == "joint")]
     pixels = joint[joint["measure"] == "pixel_correlation"].set_index("other")
     assert pixels.loc["half", "low"] > 0
     assert pixels.loc["shuffled", "low"] > pixels.loc["half", "low"]
     assert pixels.loc["again", "low"] < 0 < pixels.loc["again", "high"]
     rmse = joint[joint["measure"] == "rmse"].set_index("other")
     assert rmse.loc["shuffled", "high"] < 0
+
+
+def test_pairs_without_the_reference_are_compared_too(study):
+    """The reference less one, less the reference less the other, is the one less the other."""
+    _, tables = study
+    keys = ["generator", "other", "subject", "measure"]
+    two_way = tables.differences["n_way"].isin([2, np.nan])
+    by_pair = tables.differences[two_way].set_index(keys).sort_index()
+    assert set(by_pair.index.droplevel([2, 3])) == {
+        ("full", "half"),
+        ("full", "shuffled"),
+        ("full", "again"),
+        ("half", "shuffled"),
+    }
+    found = by_pair["difference"]
+    for subject in ("01", "02", "joint"):
+        of_reference = found["full", "shuffled", subject] - found["full", "half", subject]
+        pd.testing.assert_series_equal(found["half", "shuffled", subject], of_reference)
+    assert by_pair.loc[("half", "shuffled", "joint", "identification"), "low"] > 0
 
 
 def test_too_few_test_images_are_named():

@@ -1,6 +1,7 @@
 """Verdicts follow their rules, and claims ask for what tables have."""
 
 import math
+import re
 import warnings
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from scripts.report import claims as rules
 from scripts.report.claims import (
     COLUMNS,
     ITS_OWN,
     Found,
+    asks,
     judged,
     kind_of_data,
     read_claims,
@@ -21,6 +24,9 @@ from scripts.report.claims import (
 )
 from scripts.report.plot_scorecard import MARKS, plot_scorecard
 from scripts.report.score_claims import scorecard, shown, with_interval
+from tests.unit.checked_entries import DEFAULT
+from workflow.lib.config.complete import complete_config
+from workflow.lib.config.merging import laid_over
 from workflow.lib.config.sections import sections
 from workflow.lib.errors import InputError
 from workflow.lib.tables import read_table, write_html, write_table
@@ -322,6 +328,29 @@ def test_what_is_known_beforehand_is_not_called_measured(section, name):
     """Ours is 0 or 1 by what it is: no run could find anything else."""
     table = read_claims(ROOT / "config" / section / "claims.csv")
     assert table.set_index("claim").loc[name, "rule"] == "definition"
+
+
+@pytest.mark.parametrize("study", ["pictures", "pictures_null", "deeprecon", "deeprecon_original"])
+def test_what_areas_add_to_v1_is_told_by_generators_that_differ_in_nothing_else(study):
+    """Of the original's data, the first generator is told by a network, others by ridge."""
+    full = yaml.safe_load((ROOT / "config/full.yaml").read_text())
+    config = complete_config(laid_over(DEFAULT, full | {"studies": [study], "mirror": None}))
+    entry = config["reconstruction"][study]
+    claims = read_claims(ROOT / "config/reconstruction/claims.csv")
+    asked = [
+        claim
+        for claim in claims.to_dict("records")
+        if claim["claim"].startswith("V1 alone") and asks(claim, study)
+    ]
+    assert len(asked) == 1
+    names = re.findall(r"\b(?:generator|other) == '(\w+)'", asked[0]["where"])
+    more, less = (entry["generators"][name] for name in names)
+    assert more["semantics"] == less["semantics"]
+    shapes = [entry["shapes"][generator["shape"]] for generator in (more, less)]
+    assert [decoder.pop("rois") for decoder in shapes] == [["V1", "V2", "V3"], ["V1"]]
+    assert shapes[0] == shapes[1]
+    compared = entry["evaluation"]
+    assert names[0] == compared["reference"] or names in compared["pairs"]
 
 
 def test_five_studies_have_claims():

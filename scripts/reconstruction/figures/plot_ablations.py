@@ -96,8 +96,10 @@ if __name__ == "__main__":
     with script_job(snakemake):
         params = snakemake.params
         differences = read_table(snakemake.input.differences)
+        # Pairs without the reference stand in the table alone.
+        shown = differences["generator"] == params.reference
         figure, caption = plot_ablations(
-            differences[differences["part"] == snakemake.wildcards.part],
+            differences[shown & (differences["part"] == snakemake.wildcards.part)],
             others=params.others,
             reference=params.reference,
             told=params.told,
