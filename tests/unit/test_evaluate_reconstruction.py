@@ -1,5 +1,6 @@
 """Tables of scores: what is planted is found, what is not is not, paired and over subjects."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,7 +28,9 @@ from scripts.reconstruction.evaluation.image_scores import (
     over_subjects,
 )
 from scripts.reconstruction.evaluation.measure_names import PIXELS
+from scripts.reconstruction.figures.plot_ablations import plot_ablations
 from scripts.reconstruction.figures.plot_decoders import plot_decoders
+from scripts.reconstruction.figures.plot_identification import plot_identification
 from workflow.lib.errors import InputError
 from workflow.lib.scores.identification import permutation_p
 from workflow.lib.scores.images import correlations
@@ -144,6 +147,21 @@ def test_pairs_without_the_reference_are_compared_too(study):
         of_reference = found["full", "shuffled", subject] - found["full", "half", subject]
         pd.testing.assert_series_equal(found["half", "shuffled", subject], of_reference)
     assert by_pair.loc[("half", "shuffled", "joint", "identification"), "low"] > 0
+
+
+def test_captions_say_what_intervals_do_not_tell(study):
+    _, tables = study
+    own = tables.differences["generator"] == "full"
+    names = ["full", "half", "shuffled", "again"]
+    about = {"reference": "full", "title": "Study", "simulated": True}
+    told = {"full": {"shape": "early", "semantics": "linear"}}
+    for _, caption in (
+        plot_ablations(tables.differences[own], others=names[1:], told=told, **about),
+        plot_identification(tables.means, generators=names, **about),
+    ):
+        assert "95 % intervals over images" in caption
+        assert "Every generator is trained once for each subject" in caption
+    plt.close("all")
 
 
 def test_too_few_test_images_are_named():
