@@ -262,6 +262,11 @@ def inference(entry: Mapping, tables: Mapping[str, pd.DataFrame]) -> list[str]:
             f"{options['n_permutations']:,} permutations of the images, one-sided and not "
             "corrected."
         )
+    if "reconstructions" in tables:
+        sentences.append(
+            "Every generator was trained once for each subject; intervals do not tell how another "
+            "training would come out."
+        )
     if "training" in tables.get("decoders", pd.DataFrame(columns=["part"]))["part"].to_numpy():
         sentences.append(
             "What was decoded out of fold was compared with images of its fold alone, which also "

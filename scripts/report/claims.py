@@ -10,7 +10,7 @@ and `high`, its columns; `against`, what it is held to.
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,13 +30,17 @@ BY_DEFINITION = "differs by definition"
 LEAK_SHOWN, MISTAKE_SHOWN = "leak (mechanism)", "corrected (mechanism)"
 UNTESTED, NOT_RUN, NO_NUMBER = "untested", "not run", "no number"
 NOT_MEASURED = "not measured here"
+# How far an interval may reach from the published number that it reproduces: a wide one holds any
+# number, and tells nothing of it. Of measures whose scale is 1: shares, areas, correlations, R².
+MARGIN = 0.05
 VERDICTS = {
-    REPRODUCED: "the interval holds the published number or, of a direction, lies beyond the value "
-    "or interval that it is held to; a number without interval agrees to the digits that were "
-    "published",
+    REPRODUCED: "the interval holds the published number and reaches no further than "
+    f"{MARGIN:g} from it or, of a direction, lies beyond the value or interval that it is held to; "
+    "a number without interval agrees to the digits that were published",
     NOT_REPRODUCED: "the interval lies elsewhere",
-    UNDECIDED: "the interval holds the value that it is held to (of a leak, zero; of a mistake, "
-    "the number of the original's way), or overlaps the interval of that value",
+    UNDECIDED: f"the interval holds the published number, and numbers further than {MARGIN:g} from "
+    "it; or it holds the value that it is held to (of a leak, zero; of a mistake, the number of "
+    "the original's way), or overlaps the interval of that value",
     LEAK: "what was seen in training scores higher: the interval of the difference lies above "
     "zero, or the two intervals do not overlap",
     LEAK_SHOWN: "the same on simulated or other data, which shows that the way leaks, not that the "
@@ -92,10 +96,19 @@ class Found:
 
 
 def number(found: Found) -> str:
-    """Return whether the interval holds the published number, rounded as that is."""
+    """Return whether the interval holds the published number, and no number far from it.
+
+    The published number is known up to its rounding. Where all of the interval lies within `MARGIN`
+    of it, the two are equivalent by two one-sided tests (Schuirmann 1987); a number without
+    interval has to agree to the published digits.
+    """
     half = 0.5 * 10.0**-found.digits
     low, high = found.interval
-    return REPRODUCED if low - half <= found.published <= high + half else NOT_REPRODUCED
+    if not low - half <= found.published <= high + half:
+        return NOT_REPRODUCED
+    margin = max(MARGIN, half)
+    near = found.published - margin <= low and high <= found.published + margin
+    return REPRODUCED if near else UNDECIDED
 
 
 def above(found: Found) -> str:
@@ -136,6 +149,12 @@ RULES: dict[str, Callable[[Found], str]] = {
 WITHOUT_TABLE = {"none": NO_NUMBER, "unmeasured": NOT_MEASURED}
 # Rules of claims about the original's data, which no other data can test.
 OF_ITS_DATA = ("number", "above")
+
+
+def rules_text(given: Iterable[str]) -> str:
+    """Return the rules behind those verdicts that are given, in their order."""
+    given = set(given)
+    return "; ".join(f"{verdict}: {rule}" for verdict, rule in VERDICTS.items() if verdict in given)
 
 
 def read_claims(path: str | Path) -> pd.DataFrame:
@@ -213,7 +232,8 @@ def look_up(claim: Mapping[str, str], table: pd.DataFrame) -> Found | None:
     published = float(claim["published"]) if claim["published"] else math.nan
     digits = len(claim["published"].partition(".")[2])
     compared = _compared(claim, table, rows)
-    if not compared and claim["rule"] in ("error", "definition"):
+    # A mistake is measured only where the original's way was run, too.
+    if not compared and claim["rule"] == "definition":
         compared = {"against": published}
     return Found(**numbers, **compared, published=published, digits=digits)
 

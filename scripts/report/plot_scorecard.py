@@ -25,6 +25,7 @@ from scripts.report.claims import (
     UNDECIDED,
     UNTESTED,
     VERDICTS,
+    rules_text,
 )
 from scripts.report.score_claims import with_interval
 from workflow.lib.jobs import script_job
@@ -130,7 +131,6 @@ def caption(table: pd.DataFrame) -> str:
     counts = table["verdict"].value_counts()
     given = [verdict for verdict in VERDICTS if verdict in counts]
     listed = ", ".join(f"{verdict} {counts[verdict]}" for verdict in given)
-    rules = "; ".join(f"{verdict}: {VERDICTS[verdict]}" for verdict in given)
     simulated = int((table["data"] == SIMULATED).sum())
     said = (
         f" Open symbols, {simulated} of the rows: simulated data, which can only show how a "
@@ -140,7 +140,8 @@ def caption(table: pd.DataFrame) -> str:
     )
     return (
         f"What becomes of the claims of the original studies, n = {len(table)} rows, a claim and a "
-        f"study that can answer it each: {listed}.{said} Verdicts follow rules. {rules}."
+        f"study that can answer it each: {listed}.{said} Verdicts follow rules. "
+        f"{rules_text(given)}."
     )
 
 

@@ -15,6 +15,7 @@ from scripts.report.claims import (
     judged,
     kind_of_data,
     read_claims,
+    rules_text,
 )
 from workflow.lib.jobs import script_job
 from workflow.lib.tables import read_table, write_html, write_table
@@ -124,4 +125,5 @@ if __name__ == "__main__":
             snakemake.output.html,
             title="Scorecard: what becomes of the original claims",
             simulated=bool((table["data"] == SIMULATED).any()),
+            note=f"Verdicts follow rules. {rules_text(table['verdict'])}.",
         )

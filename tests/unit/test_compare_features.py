@@ -139,6 +139,7 @@ def test_scores_by_a_network_name_it_and_those_by_pixels_name_none(study, tmp_pa
         n_bootstrap=20,
         n_permutations=20,
         reference="full",
+        pairs=[],
         seed=0,
         study="test",
     )

@@ -196,6 +196,22 @@ REFUSED = {
         {"evaluation": {"reference": "mean_image"}},
         "evaluation.reference: found 'mean_image', expected one of full",
     ),
+    "pair of an unknown generator": (
+        {"evaluation": {"pairs": [["shape_only", "fulls"]]}},
+        "evaluation.pairs: found 'fulls', .* did you mean 'full'",
+    ),
+    "pair of one generator": (
+        {"evaluation": {"pairs": [["shape_only", "shape_only"]]}},
+        "found 'shape_only' and 'shape_only', expected two generators",
+    ),
+    "pair that is compared anyway": (
+        {"evaluation": {"pairs": [["full", "shape_only"]]}},
+        "found 'full' and 'shape_only', expected .* another than the reference 'full'",
+    ),
+    "pair of three": (
+        {"evaluation": {"pairs": [["full", "shape_only", "full"]]}},
+        "evaluation.pairs.0: found",
+    ),
     "unknown key of a generator's training": (
         {"generator": {"epochs": 3}},
         "found the unknown key 'epochs', .* did you mean 'n_epochs'",

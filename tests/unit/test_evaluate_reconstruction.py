@@ -1,5 +1,6 @@
 """Tables of scores: what is planted is found, what is not is not, paired and over subjects."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,7 +28,9 @@ from scripts.reconstruction.evaluation.image_scores import (
     over_subjects,
 )
 from scripts.reconstruction.evaluation.measure_names import PIXELS
+from scripts.reconstruction.figures.plot_ablations import plot_ablations
 from scripts.reconstruction.figures.plot_decoders import plot_decoders
+from scripts.reconstruction.figures.plot_identification import plot_identification
 from workflow.lib.errors import InputError
 from workflow.lib.scores.identification import permutation_p
 from workflow.lib.scores.images import correlations
@@ -40,6 +43,7 @@ SETTINGS = {
     "n_bootstrap": 200,
     "n_permutations": 200,
     "reference": "full",
+    "pairs": [["half", "shuffled"]],
     "seed": 0,
     "study": "test",
 }
@@ -116,13 +120,48 @@ def test_images_are_scored_one_by_one_and_their_mean_is_the_mean(study):
 
 def test_paired_differences_find_what_is_better_and_nothing_between_equals(study):
     _, tables = study
-    joint = tables.differences[tables.differences["subject"] == "joint"]
+    own = tables.differences["generator"] == "full"
+    joint = tables.differences[own & (tables.differences["subject"] == "joint")]
     pixels = joint[joint["measure"] == "pixel_correlation"].set_index("other")
     assert pixels.loc["half", "low"] > 0
     assert pixels.loc["shuffled", "low"] > pixels.loc["half", "low"]
     assert pixels.loc["again", "low"] < 0 < pixels.loc["again", "high"]
     rmse = joint[joint["measure"] == "rmse"].set_index("other")
     assert rmse.loc["shuffled", "high"] < 0
+
+
+def test_pairs_without_the_reference_are_compared_too(study):
+    """The reference less one, less the reference less the other, is the one less the other."""
+    _, tables = study
+    keys = ["generator", "other", "subject", "measure"]
+    two_way = tables.differences["n_way"].isin([2, np.nan])
+    by_pair = tables.differences[two_way].set_index(keys).sort_index()
+    assert set(by_pair.index.droplevel([2, 3])) == {
+        ("full", "half"),
+        ("full", "shuffled"),
+        ("full", "again"),
+        ("half", "shuffled"),
+    }
+    found = by_pair["difference"]
+    for subject in ("01", "02", "joint"):
+        of_reference = found["full", "shuffled", subject] - found["full", "half", subject]
+        pd.testing.assert_series_equal(found["half", "shuffled", subject], of_reference)
+    assert by_pair.loc[("half", "shuffled", "joint", "identification"), "low"] > 0
+
+
+def test_captions_say_what_intervals_do_not_tell(study):
+    _, tables = study
+    own = tables.differences["generator"] == "full"
+    names = ["full", "half", "shuffled", "again"]
+    about = {"reference": "full", "title": "Study", "simulated": True}
+    told = {"full": {"shape": "early", "semantics": "linear"}}
+    for _, caption in (
+        plot_ablations(tables.differences[own], others=names[1:], told=told, **about),
+        plot_identification(tables.means, generators=names, **about),
+    ):
+        assert "95 % intervals over images" in caption
+        assert "Every generator is trained once for each subject" in caption
+    plt.close("all")
 
 
 def test_too_few_test_images_are_named():

@@ -336,6 +336,15 @@ def test_folds_are_told_of_where_training_images_were_scored(default):
     assert "of its fold alone" not in tests_alone
 
 
+def test_methods_say_that_generators_are_trained_once(default):
+    """Intervals over images hold no other training; without generators there is none."""
+    entry = entry_of(default, "reconstruction")
+    assert "Every generator was trained once for each subject" in told("reconstruction", entry)
+    decoders_alone = {"reconstruction": {"decoders": DECODERS}}
+    said = merged_paragraphs(described({"reconstruction": entry}, decoders_alone))
+    assert "trained once" not in str(said)
+
+
 def test_models_that_could_not_be_fitted_are_not_told(default):
     """Without responses, images cannot be encoded."""
     scores = pd.concat([SCORES, SCORES.assign(model="encode", value=np.nan)])

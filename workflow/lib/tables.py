@@ -39,13 +39,20 @@ body {{ font: 14px sans-serif; margin: 1.5em; }}
 table {{ border-collapse: collapse; }}
 th, td {{ padding: 0.25em 0.7em; border-bottom: 1px solid #ddd; text-align: left; }}
 thead th {{ border-bottom: 2px solid #555; position: sticky; top: 0; background: white; }}
-</style></head><body><h1>{title}</h1>{table}</body></html>
+</style></head><body><h1>{title}</h1>{table}{note}</body></html>
 """
 
 
-def write_html(table: pd.DataFrame, path: str | Path, *, title: str, simulated: bool) -> None:
-    """Write a table as a page for the report, saying so where the data is simulated."""
+def write_html(
+    table: pd.DataFrame, path: str | Path, *, title: str, simulated: bool, note: str = ""
+) -> None:
+    """Write a table as a page for the report, saying so where the data is simulated.
+
+    A note stands below the table.
+    """
     heading = html.escape(f"{title} (simulated data)" if simulated else title)
     body = table.to_html(index=False, border=0, na_rep="")
     with written_whole(path) as temporary:
-        temporary.write_text(HTML_PAGE.format(title=heading, table=body), encoding="utf-8")
+        below = f"<p>{html.escape(note)}</p>" if note else ""
+        page = HTML_PAGE.format(title=heading, table=body, note=below)
+        temporary.write_text(page, encoding="utf-8")

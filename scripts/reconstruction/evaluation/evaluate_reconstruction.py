@@ -3,7 +3,7 @@
 snakemake --cores 2 results/demo/pictures/tables/reconstruction_means.csv
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +70,8 @@ class Tables:
     means : DataFrame
         part, generator, subject ("joint" for the mean over subjects), and `Mean.row`.
     differences : DataFrame
-        part, generator, other, subject, and `differences`: how much better the reference is.
+        part, generator, other, subject, and `differences`: how much better the generator is than
+        the other.
 
     In the last two, `network` says of features which network they are of, and its weights; it is
     empty for pixels.
@@ -87,6 +88,7 @@ def evaluate_part(
     found: Mapping[tuple[str, str], Reconstructions],
     evaluation: Evaluation,
     reference: str | None,
+    pairs: Collection[Sequence[str]],
 ) -> Tables:
     """Return the tables of one test.
 
@@ -99,6 +101,8 @@ def evaluate_part(
     evaluation : Evaluation
     reference : str or None
         The generator that all others are compared with.
+    pairs : collection of (generator, other)
+        Others that are compared.
     """
     scores = [
         image_table(made, images.names, images.groups).assign(
@@ -116,11 +120,21 @@ def evaluate_part(
     for (name, subject), values in of_all.items():
         about = {"part": part, "generator": name, "subject": subject}
         rows += named((mean.row(evaluation) for mean in values), **about)
-        if reference is not None and name != reference and (reference, subject) in of_all:
-            ours = of_all[reference, subject]
-            about = {"part": part, "generator": reference, "other": name, "subject": subject}
-            compared += named(differences(ours, values, evaluation), **about)
+        for better in _compared_with(name, reference, pairs):
+            if (better, subject) in of_all:
+                ours = of_all[better, subject]
+                about = {"part": part, "generator": better, "other": name, "subject": subject}
+                compared += named(differences(ours, values, evaluation), **about)
     return Tables(pd.concat(scores, ignore_index=True), pd.DataFrame(rows), pd.DataFrame(compared))
+
+
+def _compared_with(
+    name: str, reference: str | None, pairs: Collection[Sequence[str]]
+) -> Iterator[str]:
+    """Yield the generators that one is taken off: the reference, and those of pairs."""
+    if reference is not None and name != reference:
+        yield reference
+    yield from (better for better, other in pairs if other == name)
 
 
 def evaluate_reconstruction(
@@ -131,6 +145,7 @@ def evaluate_reconstruction(
     n_bootstrap: int,
     n_permutations: int,
     reference: str | None,
+    pairs: Collection[Sequence[str]],
     seed: int,
     study: str,
 ) -> Tables:
@@ -146,6 +161,8 @@ def evaluate_reconstruction(
     n_bootstrap, n_permutations : int
     reference : str or None
         The generator that all others are compared with.
+    pairs : collection of (generator, other)
+        Others that are compared.
     seed : int
     study : str
 
@@ -164,7 +181,8 @@ def evaluate_reconstruction(
             n_way=n_way,
             rng=generator(seed, "reconstruction", "evaluation", study, part),
         )
-        parts.append(evaluate_part(part, own, files.of(part, own), evaluation, reference))
+        found = files.of(part, own)
+        parts.append(evaluate_part(part, own, found, evaluation, reference, pairs))
     networks = {name: read_network(path) for name, path in files.by_networks.items()}
     return Tables(
         pd.concat([tables.images for tables in parts], ignore_index=True),
@@ -192,6 +210,7 @@ if __name__ == "__main__":
             n_bootstrap=params.n_bootstrap,
             n_permutations=params.n_permutations,
             reference=params.reference,
+            pairs=params.pairs,
             seed=params.seed,
             study=snakemake.wildcards.study,
         )

@@ -12,6 +12,7 @@ from scripts.reconstruction.evaluation.measure_names import IDENTIFICATION
 from scripts.reconstruction.figures.means_panels import draw_means, model_colours
 from scripts.reconstruction.figures.reconstruction_labels import (
     INTERVALS,
+    TRAINED_ONCE,
     generator_label,
     numbers_with_p,
     size_note,
@@ -87,8 +88,8 @@ def _caption(
     return (
         f"{size_note(table)}. How much better {generator_label(reference)} is than generators that "
         "are not told of a stream, or see other regions, over the same images. Right of the dotted "
-        f"line: better. {told_note(told)} {INTERVALS} Pixel correlation, p two-sided (t over "
-        f"images, not corrected): {numbers}."
+        f"line: better. {told_note(told)} {INTERVALS} {TRAINED_ONCE} Pixel correlation, p "
+        f"two-sided (t over images, not corrected): {numbers}."
     )
 
 
@@ -96,8 +97,10 @@ if __name__ == "__main__":
     with script_job(snakemake):
         params = snakemake.params
         differences = read_table(snakemake.input.differences)
+        # Pairs without the reference stand in the table alone.
+        shown = differences["generator"] == params.reference
         figure, caption = plot_ablations(
-            differences[differences["part"] == snakemake.wildcards.part],
+            differences[shown & (differences["part"] == snakemake.wildcards.part)],
             others=params.others,
             reference=params.reference,
             told=params.told,

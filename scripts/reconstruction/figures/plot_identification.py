@@ -13,6 +13,7 @@ from scripts.reconstruction.evaluation.measure_names import IDENTIFICATION
 from scripts.reconstruction.figures.means_panels import draw_means, model_colours
 from scripts.reconstruction.figures.reconstruction_labels import (
     INTERVALS,
+    TRAINED_ONCE,
     generator_label,
     numbers_with_p,
     size_note,
@@ -95,9 +96,9 @@ def _caption(means: pd.DataFrame, generators: Sequence[str]) -> str:
         f"{size_note(means)}. Identification: the share of sets of one true image and n - 1 others "
         "in which the true one resembles the reconstruction most; all sets are counted, copies of "
         "an image are never compared with each other, and count as one. Dotted: chance. SSIM is of "
-        f"grey images of 425 pixels a side, as published. {INTERVALS} Two-way "
-        f"identification by pixels, p by permutation of the images (one-sided, not corrected): "
-        f"{told}.{f' Networks: {by_network}.' if by_network else ''}"
+        f"grey images of 425 pixels a side, as published. {INTERVALS} {TRAINED_ONCE} "
+        "Two-way identification by pixels, p by permutation of the images (one-sided, not "
+        f"corrected): {told}.{f' Networks: {by_network}.' if by_network else ''}"
     )
 
 

@@ -43,6 +43,11 @@ INTERVALS = (
     "new people); small dots are subjects."
 )
 
+TRAINED_ONCE = (
+    "Every generator is trained once for each subject: intervals do not tell how another training "
+    "would come out."
+)
+
 
 def number(row: pd.Series) -> str:
     """Return a value with its interval."""

@@ -48,7 +48,22 @@ def check_generators(where: str, entry: Mapping) -> None:
     reference = entry["evaluation"]["reference"]
     if reference:
         check_name(f"{where}.evaluation.reference", reference, entry["generators"])
-    _check_controls(where, entry, reference or next(iter(entry["generators"])))
+    reference = reference or next(iter(entry["generators"]))
+    _check_controls(where, entry, reference)
+    _check_pairs(f"{where}.evaluation.pairs", entry, reference)
+
+
+def _check_pairs(where: str, entry: Mapping, reference: str) -> None:
+    """Refuse pairs of unknown generators, of one twice, and those that are compared anyway."""
+    for pair in entry["evaluation"]["pairs"]:
+        for name in pair:
+            check_name(where, name, entry["generators"])
+        if pair[0] in (pair[1], reference):
+            raise InputError(
+                f"{where}: found {' and '.join(map(repr, pair))}, expected two generators, the "
+                f"first of them another than the reference {reference!r}, which is compared with "
+                "all others; leave it out"
+            )
 
 
 def _check_controls(where: str, entry: Mapping, reference: str) -> None:

@@ -118,6 +118,7 @@ rule evaluate_reconstruction:
         n_bootstrap=setting("evaluation", "n_bootstrap"),
         n_permutations=setting("evaluation", "n_permutations"),
         reference=setting("evaluation", "reference"),
+        pairs=setting("evaluation", "pairs"),
         simulated=is_simulated,
         seed=config["seed"],
         code=script_digest("reconstruction/evaluation/evaluate_reconstruction.py"),
