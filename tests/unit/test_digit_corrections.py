@@ -420,15 +420,21 @@ def regions(*chosen_in):
     return pd.DataFrame(rows, columns=REGION_COLUMNS)
 
 
-def test_regions_stand_beside_the_published_ones():
+def test_regions_stand_beside_the_published_ones_of_as_many_runs():
+    """In all runs t is larger by 2, whatever is chosen where; positive t are larger by 1."""
     table = regions(ALL_RUNS, HELD_OUT_RUNS, CIRCULAR)
+    more = table["chosen_in"] == ALL_RUNS
+    table.loc[more, ["t", "t_of_positive"]] += 2
+    table.loc[table["chosen_in"] == CIRCULAR, ["t", "t_of_positive"]] += 0.5
     rows = region_corrections(table, ["Digit", "Versus"], "vgg")
-    assert [row.measure.partition(":")[0] for row in rows] == ["Digit", "Digit", "Versus", "Versus"]
-    itself, layers = rows[:2]
-    assert (itself.original, itself.ours) == pytest.approx((6, 5))
-    assert (layers.original, layers.ours) == pytest.approx((2.5, 1.5))
+    assert [row.measure.partition(":")[0] for row in rows] == ["Digit"] * 4 + ["Versus"] * 4
+    itself, positive, layers, _ = rows[:4]
+    assert (itself.original, itself.ours) == pytest.approx((6.5, 5))
+    assert (positive.original, positive.ours) == pytest.approx((6, 5))
+    assert positive.correction == "positive voxels alone"
+    assert (layers.original, layers.ours) == pytest.approx((3, 1.5))
     assert "here 30 voxels" in layers.note
-    assert layers.note.endswith("by the original's rule: 2.5")
+    assert "of all runs: 4.5" in layers.note
 
 
 def test_regions_without_halves_are_not_mended():
