@@ -1,5 +1,7 @@
 """Regions of codes: found where they are planted, and nothing found where nothing is."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,12 +25,14 @@ from scripts.digits.regions.layers_in_regions import (
     pairs_without_each_category,
 )
 from scripts.digits.regions.regions_over_subjects import region_group_table
+from scripts.report.claims import NOT_RUN, ORIGINAL, REPRODUCED, judged, read_claims
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.reading import Patterns
 from workflow.lib.patterns.store import PatternStore, write_patterns
 from workflow.lib.rdms.store import RDMStore, write_rdms
 from workflow.lib.searchlight.similarity import prepared_models
 
+CLAIMS = Path(__file__).parents[2] / "config/digits/claims.csv"
 GRID, AFFINE = (8, 8, 7), np.diag([3.0, 3.0, 3.0, 1.0])
 VOXELS = np.argwhere(np.ones(GRID, dtype=bool))
 KINDS = {"digit": [f"digit {i}" for i in range(6)], "object": [f"object {i}" for i in range(4)]}
@@ -351,6 +355,37 @@ def test_a_condition_missing_from_one_half_is_named(tmp_path):
     write_patterns(tmp_path / "a.h5", {"brain": patterns.of_observations(rows)})
     with pytest.raises(InputError, match=r"a\.h5: found no observation of 'digit 3' in the runs"):
         halves_of_runs(PatternStore(tmp_path / "a.h5"))
+
+
+# The claim that a region is held to.
+
+
+def with_codes_at(table, similarities):
+    """Return the rows over subjects with codes at some similarities in their own regions."""
+    changed = table.copy()
+    for code, similarity in similarities.items():
+        own = (changed["code"] == code) & (changed["layer"] == code) & (changed["pairs"] == "all")
+        changed.loc[own & (changed["chosen_in"] == HELD_OUT_RUNS), "similarity"] = similarity
+    return grouped(changed).replace({"layer": {"apart": "fc8"}})
+
+
+@pytest.mark.parametrize(
+    ("similarities", "expected"),
+    [
+        ({"Digit": 0.2, "Versus": 0.2}, REPRODUCED),
+        ({"Digit": -0.2, "Versus": 0.2}, NOT_RUN),
+        ({"Digit": 0.2, "Versus": -0.2}, NOT_RUN),
+    ],
+)
+def test_layers_are_held_to_no_region_in_which_the_code_is_not_found(
+    planted, similarities, expected
+):
+    claims = read_claims(CLAIMS).set_index("claim", drop=False)
+    claim = claims.loc["most where digits differ from objects"].to_dict()
+    # All pairs: of a code's own pairs this small study has too few for a verdict.
+    claim |= {key: claim[key].replace("'own'", "'all'") for key in ("where", "against")}
+    _, verdict = judged(claim, with_codes_at(planted, similarities), ORIGINAL)
+    assert verdict == expected
 
 
 # The figure.

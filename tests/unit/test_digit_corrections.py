@@ -1,5 +1,7 @@
 """The table "original against ours": its numbers are those of the procedures they stand for."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from scripts.digits.corrections.measure_group_null import (
     assignment_corrections,
     layer_share,
     null_corrections,
-    null_rate,
+    null_findings,
 )
 from scripts.digits.corrections.measure_training import (
     accuracy,
@@ -199,7 +201,8 @@ def found_in(maps, seed, alpha=0.05):
 
 
 def test_the_original_finds_clusters_in_smooth_noise():
-    assert null_rate(smooth_maps(1), MASK, alpha=0.05, rng=np.random.default_rng(0)) > 0.8
+    found = null_findings(smooth_maps(1), MASK, alpha=0.05, rng=np.random.default_rng(0))
+    assert found.mean() > 0.8
 
 
 @pytest.mark.parametrize(("n_subjects", "n_groups"), [(4, 14), (12, 100)])
@@ -207,15 +210,16 @@ def test_null_groups_are_neither_the_subjects_as_they_are_nor_their_negatives(
     monkeypatch, n_subjects, n_groups
 ):
     """Of all 16 patterns of four signs 14 have both."""
-    maps, seen = np.ones((n_subjects, 5)), []
+    # A voxel of its own for each subject, which tells its sign.
+    maps, seen = np.eye(n_subjects), []
     monkeypatch.setattr(
         "scripts.digits.corrections.measure_group_null.published_clusters",
-        lambda values, *_, **__: seen.append(values) or np.zeros(5),
+        lambda values, *_, **__: seen.append(values) or np.zeros(n_subjects),
     )
-    rng = np.random.default_rng(0)
-    assert null_rate(maps, np.ones((5, 1, 1), bool), alpha=0.05, rng=rng) == 0
+    mask, rng = np.ones((n_subjects, 1, 1), bool), np.random.default_rng(0)
+    assert not null_findings(maps, mask, alpha=0.05, rng=rng).any()
     assert len(seen) == n_groups
-    assert all(set(np.unique(values)) == {-1, 1} for values in seen)
+    assert all(set(np.sign(values.diagonal())) == {-1, 1} for values in seen)
 
 
 def test_fresh_groups_of_smooth_noise_are_found_by_the_original_and_seldom_by_ours():
@@ -251,6 +255,13 @@ def test_clusters_have_the_sign_of_what_is_planted_and_twenty_voxels():
     assert not found_in(planted_maps(3, 8, n_voxels_wide=2), 0, 0.005).any()
 
 
+def test_what_all_subjects_have_is_in_no_null_subject():
+    """Unsmooth noise has no clusters, so that groups with one have kept what was planted."""
+    maps = planted_maps(3, 2.5)
+    assert found_in(maps, 0).any()
+    assert not null_findings(maps, MASK, alpha=0.05, rng=np.random.default_rng(0)).any()
+
+
 def test_the_original_gives_a_layer_to_clusters_above_zero_alone():
     """One layer with a cube of 64 voxels, one without anything."""
     layers = np.stack([planted_maps(4, 8), planted_maps(5, 0)], axis=1)
@@ -273,8 +284,17 @@ def test_the_rate_of_ours_in_null_subjects_is_no_measurement(tmp_path):
     assert row.original > 0.5
     assert np.isnan(row.ours)
     assert "by construction" in row.note
+    # Wilson's limits: shares from which this one of 100 is 1.96 of their standard errors away.
+    low, high = map(float, re.search(r"100 groups: (\S+) to ([0-9.]+)", row.note).groups())
+    for limit in (low, high):
+        error = np.sqrt(limit * (1 - limit) / 100)
+        assert abs(row.original - limit) == pytest.approx(1.96 * error, abs=0.01)
     (few,) = null_corrections(brain_maps(4, tmp_path, 5), VOLUMES, **RUN)
     assert "does not test fewer than 6 subjects" in few.note
+    # Of two subjects either map less the mean is the other's negative.
+    (two,) = null_corrections(brain_maps(4, tmp_path, 2), VOLUMES, **RUN)
+    assert np.isnan(two.original)
+    assert "not measured" in two.note
     assert not list(null_corrections(brain_maps(4, tmp_path, 1), VOLUMES, **RUN))
 
 
@@ -400,15 +420,21 @@ def regions(*chosen_in):
     return pd.DataFrame(rows, columns=REGION_COLUMNS)
 
 
-def test_regions_stand_beside_the_published_ones():
+def test_regions_stand_beside_the_published_ones_of_as_many_runs():
+    """In all runs t is larger by 2, whatever is chosen where; positive t are larger by 1."""
     table = regions(ALL_RUNS, HELD_OUT_RUNS, CIRCULAR)
+    more = table["chosen_in"] == ALL_RUNS
+    table.loc[more, ["t", "t_of_positive"]] += 2
+    table.loc[table["chosen_in"] == CIRCULAR, ["t", "t_of_positive"]] += 0.5
     rows = region_corrections(table, ["Digit", "Versus"], "vgg")
-    assert [row.measure.partition(":")[0] for row in rows] == ["Digit", "Digit", "Versus", "Versus"]
-    itself, layers = rows[:2]
-    assert (itself.original, itself.ours) == pytest.approx((6, 5))
-    assert (layers.original, layers.ours) == pytest.approx((2.5, 1.5))
+    assert [row.measure.partition(":")[0] for row in rows] == ["Digit"] * 4 + ["Versus"] * 4
+    itself, positive, layers, _ = rows[:4]
+    assert (itself.original, itself.ours) == pytest.approx((6.5, 5))
+    assert (positive.original, positive.ours) == pytest.approx((6, 5))
+    assert positive.correction == "positive voxels alone"
+    assert (layers.original, layers.ours) == pytest.approx((3, 1.5))
     assert "here 30 voxels" in layers.note
-    assert layers.note.endswith("by the original's rule: 2.5")
+    assert "of all runs: 4.5" in layers.note
 
 
 def test_regions_without_halves_are_not_mended():

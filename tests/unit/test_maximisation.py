@@ -1,10 +1,13 @@
 """Images that drive single units: against what can be worked out by hand, and a trained network."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.ndimage
 import scipy.special
 import torch
+import yaml
 
 from scripts.digits.data.labelled_images import ImageSet
 from scripts.digits.data.simulate_digit_images import simulate_images
@@ -17,8 +20,10 @@ from scripts.digits.units.ascent import Ascent, Round, ascend, ascent_of, blurre
 from scripts.digits.units.maximise_activations import maximise, one_thread_each, table_of
 from scripts.digits.units.maximised import read_maximised, write_maximised
 from scripts.digits.units.unit_images import log_odds, logit, maximise_filters, unit_activations
+from workflow.lib.config.complete import complete_config
 from workflow.lib.errors import InputError
 
+CONFIG = Path(__file__).parents[2] / "config/config.yaml"
 SIDE = 32
 CATEGORIES = {"digit": ["zero", "one", "four"], "object": ["bed", "cat"]}
 ALL = [category for members in CATEGORIES.values() for category in members]
@@ -352,3 +357,12 @@ def test_images_of_another_size(untrained):
 def test_an_unknown_objective(untrained, images):
     with pytest.raises(InputError, match="class_objective: found 'softmax', expected one of logit"):
         maximised(untrained, images["validation"], class_objective="softmax")
+
+
+def test_published_entry_drives_as_many_units_in_as_many_steps_as_published():
+    """Lee et al.: 16 random filters of each layer but the last, class units in five rounds."""
+    entry = complete_config(yaml.safe_load(CONFIG.read_text()))["digits"]["digits_published"]
+    driven = entry["maximisation"]
+    assert driven["n_filters"] == 16
+    assert [one["iterations"] for one in driven["schedule"]] == [200, 100, 100, 50, 25]
+    assert driven["starts"] == 1

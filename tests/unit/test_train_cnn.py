@@ -22,7 +22,13 @@ from scripts.digits.network.classification import (
     proportional_batch,
 )
 from scripts.digits.network.train_cnn import initial_network, train_classifier
-from scripts.digits.network.trained import read_trained, scaling_of, write_trained
+from scripts.digits.network.trained import (
+    Trained,
+    as_tensor,
+    read_trained,
+    scaling_of,
+    write_trained,
+)
 from scripts.digits.network.vgg import ANALYSED_LAYERS, SIZES, build_vgg
 from workflow.lib.errors import InputError
 from workflow.lib.training.accuracy import accuracy_table
@@ -150,6 +156,21 @@ def test_trained_network_comes_back_with_its_answers(images, tmp_path):
     np.testing.assert_allclose(predicted[columns], probabilities, atol=1e-6)
     best = np.array(SETTINGS.classes)[probabilities.argmax(1)]
     assert predicted["predicted"].tolist() == best.tolist()
+
+
+def test_network_that_was_read_trains_as_the_one_that_was_written(images, tmp_path):
+    """Dropout has no weights, but the accuracy with dropout on is measured on networks on disk."""
+    network, scaling = initial_network(SETTINGS, images["train"].images, 1)
+    written = Trained(network, SETTINGS.classes, scaling)
+    write_trained(tmp_path / "net.safetensors", "vgg_small", written)
+    again = read_trained(tmp_path / "net.safetensors").network
+    shown = as_tensor(images["train"].images)
+    logits = []
+    for one in (network, again):
+        torch.manual_seed(4)
+        logits.append(one.train()(shown))
+    assert torch.equal(*logits)
+    assert not torch.equal(logits[0], network.eval()(shown))
 
 
 def test_history_measures_training_with_and_without_dropout(images, tmp_path):

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
 from scripts.digits.regions.published_clusters import CLUSTER_VOXELS, published_clusters
-from workflow.lib.corrections import Correction, corrections_table
+from workflow.lib.corrections import DIGITS_SHOWN, Correction, corrections_table
 from workflow.lib.inference.sign_flip import MIN_SUBJECTS
 from workflow.lib.jobs import script_job
 from workflow.lib.nifti.maps import BrainMaps, check_same_grid, read_maps
@@ -20,35 +21,39 @@ from workflow.lib.tables import read_table, write_table
 
 # Groups of null subjects in which clusters are looked for, and signs from which they are drawn.
 N_GROUPS, N_FLIPS = 100, 1000
+# Maps of two subjects less their mean are one map and its negative: they differ by nothing else.
+MIN_NULL_SUBJECTS = 3
 
 
-def null_rate(
+def null_findings(
     maps: np.ndarray, mask: np.ndarray, *, alpha: float, rng: np.random.Generator
-) -> float:
-    """Return the share of groups of null subjects in which the original finds a cluster.
+) -> np.ndarray:
+    """Return in which groups of null subjects the original finds a cluster, bool (n_groups,).
 
     Parameters
     ----------
     maps : float array (n_subjects, n_voxels)
-        Fisher's z, a map per subject.
+        Fisher's z, a map per subject; `MIN_NULL_SUBJECTS` at least.
     mask : bool array (x, y, z) of n_voxels
     alpha : level of the original's threshold
     rng : numpy Generator
 
     Notes
     -----
-    Null subjects have the maps of the study's, each with a random sign: as smooth and as different
-    from one another as these, but without a common mean. Signs that are the same for all would
-    leave the mean as it is, or turn it over, and are left out.
+    Null subjects have the maps of the study's less the mean of the group, each with a random sign:
+    as smooth and as different from one another as these, but without a common mean. With the mean
+    left in, signs as uneven as seven against one leave a cluster where all subjects have a region.
+    Signs that are the same for all give the mean itself, zero, and are left out.
     """
+    noise = maps - maps.mean(axis=0)
     signs, _ = sign_flips(len(maps), N_FLIPS, rng)
     signs = signs[np.ptp(signs, axis=1) > 0]
     some = signs[rng.permutation(len(signs))[:N_GROUPS]]
     found = [
-        published_clusters(sign[:, np.newaxis] * maps, mask, alpha=alpha, rng=rng).any()
+        published_clusters(sign[:, np.newaxis] * noise, mask, alpha=alpha, rng=rng).any()
         for sign in some
     ]
-    return float(np.mean(found))
+    return np.array(found)
 
 
 def layer_share(
@@ -60,7 +65,7 @@ def layer_share(
     ----------
     maps : float array (n_subjects, n_layers, n_voxels)
         Fisher's z.
-    mask, alpha, rng : see `null_rate`
+    mask, alpha, rng : see `null_findings`
 
     Notes
     -----
@@ -92,19 +97,35 @@ def null_corrections(
     """
     if len(maps) < 2:
         return
-    rates = []
-    for row in volumes.itertuples():
-        z, mask = _group_z(maps, [row.volume])
-        rng = generator(seed, "corrections", "null", study, row.layer)
-        rates.append(null_rate(z[:, 0], mask, alpha=alpha, rng=rng))
+    rate, how = np.nan, f"is not measured: null subjects take {MIN_NULL_SUBJECTS} at least"
+    if len(maps) >= MIN_NULL_SUBJECTS:
+        rate, how = _null_rate(maps, volumes, alpha=alpha, seed=seed, study=study)
     yield Correction(
         "null of the group's maps",
         f"share of groups of {len(maps)} null subjects with a finding at {alpha:g}",
-        float(np.mean(rates)),
+        rate,
         np.nan,
         "the original draws another voxel for each subject, and does not correct for the number of "
-        f"voxels; {_flips_note(len(maps), alpha)}. The original's: mean over maps of "
-        f"{len(volumes)} codes; null subjects are the study's own with random signs",
+        f"voxels; {_flips_note(len(maps), alpha)}. The original's {how}",
+    )
+
+
+def _null_rate(
+    maps: Sequence[BrainMaps], volumes: pd.DataFrame, *, alpha: float, seed: int, study: str
+) -> tuple[float, str]:
+    """Return the share of groups of null subjects with a finding, and how it came about."""
+    found = []
+    for row in volumes.itertuples():
+        z, mask = _group_z(maps, [row.volume])
+        rng = generator(seed, "corrections", "null", study, row.layer)
+        found.append(null_findings(z[:, 0], mask, alpha=alpha, rng=rng))
+    rate, n_groups = float(np.mean(found)), len(found[0])
+    # As of the groups of one code: codes share subjects.
+    limits = binomtest(round(rate * n_groups), n_groups).proportion_ci(method="wilson")
+    low, high = (f"{limit:.{DIGITS_SHOWN}g}" for limit in limits)
+    return rate, (
+        f"is a mean over maps of {len(volumes)} codes (95 % interval over {n_groups} groups: {low} "
+        f"to {high}); null subjects are the study's own less the group's mean, with random signs"
     )
 
 

@@ -103,53 +103,69 @@ def smallest_singular_value(columns: np.ndarray) -> float:
 def region_corrections(
     clusters: pd.DataFrame, codes: Sequence[str], layers: str
 ) -> list[Correction]:
-    """Return two rows per code: t of the code itself in its region, and t of layers.
+    """Return rows per code: t of the code itself in its region, and t of layers.
 
     Parameters
     ----------
     clusters : rows of `scripts.digits.regions.published_clusters.group_regions`
     codes : names of the codes
     layers : name of the model whose layers are averaged
+
+    Notes
+    -----
+    The original's rule is applied within halves of the runs, which ours has for a region, too: in
+    all runs t is larger for the runs alone. What positive voxels alone add is a row of its own, of
+    the regions and runs of ours.
     """
     rows = []
     for code in codes:
         own = clusters[clusters["code"] == code]
         itself, of_layers = own[own["layer"] == code], own[own["model"] == layers]
-        rows += [
-            Correction(
-                "regions of codes",
-                f"{code}: mean t over subjects of the code in the region found for it",
-                _mean_of(itself, ALL_RUNS, "t_of_positive"),
-                _mean_of(itself, HELD_OUT_RUNS, "t"),
-                _region_note(own, _mean_of(itself, CIRCULAR, "t_of_positive")),
-            ),
-            Correction(
-                "regions of codes",
-                f"{code}: mean t over subjects of the layers in that region",
-                _mean_of(of_layers, ALL_RUNS, "t_of_positive"),
-                _mean_of(of_layers, HELD_OUT_RUNS, "t"),
-                _region_note(own, _mean_of(of_layers, CIRCULAR, "t_of_positive")),
-            ),
-        ]
+        mean_t = f"{code}: mean t over subjects of the"
+        rows += _region_rows(f"{mean_t} code in the region found for it", itself)
+        rows += _region_rows(f"{mean_t} layers in that region", of_layers)
     return rows
 
 
-def _region_note(region: pd.DataFrame, circular: float) -> str:
-    """Return what was done, for the rows of a code, and what it gives within halves of the runs."""
+def _region_rows(measure: str, region: pd.DataFrame) -> list[Correction]:
+    """Return the rows of a code or of the layers in its region."""
+    halves = (region["chosen_in"] == HELD_OUT_RUNS).any()
+    published = _mean_of(region, CIRCULAR if halves else ALL_RUNS, "t_of_positive")
+    ours = _mean_of(region, HELD_OUT_RUNS, "t")
+    rows = [Correction("regions of codes", measure, published, ours, _region_note(region))]
+    if halves:
+        rows.append(
+            Correction(
+                "positive voxels alone",
+                measure,
+                _mean_of(region, HELD_OUT_RUNS, "t_of_positive"),
+                ours,
+                "the original averages voxels of positive t alone, ours all; both here in the half "
+                "of the runs in which the region was not chosen",
+            )
+        )
+    return rows
+
+
+def _region_note(region: pd.DataFrame) -> str:
+    """Return what was done, and what the original's rule gives in all runs."""
     if region.empty:
         return "neither can be had: maps of a group need several subjects on one grid"
-    size = region.loc[region["chosen_in"] == ALL_RUNS, "n_voxels"].max()
+    halves = region.loc[region["chosen_in"] == HELD_OUT_RUNS, "n_voxels"]
+    tested = ALL_RUNS if halves.empty else CIRCULAR
+    size = region.loc[region["chosen_in"] == tested, "n_voxels"].max()
     text = (
         f"the original takes clusters of {CLUSTER_VOXELS} voxels beyond its threshold (here "
         f"{size:g} voxels) and averages positive t alone, of the same maps"
     )
-    halves = region.loc[region["chosen_in"] == HELD_OUT_RUNS, "n_voxels"]
     if halves.empty:
         return f"{text}; not mended: some subject has too few runs for two halves"
-    text += "; ours takes them in one half of the runs and averages all t of the other"
-    if halves.max() == 0:
-        return f"{text}, where there are none"
-    return f"{text}. Half of the runs by the original's rule: {circular:.{DIGITS_SHOWN}g}"
+    everything = _mean_of(region, ALL_RUNS, "t_of_positive")
+    text += (
+        f", here of either half of the runs (of all runs: {everything:.{DIGITS_SHOWN}g}); ours "
+        "takes them in one half of the runs and averages all t of the other"
+    )
+    return f"{text}, where there are none" if halves.max() == 0 else text
 
 
 def _mean_of(rows: pd.DataFrame, chosen_in: str, column: str) -> float:

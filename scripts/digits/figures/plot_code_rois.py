@@ -86,7 +86,7 @@ def plot_code_rois(
                 clean,
                 names,
                 alpha,
-                found=is_found(group, code, clean),
+                found=bool(group.loc[chosen, "code_found"].all()),
             )
             if clean is not None:
                 own = (table["code"] == code) & (table["pairs"] == pairs)
@@ -103,13 +103,6 @@ def plot_code_rois(
     figure.suptitle(f"{titled(title, simulated=simulated)}: regions of codes, {who}\n({how})")
     caption = _caption(group, table, clean=clean, layers=layers, alpha=alpha, share=share)
     return figure, caption
-
-
-def is_found(group: pd.DataFrame, code: str, clean: str | None) -> bool:
-    """Return whether a code is above zero in the region that was chosen for it elsewhere."""
-    own = (group["code"] == code) & (group["layer"] == code) & (group["pairs"] == ALL_PAIRS)
-    low = group.loc[own & (group["chosen_in"] == clean), "low"]
-    return bool((low > 0).any())
 
 
 def _draw_bars(

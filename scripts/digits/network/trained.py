@@ -64,6 +64,8 @@ def write_trained(path: Path, name: str, trained: Trained) -> None:
     """Write a network whose size has a name, see `scripts.digits.network.vgg.SIZES`."""
     description = {
         "network": name,
+        # No tensor: without it a network that is put to training mode is another than was trained.
+        "dropout": trained.network.layers.dropout6.p,
         "categories": trained.categories,
         "scaling": asdict(trained.scaling),
     }
@@ -74,6 +76,8 @@ def read_trained(path: Path) -> Trained:
     """Return a network that `write_trained` wrote, on the CPU."""
     state, description = read_weights(path)
     categories = description["categories"]
-    network = build_vgg(description["network"], len(categories), seed=0)
+    network = build_vgg(
+        description["network"], len(categories), seed=0, dropout=description["dropout"]
+    )
     network.load_state_dict(state)
     return Trained(network.eval(), categories, Scaling(**description["scaling"]))

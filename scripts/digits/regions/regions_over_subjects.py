@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from scripts.digits.regions.choices import CIRCULAR, HELD_OUT_RUNS, clean_choice
+from scripts.digits.regions.choices import ALL_PAIRS, CIRCULAR, HELD_OUT_RUNS, clean_choice
 from workflow.lib.inference.sign_flip import MIN_SUBJECTS, sign_flip_test
 from workflow.lib.inference.variance import interval
 from workflow.lib.searchlight.statistics import DESCRIPTIVE, INFERENTIAL, SINGLE_CASE
@@ -29,7 +29,9 @@ def region_group_table(
         similarity and of_positive, means over subjects; low and high, the 95 % interval (Student's
         t over subjects; of a single one, over the categories in the pairs); p and p_max of the
         sign-flip test, p_max over all codes and layers, for regions chosen in other runs and six
-        subjects at least; inflation, the circular less the other similarity, with its interval.
+        subjects at least; inflation, the circular less the other similarity, with its interval;
+        code_found, whether the code itself is above zero in the region chosen for it elsewhere,
+        without which there is no region of the code, whatever its voxels resemble.
 
     Notes
     -----
@@ -54,7 +56,7 @@ def region_group_table(
         status=status_of(len(subjects)),
     )
     tested = _tested(group, values, zero_is_null, rng)
-    return group.assign(**tested, **_inflation(group, values))
+    return group.assign(**tested, **_inflation(group, values), code_found=_code_found(group))
 
 
 def status_of(n_subjects: int) -> str:
@@ -62,6 +64,13 @@ def status_of(n_subjects: int) -> str:
     if n_subjects == 1:
         return SINGLE_CASE
     return INFERENTIAL if n_subjects >= MIN_SUBJECTS else DESCRIPTIVE
+
+
+def _code_found(group: pd.DataFrame) -> pd.Series:
+    """Return whether the code of each row is found in its region, see `region_group_table`."""
+    itself = (group["layer"] == group["code"]) & (group["pairs"] == ALL_PAIRS)
+    elsewhere = group["chosen_in"] == clean_choice(group["chosen_in"])
+    return group["code"].isin(group.loc[itself & elsewhere & (group["low"] > 0), "code"])
 
 
 def _interval(
