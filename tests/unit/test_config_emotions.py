@@ -3,12 +3,16 @@
 import copy
 
 import pytest
+import yaml
 
 from scripts.emotions.network.emotion_training import EmotionOptions
 from scripts.emotions.network.trained_networks import NetworkOptions
+from scripts.report.claims import ORIGINAL, asks, kind_of_data, read_claims
+from tests.conftest import ROOT
 from tests.unit.checked_entries import DEFAULT
 from workflow.lib.config.complete import complete_config
 from workflow.lib.config.emotions import covered_model, shown_model, splits_of
+from workflow.lib.config.merging import laid_over
 from workflow.lib.errors import InputError
 from workflow.lib.layouts.movie import (
     annotation_files,
@@ -260,3 +264,31 @@ def test_network_that_is_covered_and_model_that_is_shown():
     assert covered_model(completed(models={"logistic": {"kind": "logistic"}})) is None
     confounds = {"kind": "logistic", "sees": "confounds"}
     assert shown_model(completed(models={"run": confounds, "all": {"kind": "logistic"}})) == "all"
+
+
+def test_published_scores_are_held_to_models_of_the_published_labels():
+    """Of other labels, times or models a published score cannot be said to be reproduced or not."""
+    full = yaml.safe_load((ROOT / "config/full.yaml").read_text())
+    entries = complete_config(laid_over(DEFAULT, full))["emotions"]
+    claims = read_claims(ROOT / "config/emotions/claims.csv")
+    scores = claims[(claims["rule"] == "number") & claims["table"].isin(["decoding", "auc"])]
+    assert len(scores) == 6
+    published = {
+        **{"rule": "original", "timing": "cumulative", "lag": 0, "drop_overlap": 0},
+        **{"min_observers": 5, "per_class": 70},
+    }
+    for claim in scores.to_dict("records"):
+        asked = {
+            name: entry
+            for name, entry in entries.items()
+            if asks(claim, name)
+            and kind_of_data(entry["source"], entry["dataset"], claim["dataset"]) == ORIGINAL
+        }
+        assert list(asked) == ["studyforrest_aligned_published"]
+        (entry,) = asked.values()
+        assert entry["labels"].items() >= published.items()
+        assert len(entry["subjects"]) == 15
+        network = entry["models"]["cnn"]
+        assert "random" in network["splits"]
+        assert network["network"]["scale_volumes"]
+        assert network["network"]["widths"] == [32, 64, 128, 256, 256]

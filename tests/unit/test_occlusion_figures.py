@@ -1,5 +1,6 @@
 """Figures of what networks need: panels, outlines of planted voxels, and what captions state."""
 
+import re
 from dataclasses import dataclass
 
 import nibabel
@@ -93,6 +94,10 @@ def test_a_row_per_emotion_of_slices_and_views(maps):
     assert len(panels) >= len(EMOTIONS) * (N_SLICES + len(VIEWS))
     labels = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
     assert [label.split("\n")[0] for label in labels[:3]] == list(EMOTIONS)
+    # What a height is along stands before it.
+    titles = [panel.get_title() for panel in figure.axes[: N_SLICES + len(VIEWS)]]
+    assert all(re.fullmatch(r"z = -?\d+ mm", title) for title in titles[:N_SLICES])
+    assert titles[N_SLICES:] == list(VIEWS)
     assert "n = 27 volumes, 4 of them told with less" in caption
     assert "Cubes of 2 x 2 x 2 voxels, every 3 voxels" in caption
     assert "0.70 with integrated gradients, 0.00 with networks of shuffled" in caption

@@ -83,7 +83,7 @@ def plot_occlusion(
             va="center",
             labelpad=6,
         )
-    names = [*(f"{round(drawn[0].height(z))} mm" for z in slices), *VIEWS]
+    names = [*(f"z = {round(drawn[0].height(z))} mm" for z in slices), *VIEWS]
     for panel, name in zip(panels[0], names, strict=True):
         panel.set_title(name, fontsize=7, pad=3)
     _name_sides(panels[-1][0])
