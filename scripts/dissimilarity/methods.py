@@ -98,7 +98,11 @@ def embeddings(entry: Mapping) -> str:
         return ""
     named = [f"{name} ({_embedding(block)})" for name, block in entry["embeddings"].items()]
     n = entry["n_components"]
-    reduced = f", reduced to {n} principal components found on training images" if n else ""
+    reduced = (
+        f", reduced to {n} principal components of unit variance, found on training images"
+        if n
+        else ", with features as they are"
+    )
     return f"Images were embedded as {enumerated(named)}{reduced}."
 
 

@@ -184,6 +184,10 @@ def test_unknown_roi_has_near_names(folder):
             },
             "found 30 training images asked for, expected at most 20",
         ),
+        (
+            {"splits": {"n_folds": 3}, "n_components": 19},
+            "found n_components 19 for 20 training images",
+        ),
     ],
 )
 def test_too_few_images(folder, keys, sentence):
@@ -226,10 +230,18 @@ def parsed(**keys):
         ({"splits": {"n_folds": 16}}, "150 images in 16 folds, 9 test images"),
         ({"n_images": 151}, "n_images: found 151, expected at most the 150 that are simulated"),
         ({"n_images": 60}, "found 60 training images .* at most 41"),
+        # Of 30 images of the learning curve, and of 102 without one.
+        ({"n_components": 29}, "splits: found n_components 29 for 30 training images, .* most 28"),
+        (
+            {"n_components": 101, "splits": {"n_training_images": []}},
+            "splits: found n_components 101 for 102 training images, .* at most 100",
+        ),
     ],
 )
 def test_simulated_images_that_are_too_few_are_found_while_parsing(keys, sentence):
-    parsed(splits={"n_training_images": [30, 102]})
+    parsed(splits={"n_training_images": [30, 102]}, n_components=28)
+    parsed(splits={"n_training_images": []}, n_components=100)
+    parsed(n_components=None)
     with pytest.raises(InputError, match=f"config, dissimilarity.scenes.*{sentence}"):
         parsed(**keys)
 

@@ -180,12 +180,12 @@ def spied(monkeypatch, tmp_path):
 def test_nothing_that_a_clean_fit_sees_follows_from_test_images(spied):
     rng = np.random.default_rng(1)
     features, responses = rng.standard_normal((N, 6)), rng.standard_normal((N, 4))
-    seen, folds, _ = spied(features, responses)
+    seen, folds, _ = spied(features, responses, n_components=6)
     for own, fold in zip(seen[CLEAN], folds, strict=True):
         changed = [part.copy() for part in (features, responses)]
         for part in changed:
             part[fold.tested] = rng.standard_normal((fold.tested.size, part.shape[1])) * 50
-        new = spied(*changed)[0][CLEAN][fold.number]
+        new = spied(*changed, n_components=6)[0][CLEAN][fold.number]
         for pairs in ("pairs", "validation"):
             for before, after in zip(
                 getattr(own, pairs).all(), getattr(new, pairs).all(), strict=True
@@ -238,7 +238,8 @@ def test_nothing_that_a_clean_fit_learns_from_follows_from_validation_images(spi
 def test_features_are_scaled_by_training_images_and_responses_hidden_of_others(spied):
     rng = np.random.default_rng(2)
     responses = rng.standard_normal((N, 4))
-    seen, folds, _ = spied(rng.standard_normal((N, 6)) * 7 + 3, responses)
+    features = rng.standard_normal((N, 6)) * 7 + 3
+    seen, folds, _ = spied(features, responses, n_components=6)
     for training, fold in zip(seen[CLEAN], folds, strict=True):
         trained = training.pairs.images
         np.testing.assert_array_equal(trained, np.sort(fold.trained))
@@ -446,6 +447,22 @@ def test_embeddings_of_other_images_are_refused():
     images = PairImages(list("abcd"), np.zeros((4, 2, 2, 3), np.uint8), np.arange(4))
     with pytest.raises(InputError, match="embedding known: found other images"):
         Subject("scenes", "subj01", images, {"known": Embedding("known", list("abdc"), features)})
+
+
+@pytest.mark.parametrize("n_components", [None, 2])
+def test_models_see_features_as_they_are_or_components_of_unit_variance(n_components):
+    """What is published of CLIP saw it as it is: images that look alike are near each other."""
+    features = np.random.default_rng(14).standard_normal((N, 3)).astype("f4") * [9, 3, 1] + 5
+    maker = ItemMaker(subject_of(features), n_components, np.arange(N))
+    training = np.arange(N - 6)
+    items = maker.items(
+        ("features",), roi="V1", metric="euclidean", embedding="known", training_images=training
+    )
+    if n_components is None:
+        assert np.array_equal(items.features, features.astype("f4"))
+        return
+    assert items.features.shape == (N, n_components)
+    np.testing.assert_allclose(items.features[training].std(axis=0, ddof=1), 1, rtol=1e-5)
 
 
 @dataclass

@@ -241,7 +241,7 @@ def only_section(config):
         ("dissimilarity", "labels.standardise", "all", "", "test images too, as published"),
         ("dissimilarity", "splits.leaked", "random_pairs", "the same test pairs", "at random"),
         ("dissimilarity", "metrics", ["euclidean"], "1 - Pearson's r", "measured by the Euc"),
-        ("dissimilarity", "n_components", None, "principal components", ""),
+        ("dissimilarity", "n_components", None, "principal components", "features as they are"),
         ("dissimilarity", "splits.n_training_images", [], "30, 60", ""),
         ("dissimilarity", "inference.n_permutations", 4321, "299", "4,321 permutations"),
         ("emotions", "labels.lag", 0, "later", ""),

@@ -19,6 +19,8 @@ from scripts.dissimilarity.embeddings.joined import Joined
 from workflow.lib.errors import InputError
 
 N_IMAGES = 30
+# As many components as there are.
+MANY = 1000
 
 
 def names(n=N_IMAGES):
@@ -57,7 +59,7 @@ def whitened(values, train, k):
 def test_scores_are_those_of_scikit_learn(form, n_features):
     values, train = features(n_features), np.array([3, 1, *range(8, 25)])
     k = min(n_features, len(train) - 1)
-    scores = form(values).scores(train)
+    scores = form(values).scores(train, MANY)
     assert scores.shape == (N_IMAGES, k)
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, whitened(values, train, k), rtol=1e-6, atol=1e-6)
@@ -67,7 +69,7 @@ def test_scores_are_those_of_scikit_learn(form, n_features):
 def test_products_give_the_scores_of_features(n_features):
     values, train = features(n_features, seed=4), np.arange(20)
     np.testing.assert_allclose(
-        products(values).scores(train), kept(values).scores(train), rtol=1e-6, atol=1e-6
+        products(values).scores(train, MANY), kept(values).scores(train, MANY), rtol=1e-6, atol=1e-6
     )
 
 
@@ -76,7 +78,7 @@ def test_fewer_components_are_the_first_ones(form):
     values, train = features(40), np.arange(20)
     embedding = form(values)
     np.testing.assert_allclose(
-        embedding.scores(train, 3), embedding.scores(train)[:, :3], rtol=1e-5, atol=1e-5
+        embedding.scores(train, 3), embedding.scores(train, MANY)[:, :3], rtol=1e-5, atol=1e-5
     )
     assert embedding.scores(train, 100).shape[1] == 19
 
@@ -91,15 +93,38 @@ def test_no_test_image_has_a_say_in_the_scores_of_training_images(form, n_featur
     others = np.setdiff1d(np.arange(N_IMAGES), train)
     changed = values.copy()
     changed[others] = rng.normal(scale=1e3, size=(len(others), n_features))
-    before, after = form(values).scores(train), form(changed).scores(train)
+    before, after = form(values).scores(train, MANY), form(changed).scores(train, MANY)
     assert np.array_equal(before[train], after[train])
     assert not np.allclose(before[others], after[others])
+
+
+def test_features_as_they_are_keep_what_images_have_in_common_and_all_components_do_not():
+    """Of all components training images are the corners of a simplex: no two more alike."""
+    values, train = features(200), np.arange(20)
+    embedding = kept(values)
+    assert np.array_equal(embedding.as_they_are(), values)
+    every = pdist(embedding.scores(train, MANY)[train].astype("f8"))
+    np.testing.assert_allclose(every, np.sqrt(2 * 19), rtol=1e-5)
+    seen = pdist(embedding.as_they_are().astype("f8"))
+    np.testing.assert_allclose(seen, embedding.distances("euclidean"), rtol=1e-5)
+    assert seen.max() > 1.2 * seen.min()
+
+
+def test_features_that_are_not_kept_are_not_seen_as_they_are():
+    with pytest.raises(InputError, match=r"embedding products: found products .* `n_components`"):
+        products(features(200)).as_they_are()
+    parts = [kept(features(5)), kept(features(3))]
+    assert np.array_equal(
+        Joined("both", parts).as_they_are(), np.hstack([features(5), features(3)])
+    )
+    with pytest.raises(InputError, match="`n_components`"):
+        Joined("both", [*parts, products(features(5))]).as_they_are()
 
 
 @pytest.mark.parametrize("form", [kept, products])
 def test_features_that_do_not_vary_add_no_component(form):
     values = np.concatenate([features(3), np.full((N_IMAGES, 40), 7.3, np.float32)], axis=1)
-    assert form(values).scores(np.arange(20)).shape[1] == 3
+    assert form(values).scores(np.arange(20), MANY).shape[1] == 3
 
 
 @pytest.mark.parametrize("form", [kept, products])
@@ -129,9 +154,9 @@ def test_unknown_distance_is_refused():
 def test_too_little_to_find_components_in_is_said(form):
     constant = np.tile(features(6)[0], (N_IMAGES, 1))
     with pytest.raises(InputError, match="the same features for all 10 training images"):
-        form(constant).scores(np.arange(10))
+        form(constant).scores(np.arange(10), MANY)
     with pytest.raises(InputError, match=r"found 1 training image\(s\), expected at least two"):
-        form(features(6)).scores(np.array([2]))
+        form(features(6)).scores(np.array([2]), MANY)
 
 
 @pytest.mark.parametrize("n_features", [module.MOST_FEATURES, module.MOST_FEATURES + 1])

@@ -768,6 +768,7 @@ def test_sizes_used_are_those_of_the_config():
     assert "plain (pair_mlp): as drawn" in said
     assert "16 components at most" in said
     assert not any(word in said for word in ("ridge", "n_epochs", "batch"))
+    assert sizes_used(models, None).endswith("an embedding has its features as they are.")
     assert sizes_used({"ridge": models["ridge"]}, None) == "This study has none of them."
 
 

@@ -261,13 +261,14 @@ def test_nothing_is_predicted_where_responses_have_nothing_to_do_with_images(stu
 
 def test_the_published_network_looks_better_on_leaked_pairs_than_it_is(studies):
     """Images with strong or weak responses are far from or near all others."""
+    block = default()["models"]["mlp_published"]
     tables = [
         studies[False, seed].scores(
             "mlp_published",
             ("V1",),
-            subjects=default()["models"]["mlp_published"]["subjects"],
+            subjects=block["subjects"],
             metrics=default()["metrics"],
-            variants={"1": {**default()["models"]["mlp_published"]["options"], "n_hidden": 1}},
+            variants={"1_hidden": {**block["options"], "n_hidden": 1}},
             n_bootstrap=100,
         )
         for seed in SEEDS_OF_NETWORKS

@@ -187,7 +187,7 @@ def test_figure_marks_what_is_significant_and_says_of_how_many(table):
 
 def test_published_numbers_stand_beside_published_data_only(table):
     full = yaml.safe_load((REPOSITORY / "config/full.yaml").read_text())
-    published = full["dissimilarity"]["algonauts2023"]["published"]["raw_distances"]
+    published = full["dissimilarity"]["algonauts2023_thousand"]["published"]["raw_distances"]
     assert "0.288" in published
     assert "0.162" in published
     _, caption = plot_raw_distances(table, title="NSD", simulated=False, published=published)

@@ -53,15 +53,35 @@ class Embedding:
     gram: np.ndarray | None = None
     along_constant: np.ndarray | None = None
 
-    def scores(self, train: np.ndarray, n_components: int | None = None) -> np.ndarray:
+    def as_they_are(self) -> np.ndarray:
+        """Return the features as they are, neither centred nor scaled.
+
+        Returns
+        -------
+        float32 array (n_images, n_features)
+
+        Raises
+        ------
+        InputError
+            Only products of them are kept.
+        """
+        if self.features is None:
+            raise InputError(
+                f"embedding {self.name}: found products between images, which are kept in place "
+                f"of more than {MOST_FEATURES:,} features, expected fewer for models that see "
+                "features as they are; give `n_components`"
+            )
+        return np.asarray(self.features, np.float32)
+
+    def scores(self, train: np.ndarray, n_components: int) -> np.ndarray:
         """Return principal components that are found on the training images alone.
 
         Parameters
         ----------
         train : int array (n_training,)
             Positions of the training images.
-        n_components : int, optional
-            As many at most; all if not given.
+        n_components : int
+            As many at most.
 
         Returns
         -------
@@ -79,7 +99,9 @@ class Embedding:
         -----
         With the centred features X = U S V' of the training images, scores X V S^-1 are also
         K U S^-2, K = XX': the Gram matrix gives those of all images without any feature. As
-        sklearn.decomposition.PCA(whiten=True), but for signs.
+        sklearn.decomposition.PCA(whiten=True), but for signs. Of n_training - 1 components all
+        training images have the same distance, whatever they show: these are the corners of a
+        simplex, and `workflow.lib.config.pair_sizes` refuses to look for so many.
 
         References
         ----------
@@ -214,9 +236,7 @@ def read_embedding(path: str | Path) -> Embedding:
         )
 
 
-def _scores_from_features(
-    features: np.ndarray, train: np.ndarray, n_components: int | None
-) -> np.ndarray:
+def _scores_from_features(features: np.ndarray, train: np.ndarray, n_components: int) -> np.ndarray:
     """Return the scores (n_images, k), signs as they come."""
     centred = features - features[train].mean(axis=0, dtype=np.float64)
     among = centred[train].T @ centred[train] / (len(train) - 1)
@@ -224,7 +244,7 @@ def _scores_from_features(
     return centred @ (axes / np.sqrt(variances))
 
 
-def _scores_from_gram(gram: np.ndarray, train: np.ndarray, n_components: int | None) -> np.ndarray:
+def _scores_from_gram(gram: np.ndarray, train: np.ndarray, n_components: int) -> np.ndarray:
     """Return the scores (n_images, k), signs as they come."""
     centred = gram[:, train]
     of_mean = centred[train].mean(axis=0)
@@ -234,10 +254,10 @@ def _scores_from_gram(gram: np.ndarray, train: np.ndarray, n_components: int | N
     return centred @ (axes / variances) / np.sqrt(len(train) - 1)
 
 
-def _leading(matrix: np.ndarray, n_components: int | None) -> tuple[np.ndarray, np.ndarray]:
+def _leading(matrix: np.ndarray, n_components: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the largest eigenvalues (k,) of a covariance, and their vectors (n, k)."""
     n = len(matrix)
-    count = n if n_components is None else min(n_components, n)
+    count = min(n_components, n)
     values, vectors = scipy.linalg.eigh(
         matrix, subset_by_index=[n - count, n - 1], overwrite_a=True, check_finite=False
     )

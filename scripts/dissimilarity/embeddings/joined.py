@@ -30,7 +30,11 @@ class Joined:
         """Images, in order."""
         return self.parts[0].names
 
-    def scores(self, train: np.ndarray, n_components: int | None = None) -> np.ndarray:
+    def as_they_are(self) -> np.ndarray:
+        """Return the features of each part in turn, (n_images, k); see `Embedding.as_they_are`."""
+        return np.hstack([part.as_they_are() for part in self.parts])
+
+    def scores(self, train: np.ndarray, n_components: int) -> np.ndarray:
         """Return the components of each part in turn, (n_images, k); see `Embedding.scores`."""
         return np.hstack([part.scores(train, n_components) for part in self.parts])
 

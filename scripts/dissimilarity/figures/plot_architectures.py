@@ -341,7 +341,7 @@ def sizes_used(models: Mapping[str, Mapping[str, Any]], n_components: int | None
     Parameters
     ----------
     models : name -> block of the config: kind, options, variants
-    n_components : of each embedding that networks see; None for all
+    n_components : of each embedding that networks see; None for its features as they are
     """
     of_training = {field.name for field in fields(PairOptions)}
     said = []
@@ -360,7 +360,7 @@ def sizes_used(models: Mapping[str, Mapping[str, Any]], n_components: int | None
         said.append(f"{name} ({block['kind']}): {changed or 'as drawn'}")
     if not said:
         return "This study has none of them."
-    features = f"{n_components} components at most" if n_components else "all components"
+    features = f"{n_components} components at most" if n_components else "its features as they are"
     return (
         f"Sizes used here, of options that are not those of the figure: {'; '.join(said)}; an "
         f"embedding has {features}."

@@ -166,6 +166,7 @@ if __name__ == "__main__":
                     n_folds=params.splits["n_folds"],
                     validation_share=params.splits["validation_share"],
                     asked=params.n_training_images,
+                    n_components=params.n_components,
                 )
                 folds = subject_folds(images, params.splits, seed=params.seed, leaked=leaked, **of)
                 yield subject, images, folds

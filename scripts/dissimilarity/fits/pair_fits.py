@@ -49,6 +49,7 @@ class FitSettings:
     n_training_images : sequence of int
         Of fits for a learning curve, beside those to all training images.
     n_components : int or None
+        Of an embedding; None for its features as they are.
     seed, n_gpus : int
     shuffled : bool
         Whether images of the RDM, and of responses, are permuted before anything else.

@@ -61,7 +61,7 @@ class ItemMaker:
     ----------
     subject : Subject
     n_components : int or None
-        Of an embedding; all if None.
+        Of an embedding, of unit variance over training images; its features as they are if None.
     order : int array (n_images,)
         Image whose responses stand in the place of each.
     standardised : bool
@@ -112,11 +112,12 @@ class ItemMaker:
         return Items(**{need: made[need]() for need in needs}, standardised=self.standardised)
 
     def _features(self, embedding: str, training_images: np.ndarray) -> np.ndarray:
+        found = self.subject.embeddings[embedding]
+        if self.n_components is None:
+            return found.as_they_are()
         key = embedding, training_images.tobytes()
         if key not in self._scores:
-            self._scores[key] = self.subject.embeddings[embedding].scores(
-                training_images, self.n_components
-            )
+            self._scores[key] = found.scores(training_images, self.n_components)
         return self._scores[key]
 
     def _raw_distances(

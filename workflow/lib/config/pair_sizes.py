@@ -35,13 +35,20 @@ def asked_sizes(entry: Mapping[str, Any]) -> dict[str, Any]:
         "n_folds": splits["n_folds"],
         "validation_share": splits["validation_share"],
         "asked": splits["n_training_images"] if of_curve else [],
+        "n_components": entry["n_components"],
     }
 
 
 def check_sizes(
-    n_images: int, where: str, *, n_folds: int, validation_share: float, asked: list[int]
+    n_images: int,
+    where: str,
+    *,
+    n_folds: int,
+    validation_share: float,
+    asked: list[int],
+    n_components: int | None,
 ) -> None:
-    """Raise InputError if there are too few images for folds, or for a number asked of training.
+    """Raise InputError if there are too few images for folds, training or principal components.
 
     Parameters
     ----------
@@ -50,6 +57,7 @@ def check_sizes(
     n_folds : of images
     validation_share : of the images that are not tested
     asked : numbers of training images for a score against that number
+    n_components : of embeddings; None for features as they are
     """
     n_tested = n_images // n_folds
     if n_tested < MIN_TEST_IMAGES:
@@ -65,3 +73,14 @@ def check_sizes(
                 f"are left of {n_images} after the test and validation images; lower "
                 "`n_training_images`, or take more images"
             )
+    _check_components(min([n_left, *asked]), where, n_components)
+
+
+def _check_components(n_training: int, where: str, n_components: int | None) -> None:
+    """Raise InputError for so many components that training images tell nothing of one another."""
+    if n_components is not None and n_components > n_training - 2:
+        raise InputError(
+            f"{where}: found n_components {n_components} for {n_training} training images, between "
+            "which so many components of unit variance leave the same distance, expected at most "
+            f"{n_training - 2}; lower n_components, or leave it out for features as they are"
+        )

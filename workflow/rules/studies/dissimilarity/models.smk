@@ -39,6 +39,7 @@ rule audit_pairs:
         splits=fold_settings("leaked"),
         labels=standardised_by,
         n_training_images=curve_sizes,
+        n_components=pair_setting("n_components"),
         seed=config["seed"],
         code=script_digest("dissimilarity/fits/audit_pairs.py"),
     script:
