@@ -46,6 +46,8 @@ def test_every_number_of_the_repository_has_a_source():
     known = table[table["value"].notna()]
     assert len(known)
     assert known["source"].str.contains("arXiv:").all()
+    # Of a paper itself, not of what somebody says of it.
+    assert not known["source"].str.contains("summary|not read").any()
     # Correlations, similarities and shares; identification is better than chance.
     assert known["value"].between(0, 1).all()
     assert (known.loc[known["measure"] == "identification", "value"] > 0.5).all()
