@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from workflow.lib.config.inference import PARTIAL_COMPARATORS
 from workflow.lib.errors import InputError
 from workflow.lib.inference.multiple_tests import false_discovery_rate
 from workflow.lib.inference.orders import EXCHANGED, possible_permutations
@@ -14,7 +15,7 @@ from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images
 from workflow.lib.rsa.comparators import compare, mean_of_members
 from workflow.lib.rsa.model_layers import ModelLayers
-from workflow.lib.rsa.partial import KINDS, PARTIAL_COMPARATORS, partial_prepare
+from workflow.lib.rsa.partial import KINDS, partial_prepare
 from workflow.lib.seeds import generator
 from workflow.lib.tables import write_table
 

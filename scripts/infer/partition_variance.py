@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from workflow.lib.config.inference import PARTIAL_COMPARATORS
 from workflow.lib.errors import InputError
 from workflow.lib.inference.bootstrap import bootstrap_similarities
 from workflow.lib.inference.jackknife import image_influence, linearised_draws
@@ -19,7 +20,6 @@ from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images
 from workflow.lib.rsa.comparators import COMPARATORS, compare
 from workflow.lib.rsa.partial import (
-    PARTIAL_COMPARATORS,
     VariancePartition,
     correlation_shares,
     partition_variance,

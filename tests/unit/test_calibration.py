@@ -23,7 +23,8 @@ from scripts.calibration.procedures import COVERAGE, EXACT, MISUSE, PROCEDURES, 
 from scripts.calibration.scenarios import calibrate
 from scripts.calibration.truths import Design, truth_of
 from workflow.lib.errors import InputError
-from workflow.lib.inference.study_resamples import MANY_IMAGES, RESAMPLED
+from workflow.lib.inference.bootstrap import RESAMPLED
+from workflow.lib.inference.study_resamples import MANY_IMAGES
 from workflow.lib.rsa.comparators import COMPARATORS, compare, prepare
 
 SMALL = Design(n_images=20, n_subjects=6, n_permutations=19, n_resamples=50)

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from workflow.lib.config.rsa_kinds import encoded_models
 from workflow.lib.features.networks import layer_extractor, load_network
 from workflow.lib.features.unit_blocks import BLOCK_UNITS
 from workflow.lib.rdms.distances import MAHALANOBIS
@@ -259,8 +260,8 @@ class EncodingCost:
 
 def encoding_cost(study: Mapping, n_images: int) -> EncodingCost | None:
     """Return the cost of a study's encoding models, None where it has none."""
-    models = [m for m in study["models"].values() if not {"files", "made"} & set(m)]
-    if study["brain"]["data"] != "patterns" or not study["encoding"]["folds"] or not models:
+    models = [study["models"][name] for name in encoded_models(study)]
+    if not models:
         return None
     names = {axis.placeholder: axis.names for axis in axes_of(study["brain"])}
     n_layers = sum(

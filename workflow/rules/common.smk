@@ -19,10 +19,9 @@ from workflow.lib.config.complete import (
     section_raw_paths,
     study_names,
 )
-from workflow.lib.config.inference import permuted_units
+from workflow.lib.config.inference import PARTIAL_COMPARATORS, permuted_units
 from workflow.lib.config.merging import laid_over
-from workflow.lib.config.rsa import PARTIAL_COMPARATORS
-from workflow.lib.config.rsa_kinds import MODEL_KINDS
+from workflow.lib.config.rsa_kinds import MODEL_KINDS, encoded_models, featured_models
 from workflow.lib.config.sections import sections, study_sections
 from workflow.lib.config.shipped import with_shipped_files
 from workflow.lib.acquire.datasets import (
@@ -280,16 +279,10 @@ def model_rdms(wildcards):
     ]
 
 
-def featured_models(study):
-    """Return the models of a study that have features, not RDMs alone."""
-    models = config["rsa"][study]["models"]
-    return [name for name, model in models.items() if not {"files", "made"} & set(model)]
-
-
 def model_grams(wildcards):
     return [
         f"<results>/{wildcards.study}/features/grams/model_{model}.h5"
-        for model in featured_models(wildcards.study)
+        for model in featured_models(config["rsa"][wildcards.study])
     ]
 
 

@@ -177,12 +177,7 @@ def summary_table(wildcards):
 
 def has_encoding(study):
     """Return whether a study has responses and features, so that encoding can be fitted."""
-    entry = config["rsa"][study]
-    return (
-        entry["brain"]["data"] == "patterns"
-        and entry["encoding"]["folds"] > 0
-        and bool(featured_models(study))
-    )
+    return bool(encoded_models(config["rsa"][study]))
 
 
 def encoding_tables(wildcards):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scripts.dissimilarity.evaluation.score_tables import NAMING, chosen, fully_trained
+from workflow.lib.pairs.splits import RANDOM_PAIRS
 from workflow.lib.plotting import PAGE_WIDTH, PALETTE, use_style
 
 # From the one that leaks most to the one that does not.
@@ -89,7 +90,7 @@ def span(values: Iterable[float]) -> str:
 def measured(measure: str, rows: pd.DataFrame) -> str:
     """Return a measure and over what it is taken, in the splits of some rows."""
     how, splits = HOW[measure], set(rows["split"])
-    at_random = "random_pairs" in set(rows.get("deal", ()))
+    at_random = RANDOM_PAIRS in set(rows.get("deal", ()))
     if how == HOW["spearman"] and "leaked" in splits and at_random:
         how = POOLED if splits == {"leaked"} else f"{how}; of the leaked split {POOLED}"
     return f"{PLAIN[measure]} ({how})"

@@ -19,6 +19,7 @@ from scripts.dissimilarity.figures.pair_figures import (
 )
 from workflow.lib.config.pair_kinds import needs
 from workflow.lib.jobs import script_job
+from workflow.lib.pairs.splits import RANDOM_PAIRS
 from workflow.lib.plotting import PAGE_WIDTH, titled, use_style, write_figure
 
 # Inches.
@@ -38,8 +39,6 @@ CHARACTER = 0.58
 N_IMAGES, N_HELD_OUT = 12, 4
 TRAINED, UNUSED = "0.62", "0.94"
 METRIC_LINES = {"correlation": "1 - Pearson r", "euclidean": "Euclidean"}
-# How leaked pairs are dealt out, where they are not matched to the clean split.
-RANDOM_PAIRS = "random_pairs"
 SPLIT_LINES = {
     "leaked": "leaked: pairs held out, their images seen",
     "one_seen": "one image of a test pair seen",
@@ -340,7 +339,7 @@ def _draw_splits(
         **text,
         fontweight="bold",
     )
-    at_random = "random_pairs" in set(rows.get("deal", ()))
+    at_random = RANDOM_PAIRS in set(rows.get("deal", ()))
     for number, split in enumerate(splits):
         y = top - PADDING - LINE * 1.6 - number * (ICON + GAP)
         cells = icon_cells(RANDOM_PAIRS if split == "leaked" and at_random else split)

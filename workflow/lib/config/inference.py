@@ -1,6 +1,12 @@
-"""What follows from the block `inference` of an entry of `rsa`."""
+"""What follows from the comparators and the block `inference` of an entry of `rsa`.
+
+Imported by what computes, in environments that cannot read a config: the standard library alone.
+"""
 
 from collections.abc import Mapping
+
+# Comparators of which a partial version is defined: those of centred vectors of length one.
+PARTIAL_COMPARATORS = ("pearson", "spearman")
 
 
 def permuted_units(inference: Mapping) -> str:

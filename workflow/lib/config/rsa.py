@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from workflow.lib.acquire.datasets import Dataset
+from workflow.lib.config.inference import PARTIAL_COMPARATORS
 from workflow.lib.config.raw_sources import SOURCE_KEYS, check_relative, check_source
 from workflow.lib.config.sections import Section, sections
 from workflow.lib.errors import InputError
@@ -23,8 +24,6 @@ from workflow.lib.words import listed, near
 KEYS_OF_SOURCES = SOURCE_KEYS | {"simulated": ("simulation.simulator", "simulation.folder")}
 # Subjects become part of file names.
 FILE_NAME = re.compile(r"[\w-][\w.+-]*")
-# Comparators under which other RDMs can be taken out of an RDM (workflow.lib.rsa.partial).
-PARTIAL_COMPARATORS = ("pearson", "spearman")
 
 
 def check_rsa(config: Mapping) -> None:

@@ -40,6 +40,17 @@ CONTROL_OPTIONS = {
 FEATURE_ORIGINS = ("file_name", "key", "constant")
 
 
+def featured_models(study: Mapping) -> list[str]:
+    """Return the models of a study that have features, not RDMs alone."""
+    return [name for name, model in study["models"].items() if not {"files", "made"} & set(model)]
+
+
+def encoded_models(study: Mapping) -> list[str]:
+    """Return the models of a study from whose features the responses are predicted."""
+    has_encoding = study["brain"]["data"] == "patterns" and study["encoding"]["folds"] > 0
+    return featured_models(study) if has_encoding else []
+
+
 def name_layers(config: Mapping) -> None:
     """Give the layers of every kind of model the form of an axis, see `workflow.lib.sources`."""
     for name, study in config["rsa"].items():

@@ -11,7 +11,7 @@ from workflow.lib.features.devices import one_thread_each
 from workflow.lib.features.unit_blocks import UnitBlocks
 from workflow.lib.rdms.distances import METRICS
 from workflow.lib.rdms.stimulus_rdms import LEAST_VARIATION, distances_with_gaps
-from workflow.lib.rdms.wide_patterns import TILE_CHANNELS, standardise_channels
+from workflow.lib.rdms.wide_patterns import PRODUCT_CHANNELS, TILE_CHANNELS, standardise_channels
 from workflow.lib.threads import in_slices
 
 # Which means leave a metric as it is (correlation: is what defines it) and are taken off.
@@ -21,8 +21,6 @@ CENTRED_OVER = {
     "euclidean": "images",
     "sq_euclidean": "images",
 }
-# Columns that one product in float32 sums over; sums of more of them round too much.
-PRODUCT_UNITS = 2048
 # Rows of a product that a thread of a CPU computes at a time.
 STRIPE_IMAGES = 128
 
@@ -93,7 +91,7 @@ def feature_gram(
 
         XX' = sum over blocks (CC' + u aa') + (Xc m) 1' + 1 (Xc m)' + m'm    with Xc = X - 1m'
 
-    Only C is multiplied in float32, `PRODUCT_UNITS` at a time, for nothing large cancels in it:
+    Only C is multiplied in float32, `PRODUCT_CHANNELS` at a time, for nothing large cancels in it:
     correlations are then right to 1e-6 however large the common pattern is. All else, sums
     included, is float64.
     """
@@ -144,8 +142,8 @@ class _Sums:
             self._note_extremes(rest)
         level = rest.mean(axis=1, dtype=np.float64)
         rest -= level.astype(np.float32)[:, None]
-        for start in range(0, mean.size, PRODUCT_UNITS):
-            self.products += products(rest[:, start : start + PRODUCT_UNITS])
+        for start in range(0, mean.size, PRODUCT_CHANNELS):
+            self.products += products(rest[:, start : start + PRODUCT_CHANNELS])
         self.products += mean.size * np.outer(level, level)
         self.along_mean += along_mean
         self.totals += mean.size * level + mean.sum()

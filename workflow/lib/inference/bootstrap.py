@@ -383,6 +383,8 @@ _SIMILARITIES = {
     "spearman": _rank_similarities,
     "rho-a": _rank_similarities,
 }
+# Comparators that the bootstrap recomputes; the others' draws are linearised.
+RESAMPLED = tuple(_SIMILARITIES)
 _CEILINGS = {
     "pearson": _product_ceilings,
     "cosine": _product_ceilings,

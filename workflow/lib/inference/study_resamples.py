@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 
 from workflow.lib.errors import InputError
+from workflow.lib.inference.bootstrap import RESAMPLED
 from workflow.lib.inference.counts import group_counts, image_counts
 from workflow.lib.inference.folds import most_folds, rdm_folds
 from workflow.lib.inference.jackknife import standard_error
@@ -12,8 +13,6 @@ from workflow.lib.rdms.store import RDMStore
 from workflow.lib.rsa.comparators import COMPARATORS
 from workflow.lib.seeds import generator
 
-# Comparators that the bootstrap recomputes; the others' draws are linearised.
-RESAMPLED = ("pearson", "cosine", "spearman", "rho-a")
 # Up to so many images all resamples are ranked anew unless the config says otherwise; beyond, as
 # many as check the jackknife.
 MANY_IMAGES, CHECKS = 1000, 100

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from workflow.lib.config.inference import PARTIAL_COMPARATORS
 from workflow.lib.errors import InputError
 from workflow.lib.rsa.comparators import dot_products, prepare
 
-# Comparators of which a partial version is defined: those of centred vectors of length one.
-PARTIAL_COMPARATORS = ("pearson", "spearman")
 # From which sides of the comparison the controls are removed: models, brains.
 KINDS = {"partial": (True, True), "semi-partial": (True, False)}
 MOST_MODELS = 4

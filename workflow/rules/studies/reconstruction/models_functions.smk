@@ -36,7 +36,7 @@ RECONSTRUCTION_TESTS = one_of(
 RECONSTRUCTION_PARTS = one_of(
     part for entry in config["reconstruction"].values() for part in parts_of(entry)
 )
-DECODED = ("shapes", "semantics")
+DECODED = tuple(STREAMS.values())
 DECODERS = one_of(
     name
     for entry in config["reconstruction"].values()
