@@ -34,7 +34,7 @@ TRAINING = "training"
 # What the only ROI of a searchlight's patterns is called.
 WHOLE_BRAIN = "brain"
 # Patterns in files with these suffixes are images, all others arrays.
-IMAGE_SUFFIXES = (".nii", ".nii.gz")
+NIFTI_SUFFIXES = (".nii", ".nii.gz")
 
 # The keys of a block that say where its RDMs lie; others (such as how figures draw a model) must
 # not make anything be read again.

@@ -10,9 +10,9 @@ from workflow.lib.config.sections import Section, sections
 from workflow.lib.errors import InputError
 from workflow.lib.layout import file_sources, raw_folder, study_raw_files, weight_files
 from workflow.lib.sources import (
-    IMAGE_SUFFIXES,
     JOINT_SUBJECT,
     MEAN_SESSION,
+    NIFTI_SUFFIXES,
     Axis,
     axes_of,
     axis_of,
@@ -192,10 +192,10 @@ def _check_whole_images(where: str, brain: Mapping) -> None:
             f"{where}: found brain RDMs, expected response patterns (`brain: {{data: patterns}}`), "
             "of which the RDMs of spheres can be computed; leave the searchlight out"
         )
-    if not brain["files"].lower().endswith(IMAGE_SUFFIXES):
+    if not brain["files"].lower().endswith(NIFTI_SUFFIXES):
         raise InputError(
             f"{where}: found the responses {brain['files']!r}, expected NIfTI images "
-            f"({' or '.join(IMAGE_SUFFIXES)}), which say where each voxel lies; leave the "
+            f"({' or '.join(NIFTI_SUFFIXES)}), which say where each voxel lies; leave the "
             "searchlight out"
         )
     if "{roi}" in brain["files"]:

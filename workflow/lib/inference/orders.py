@@ -62,7 +62,7 @@ def image_orders(
     if count_orders(n_images, groups, clusters) <= n_permutations:
         return _all_orders(n_images, _exchangeable(n_images, groups, clusters)), True
     own = np.arange(n_images)
-    drawn = permutations(n_images, n_permutations, rng, groups, clusters)
+    drawn = random_orders(n_images, n_permutations, rng, groups, clusters)
     return itertools.chain([own], drawn), False
 
 
@@ -77,7 +77,7 @@ def count_orders(
     )
 
 
-def permutations(
+def random_orders(
     n_images: int,
     n_permutations: int,
     rng: np.random.Generator,

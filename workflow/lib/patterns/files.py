@@ -22,7 +22,7 @@ from workflow.lib.arrays.text import as_strings, is_number
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.observations import SEPARATORS, column_of, read_columns
 from workflow.lib.patterns.session import the_same
-from workflow.lib.sources import IMAGE_SUFFIXES, Axis, axes_of, axis_of, items_of
+from workflow.lib.sources import NIFTI_SUFFIXES, Axis, axes_of, axis_of, items_of
 
 # What observation descriptors and columns with the run are called, where the config does not say.
 RUN_NAMES = ("run", "runs")
@@ -192,7 +192,7 @@ def open_pattern_file(
     if suffix not in FORMATS:
         raise InputError(
             f"{what}: found the suffix {suffix!r}, expected one of "
-            f"{', '.join((*IMAGE_SUFFIXES, *FORMATS))}; export the patterns in one of these formats"
+            f"{', '.join((*NIFTI_SUFFIXES, *FORMATS))}; export the patterns in one of these formats"
         )
     if not path.is_file():
         raise InputError(

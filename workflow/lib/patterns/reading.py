@@ -29,7 +29,7 @@ from workflow.lib.patterns.images import ImageSession
 from workflow.lib.patterns.observations import Observations, observations_of
 from workflow.lib.patterns.session import Session
 from workflow.lib.rdms.alignment import merged_repeats
-from workflow.lib.sources import IMAGE_SUFFIXES, axis_of
+from workflow.lib.sources import NIFTI_SUFFIXES, axis_of
 
 log = logging.getLogger("workflow")
 
@@ -271,7 +271,7 @@ def _sessions(block: Mapping, folder: Path, subject: str) -> Iterator[list[Sessi
     """Open the files of a subject's sessions; of images only the headers are read."""
     session_axis = axis_of(block, "session")
     names = [None] if session_axis is None else session_axis.names
-    is_image = str(block["files"]).lower().endswith(IMAGE_SUFFIXES)
+    is_image = str(block["files"]).lower().endswith(NIFTI_SUFFIXES)
     with contextlib.ExitStack() as stack:
         opened: list[Session] = []
         for name in names:
