@@ -3,6 +3,7 @@
 import copy
 import importlib
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,19 @@ def test_simulators_are_those_of_the_rules_of_studies():
     config["rsa"]["objects"]["simulation"]["simulator"] = "object"
     with pytest.raises(InputError, match=r"simulator: found 'object'.*did you mean 'objects'"):
         complete_config(config)
+
+
+def test_no_two_rule_files_bind_one_name():
+    """They share one namespace, in which a rule may get what a later file calls so."""
+    files = [ROOT / "Snakefile", *(ROOT / "workflow/rules").rglob("*.smk")]
+    bound = Counter(
+        name
+        for file in files
+        for names in re.findall(r"^(?:def|class) (\w+)|^(\w+)(?:: .*)? = ", file.read_text(), re.M)
+        for name in filter(None, names)
+    )
+    assert {"STUDIES", "is_given_gpu"} <= set(bound), "names are not found"
+    assert [name for name, count in bound.items() if count > 1] == []
 
 
 def test_networks_and_models_of_pairs_share_names_with_studies_of_rsa(config):

@@ -135,7 +135,7 @@ def emotion_model(key):
     return value
 
 
-def splits_of_model(wildcards):
+def emotion_splits(wildcards):
     return splits_of(config["emotions"][wildcards.study], wildcards.model)
 
 

@@ -76,7 +76,7 @@ rule fit_pair_model:
         rois=of_model("rois", pair_rois),
         metrics=of_model("metrics", pair_metrics),
         embeddings=embeddings_of_model,
-        splits=splits_of_model,
+        splits=pair_splits,
         n_training_images=curve_of_model,
         labels=standardised_by,
         n_components=if_needed("features", pair_setting("n_components"), None),

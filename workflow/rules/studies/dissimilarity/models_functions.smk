@@ -37,7 +37,7 @@ def curve_of_model(wildcards):
     return pair_setting("splits", "n_training_images")(wildcards) if block["training_size"] else []
 
 
-def splits_of_model(wildcards):
+def pair_splits(wildcards):
     """Return what the folds of a model follow from, and how leaked pairs are dealt out to them."""
     leaked = ["leaked"] if has_leaked(kind_of_pairs(wildcards)) else []
     return fold_settings(*leaked)(wildcards)
