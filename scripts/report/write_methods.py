@@ -90,7 +90,10 @@ if __name__ == "__main__":
         pinned = Path(files["requirements"]).read_text()
         paragraphs = merged_paragraphs(said)
         paragraphs["Software"] = software_sentences(
-            platform.python_version(), package_versions(packages, pinned), params.seed
+            platform.python_version(),
+            package_versions(packages, pinned),
+            params.seed,
+            citation=Path(files["citation"]).read_text(encoding="utf-8"),
         )
         text = methods_text(
             params.title,

@@ -30,7 +30,6 @@ from workflow.lib.methods import (
     only,
     package_versions,
     software_sentences,
-    workflow_sentence,
 )
 from workflow.lib.references import cited_keys, read_bibliography, with_citations
 
@@ -545,19 +544,22 @@ def test_versions_are_those_installed_or_those_pinned():
     pins = "no-such-package==4.5.6\nnumpy==0.0.1\n"
     versions = package_versions(["numpy", "no-such-package"], pins)
     assert versions == {"numpy": np.__version__, "no-such-package": "4.5.6"}
-    _, first, second = software_sentences("3.11.7", versions, 20260)
+    cited = "title: A workflow\nversion: 1.2.3\n"
+    _, first, second = software_sentences("3.11.7", versions, 20260, citation=cited)
     assert f"numpy {np.__version__} [@harris2020] and no-such-package 4.5.6" in first
     assert "the seed 20260" in second
 
 
 def test_software_names_the_workflow_as_it_asks_to_be_cited():
     """By the lines of the file that a reader of YAML finds there, and those of package data."""
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    first, *_ = software_sentences("3.11.7", {"numpy": "1"}, 1)
+    text = (ROOT / "CITATION.cff").read_text()
+    citation = yaml.safe_load(text)
+    first, *_ = software_sentences("3.11.7", {"numpy": "1"}, 1, citation=text)
     assert f'"{citation["title"]}", version {citation["version"]}' in first
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert citation["version"] == project["version"]
-    other = workflow_sentence("title: Another\nversion: 7.8.9\nreferences:\n  - title: A paper\n")
+    another = "title: Another\nversion: 7.8.9\nreferences:\n  - title: A paper\n"
+    other, *_ = software_sentences("3.11.7", {"numpy": "1"}, 1, citation=another)
     assert '"Another", version 7.8.9' in other
 
 

@@ -12,11 +12,9 @@ import importlib.metadata
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from workflow.lib.references import Reference, cited_keys, with_citations
 
-CITATION_FILE = Path(__file__).parents[2] / "CITATION.cff"
 # Packages of texts, by the names of their distributions, and what they ask to be cited.
 CITED = {
     "numpy": "harris2020",
@@ -131,14 +129,24 @@ def workflow_sentence(citation: str) -> str:
     )
 
 
-def software_sentences(python: str, versions: Mapping[str, str], seed: int) -> list[str]:
-    """Return what is to be said of programs and random numbers."""
+def software_sentences(
+    python: str, versions: Mapping[str, str], seed: int, *, citation: str
+) -> list[str]:
+    """Return what is to be said of programs and random numbers.
+
+    Parameters
+    ----------
+    python : version of Python
+    versions : package -> version, of `package_versions`
+    seed : of the run
+    citation : text of the workflow's CITATION.cff
+    """
     named = [
         f"{name} {version}" + (f" [@{CITED[name]}]" if name in CITED else "")
         for name, version in versions.items()
     ]
     return [
-        workflow_sentence(CITATION_FILE.read_text(encoding="utf-8")),
+        workflow_sentence(citation),
         f"Analyses ran under Python {python} with {enumerated(named)}.",
         f"Random numbers follow from the seed {seed}, by a stream of its own for each job.",
     ]
