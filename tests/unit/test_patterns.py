@@ -26,6 +26,7 @@ from workflow.lib.patterns import images as pattern_images
 from workflow.lib.patterns.files import open_pattern_file
 from workflow.lib.patterns.preparation import (
     condition_means,
+    means_for,
     noise_residuals,
     prepare_patterns,
     run_means,
@@ -725,6 +726,12 @@ def test_means_equal_those_of_pandas(seed):
         expected = groups.mean().loc[run].loc[chosen]
         np.testing.assert_allclose(by_run[r], expected, rtol=1e-12)
         assert counts[r].tolist() == groups.size().loc[run].loc[chosen].tolist()
+    # In the order that is asked for, whatever the metric.
+    found, no_counts = means_for(patterns, chosen, "correlation")
+    expected = table.groupby(np.array(patterns.conditions)).mean().loc[chosen]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert no_counts is None
+    np.testing.assert_array_equal(means_for(patterns, chosen, "crossnobis")[0], by_run)
 
 
 def test_residuals_are_those_of_rsatoolbox():

@@ -8,6 +8,7 @@ import scipy.sparse
 
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.reading import Patterns, kept_channels
+from workflow.lib.rdms.distances import CROSSNOBIS
 
 # A channel whose values spread less than this part of their size does not vary but by rounding.
 SMALLEST_SPREAD = 1e-10
@@ -186,6 +187,30 @@ def run_means(patterns: Patterns, names: Sequence[str]) -> tuple[np.ndarray, np.
         )
     shape = (len(runs), len(names))
     return (sums / counts[:, np.newaxis]).reshape(*shape, -1), counts.reshape(shape)
+
+
+def means_for(
+    patterns: Patterns, names: Sequence[str], metric: str
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the mean patterns that a metric compares: of conditions, in each run for crossnobis.
+
+    Parameters
+    ----------
+    patterns : Patterns
+    names : sequence of n_conditions str
+        Conditions, each once, in the order that is wanted.
+    metric : a metric of `workflow.lib.rdms.distances`
+
+    Returns
+    -------
+    means : float64 array (n_conditions, n_channels), or (n_runs, n_conditions, n_channels)
+    counts : int array (n_runs, n_conditions), or None
+        Observations behind each mean of a run.
+    """
+    if metric == CROSSNOBIS:
+        return run_means(patterns, names)
+    stored, means = condition_means(patterns)
+    return means[[stored.index(name) for name in names]], None
 
 
 def noise_residuals(patterns: Patterns) -> tuple[np.ndarray, int]:

@@ -8,10 +8,9 @@ import numpy as np
 
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.preparation import (
-    condition_means,
+    means_for,
     noise_residuals,
     prepare_patterns,
-    run_means,
 )
 from workflow.lib.patterns.reading import Patterns, dropped_conditions, read_patterns
 from workflow.lib.patterns.store import PatternStore
@@ -119,12 +118,7 @@ def roi_rdm(
     patterns: Patterns, names: Sequence[str], metric: str, noise_normalisation: str
 ) -> np.ndarray:
     """Return the distances between the patterns of some conditions, (n_pairs,)."""
-    counts = None
-    if metric == CROSSNOBIS:
-        means, counts = run_means(patterns, names)
-    else:
-        stored, means = condition_means(patterns)
-        means = means[[stored.index(name) for name in names]]
+    means, counts = means_for(patterns, names, metric)
     residuals, dof = noise_residuals(patterns)
     if metric == MAHALANOBIS:
         method = "shrinkage" if noise_normalisation == "none" else noise_normalisation

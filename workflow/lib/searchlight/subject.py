@@ -7,11 +7,10 @@ import numpy as np
 
 from workflow.lib.errors import InputError
 from workflow.lib.nifti.files import read_header, read_mask
-from workflow.lib.patterns.preparation import condition_means, noise_residuals, run_means
+from workflow.lib.patterns.preparation import means_for, noise_residuals
 from workflow.lib.patterns.reading import Patterns
 from workflow.lib.patterns.store import PatternStore
 from workflow.lib.rdms.alignment import positions
-from workflow.lib.rdms.distances import CROSSNOBIS
 from workflow.lib.rdms.noise import noise_normalised
 from workflow.lib.rdms.store import RDMStore
 from workflow.lib.rsa.model_layers import ModelLayers
@@ -112,16 +111,12 @@ def sphere_patterns(
             "found noise_normalisation shrinkage, expected none or diagonal for a searchlight: the "
             "covariance of all voxels of a brain has no useful inverse; choose one of these"
         )
-    if metric == CROSSNOBIS:
-        means, counts = run_means(patterns, names)
-        if np.ptp(counts, axis=0).any():
-            raise InputError(
-                "found conditions with more observations in one run than in another, expected as "
-                "many in each for a crossnobis searchlight; choose another metric"
-            )
-    else:
-        stored, means = condition_means(patterns)
-        means = means[[stored.index(name) for name in names]]
+    means, counts = means_for(patterns, names, metric)
+    if counts is not None and np.ptp(counts, axis=0).any():
+        raise InputError(
+            "found conditions with more observations in one run than in another, expected as many "
+            "in each for a crossnobis searchlight; choose another metric"
+        )
     if noise_normalisation == "none":
         return means
     residuals, dof = noise_residuals(patterns)
