@@ -464,8 +464,8 @@ def test_script_brings_a_file_of_the_registry_in(server, destination, tmp_path):
 @pytest.mark.parametrize(
     ("dataset", "file", "message"),
     [
-        ("tox", "run-1.csv", r"no dataset 'tox'.*near names: toy"),
-        ("toy", "run-2.csv", r"no file 'run-2\.csv'.*near names: run-1\.csv"),
+        ("tox", "run-1.csv", r"no dataset 'tox'.*did you mean 'toy'"),
+        ("toy", "run-2.csv", r"no file 'run-2\.csv'.*did you mean 'run-1\.csv'"),
     ],
 )
 def test_script_names_unknown_datasets_and_files(tmp_path, dataset, file, message):

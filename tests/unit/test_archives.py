@@ -256,7 +256,7 @@ def test_registry_says_what_comes_from_what(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("from: Sample.zip", "from: Simple.zip", r"comes from 'Simple\.zip'.*near names: Sample"),
+        ("from: Sample.zip", "from: Simple.zip", r"comes from 'Simple\.zip'.*did you mean 'Sample"),
         ("from: Sample.zip", "from: converted/betas.nii.gz", "expected another file"),
         ("from: Sample.zip", "from: Sample.zip, url: 'https://example.org/x'", "files.1"),
     ],

@@ -492,8 +492,8 @@ def test_number_for_a_layer_stops_with_a_sentence(folder):
     keys = {"models": {"net": {"network": "alexnet", "weights": "untrained", "layers": {"a": 3}}}}
     (problem,) = problems_of(pattern_study(folder, **keys))
     assert problem == (
-        "lab: found the layer 3, expected one of the network's; `python -m "
-        "workflow.lib.features.networks <network>` lists all"
+        "lab: found the layer 3, expected one of the network's, all of which `python -m "
+        "workflow.lib.features.networks <network>` lists; correct it"
     )
 
 

@@ -298,9 +298,9 @@ def test_unreadable_and_broken_registries_are_named(tmp_path):
 def test_unknown_dataset_and_file_raise_with_near_names(registry):
     dataset, raw_file = find_file(registry, "images92", "92_brainRDMs.mat")
     assert (dataset.name, raw_file.bytes) == ("images92", 224663)
-    with pytest.raises(InputError, match=r"no dataset 'image92'.*near names: images92"):
+    with pytest.raises(InputError, match=r"no dataset 'image92'.*did you mean 'images92'"):
         find_file(registry, "image92", "92_brainRDMs.mat")
-    with pytest.raises(InputError, match=r"no file '92_brain\.mat'.*near names: 92_brainRDMs\.mat"):
+    with pytest.raises(InputError, match=r"'92_brain\.mat'.*did you mean '92_brainRDMs\.mat'"):
         find_file(registry, "images92", "92_brain.mat")
 
 

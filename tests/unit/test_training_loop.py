@@ -222,7 +222,7 @@ def test_a_terminal_is_shown_one_bar_for_all_that_a_job_trains(tmp_path, monkeyp
 def test_a_log_has_a_line_for_each_training_and_no_bar(tmp_path, monkeypatch, caplog, fresh_bar):
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    with caplog.at_level(logging.INFO, logger="workflow.lib.training.loop"):
+    with caplog.at_level(logging.INFO, logger="workflow"):
         for i in range(3):
             train(Classifier(), tmp_path / str(i), n_epochs=2)
     assert stream.getvalue() == ""

@@ -30,7 +30,7 @@ from workflow.lib.pairs.splits import (
 from workflow.lib.rdms.vectors import take_conditions
 from workflow.lib.seeds import generator
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("workflow")
 
 OF_FIT = ("study", "subject", "roi", "metric", "model", "kind", "embedding", "variant")
 

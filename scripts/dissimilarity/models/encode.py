@@ -26,7 +26,7 @@ from workflow.lib.errors import InputError
 from workflow.lib.pairs.sampling import Pairs
 from workflow.lib.rsa.encoding import ALPHAS
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("workflow")
 
 # Of lines: noise is accounted for, so that differences between predictions are never too small by
 # themselves, only where hardly anything is predicted.

@@ -25,7 +25,7 @@ from scripts.emotions.labelling.labels import Labels, read_labels
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("workflow")
 
 # Volumes of a subject that are predicted at a time, where all do not fit into memory.
 ROWS = 1024

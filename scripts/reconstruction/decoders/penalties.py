@@ -10,7 +10,7 @@ from workflow.lib.errors import InputError
 
 # What the penalty by which an image was predicted is called in files of predictions.
 PENALTY = "penalty"
-log = logging.getLogger(__name__)
+log = logging.getLogger("workflow")
 
 
 def inner_folds(groups: np.ndarray, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

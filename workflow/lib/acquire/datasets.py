@@ -4,7 +4,6 @@ The Snakefile imports this module while it is parsed, so it needs only the stand
 PyYAML and jsonschema. Bringing the files in is the part of `workflow.lib.acquire.fetch`.
 """
 
-import difflib
 import itertools
 import math
 from collections import Counter
@@ -17,7 +16,7 @@ import yaml
 
 from workflow.lib.acquire.kept_files import kept_path
 from workflow.lib.errors import InputError
-from workflow.lib.words import one_line
+from workflow.lib.words import near, one_line
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "datasets.schema.yaml"
 
@@ -88,8 +87,8 @@ class Dataset:
             if raw_file.path == path:
                 return raw_file
         raise InputError(
-            f"dataset {self.name} has no file {path!r}: give a path that the registry lists"
-            f"{_near(path, [raw_file.path for raw_file in self.files])}."
+            f"dataset {self.name} has no file {path!r}, expected one that the registry lists"
+            f"{near(path, [raw_file.path for raw_file in self.files])}"
         )
 
 
@@ -125,8 +124,8 @@ def find_file(datasets: Mapping[str, Dataset], name: str, path: str) -> DatasetF
     """Return a dataset and one file of it; raise InputError with near names if there is none."""
     if name not in datasets:
         raise InputError(
-            f"there is no dataset {name!r}: give a name that the registry lists"
-            f"{_near(name, list(datasets))}."
+            f"there is no dataset {name!r}, expected one that the registry lists"
+            f"{near(name, datasets)}"
         )
     return datasets[name], datasets[name].file(path)
 
@@ -326,11 +325,6 @@ def _amount(files: Iterable[DatasetFile]) -> str:
     return f"{count}, {size}" + (f" and {n_unknown} of unknown size" if n_unknown else "")
 
 
-def _near(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=3)
-    return f" (near names: {', '.join(near)})" if near else ""
-
-
 def _read_yaml(path: Path) -> dict:
     try:
         entries = yaml.load(path.read_text(encoding="utf-8"), Loader=YAML_LOADER)
@@ -397,7 +391,7 @@ def _check_origins(files: list[RawFile], where: str) -> None:
             if path not in origins or path in passed:
                 raise InputError(
                     f"{where} says that {(passed or [path])[-1]!r} comes from {path!r}, expected "
-                    f"another file that it lists{_near(path, list(origins))}: correct `from`."
+                    f"another file that it lists{near(path, [p for p in origins if p != path])}"
                 )
             passed.append(path)
             path = origins[path]

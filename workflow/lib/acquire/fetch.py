@@ -28,7 +28,7 @@ DRYAD_TOKEN = "DRYAD_TOKEN"
 USER_AGENT = f"deepnet-fmri-rsa {requests.utils.default_user_agent()}"
 PATIENCE = Patience()
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("workflow")
 
 
 def acquire_files(

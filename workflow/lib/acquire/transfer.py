@@ -37,7 +37,7 @@ OVERLAP_BYTES = 2**12
 # What a server may answer while it is overloaded or restarted.
 PASSING_STATUSES = (408, 429, 500, 502, 503, 504)
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("workflow")
 
 
 @dataclass(frozen=True)

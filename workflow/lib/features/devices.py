@@ -11,7 +11,7 @@ import torch
 
 from workflow.lib.errors import InputError
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("workflow")
 
 PRECISIONS = {
     "float32": torch.float32,

@@ -9,7 +9,6 @@ intermediate result can be a layer, and nothing is computed after the last one w
 
 import contextlib
 import copy
-import difflib
 import importlib.util
 import re
 import sys
@@ -24,7 +23,7 @@ from torch import nn
 from workflow.lib.errors import InputError
 from workflow.lib.features.initial import seeded_network
 from workflow.lib.features.state_dicts import fit_state, read_state, renamed
-from workflow.lib.words import one_line
+from workflow.lib.words import near, one_line
 
 
 def _declare_missing_operators() -> None:
@@ -152,8 +151,8 @@ def default_weights(name: str) -> DefaultWeights:
 def _check_name(name: str) -> None:
     if name not in network_names():
         raise InputError(
-            f"found the network {name!r}, expected one of torchvision.models"
-            f"{_near(name, network_names())}; `{LIST_COMMAND}` lists all"
+            f"found the network {name!r}, expected one of torchvision.models, all of which "
+            f"`{LIST_COMMAND}` lists{near(name, network_names())}"
         )
 
 
@@ -305,8 +304,8 @@ def _resolved(layer: str, available: Sequence[str]) -> str:
     within = [node for node in available if node == layer or node.startswith(f"{layer}.")]
     if not within:
         raise InputError(
-            f"found the layer {layer!r}, expected one of the network's"
-            f"{_near(layer, _with_prefixes(available))}; `{LIST_COMMAND} <network>` lists all"
+            f"found the layer {layer!r}, expected one of the network's, all of which "
+            f"`{LIST_COMMAND} <network>` lists{near(layer, _with_prefixes(available))}"
         )
     return within[-1]
 
@@ -327,11 +326,6 @@ def _overwrite_nothing(graph: nn.Module) -> None:
         if node.kwargs.get("inplace"):
             node.kwargs = {**node.kwargs, "inplace": False}
     graph.recompile()
-
-
-def _near(name: object, names: Sequence[str]) -> str:
-    found = difflib.get_close_matches(str(name), names, n=5, cutoff=0.4)
-    return f" (near it: {', '.join(found)})" if found else ""
 
 
 if __name__ == "__main__":

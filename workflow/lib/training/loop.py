@@ -25,7 +25,7 @@ from workflow.lib.files import written_whole
 from workflow.lib.seeds import generator
 from workflow.lib.training.history import TRAINING, VALIDATION
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("workflow")
 
 
 class Stateful(Protocol):
