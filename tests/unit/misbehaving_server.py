@@ -54,8 +54,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def ranged(handler, content, tag, n_total=None):
-    """Send the head of an answer to a range as a server should; return the body."""
+def ranged(handler, content, tag, n_total=None, most=None):
+    """Send the head of an answer to a range as a server should; return the body.
+
+    `n_total` is the total that it states, `most` the bytes that it gives of a range.
+    """
     start = handler.start()
     known = handler.headers.get("If-Range", tag) == tag
     headers = {"ETag" if '"' in tag else "Last-Modified": tag} if tag else {}
@@ -65,9 +68,10 @@ def ranged(handler, content, tag, n_total=None):
     if start >= len(content):
         handler.head(416, {"Content-Range": f"bytes */{len(content)}", "Content-Length": 0})
         return b""
-    stated = f"bytes {start}-{len(content) - 1}/{n_total or len(content)}"
-    handler.head(206, {**headers, "Content-Range": stated, "Content-Length": len(content) - start})
-    return content[start:]
+    body = content[start:][:most]
+    stated = f"bytes {start}-{start + len(body) - 1}/{n_total or len(content)}"
+    handler.head(206, {**headers, "Content-Range": stated, "Content-Length": len(body)})
+    return body
 
 
 def whole(content=CONTENT, tag='"v1"'):
@@ -78,6 +82,11 @@ def whole(content=CONTENT, tag='"v1"'):
 def cut(n_bytes, content=CONTENT, tag='"v1"'):
     """Promise all that is asked for, and close the connection after some bytes."""
     return lambda handler: handler.give(ranged(handler, content, tag)[:n_bytes])
+
+
+def part_of_range(most):
+    """Give so many bytes of a range at most, and say so, see RFC 9110, section 15.3.7."""
+    return lambda handler: handler.give(ranged(handler, CONTENT, '"v1"', most=most))
 
 
 def reset(n_bytes=None):

@@ -19,6 +19,7 @@ from tests.unit.misbehaving_server import (
     lying,
     misbehaving,
     packed,
+    part_of_range,
     ranged,
     reset,
     silent,
@@ -102,6 +103,7 @@ SURVIVED = {
         f"range that lies: {kind}": ([cut(90_000), lying(kind), lying(kind)], None)
         for kind in ("another start", "bytes of the beginning", "another total", "no range stated")
     },
+    "parts of the range": ([cut(90_000), part_of_range(60_000)], 2),
     "no such range": ([cut(90_000), status(416), whole()], None),
     "a range that nobody asked for": ([status(206), whole()], 0),
     "packed on the way": ([packed()], None),

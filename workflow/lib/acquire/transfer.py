@@ -259,7 +259,10 @@ class Download:
             bar.n = file.tell()
             bar.update(0)
             if self.most_bytes is not None and file.tell() > self.most_bytes:
-                break
+                return
+        # An answer that is whole by its Content-Length may yet be a part of what was asked for.
+        if total is not None and file.tell() != total:
+            raise BrokenOff("the server gave a part of the rest")
 
 
 @contextlib.contextmanager
