@@ -84,6 +84,11 @@ def cut(n_bytes, content=CONTENT, tag='"v1"'):
     return lambda handler: handler.give(ranged(handler, content, tag)[:n_bytes])
 
 
+def ranged_of_unsaid_total(handler):
+    """Give a range, and an asterisk for the size of the whole: RFC 9110, section 14.4."""
+    handler.give(ranged(handler, CONTENT, '"v1"', n_total="*"))
+
+
 def part_of_range(most):
     """Give so many bytes of a range at most, and say so, see RFC 9110, section 15.3.7."""
     return lambda handler: handler.give(ranged(handler, CONTENT, '"v1"', most=most))

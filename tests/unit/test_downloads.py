@@ -21,6 +21,7 @@ from tests.unit.misbehaving_server import (
     packed,
     part_of_range,
     ranged,
+    ranged_of_unsaid_total,
     reset,
     silent,
     status,
@@ -104,6 +105,7 @@ SURVIVED = {
         for kind in ("another start", "bytes of the beginning", "another total", "no range stated")
     },
     "parts of the range": ([cut(90_000), part_of_range(60_000)], 2),
+    "range of a total that is not said": ([cut(90_000), ranged_of_unsaid_total], 1),
     "no such range": ([cut(90_000), status(416), whole()], None),
     "a range that nobody asked for": ([status(206), whole()], 0),
     "packed on the way": ([packed()], None),

@@ -323,7 +323,7 @@ def _validator(response: requests.Response) -> str | None:
 
 
 def _check_range(response: requests.Response, start: int, note: _Note) -> int | None:
-    """Return the size of the whole file.
+    """Return the size of the whole file, if it is known.
 
     Raises
     ------
@@ -336,11 +336,11 @@ def _check_range(response: requests.Response, start: int, note: _Note) -> int | 
         raise _OtherRestError(f"asked for bytes from {start}, the server gave {stated!r}")
     total = None if found[2] == "*" else int(found[2])
     validator = _validator(response)
-    if total != (note.total or total) or (
+    if (total or note.total) != (note.total or total) or (
         note.validator and validator not in (None, note.validator)
     ):
         raise _OtherRestError("the file has changed since the first part came")
-    return total
+    return total or note.total
 
 
 def _check_overlap(file: BinaryIO, content: Iterator[bytes], start: int) -> None:
