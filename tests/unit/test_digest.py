@@ -148,6 +148,37 @@ def test_digest_depends_on_the_code_alone(importable, unedited):
     assert digests(ROOT, importable) == unedited
 
 
+@pytest.mark.parametrize(
+    ("edited", "changes"),
+    [
+        ("import json\nRATE = 0.2\n", True),
+        ('"""Trains."""\nimport json\n\nRATE = 0.1  # As published.\n', False),
+    ],
+    ids=["code", "comments"],
+)
+def test_digest_of_a_script_itself_depends_on_its_code(tmp_path, edited, changes):
+    script = tmp_path / "script.py"
+    script.write_text("import json\nRATE = 0.1\n")
+    library, both = code_digest(script), code_digest(script, itself=True)
+    script.write_text(edited)
+    assert code_digest(script) == library
+    assert (code_digest(script, itself=True) != both) == changes
+
+
+def test_checkpoints_of_every_training_are_those_of_its_code():
+    """The rule gives the digest with the script's own code, and the script hands it on."""
+    rules = "\n".join(file.read_text() for file in (ROOT / "workflow" / "rules").rglob("*.smk"))
+    trained = {
+        script.relative_to(ROOT / "scripts").as_posix(): script.read_text()
+        for script in (ROOT / "scripts").rglob("train_*.py")
+    }
+    assert len(trained) >= 5
+    for script, text in trained.items():
+        assert f'code=training_digest("{script}")' in rules, script
+        # Decoders hand it on where their job is opened.
+        assert re.search(r"code=(snakemake\.)?params\.code|open_job\(snakemake\)", text), script
+
+
 # A library in which one and two import each other, and three imports nothing.
 SMALL_LIBRARY = {
     "one": "from workflow.lib.two import x",

@@ -201,7 +201,7 @@ def task_of(volumes, settings, codes=CODES, seed=1):
 
 
 def trained(task, checkpoint):
-    return train(task, seed=1, purpose="test", checkpoint=checkpoint)
+    return train(task, seed=1, purpose="test", checkpoint=checkpoint, code="")
 
 
 SHORT = EmotionOptions(n_epochs=3, batch=8, learning_rate=0.01, patience=None)

@@ -9,12 +9,16 @@ from sklearn.linear_model import LogisticRegression
 
 from scripts.reconstruction.data.image_table import ImageTable
 from scripts.reconstruction.decoders.alignment import Alignment
+from scripts.reconstruction.decoders.decoder_job import DecoderJob
 from scripts.reconstruction.decoders.decoder_networks import SemanticNetwork, SemanticTask
 from scripts.reconstruction.decoders.folds import decoder_folds
 from scripts.reconstruction.decoders.held_out_fits import DecoderInputs, held_out_predictions
 from scripts.reconstruction.decoders.network_fits import NetworkFits
 from scripts.reconstruction.decoders.samples import ImageSamples
-from scripts.reconstruction.decoders.train_semantic_decoder import vectors_and_probabilities
+from scripts.reconstruction.decoders.train_semantic_decoder import (
+    train_semantic_decoder,
+    vectors_and_probabilities,
+)
 from scripts.reconstruction.generator.generator_inputs import Decoded
 from scripts.reconstruction.generator.reconstruct_baselines import nearest_rows
 from workflow.lib.sources import TRAINING
@@ -136,6 +140,56 @@ def test_images_of_a_fold_change_no_bit_of_its_predictor(tmp_path):
     for name, same in {"fold 0": True, "fold 1": False}.items():
         clean, changed = (predictors[name](asked)["predicted"] for predictors in found)
         assert np.array_equal(clean, changed) == same
+
+
+class KilledError(Exception):
+    """What a kill is: nothing after it happens."""
+
+
+class CutShort(DecoderJob):
+    """A job that is killed once its networks are trained."""
+
+    def write_predictions(self, path, fit):
+        held_out_predictions(self.inputs, self.folds[:1], fit)
+        raise KilledError
+
+
+@pytest.mark.parametrize(
+    ("code", "dropout", "goes_on"),
+    [("a", 0.0, True), ("a", 0.5, False), ("b", 0.0, False)],
+    ids=["same", "another dropout", "other code"],
+)
+def test_networks_of_another_decoder_are_not_gone_on_from(tmp_path, caplog, code, dropout, goes_on):
+    """Dropout changes no shape of a network, and is none of the options of its training."""
+    inputs, codes = planted(0, 0.5)
+    for of_code, of_dropout in (("a", 0.0), (code, dropout)):
+        decoder = {
+            "training": {"n_epochs": 2, "batch": 50},
+            "network": {"widths": [8], "dropout": of_dropout},
+        }
+        job = CutShort("planted", "01", "network", decoder, inputs, folds_of(inputs), 0, of_code)
+        with pytest.raises(KilledError):
+            train_semantic_decoder(
+                job,
+                Planted(codes[TRAINING]),
+                device=torch.device("cpu"),
+                predictions_file=tmp_path / "predictions.h5",
+                history_file=tmp_path / "history.csv",
+                network_file=tmp_path / "network.safetensors",
+            )
+    assert ("of other settings" not in caplog.text) == goes_on
+
+
+class Planted:
+    """Clusters of images as they were planted."""
+
+    n_clusters = N_CATEGORIES
+
+    def __init__(self, planted_codes):
+        self.planted_codes = planted_codes
+
+    def codes(self, part, names):
+        return self.planted_codes
 
 
 def predictors_of(inputs, responses, folds, fit):

@@ -1,7 +1,8 @@
 """What all trainings share, against plain PyTorch: steps, two optimisers, best epochs, resuming."""
 
+import contextlib
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -75,8 +76,9 @@ def weights(*networks):
     return torch.cat([p.detach().flatten() for each in networks for p in each.parameters()])
 
 
-def trained(task, folder, name="net", **options):
-    return train(task, seed=1, purpose="test", checkpoint=folder / f"{name}.checkpoint", **options)
+def trained(task, folder, name="net", code="", **options):
+    checkpoint = folder / f"{name}.checkpoint"
+    return train(task, seed=1, purpose="test", checkpoint=checkpoint, code=code, **options)
 
 
 # One network.
@@ -323,6 +325,44 @@ def test_a_training_on_other_data_starts_anew(tmp_path, caplog):
     fresh = Regression(data=made_data(seed=1))
     trained(fresh, tmp_path, "fresh")
     assert torch.equal(weights(other.network), weights(fresh.network))
+
+
+class HalfAsSteep(Regression):
+    """As `Regression` once its loss is edited."""
+
+    def loss(self, epoch, step, rng):
+        loss, measures = super().loss(epoch, step, rng)
+        return loss / 2, measures
+
+
+@pytest.mark.parametrize("fail_at", [(3, 2), None], ids=["cut short", "ended"])
+@pytest.mark.parametrize("edited", [{"code": "edited"}, {"settings": {"dropout": 0.5}}], ids=str)
+def test_a_training_by_other_code_or_settings_starts_anew(tmp_path, caplog, fail_at, edited):
+    """Weights are then those of a training that nothing came before."""
+    every_step = replace(OPTIONS, save_every=-1.0)
+    with pytest.raises(KilledError) if fail_at else contextlib.nullcontext():
+        trained(Regression(every_step, fail_at=fail_at), tmp_path)
+    other = HalfAsSteep()
+    trained(other, tmp_path, **edited)
+    assert "of other settings" in caplog.text
+    fresh = HalfAsSteep()
+    trained(fresh, tmp_path, "fresh", **edited)
+    assert torch.equal(weights(other.network), weights(fresh.network))
+
+
+def test_a_training_by_the_same_code_goes_on(tmp_path, caplog):
+    """Code decides whether a checkpoint is taken up, and nothing that is drawn."""
+    of_run = {"code": "0123456789abcdef", "settings": {"dropout": 0.5, "widths": [4, 16]}}
+    whole = Regression()
+    trained(whole, tmp_path)
+    every_step = replace(OPTIONS, save_every=-1.0)
+    with pytest.raises(KilledError):
+        trained(Regression(every_step, fail_at=(3, 2)), tmp_path, "cut", **of_run)
+    again = Regression()
+    trained(again, tmp_path, "cut", **of_run)
+    assert "of other settings" not in caplog.text
+    assert len(again.modes) == 3 * again.n_batches(0) - 2
+    assert torch.equal(weights(again.network), weights(whole.network))
 
 
 def test_a_supervised_training_that_was_cut_short_keeps_its_best_epoch(tmp_path):

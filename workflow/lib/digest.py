@@ -17,14 +17,16 @@ OURS = ("workflow.lib", "scripts")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
-def code_digest(script: str | Path) -> str:
+def code_digest(script: str | Path, *, itself: bool = False) -> str:
     """Return a digest of our own modules that a script imports, directly or not.
 
     Parameters
     ----------
     script : path of a Python file
+    itself : bool
+        Whether its own code counts, too.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(_source(Path(script)).meaning if itself else b"")
     for module in imported_modules(Path(script)):
         digest.update(module.encode())
         digest.update(_source(module_file(module)).meaning)

@@ -134,6 +134,14 @@ def script_digest(script):
     return code_digest(REPOSITORY / "scripts" / script)
 
 
+def training_digest(script):
+    """Return the digest of scripts/<script>, which trains networks, and of the library behind it.
+
+    Snakemake sees an edited script; the checkpoint of a training that was cut short does not.
+    """
+    return code_digest(REPOSITORY / "scripts" / script, itself=True)
+
+
 def axis_names(source, placeholder):
     """Return the labels of a source along an axis, () if it has none."""
     axis = axis_of(source, placeholder)

@@ -68,6 +68,7 @@ def train_classifier(
     seed: int,
     name: str,
     checkpoint: Path,
+    code: str = "",
     device: torch.device | None = None,
 ) -> tuple[Trained, pd.DataFrame, pd.DataFrame]:
     """Train a network, going on from the checkpoint of a run that was cut short.
@@ -82,6 +83,8 @@ def train_classifier(
         Of what is trained; networks of other names with the same seed are independent of it.
     checkpoint : path
         The caller removes it once the results are safe.
+    code : str
+        Digest of the code that trains, see `workflow.lib.training.task.train`.
     device : torch.device
         The CPU if none is given.
 
@@ -101,7 +104,7 @@ def train_classifier(
         device=device or torch.device("cpu"),
         seed=seed,
     )
-    history = train(task, seed=seed, purpose=name, checkpoint=checkpoint)
+    history = train(task, seed=seed, purpose=name, checkpoint=checkpoint, code=code)
     trained = Trained(task.network, options.classes, scaling)
     return trained, history, predictions(task, validation)
 
@@ -132,6 +135,7 @@ if __name__ == "__main__":
             seed=snakemake.params.seed,
             name=snakemake.wildcards.study,
             checkpoint=checkpoint,
+            code=snakemake.params.code,
             device=choose_device(snakemake.resources.get("gpu", 0)),
         )
         write_table(history, output.history)

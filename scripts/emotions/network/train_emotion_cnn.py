@@ -63,6 +63,8 @@ class SplitTraining:
         The caller removes it once the results are safe.
     digest : str
         What tells the volumes from others.
+    code : str
+        Digest of the code that trains, see `workflow.lib.training.task.train`.
     """
 
     volumes: Volumes
@@ -74,6 +76,7 @@ class SplitTraining:
     device: torch.device
     checkpoints: Path
     digest: str = ""
+    code: str = ""
 
     def fitted(self, fold: Fold) -> tuple[EmotionCNN, pd.DataFrame]:
         """Return the network of a fold, and how it was trained, see `workflow.lib.training.loop`.
@@ -102,7 +105,8 @@ class SplitTraining:
             volumes_digest=self.digest,
         )
         checkpoint = self.checkpoints / f"{fold.name}_{fold.number}.checkpoint"
-        return network, train(task, seed=self.seed, purpose=purpose, checkpoint=checkpoint)
+        of_run = {"seed": self.seed, "purpose": purpose, "code": self.code}
+        return network, train(task, checkpoint=checkpoint, **of_run)
 
 
 def train_split(
@@ -176,6 +180,7 @@ def train_emotion_cnn(
     history_file: Path,
     network_file: Path,
     features_file: Path,
+    code: str = "",
 ) -> None:
     """Train and test the networks of a split, and write what comes out of them.
 
@@ -197,6 +202,7 @@ def train_emotion_cnn(
         Of the learning curves: `HISTORY_COLUMNS`.
     network_file : path, see `scripts.emotions.network.trained_networks`
     features_file : path, see `scripts.emotions.network.network_features`
+    code : see `SplitTraining`
     """
     subjects, of_network = [one.subject for one in series], NetworkOptions(**network)
     what = "a network that learns from volumes"
@@ -211,6 +217,7 @@ def train_emotion_cnn(
         # Snakemake deletes what a killed job has put out, but knows nothing of this folder.
         checkpoints=predictions_file.with_suffix(".checkpoints"),
         digest=_digest_of(series, of_network),
+        code=code,
     )
     folds = make_folds(
         labels,
@@ -256,4 +263,5 @@ if __name__ == "__main__":
             history_file=Path(output.history),
             network_file=Path(output.networks),
             features_file=Path(output.features),
+            code=params.code,
         )

@@ -33,6 +33,8 @@ class DecoderJob:
     folds : list of ImageFold
         Of the training images.
     seed : int
+    code : str
+        Digest of the code that trains, see `workflow.lib.training.task.train`.
     """
 
     study: str
@@ -42,6 +44,7 @@ class DecoderJob:
     inputs: DecoderInputs
     folds: list[ImageFold]
     seed: int
+    code: str = ""
 
     @property
     def images(self) -> ImageTable:
@@ -64,8 +67,8 @@ def open_job(snakemake) -> DecoderJob:
 
     Its inputs have `images` and `responses` (the subject's file of each part), its params `parts`,
     `rois` (of the decoder, name -> selector), `options` (how responses are read), `decoder`
-    (trials, shuffled), `n_folds`, `validation_share` and `seed`, its wildcards `study`, `subject`
-    and `decoder`.
+    (trials, shuffled), `n_folds`, `validation_share`, `seed` and `code`, its wildcards `study`,
+    `subject` and `decoder`.
 
     Raises
     ------
@@ -105,4 +108,5 @@ def open_job(snakemake) -> DecoderJob:
         inputs=inputs,
         folds=folds,
         seed=params.seed,
+        code=params.code,
     )

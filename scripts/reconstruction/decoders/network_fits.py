@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,10 @@ class NetworkFits:
     device : torch.device
     checkpoints : path of a folder
         A job that is cut short goes on from them; the caller removes it once results are safe.
+    code : str
+        Digest of the code that trains, see `workflow.lib.training.task.train`.
+    described : mapping
+        The network's block of the config: not all of it shows in the shapes of its weights.
     aligned : sequence of str
         Outputs (n, d) that are brought to the axes of the initial network.
     histories : list of DataFrame
@@ -75,6 +80,8 @@ class NetworkFits:
     purpose: str
     device: torch.device
     checkpoints: Path
+    code: str = ""
+    described: Mapping[str, Any] = field(default_factory=dict)
     aligned: Sequence[str] = ()
     histories: list[pd.DataFrame] = field(default_factory=list)
     network: nn.Module | None = None
@@ -96,7 +103,14 @@ class NetworkFits:
             purpose=purpose,
         )
         checkpoint = self.checkpoints / f"{name.replace(' ', '_')}.checkpoint"
-        history = train(task, seed=self.seed, purpose=purpose, checkpoint=checkpoint)
+        history = train(
+            task,
+            seed=self.seed,
+            purpose=purpose,
+            checkpoint=checkpoint,
+            code=self.code,
+            settings=self.described,
+        )
         self.histories.append(history.assign(fold=name.removeprefix("fold ")))
         network = self.network
         alignments = self._alignments(initial, network, training, validation)
@@ -173,6 +187,8 @@ def write_network_fits(
         device=device,
         # Snakemake deletes what a killed job has put out, but knows nothing of this folder.
         checkpoints=predictions_file.with_suffix(".checkpoints"),
+        code=job.code,
+        described=job.decoder["network"],
         aligned=aligned,
     )
     job.write_predictions(predictions_file, fits)

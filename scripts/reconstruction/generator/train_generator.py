@@ -72,6 +72,7 @@ def train_generator(
     seed: int,
     purpose: str,
     checkpoint: Path,
+    code: str = "",
     device: torch.device | None = None,
 ) -> Result:
     """Train a generator.
@@ -101,6 +102,8 @@ def train_generator(
         given the same.
     checkpoint : path
         The caller removes it once the results are safe.
+    code : str
+        Digest of the code that trains, see `workflow.lib.training.task.train`.
     device : torch.device
         The CPU if none is given.
 
@@ -142,7 +145,7 @@ def train_generator(
         seed=seed,
         purpose=purpose,
     )
-    history = train(task, seed=seed, purpose=purpose, checkpoint=checkpoint)
+    history = train(task, seed=seed, purpose=purpose, checkpoint=checkpoint, code=code)
     rows = np.flatnonzero(validation)[: options.n_samples]
     grid = _sample_grid(images, decoded, rows, task.samples)
     network = task.generator.to("cpu", memory_format=torch.contiguous_format)
@@ -196,6 +199,7 @@ if __name__ == "__main__":
             # All generators of a subject start alike and see the same batches.
             purpose=f"{wildcards.study}/{wildcards.subject}",
             checkpoint=checkpoint,
+            code=params.code,
             device=choose_device(snakemake.resources.get("gpu", 0)),
         )
         write_table(result.history, snakemake.output.history)

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -222,7 +223,15 @@ class SupervisedTask(NetworkTask):
         return measures["loss"]
 
 
-def train(task: NetworkTask, *, seed: int, purpose: str, checkpoint: Path) -> pd.DataFrame:
+def train(
+    task: NetworkTask,
+    *,
+    seed: int,
+    purpose: str,
+    checkpoint: Path,
+    code: str,
+    settings: Mapping[str, Any] | None = None,
+) -> pd.DataFrame:
     """Train, going on from the checkpoint if there is one, and leave the best weights.
 
     Parameters
@@ -230,6 +239,11 @@ def train(task: NetworkTask, *, seed: int, purpose: str, checkpoint: Path) -> pd
     task : NetworkTask
         Its networks are in evaluation mode afterwards.
     seed, purpose, checkpoint : see `workflow.lib.training.loop.fit`
+    code : str
+        Digest of the code that trains: a checkpoint of other code is not gone on from.
+    settings : mapping that json can write
+        What else the result depends on: what neither the options of the task nor the shapes of its
+        networks tell, such as dropout.
 
     Returns
     -------
@@ -247,7 +261,13 @@ def train(task: NetworkTask, *, seed: int, purpose: str, checkpoint: Path) -> pd
         seed=seed,
         purpose=purpose,
         checkpoint=checkpoint,
-        settings={**options, "networks": shapes, "data": task.data_digest()},
+        settings={
+            **options,
+            "networks": shapes,
+            "data": task.data_digest(),
+            "code": code,
+            "further": dict(settings or {}),
+        },
         save_every=save_every,
     )
     for network in task.networks.values():

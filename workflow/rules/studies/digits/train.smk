@@ -67,6 +67,6 @@ rule train_cnn:
         categories=digits_setting("categories"),
         network=digits_setting("network"),
         seed=config["seed"],
-        code=script_digest("digits/network/train_cnn.py"),
+        code=training_digest("digits/network/train_cnn.py"),
     script:
         "../../../../scripts/digits/network/train_cnn.py"

@@ -112,6 +112,6 @@ rule train_emotion_cnn:
         n_folds=movie_setting("splits", "n_folds"),
         validation_share=movie_setting("splits", "validation_share"),
         seed=config["seed"],
-        code=script_digest("emotions/network/train_emotion_cnn.py"),
+        code=training_digest("emotions/network/train_emotion_cnn.py"),
     script:
         "../../../../scripts/emotions/network/train_emotion_cnn.py"

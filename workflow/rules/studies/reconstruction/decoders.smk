@@ -101,7 +101,7 @@ rule train_shape_decoder:
         n_folds=setting("folds", "n_folds"),
         validation_share=setting("folds", "validation_share"),
         seed=config["seed"],
-        code=script_digest("reconstruction/decoders/train_shape_decoder.py"),
+        code=training_digest("reconstruction/decoders/train_shape_decoder.py"),
     script:
         "../../../../scripts/reconstruction/decoders/train_shape_decoder.py"
 
@@ -174,7 +174,7 @@ rule train_semantic_decoder:
         n_folds=setting("folds", "n_folds"),
         validation_share=setting("folds", "validation_share"),
         seed=config["seed"],
-        code=script_digest("reconstruction/decoders/train_semantic_decoder.py"),
+        code=training_digest("reconstruction/decoders/train_semantic_decoder.py"),
     script:
         "../../../../scripts/reconstruction/decoders/train_semantic_decoder.py"
 

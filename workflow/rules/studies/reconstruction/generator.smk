@@ -35,7 +35,7 @@ rule train_generator:
         n_folds=setting("folds", "n_folds"),
         validation_share=setting("folds", "validation_share"),
         seed=config["seed"],
-        code=script_digest("reconstruction/generator/train_generator.py"),
+        code=training_digest("reconstruction/generator/train_generator.py"),
     script:
         "../../../../scripts/reconstruction/generator/train_generator.py"
 
