@@ -118,6 +118,19 @@ def status(code, body=b"", **headers):
     return behave
 
 
+def hesitant(code, body, **headers):
+    """Answer with a status, some bytes, and the rest a little later."""
+
+    def behave(handler):
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        handler.head(code, {**named, "Content-Length": len(body)})
+        handler.give(body[:5])
+        handler.server.stopped.wait(0.1)
+        handler.give(body[5:])
+
+    return behave
+
+
 def unranged(content=CONTENT, cut_at=None):
     """Know no ranges, tags or dates: all of it, each time."""
 

@@ -16,6 +16,7 @@ from tests.unit.misbehaving_server import (
     chunked,
     cut,
     endless,
+    hesitant,
     lying,
     misbehaving,
     packed,
@@ -38,6 +39,15 @@ PATIENCE = Patience(retries=3, backoff_seconds=1, progress_bytes=50_000)
 # Versions of a file, as servers name them that know no entity tags.
 DATE, LATER = "Mon, 01 Jan 2024 00:00:00 GMT", "Tue, 02 Jan 2024 00:00:00 GMT"
 WEB_PAGE = b"<!DOCTYPE html><title>Accept our terms</title>" + bytes(1000)
+# How a log-in or an error may come with status 200. (body, type)
+PAGES = {
+    "HTML": (WEB_PAGE, "application/octet-stream"),
+    "XHTML": (b'<?xml version="1.0" encoding="UTF-8"?>\n' + WEB_PAGE, "application/xml"),
+    "byte order mark": (b"\xef\xbb\xbf" + WEB_PAGE, "application/octet-stream"),
+    "comment": (b"\n<!-- Portal\n 2.0 -->\n<html><body>" + bytes(1000), "text/plain"),
+    "no document type": (b"<head><title>Log in</title></head>" + bytes(1000), "text/plain"),
+    "error in JSON": (b'{"error": "log in"}', "text/html; charset=utf-8"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -243,12 +253,14 @@ def test_change_before_the_break_is_found_by_the_checksum_and_starts_anew(destin
 REFUSED = {
     "wrong checksum": ([whole(OTHER)], {"sha256": SHA256}, "has the sha256"),
     "wrong checksum of parts": ([cut(90_000, OTHER), whole(OTHER)], {"sha256": SHA256}, "sha256"),
-    "web page": ([status(200, WEB_PAGE)], {}, "is a web page"),
-    "web page of another type": (
-        [status(200, WEB_PAGE, Content_Type="application/octet-stream")],
-        {"approx_bytes": 1_000},
-        "is a web page",
-    ),
+    **{
+        f"web page: {kind}": (
+            [status(200, body, Content_Type=called)],
+            {"approx_bytes": len(body)},
+            "is a web page",
+        )
+        for kind, (body, called) in PAGES.items()
+    },
     "endless": ([endless], {"approx_bytes": 50_000}, r"has \d+ bytes, expected about 50000"),
     "too long": ([whole()], {"bytes": 199_999}, "has 200000 bytes, expected 199999"),
     "always cut": ([cut(1_000)], {}, r"failed \(the connection broke off\)"),
@@ -280,14 +292,28 @@ def test_wrong_file_is_never_in_place(destination, fault):
     assert destination.read_bytes() == b"before"
 
 
-def test_log_in_page_does_not_replace_what_came(destination):
-    hasty = Patience(retries=0)
-    with misbehaving(cut(150_000), status(200, WEB_PAGE), whole()) as server:
-        for message in ("failed", "found a web page"):
+@pytest.mark.parametrize("has_checksum", [True, False])
+@pytest.mark.parametrize("given", [status, hesitant], ids=["at once", "a few bytes first"])
+@pytest.mark.parametrize("kind", PAGES)
+def test_log_in_page_does_not_replace_what_came(destination, kind, given, has_checksum):
+    hasty, (body, called) = Patience(retries=0), PAGES[kind]
+    facts = {"sha256": SHA256} if has_checksum else {}
+    page = given(200, body, Content_Type=called)
+    with misbehaving(cut(150_000), page, whole()) as server:
+        for message in ("failed", "is a web page"):
             with pytest.raises(InputError, match=message):
-                fetch(server, destination, patience=hasty)
-        fetch(server, destination)
+                fetch(server, destination, patience=hasty, **facts)
+        fetch(server, destination, **facts)
         assert starts(server)[-1] == 150_000 - OVERLAP_BYTES
+    assert_whole(destination)
+
+
+def test_checksum_tells_a_file_from_a_page_whatever_the_server_calls_it(destination):
+    """Some servers call all that they do not know a web page."""
+    with misbehaving(status(200, CONTENT, Content_Type="text/html")) as server:
+        with pytest.raises(InputError, match="is a web page"):
+            fetch(server, destination)
+        fetch(server, destination, sha256=SHA256)
     assert_whole(destination)
 
 

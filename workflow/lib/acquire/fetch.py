@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from workflow.lib.acquire.datasets import Dataset, RawFile, mirrored_path, size_text
 from workflow.lib.acquire.kept_files import kept_path
-from workflow.lib.acquire.transfer import BrokenOff, Download, Patience
-from workflow.lib.acquire.verification import defect, write_checksum
+from workflow.lib.acquire.transfer import BrokenOff, Download, Patience, WebPageError
+from workflow.lib.acquire.verification import PAGE_FOUND, defect, write_checksum
 from workflow.lib.errors import InputError
 from workflow.lib.files import move_whole, sha256_of, written_whole
 
@@ -235,10 +235,13 @@ def _fetch(
         most_bytes=raw_file.bytes or (2 * expected if expected else None),
         patience=patience,
     )
-    digest, found, gone_on = _download_once(download, raw_file, destination, progress)
-    if found and gone_on:
-        log.warning("%s %s: its parts may be of two files; starting anew", raw_file.url, found)
-        digest, found, _ = _download_once(download, raw_file, destination, progress)
+    try:
+        digest, found, gone_on = _download_once(download, raw_file, destination, progress)
+        if found and gone_on:
+            log.warning("%s %s: its parts may be of two files; starting anew", raw_file.url, found)
+            digest, found, _ = _download_once(download, raw_file, destination, progress)
+    except WebPageError as error:
+        raise _WrongFileError(PAGE_FOUND) from error
     if found:
         raise _WrongFileError(found)
     return digest

@@ -27,7 +27,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from workflow.lib.acquire.datasets import size_text
-from workflow.lib.acquire.verification import is_web_page
+from workflow.lib.acquire.verification import START_BYTES, is_web_page
 from workflow.lib.errors import InputError
 from workflow.lib.files import written_whole
 
@@ -91,6 +91,10 @@ class BrokenOff(requests.ConnectionError):
     """The content ended too early, or came too slowly."""
 
 
+class WebPageError(Exception):
+    """A log-in or an error came in place of the file, with a status that says nothing of it."""
+
+
 class _OtherRestError(Exception):
     """What came is not the rest of the file whose first part is here."""
 
@@ -151,7 +155,9 @@ class Download:
             The server cannot be reached, answers with an error, or breaks off again and again.
             What came stays in `partial`.
         InputError
-            Another process downloads the file; it came as a web page; the disk is too small.
+            Another process downloads the file; the disk is too small.
+        WebPageError
+            A web page came in its place. What had come before stays in `partial`.
         """
         n_failures, from_start = 0, False
         with _locked(self.partial) as file, self.patience.session() as session:
@@ -218,13 +224,12 @@ class Download:
         """Begin the file with an answer that holds all of it; return its size, if known."""
         if response.status_code == 206:
             raise BrokenOff("the server gave a part where the whole was asked for")
-        first = next(content, b"")
+        first = _at_least(START_BYTES, content)
         # A log-in page must not replace gigabytes that are here.
-        if _size(file) and is_web_page(first, self.url):
-            raise InputError(
-                f"{self.url}: found a web page, a log-in or an error perhaps, expected the rest of "
-                "the file that a download began; check the network, and start again"
-            )
+        if (_size(file) or not self.has_checksum) and is_web_page(
+            first, self.partial.stem, response.headers.get("Content-Type", "")
+        ):
+            raise WebPageError
         packed = _is_packed_on_the_way(response)
         length = response.headers.get("Content-Length", "")
         total = int(length) if length.isdigit() and not packed else None
@@ -307,6 +312,14 @@ def _content(response: requests.Response, patience: Patience) -> Iterator[bytes]
         raise BrokenOff("the connection broke off") from error
 
 
+def _at_least(n_bytes: int, content: Iterator[bytes]) -> bytes:
+    """Return so many bytes of the content and what came with them, fewer only at its end."""
+    found = b""
+    while len(found) < n_bytes and (chunk := next(content, b"")):
+        found += chunk
+    return found
+
+
 def _is_packed_on_the_way(response: requests.Response) -> bool:
     """Return whether the server packed a file, which nobody asked for.
 
@@ -353,9 +366,7 @@ def _check_overlap(file: BinaryIO, content: Iterator[bytes], start: int) -> None
     """
     file.seek(start)
     expected = file.read(OVERLAP_BYTES)
-    found = b""
-    while len(found) < len(expected) and (chunk := next(content, b"")):
-        found += chunk
+    found = _at_least(len(expected), content)
     if found[: len(expected)] != expected:
         raise _OtherRestError("what the server gave does not follow on what is here")
     file.write(found[len(expected) :])

@@ -1,6 +1,7 @@
 """What tells a raw file from a wrong, cut or damaged one, and the checksum kept beside it."""
 
 import hashlib
+import re
 from pathlib import Path
 
 from workflow.lib.acquire.datasets import RawFile
@@ -15,6 +16,16 @@ SIGNATURES = {
     ".npz": b"PK",
     ".zip": b"PK",
 }
+PAGE_FOUND = "is a web page, a log-in or an error perhaps, and not the file itself"
+# Bytes by which a file is judged.
+START_BYTES = 512
+WEB_PAGES = (".html", ".htm", ".xhtml")
+WEB_TYPES = ("text/html", "application/xhtml+xml")
+# After a byte order mark, an XML declaration and comments.
+PAGE = re.compile(
+    rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def write_checksum(path: Path, digest: str) -> None:
@@ -23,10 +34,19 @@ def write_checksum(path: Path, digest: str) -> None:
         partial.write_text(f"{digest}  {path.name}\n", encoding="utf-8")
 
 
-def is_web_page(start: bytes, name: str) -> bool:
-    """Return whether a file of another kind begins as a web page does."""
-    page = start[:512].lstrip().lower().startswith((b"<!doctype html", b"<html"))
-    return page and not name.endswith(".html")
+def is_web_page(start: bytes, name: str, content_type: str = "") -> bool:
+    """Return whether a file of another kind begins as a web page does, or came as one.
+
+    Parameters
+    ----------
+    start : its first `START_BYTES`
+    name : of the file
+    content_type : as the server called it, if it came from one
+    """
+    if name.endswith(WEB_PAGES):
+        return False
+    called = content_type.partition(";")[0].strip().lower()
+    return called in WEB_TYPES or PAGE.match(start[:START_BYTES]) is not None
 
 
 def defect(path: Path, digest: str, raw_file: RawFile) -> str | None:
@@ -40,11 +60,11 @@ def defect(path: Path, digest: str, raw_file: RawFile) -> str | None:
     """
     size, suffix = path.stat().st_size, Path(raw_file.path).suffix
     with open(path, "rb") as handle:
-        start = handle.read(512)
+        start = handle.read(START_BYTES)
         handle.seek(0)
         md5 = hashlib.file_digest(handle, "md5").hexdigest() if raw_file.md5 else None
     if is_web_page(start, raw_file.path):
-        return "is a web page, a log-in or an error perhaps, and not the file itself"
+        return PAGE_FOUND
     if raw_file.bytes is not None and size != raw_file.bytes:
         return f"has {size} bytes, expected {raw_file.bytes}"
     about = raw_file.approx_bytes
