@@ -141,6 +141,12 @@ def unranged(content=CONTENT, cut_at=None):
     return behave
 
 
+def mismeasured(handler):
+    """Give all of it, and a length that is a digit to Python and a number to nobody."""
+    handler.head(200, {"Content-Length": "\u00b2"})
+    handler.give(CONTENT)
+
+
 def packed(cut_at=None):
     """Pack the content on the way, and know no ranges of it."""
 

@@ -19,6 +19,7 @@ from tests.unit.misbehaving_server import (
     hesitant,
     lying,
     misbehaving,
+    mismeasured,
     packed,
     part_of_range,
     ranged,
@@ -118,6 +119,7 @@ SURVIVED = {
     "range of a total that is not said": ([cut(90_000), ranged_of_unsaid_total], 1),
     "no such range": ([cut(90_000), status(416), whole()], None),
     "a range that nobody asked for": ([status(206), whole()], 0),
+    "length that is no number": ([mismeasured], None),
     "packed on the way": ([packed()], None),
 }
 
@@ -269,6 +271,7 @@ REFUSED = {
     "always busy": ([status(429, Retry_After="1")], {}, "answered 429 Too Many Requests"),
     "always down": ([status(503)], {}, "answered 503 Service Unavailable"),
     "circle": ([status(302, Location="/run-1.bin")], {}, r"failed \(TooManyRedirects\)"),
+    "senseless address": ([status(302, Location="http://[bad")], {}, "makes no sense"),
     "always a part": ([status(206)], {}, "a part where the whole was asked for"),
     "gone": ([status(410)], {}, "answered 410 Gone"),
     "senseless wait": ([status(503, Retry_After="soon")], {}, r"failed \(InvalidHeader\)"),

@@ -201,9 +201,7 @@ class Download:
             headers["Range"] = f"bytes={start}-"
             if note.validator:
                 headers["If-Range"] = note.validator
-        with session.get(
-            self.url, headers=headers, stream=True, timeout=self.patience.timeout_seconds
-        ) as response:
+        with self._answer(session, headers) as response:
             if response.status_code == 416 and "Range" in headers:
                 raise _OtherRestError("the server has no such range")
             response.raise_for_status()
@@ -217,6 +215,18 @@ class Download:
             self._check_space(total, file)
             self._append(file, content, total, bar)
         return is_rest
+
+    def _answer(self, session: requests.Session, headers: dict[str, str]) -> requests.Response:
+        """Return the answer to a request, of which the head alone has come."""
+        try:
+            return session.get(
+                self.url, headers=headers, stream=True, timeout=self.patience.timeout_seconds
+            )
+        except requests.RequestException:
+            raise
+        except ValueError as error:
+            # An address to go on to that cannot be read.
+            raise BrokenOff("the answer of the server makes no sense") from error
 
     def _start_anew(
         self, response: requests.Response, file: BinaryIO, content: Iterator[bytes]
@@ -232,7 +242,7 @@ class Download:
             raise WebPageError
         packed = _is_packed_on_the_way(response)
         length = response.headers.get("Content-Length", "")
-        total = int(length) if length.isdigit() and not packed else None
+        total = int(length) if re.fullmatch("[0-9]+", length) and not packed else None
         validator = _validator(response)
         # Nothing here may pass for a part of the file that the note will tell of.
         file.truncate(0)
