@@ -31,6 +31,7 @@ from tests.unit.misbehaving_server import (
     unranged,
     whole,
 )
+from workflow.lib.acquire import fetch as fetch_module
 from workflow.lib.acquire.datasets import Dataset, RawFile
 from workflow.lib.acquire.fetch import fetch_file
 from workflow.lib.acquire.transfer import OVERLAP_BYTES, Patience
@@ -386,6 +387,41 @@ def test_two_processes_do_not_write_one_file(destination):
         with pytest.raises(InputError, match="found another process that downloads this file"):
             fetch(server, destination)
         assert server.requests == []
+
+
+def test_second_process_is_refused_while_the_first_one_verifies(destination, monkeypatch):
+    """Which takes minutes for gigabytes."""
+    real, asked = fetch_module.sha256_of, []
+
+    def verifying(path):
+        if not asked:
+            asked.append(path)
+            with pytest.raises(InputError, match="found another process that downloads this file"):
+                fetch(server, destination)
+        return real(path)
+
+    monkeypatch.setattr(fetch_module, "sha256_of", verifying)
+    with misbehaving(whole()) as server:
+        fetch(server, destination)
+    assert asked
+    assert_whole(destination)
+
+
+def test_file_that_another_process_puts_in_place_is_not_written(destination, monkeypatch):
+    """Between the moment that the part is opened and the moment that it is locked."""
+    part, real = destination.with_name(".run-1.bin.part"), fcntl.flock
+    destination.parent.mkdir()
+    part.write_bytes(CONTENT)
+
+    def late(file, operation):
+        if not destination.exists():
+            part.rename(destination)
+        real(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with misbehaving(whole(OTHER)) as server, pytest.raises(InputError, match="has the sha256"):
+        fetch(server, destination, sha256=SHA256)
+    assert_whole(destination)
 
 
 def test_file_that_the_disk_cannot_hold_is_not_begun(destination, monkeypatch):

@@ -260,19 +260,21 @@ def _download_once(
     gone_on : bool
         Whether it came in parts.
     """
-    with tqdm(
-        total=raw_file.bytes or raw_file.approx_bytes,
-        desc=destination.name,
-        unit="B",
-        unit_scale=True,
-        disable=None if progress else True,
-    ) as bar:
-        gone_on = download.run(bar)
-    digest = sha256_of(download.partial)
-    found = defect(download.partial, digest, raw_file)
-    if not found:
-        move_whole(download.partial, destination)
-    download.remove()
+    # Until the file is in place: gigabytes take a while to verify, too.
+    with download.locked() as file:
+        with tqdm(
+            total=raw_file.bytes or raw_file.approx_bytes,
+            desc=destination.name,
+            unit="B",
+            unit_scale=True,
+            disable=None if progress else True,
+        ) as bar:
+            gone_on = download.run(file, bar)
+        digest = sha256_of(download.partial)
+        found = defect(download.partial, digest, raw_file)
+        if not found:
+            move_whole(download.partial, destination)
+        download.remove()
     return digest, found, gone_on
 
 

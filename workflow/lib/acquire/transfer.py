@@ -12,6 +12,7 @@ import dataclasses
 import fcntl
 import json
 import logging
+import os
 import re
 import shutil
 import time
@@ -146,8 +147,33 @@ class Download:
     most_bytes: int | None
     patience: Patience
 
-    def run(self, bar: tqdm) -> bool:
-        """Bring the whole content to `partial`; return whether a part of it was gone on from.
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[BinaryIO]:
+        """Open `partial` to append to, which no other process then writes, moves or removes.
+
+        A run that is killed can leave a download that goes on.
+
+        Raises
+        ------
+        InputError
+            Another process downloads the file.
+        """
+        self.partial.parent.mkdir(parents=True, exist_ok=True)
+        with _opened_alone(self.partial) as file:
+            try:
+                yield file
+            except BaseException:
+                if _size(file) == 0:
+                    self.partial.unlink(missing_ok=True)
+                raise
+
+    def run(self, file: BinaryIO, bar: tqdm) -> bool:
+        """Bring the whole content; return whether a part of it was gone on from.
+
+        Parameters
+        ----------
+        file : as `locked` gives it
+        bar : tqdm
 
         Raises
         ------
@@ -155,12 +181,12 @@ class Download:
             The server cannot be reached, answers with an error, or breaks off again and again.
             What came stays in `partial`.
         InputError
-            Another process downloads the file; the disk is too small.
+            The disk is too small.
         WebPageError
             A web page came in its place. What had come before stays in `partial`.
         """
         n_failures, from_start = 0, False
-        with _locked(self.partial) as file, self.patience.session() as session:
+        with self.patience.session() as session:
             furthest = _size(file)
             while True:
                 note = _Note() if from_start else self._read_note()
@@ -280,29 +306,32 @@ class Download:
             raise BrokenOff("the server gave a part of the rest")
 
 
-@contextlib.contextmanager
-def _locked(partial: Path) -> Iterator[BinaryIO]:
-    """Open a file to append to, which no other process writes at the same time.
-
-    A run that is killed can leave a download that goes on.
-    """
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    with open(partial, "a+b") as file:
+def _opened_alone(partial: Path) -> BinaryIO:
+    """Open a file to append to, and lock it until it is closed."""
+    while True:
+        file = open(partial, "a+b")  # noqa: SIM115, the caller closes it
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"{partial}: found another process that downloads this file, expected none; wait "
-                "until it ends, or end it"
-            ) from error
-        except OSError:
-            log.info("%s: this disk knows no locks", partial)
-        try:
-            yield file
+            _lock(file, partial)
+            # What was opened may have become the file in place before it was locked.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), partial.stat()):
+                    return file
         except BaseException:
-            if _size(file) == 0:
-                partial.unlink()
+            file.close()
             raise
+        file.close()
+
+
+def _lock(file: BinaryIO, partial: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(
+            f"{partial}: found another process that downloads this file, expected none; wait "
+            "until it ends, or end it"
+        ) from error
+    except OSError:
+        log.info("%s: this disk knows no locks", partial)
 
 
 def _content(response: requests.Response, patience: Patience) -> Iterator[bytes]:
