@@ -96,7 +96,8 @@ def _last_row(file: Path) -> dict[str, str]:
 
 
 def _number(row: dict[str, str], column: str) -> float:
-    value = row.get(column, "")
+    # A row that was cut short has None in its last columns.
+    value = row.get(column) or ""
     return np.nan if value in NOT_SAMPLED else float(value)
 
 
@@ -106,7 +107,8 @@ def _time(moment: datetime) -> str:
 
 def _said(log: Path) -> dict[str, str]:
     """Return what a log says of cores, GPUs, processor time and memory."""
-    text = log.read_text(encoding="utf-8") if log.is_file() else ""
+    # What a program writes into a log need not be UTF-8.
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     found = filter(None, (re.search(line, text, re.M) for line in (JOB_STARTED, JOB_DONE)))
     return {name: value for line in found for name, value in line.groupdict("").items()}
 

@@ -44,7 +44,9 @@ def seconds_per_job(benchmarks: Path) -> dict[str, float]:
     for file in sorted(benchmarks.rglob("*.tsv")):
         with open(file, newline="") as handle:
             rows = list(csv.DictReader(handle, delimiter="\t"))
-        seconds[str(file.relative_to(benchmarks).with_suffix(""))] = float(rows[-1]["s"])
+        # A full disk leaves a file without any.
+        if rows:
+            seconds[str(file.relative_to(benchmarks).with_suffix(""))] = float(rows[-1]["s"])
     return seconds
 
 

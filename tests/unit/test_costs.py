@@ -12,6 +12,7 @@ import pytest
 
 from scripts.report.plot_costs import N_NAMED, cost_caption, named_rules, plot_costs
 from scripts.report.tabulate_costs import job_costs, rule_costs
+from scripts.report.write_provenance import seconds_per_job
 
 ROOT = Path(__file__).parents[2]
 HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time"
@@ -72,6 +73,27 @@ def test_what_was_not_measured_is_not_zero(jobs):
     costs = rule_costs(jobs).set_index(["rule", "study"])
     assert np.isnan(costs.loc[("draw", "b"), "seconds"])
     assert np.isnan(costs.loc[("draw", ""), "cpu_seconds"])
+
+
+# What is left of a benchmark file where a disk was full, or a job was killed while it wrote.
+CUT = {"nothing": "", "header": f"{HEADER}\n", "row": f"{HEADER}\n10.5\t0:00:10\n"}
+
+
+@pytest.mark.parametrize("left", CUT)
+def test_files_that_were_cut_cost_nothing_but_themselves(tmp_path, left):
+    """Their job is told as far as it is known, and all others as if nothing had happened."""
+    folder, log = tmp_path / "benchmarks", tmp_path / "cut.log"
+    log.write_bytes(LINE.format("fit", 2, 0).encode() + b"\ncaf\xe9\n")
+    whole, cut = write_benchmark(folder, "a/whole", 10.5, 800, 20), folder / "a/cut.tsv"
+    cut.write_text(CUT[left])
+    jobs = job_costs([("fit", "a", whole, ""), ("fit", "a", str(cut), str(log))], folder)
+    jobs = jobs.set_index("job")
+    assert jobs.loc["a/whole", "cpu_seconds"] == 20
+    assert np.isnan(jobs.loc["a/cut", "cpu_seconds"])
+    known = {"row": 10.5}.get(left, np.nan)
+    np.testing.assert_equal(jobs.loc["a/cut", "seconds"], known)
+    expected = {"a/cut": known, "a/whole": 10.5} if left == "row" else {"a/whole": 10.5}
+    assert seconds_per_job(folder) == expected
 
 
 def test_rules_have_sums_and_maxima_and_the_times_of_first_and_last(jobs):

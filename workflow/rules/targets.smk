@@ -64,7 +64,9 @@ def failure_notice():
     sentences = {}
     for file in sorted(Path(f"results/{config['run']}/logs").rglob("*.log")):
         if file.stat().st_mtime >= STARTED:
-            found = re.findall(r"^\S+ \S+ ERROR (.+)$", file.read_text(), flags=re.M)
+            # What a program writes into a log need not be UTF-8.
+            text = file.read_text(encoding="utf-8", errors="replace")
+            found = re.findall(r"^\S+ \S+ ERROR (.+)$", text, flags=re.M)
             sentences.update(dict.fromkeys(found))
     if not sentences:
         return ""
