@@ -35,6 +35,7 @@ def runs(tmp_path):
         with h5py.File(folder / "study/rdms/brain.h5", "w") as file:
             file["dissimilarities"] = np.array([[0.5, 2.0, 8.0]])
             file["rois/names"] = np.array([b"V1", b"V2"])
+            file["zeros"] = np.array([0.0, 0.0, np.nan])
             file.create_group("splits").attrs["n_folds"] = 3
             file.attrs["dissimilarity_measure"] = "crossnobis"
         np.savez(folder / "study/maps/images.npz", pixels=np.arange(6, dtype=np.uint8))
@@ -164,6 +165,12 @@ def test_difference_is_relative_to_the_larger_value_and_absolute_below_one(first
         ),
         (change_attribute, "rdms/brain.h5", "splits@n_folds: 1 of 1", 1 / 4),
         (change_root_attribute, "rdms/brain.h5", "/@dissimilarity_measure: 1 of 1 texts", np.inf),
+        (
+            lambda run: change_rdm(run, "zeros", np.array([0.0, -0.0, np.nan])),
+            "rdms/brain.h5",
+            "zeros: 1 of 3 values, in the sign of zero",
+            0.0,
+        ),
         (change_unread_bytes, "maps/images.npz", "bytes alone", np.inf),
         (change_map, "maps/t.nii.gz", "voxels: 1 of 8", 0.5 / 1.5),
         (change_weight, "models/vgg.safetensors", "conv1: 1 of 6", 3 / 4),
@@ -199,6 +206,15 @@ def test_command_fails_beyond_the_tolerance_alone_and_names_what_differs(runs, m
     assert status == 1
     assert "5.0e-06 BEYOND THE TOLERANCE" in printed
     assert "1 that differ by more than 1e-06" in printed
+
+
+def test_tables_that_differ_in_the_sign_of_zero_are_the_same(runs, monkeypatch, capsys):
+    """As they are where another value differs, too: by no more than 1e-9."""
+    for run, value in zip(runs, ("-0.0", "0.0"), strict=True):
+        (run / "study/tables/rsa.csv").write_text(f"similarity,said\n{value},x\n0.5,y\n")
+    monkeypatch.setattr("sys.argv", ["compare_runs", *map(str, runs)])
+    assert main() == 0
+    assert "similarity: 1 of 2 values, in the sign of zero" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("difference", "status"), [(TOLERANCE / 2, 0), (TOLERANCE * 2, 1)])

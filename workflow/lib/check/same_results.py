@@ -122,6 +122,8 @@ def _unlike_arrays(first: Path, second: Path) -> Iterator[tuple[str, float]]:
         elif _is_numeric(a) and _is_numeric(b):
             if size := largest_difference(a, b):
                 yield f"{name}: {np.sum(_unlike(a, b)):,} of {a.size:,} values", size
+            elif n_signs := _unlike_signs(a, b):
+                yield f"{name}: {n_signs:,} of {a.size:,} values, in the sign of zero", 0.0
         elif not np.array_equal(a.astype(str), b.astype(str)):
             n_unlike = np.sum(a.astype(str) != b.astype(str))
             yield f"{name}: {n_unlike:,} of {a.size:,} texts", NO_SIZE
@@ -133,6 +135,13 @@ def _is_numeric(array: np.ndarray) -> bool:
 
 def _unlike(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a != b) & ~((a != a) & (b != b))
+
+
+def _unlike_signs(a: np.ndarray, b: np.ndarray) -> int:
+    """Return how many zeros have a sign in one array alone; they are the same numbers."""
+    zeros = (a == 0) & (b == 0)
+    signs = (np.signbit(array[zeros].astype(np.float64)) for array in (a, b))
+    return int(np.sum(next(signs) != next(signs)))
 
 
 def _read_columns(file: Path) -> Mapping[str, np.ndarray]:
