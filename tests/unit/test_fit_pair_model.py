@@ -274,6 +274,7 @@ def test_matched_leaked_fits_see_as_many_pairs_by_the_labels_of_the_same_fold(sp
         np.testing.assert_allclose(values, distances)
     table = results.scores.set_index("split")
     assert (table.loc[LEAKED, "n_pairs"] == table.loc[CLEAN, "n_pairs"].iloc[0]).all()
+    assert set(table["n_training_pairs"]) == {min(len(clean.pairs) for clean in seen[CLEAN])}
     assert (table["deal"] == MATCHED).all()
     assert (table["labels"] == "training").all()
 
@@ -289,6 +290,11 @@ def test_random_leaked_pairs_are_all_pairs_by_the_labels_of_all_images(spied):
         np.testing.assert_allclose(values, distances)
     table = results.scores.set_index("split")
     assert (table.loc[LEAKED, "n_pairs"] == N * (N - 1) // 2).all()
+    # More than of clean fits, which helps by itself.
+    sizes = {split: min(len(one.pairs) for one in seen[split]) for split in (CLEAN, LEAKED)}
+    assert sizes[LEAKED] > 1.3 * sizes[CLEAN]
+    found = table["n_training_pairs"].groupby(level=0).unique().explode().to_dict()
+    assert found == {**sizes, ONE_SEEN: sizes[CLEAN]}
     assert (table["deal"] == RANDOM_PAIRS).all()
     labels = table["labels"].groupby(level=0).unique().explode().to_dict()
     assert labels == {CLEAN: "training", ONE_SEEN: "training", LEAKED: "all"}

@@ -81,7 +81,7 @@ def score_table(subjects=SUBJECTS, *, metrics=("correlation", "euclidean"), rois
             numbers = {"value": value, "low": value - 0.05, "high": value + 0.05}
             numbers |= {"p": 0.001 if value > 0.15 else 0.4, "n_images": N_IMAGES}
             numbers |= {"n_pairs": N_PAIRS[split], "n_folds": 5, "symmetry_error": 0.0}
-            rows.append(row | numbers | {"n_training_images": 12})
+            rows.append(row | numbers | {"n_training_images": 12, "n_training_pairs": 66})
     return pd.DataFrame(rows)
 
 
@@ -344,6 +344,18 @@ def test_models_of_other_subjects_are_not_compared():
     assert [line.get_marker() for line in figure.axes[0].lines].count(".") == 1
 
 
+def test_ranking_says_why_a_control_may_lie_beyond_zero():
+    """Of 60 intervals of controls at ten seeds one does not hold zero."""
+    scores = score_table()
+    place = {"roi": "V1", "split": "clean", "measure": "spearman"}
+    tables = ranking_of(scores), scores, ceilings_of(0.82)
+    said = "mlp learned from permuted images (a control): by chance one in twenty of its intervals"
+    assert said in plot_model_ranking(*tables, **place, **SIMULATED, controls=["mlp"])[1]
+    for controls in ([], ["another"]):
+        caption = plot_model_ranking(*tables, **place, **SIMULATED, controls=controls)[1]
+        assert "control" not in caption
+
+
 def inflation_figure(scores, **changed):
     table = inflation_of(scores).assign(**changed)
     return plot_inflation(scores, table, roi="V1", measure="spearman", **SIMULATED)
@@ -404,8 +416,12 @@ def test_inflation_says_how_leaked_pairs_differ_from_clean_ones():
     assert "tested on the same pairs as clean ones, and trained and stopped by as many" in caption
     assert "of more images, each in fewer pairs" in caption
     assert "standardised over all images" not in caption
+    assert "Fits learned from 66 pairs in the fold with the fewest." in caption
+    scores.loc[scores["split"] == "leaked", "n_training_pairs"] = 98
     _, caption = inflation_figure(scores, deal="random_pairs", labels="all")
     assert "these fits also see all images and more pairs" in caption
+    assert "Fits learned from 66 (clean, one seen) and 98 (leaked) pairs in the fold" in caption
+    assert "66 (clean, one seen) and 98 (leaked) pairs" in hidden_figure(scores, **REAL)[1]
     assert "standardised over all images" in caption
 
 

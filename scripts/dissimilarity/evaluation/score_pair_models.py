@@ -32,7 +32,8 @@ FITTED, NOT_APPLICABLE = "fitted", "not applicable"
 OF_FIT = ("study", "subject", "roi", "metric", "model", "kind", "embedding", "variant")
 SCORES = (
     *(*OF_FIT, "split", "deal", "labels", "status", "reason", "measure", "value", "low", "high"),
-    *("p", "n_images", "n_pairs", "n_folds", "n_training_images", "symmetry_error"),
+    *("p", "n_images", "n_pairs", "n_folds", "n_training_images", "n_training_pairs"),
+    "symmetry_error",
 )
 
 
@@ -83,7 +84,7 @@ def score_pair_models(
     Returns
     -------
     scores : DataFrame with the columns `SCORES`
-        n_training_images are the fewest of a fold.
+        n_training_images and n_training_pairs are the fewest of a fold.
     draws : dict, values of `OF_DRAWS` -> float64 array (n_resamples, n_measures)
         Of fits to all training images. All models see the same resamples, and all subjects the
         same of the images that they saw, so that draws of different ones can be paired.
@@ -126,6 +127,7 @@ def _table(
     of_fits = {
         "n_folds": len(found.tests),
         "n_training_images": found.n_training_images,
+        "n_training_pairs": found.n_training_pairs,
         "symmetry_error": found.symmetry_error,
     }
     return scores.table.assign(**_said(labels, settings), status=FITTED, reason="", **of_fits)

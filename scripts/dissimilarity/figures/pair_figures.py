@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scripts.dissimilarity.evaluation.score_tables import NAMING, chosen, fully_trained
+from workflow.lib.methods import enumerated
 from workflow.lib.pairs.splits import RANDOM_PAIRS
 from workflow.lib.plotting import PAGE_WIDTH, PALETTE, use_style
 
@@ -129,6 +130,23 @@ def size_note(table: pd.DataFrame) -> str:
         f"{subjects_note(table)}; n = {span(table['n_images'])} images and "
         f"{span(table['n_pairs'])} test pairs{each}"
     )
+
+
+def training_note(table: pd.DataFrame) -> str:
+    """Return from how many pairs fits learned, by split where these differ; with a space before.
+
+    >>> training_note(pd.DataFrame({"split": ["clean", "leaked"], "n_training_pairs": [10, 12]}))
+    ' Fits learned from 10 (clean) and 12 (leaked) pairs in the fold with the fewest.'
+    """
+    known = table.dropna(subset="n_training_pairs")
+    splits: dict[str, list[str]] = {}
+    for split, of_split in known.groupby("split", sort=False):
+        splits.setdefault(span(of_split["n_training_pairs"]), []).append(split.replace("_", " "))
+    if not splits:
+        return ""
+    several = len(splits) > 1
+    said = [f"{n} ({', '.join(names)})" if several else n for n, names in splits.items()]
+    return f" Fits learned from {enumerated(said)} pairs in the fold with the fewest."
 
 
 def spread_note(table: pd.DataFrame) -> str:

@@ -30,6 +30,7 @@ from scripts.dissimilarity.figures.pair_figures import (
     size_note,
     subject_counts,
     subjects_note,
+    training_note,
     with_count,
 )
 from workflow.lib.jobs import script_job
@@ -258,7 +259,7 @@ def _caption(rows: pd.DataFrame, differences: pd.DataFrame, roi: str, measure: s
         "intervals: over subjects (solid, t distribution), of fits to one subject (n = 1, white, "
         "dotted) over images, which both splits resample alike. Title: median and range over "
         f"{n_fits} fits with their metrics and subjects, controls among them. "
-        f"{' '.join([*deals, ONE_SEEN])} Only the clean score predicts new "
+        f"{' '.join([*deals, ONE_SEEN])}{training_note(rows)} Only the clean score predicts new "
         f"images.{_labels_note(differences)}{said}{absent}{floor_note(rows['value'])}"
         f"{_cut_note(differences)}"
     )

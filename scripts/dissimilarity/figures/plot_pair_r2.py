@@ -29,6 +29,7 @@ from scripts.dissimilarity.figures.pair_figures import (
     split_panels,
     spread_note,
     subjects_note,
+    training_note,
 )
 from workflow.lib.jobs import script_job
 from workflow.lib.plotting import legend_below, titled, write_figure
@@ -124,7 +125,8 @@ def _caption(rows: pd.DataFrame, model: str, roi: str, measure: str) -> str:
         f"{measured(measure, rows)} of {model}, a network over the embeddings of both images, in "
         f"{span(rows['n_folds'])} folds, against its number of hidden layers, for "
         f"dissimilarities of {roi}; {size_note(rows)}. {spread_note(rows)}{zero} Leaked test pairs "
-        f"have met both their images in training pairs.{floor_note(rows['value'])}{said}"
+        f"have met both their images in training pairs.{training_note(rows)}"
+        f"{floor_note(rows['value'])}{said}"
     )
 
 

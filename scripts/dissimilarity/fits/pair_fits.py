@@ -143,6 +143,7 @@ class _Tests:
     folds: list[PairPredictions] = field(default_factory=list)
     asymmetries: list[float] = field(default_factory=list)
     n_training_images: list[int] = field(default_factory=list)
+    n_training_pairs: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,7 @@ class _Fits:
                     tests=test.folds,
                     asked=asked,
                     n_training_images=min(test.n_training_images),
+                    n_training_pairs=min(test.n_training_pairs),
                     symmetry_error=max(test.asymmetries),
                 )
                 predictions.add(found, self.rdm.of(None))
@@ -233,6 +235,7 @@ class _Fits:
                     test.folds.append(with_truth(split.test, outcome.predicted[split.name]))
                     test.asymmetries.append(outcome.asymmetries[split.name])
                     test.n_training_images.append(split.training_images.size)
+                    test.n_training_pairs.append(len(split.training))
         return {split: tests[split] for split in SPLITS if split in tests}, histories
 
     def _with_one_training(self, fold: ImageFold, *, leaked: bool) -> list[list[PairSplit]]:

@@ -35,7 +35,7 @@ class SplitPredictions:
     tests : list of PairPredictions, of every fold; none where the model is not applicable
     asked : int or None
         Number of training images asked for, for a learning curve; None for all there are.
-    n_training_images : int
+    n_training_images, n_training_pairs : int
         The fewest of a fold.
     symmetry_error : float
         The largest of a fold.
@@ -47,6 +47,7 @@ class SplitPredictions:
     tests: list[PairPredictions]
     asked: int | None = None
     n_training_images: int = 0
+    n_training_pairs: int = 0
     symmetry_error: float = np.nan
     reason: str = ""
 
@@ -73,6 +74,7 @@ class PredictionFile:
             group.attrs["reason"] = fits.reason
             return
         group.attrs["n_training_images"] = fits.n_training_images
+        group.attrs["n_training_pairs"] = fits.n_training_pairs
         group.attrs["symmetry_error"] = fits.symmetry_error
         if fits.asked is not None:
             group.attrs["asked"] = fits.asked
