@@ -1,5 +1,7 @@
 """Draw all models from the best to the worst, with intervals, beside the ceiling."""
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -30,6 +32,7 @@ from scripts.dissimilarity.figures.pair_figures import (
     with_count,
 )
 from workflow.lib.jobs import script_job
+from workflow.lib.methods import enumerated
 from workflow.lib.plotting import MUTED, PAGE_WIDTH, titled, use_style, write_figure
 
 ROW = 0.17
@@ -49,6 +52,7 @@ def plot_model_ranking(
     measure: str,
     title: str,
     simulated: bool,
+    controls: Sequence[str] = (),
     published: str = "",
 ) -> tuple[plt.Figure, str]:
     """Draw a panel per metric, a row per fit, and return the figure and its caption.
@@ -65,6 +69,7 @@ def plot_model_ranking(
     measure : key of `MEASURES`
     title : name of the study
     simulated : whether the data is simulated
+    controls : models that learned from RDMs of which the images are permuted
     published : published numbers, in sentences that end the caption
     """
     roi = first_if_none(roi, scores["roi"])
@@ -100,7 +105,8 @@ def plot_model_ranking(
         f"{titled(title, simulated=simulated)}: models of pairs, {roi}, "
         f"{SPLITS.get(split, split)}, {subjects_note(rows)}"
     )
-    return figure, f"{_caption(means, rows, tops, place)} {published}".strip()
+    caption = f"{_caption(means, rows, tops, place)}{_control_note(means, controls)} {published}"
+    return figure, caption.strip()
 
 
 def _order(means: pd.DataFrame, rows: pd.DataFrame, metrics: list[str]) -> list[dict[str, str]]:
@@ -220,6 +226,17 @@ def _best(means: pd.DataFrame, metric: str) -> str:
     )
 
 
+def _control_note(means: pd.DataFrame, controls: Sequence[str]) -> str:
+    """Return why a control that predicts nothing may lie above or below zero."""
+    known = [name for name in controls if name in set(means.dropna(subset="value")["model"])]
+    if not known:
+        return ""
+    return (
+        f" {enumerated(known)} learned from permuted images (a control): by chance one in twenty "
+        "of its intervals lies above or below zero."
+    )
+
+
 def _ceiling_note(tops: pd.DataFrame, split: str) -> str:
     if split != "clean":
         return (
@@ -262,6 +279,7 @@ if __name__ == "__main__":
             measure=params.measure,
             title=params.title,
             simulated=params.simulated,
+            controls=params.controls,
             published=params.published,
         )
         write_figure(snakemake, figure, caption)

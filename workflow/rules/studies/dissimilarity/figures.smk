@@ -314,6 +314,7 @@ rule plot_model_ranking:
         measure="spearman",
         title=setting("title"),
         simulated=is_simulated,
+        controls=shuffled_models,
         published=pair_setting("published", "ranking"),
         code=script_digest("dissimilarity/figures/plot_model_ranking.py"),
     script:

@@ -53,6 +53,12 @@ def hidden_layers(wildcards):
     }
 
 
+def shuffled_models(wildcards):
+    """Return the models that learn from permuted images, controls."""
+    blocks = config["dissimilarity"][wildcards.study]["models"]
+    return [name for name, block in blocks.items() if block["shuffled"]]
+
+
 def trained_models(study):
     """Return the models that train step by step, and have learning curves."""
     blocks = config["dissimilarity"][study]["models"]
