@@ -8,7 +8,7 @@ from pathlib import Path
 from scripts.emotions.data.bold_runs import open_runs
 from scripts.emotions.data.planted import GRID
 from scripts.emotions.data.prepare_parcels import common_parcels
-from scripts.emotions.decoding.splits import fold_generator, make_folds
+from scripts.emotions.decoding.splits import make_folds
 from scripts.emotions.labelling.label_volumes import Choices, label_volumes
 from scripts.emotions.labelling.labels import UNLABELLED, Labels
 from scripts.emotions.network.emotion_cnn import PUBLISHED_SHAPE
@@ -139,7 +139,8 @@ def _check_labels(name: str, entry: Mapping, folder: Path, seed: int) -> None:
             split,
             n_folds=entry["splits"]["n_folds"],
             validation_share=entry["splits"]["validation_share"],
-            rng=fold_generator(seed, name, split),
+            seed=seed,
+            study=name,
         )
     _check_runs_of_classes(labels)
 

@@ -9,6 +9,7 @@ from workflow.lib.methods import COMPARATORS, METRICS, Methods, counted, enumera
 
 SPLITS = {
     "random": "volumes dealt out at random (leaked, as published)",
+    "random_matched": "such volumes with as few to learn from as in the cleanest split",
     "tr": "moments of the movie",
     "episode": "episodes",
     "run": "runs",

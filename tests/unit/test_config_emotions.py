@@ -105,6 +105,14 @@ REFUSED = {
         {"runs": {"1": ENTRY["runs"]["1"]}},
         "found 'run' with 1 run, expected at least 2",
     ),
+    "as many volumes as in a split that is left out": (
+        {"splits": {"names": ["random", "random_matched", "run"]}},
+        "found 'random_matched' without 'run_and_subject'",
+    ),
+    "as many volumes of one subject": (
+        {"subjects": ["01"], "splits": {"names": ["random", "random_matched"]}},
+        "found 'random_matched' without 'run', expected that split",
+    ),
     "a network of parcels": ({"data": "parcels"}, "found cnn for parcels"),
     "a network of confounds": (
         {"models": {"net": {"kind": "cnn", "sees": "confounds"}}},

@@ -8,7 +8,7 @@ import pytest
 from scripts.emotions.decoding.predictions import Predictions
 from scripts.emotions.decoding.splits import SPLITS
 from scripts.emotions.evaluation.decoding_cases import make_cases
-from scripts.emotions.evaluation.evaluate_decoding import evaluate_decoding
+from scripts.emotions.evaluation.evaluate_decoding import evaluate_decoding, with_sizes
 from scripts.emotions.figures.plot_emotion_calibration import plot_emotion_calibration
 from scripts.emotions.figures.plot_emotion_confusion import plot_emotion_confusion
 from scripts.emotions.figures.plot_leakage import plot_leakage
@@ -16,7 +16,7 @@ from scripts.emotions.figures.plot_roc import plot_roc
 from tests.unit.emotion_labels import CLASSES, SUBJECTS, movie_labels
 
 NAMED = {"title": "A movie", "simulated": True}
-SKILL = dict(zip(SPLITS, (3.0, 2.5, 2.0, 1.5, 1.0, 0.5), strict=True))
+SKILL = dict(zip(SPLITS, (3.0, 2.8, 2.5, 2.0, 1.5, 1.0, 0.5), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +90,10 @@ def test_leakage_shows_every_split_with_chance_and_the_published_accuracy(tables
 
 def test_what_is_lost_is_the_share_of_the_area_above_one_half(tables):
     _, caption = leakage(tables)
+    # The leaked split that learns from as many volumes.
     leaked, clean = (
         value(tables, "logistic_balanced", split, "auc")["value"] - 0.5
-        for split in ("random", "run_and_subject")
+        for split in ("random_matched", "run_and_subject")
     )
     assert f"{1 - clean / leaked:.0%} of what lies above 0.5 is gone" in caption
     # Accuracy is set against what the same decoder reaches without an effect in the same split.
@@ -103,9 +104,12 @@ def test_what_is_lost_is_the_share_of_the_area_above_one_half(tables):
     )[1]
     above = [
         value(tables, "logistic_balanced", split, "accuracy")["value"] - 0.4
-        for split in ("random", "run_and_subject")
+        for split in ("random_matched", "run_and_subject")
     ]
-    assert f"accuracy is {above[0]:+.3f} and {above[1]:+.3f}" in found
+    assert (
+        f"accuracy is {above[0]:+.3f} and {above[1]:+.3f} with matched random volumes and runs "
+        "and subjects held out" in found
+    )
 
 
 def test_runs_that_differ_in_their_emotions_are_named_where_they_cost_accuracy(tables):
@@ -122,6 +126,21 @@ def test_caption_says_what_confounds_hold_and_who_learns_from_fewer_subjects(tab
     assert "Model cnn sees the run, motion, and no response." in caption
     assert "luminance" not in caption
     assert "runs and subjects held out, decoders learn from 1/2 of the subjects" in caption
+
+
+def test_caption_says_how_many_volumes_each_split_learns_from(tables):
+    sizes = {split: 100.0 * (place + 1) for place, split in enumerate(SPLITS)}
+    audit = pd.DataFrame({"split": list(sizes), "n_training": list(sizes.values())})
+    audit = pd.concat([audit.assign(fold=k, n_training=audit["n_training"] + k) for k in (0, 2)])
+    audit = pd.concat([audit, audit], ignore_index=True).assign(n_validation=30)
+    table = with_sizes(tables.decoding, audit)
+    assert len(table) == len(tables.decoding)
+    known = table.drop_duplicates("split").set_index("split")["n_training"].to_dict()
+    assert known == {split: n + 1 for split, n in sizes.items()}
+    _, caption = leakage(tables._replace(decoding=table))
+    assert "random volumes 101 + 30, matched random volumes 201 + 30," in caption
+    assert "as few volumes of each emotion to learn from as with runs and subjects held" in caption
+    assert "101" not in leakage(tables)[1]
 
 
 def test_the_most_frequent_emotion_is_drawn_where_it_is_more_than_a_guess(tables):

@@ -111,6 +111,21 @@ def test_every_measure_of_every_model_stands_in_a_row():
     assert table["ours"].tolist()[:6] == [0.4] * 3 + [0.1] * 3
 
 
+def test_a_leaked_score_from_as_many_volumes_stands_beside_the_clean_one():
+    """It is that of our labels, whatever stands for the original."""
+    matched = DECODING[DECODING["split"] == "random"].assign(split="random_matched", value=0.7)
+    decoding = pd.concat([DECODING, matched])
+    table = corrections_table(list(split_corrections(decoding, AUDIT, ["logistic"], DECODING)))
+    rows = table[table["measure"].str.endswith("from as many volumes")]
+    assert rows["measure"].tolist() == [
+        f"{measure} of logistic, from as many volumes"
+        for measure in ("accuracy", "balanced accuracy", "auc")
+    ]
+    assert (rows["original"] == 0.7).all()
+    assert (rows["ours"] == 0.4).all()
+    assert table["original"].iloc[0] == 0.9
+
+
 def test_scores_of_published_labels_stand_for_the_original_where_there_are_any():
     published = DECODING.assign(value=DECODING["value"] / 2)
     table = corrections_table(list(split_corrections(DECODING, AUDIT, ["logistic"], published)))

@@ -17,7 +17,7 @@ from scripts.emotions.decoding.decode_emotions import (
 )
 from scripts.emotions.decoding.decoder_features import Confounds, Responses, read_stimulus
 from scripts.emotions.decoding.decoders import fit_decoder
-from scripts.emotions.decoding.splits import SPLITS, Fold, fold_generator, make_folds
+from scripts.emotions.decoding.splits import SPLITS, Fold, make_folds
 from scripts.emotions.evaluation.decoding_cases import against_null, make_cases
 from scripts.emotions.evaluation.evaluate_decoding import evaluate_decoding
 from scripts.emotions.evaluation.evaluation import Evaluated, class_weights
@@ -147,7 +147,8 @@ def test_a_volume_is_predicted_by_what_does_not_know_its_fold(split):
         split,
         n_folds=4,
         validation_share=0.15,
-        rng=fold_generator(0, "movie", split),
+        seed=0,
+        study="movie",
     )
     for fold in folds[:2]:
         assert (found.fold[fold.test] == fold.number).all()
@@ -372,6 +373,26 @@ def test_the_audit_counts_what_leaked_splits_share_and_finds_nothing_in_clean_on
     assert not table.loc[~table["allowed"], "n_shared"].any()
 
 
+@pytest.mark.slow
+def test_more_volumes_to_learn_from_are_not_taken_for_leakage():
+    """Volumes that share nothing but their emotion leak in no split: only their number counts.
+
+    The area within runs is told, which the shares of emotions in runs do not touch.
+    """
+    splits, areas = ("random", "random_matched", "run_and_subject"), []
+    for seed in range(8):
+        labels, rng = movie_labels(seed, n_episodes=18), np.random.default_rng(seed)
+        patterns = np.vstack([rng.standard_normal((len(CLASSES), 60)), np.zeros(60)])
+        noise = 7 * rng.standard_normal((len(SUBJECTS), labels.n_rows, 60))
+        values = (noise + patterns[labels.codes]).astype(np.float32)
+        found = decoded(labels, values, splits=splits, kind="logistic")
+        weights = class_weights(labels.codes[None], len(CLASSES))
+        areas.append([Evaluated(found[split], labels).scores(weights).auc[0] for split in splits])
+    all_volumes, as_many, clean = np.mean(areas, axis=0)
+    assert all_volumes - clean > 0.012
+    assert abs(as_many - clean) < 0.006
+
+
 def test_the_audit_says_how_many_labelled_volumes_a_fold_learns_from():
     labels = movie_labels(12, n_episodes=18)
     table = audited(labels)
@@ -385,7 +406,8 @@ def test_the_audit_says_how_many_labelled_volumes_a_fold_learns_from():
                 split,
                 n_folds=4,
                 validation_share=0.15,
-                rng=fold_generator(0, "movie", split),
+                seed=0,
+                study="movie",
             )
             if fold.number == number
         ]

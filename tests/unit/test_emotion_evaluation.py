@@ -16,7 +16,7 @@ from sklearn.metrics import (
 )
 
 from scripts.emotions.decoding.predictions import Predictions, empty_predictions
-from scripts.emotions.decoding.splits import SPLITS, fold_generator, make_folds
+from scripts.emotions.decoding.splits import SPLITS, make_folds
 from scripts.emotions.evaluation.decoding_cases import labelled_episodes, make_cases
 from scripts.emotions.evaluation.evaluate_decoding import evaluate_decoding, read_refits
 from scripts.emotions.evaluation.evaluation import (
@@ -130,8 +130,9 @@ def test_pooling_over_runs_would_bias_the_area_and_ours_does_not():
 def test_how_frequent_classes_are_in_training_is_worth_nothing(name):
     # Within a fold the decoder says the same of all volumes.
     labels = movie_labels(22, shuffled=True)
-    rng = fold_generator(0, "movie", name)
-    folds = make_folds(labels, SUBJECTS, name, n_folds=5, validation_share=0.0, rng=rng)
+    folds = make_folds(
+        labels, SUBJECTS, name, n_folds=5, validation_share=0.0, seed=0, study="movie"
+    )
     found = empty_predictions(CLASSES, SUBJECTS, labels.n_rows)
     for fold in folds:
         learned = np.broadcast_to(labels.codes, fold.training.shape)[fold.training]

@@ -16,8 +16,8 @@ from scripts.emotions.decoding.split_units import nearest_episodes
 from scripts.emotions.decoding.splits import (
     MIN_GAP,
     N_SUBJECT_GROUPS,
+    RANDOM_MATCHED,
     SPLITS,
-    fold_generator,
     make_folds,
 )
 from scripts.emotions.labelling.labels import Labels, shifted
@@ -29,8 +29,9 @@ NEAR = {"neighbours", "near movie times"}
 
 
 def folds_of(labels, name, n_folds=3, share=0.2, subjects=SUBJECTS, seed=0):
-    rng = fold_generator(seed, "movie", name)
-    return make_folds(labels, subjects, name, n_folds=n_folds, validation_share=share, rng=rng)
+    return make_folds(
+        labels, subjects, name, n_folds=n_folds, validation_share=share, seed=seed, study="movie"
+    )
 
 
 def learned_of(fold):
@@ -134,11 +135,35 @@ def test_what_leaked_splits_share():
     assert np.isin(times[subject.test], times[learned_of(subject)]).all()
 
 
-@pytest.mark.parametrize("name", ["random", "tr", "episode"])
+@pytest.mark.parametrize("subjects", [SUBJECTS, SUBJECTS[:1]], ids=["four", "one"])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_matched_random_split_learns_from_as_many_volumes_of_each_class_as_the_cleanest(
+    subjects, seed
+):
+    labels = movie_labels(seed, n_episodes=18)
+    clean = "run_and_subject" if len(subjects) > 1 else "run"
+    random, matched, clean = (
+        folds_of(labels, name, subjects=subjects, seed=seed)
+        for name in ("random", RANDOM_MATCHED, clean)
+    )
+    for code in range(len(CLASSES)):
+        for part in ("training", "validation"):
+            fewer, expected = (
+                [getattr(fold, part)[:, labels.codes == code].sum() for fold in folds]
+                for folds in (matched, clean)
+            )
+            assert np.abs(np.array(fewer) - np.mean(expected)).max() < 1, (part, code)
+    # The very folds of the random split, with less to learn from.
+    for fewer, whole in zip(matched, random, strict=True):
+        np.testing.assert_array_equal(fewer.test, whole.test)
+        assert (learned_of(whole) | ~learned_of(fewer)).all()
+
+
+@pytest.mark.parametrize("name", ["random", RANDOM_MATCHED, "tr", "episode"])
 def test_classes_are_spread_evenly_over_folds(name):
     labels = movie_labels(6, n_episodes=18)
     folds = folds_of(labels, name)
-    n = len(SUBJECTS) if name == "random" else 1
+    n = len(SUBJECTS) if name in ("random", RANDOM_MATCHED) else 1
     for code in range(len(CLASSES)):
         numbers = [fold.test[:n, labels.codes == code].sum() for fold in folds]
         # Moments or volumes differ by one at most; whole episodes by their lengths.
@@ -180,7 +205,8 @@ def test_no_validation_share_holds_nothing_out():
         for fold in folds_of(movie_labels(10), name, share=0.0):
             assert not fold.validation.any()
             outside = ~(fold.test | fold.training)
-            assert name == "run_and_subject" or not outside[:, movie_labels(10).used].any()
+            fewer = name in ("run_and_subject", RANDOM_MATCHED)
+            assert fewer or not outside[:, movie_labels(10).used].any()
 
 
 def test_volumes_between_episodes_go_with_the_nearest():
@@ -246,7 +272,9 @@ def test_any_movie_is_dealt_out_whole(seed, name, n_folds, n_subjects, shift):
 
 def test_a_split_that_cannot_be_made_is_refused():
     labels = movie_labels(12)
-    with pytest.raises(InputError, match=r"found 'volumes', expected one of random, subject"):
+    with pytest.raises(
+        InputError, match=r"found 'volumes', expected one of random, random_matched"
+    ):
         folds_of(labels, "volumes")
     with pytest.raises(InputError, match=r"n_folds 1 and validation_share 0\.2"):
         folds_of(labels, "run", n_folds=1)

@@ -8,7 +8,7 @@ import torch
 
 from scripts.emotions.data.timeseries import TimeSeries, write_timeseries
 from scripts.emotions.decoding.predictions import read_predictions
-from scripts.emotions.decoding.splits import fold_generator, make_folds
+from scripts.emotions.decoding.splits import make_folds
 from scripts.emotions.labelling.labels import Labels
 from scripts.emotions.network import emotion_training
 from scripts.emotions.network.emotion_training import EmotionOptions
@@ -69,8 +69,9 @@ def trained(tmp_path_factory, labels):
 
 
 def folds_of(labels, split):
-    rng = fold_generator(1, "movie", split)
-    return make_folds(labels, ["01", "02"], split, n_folds=3, validation_share=0.2, rng=rng)
+    return make_folds(
+        labels, ["01", "02"], split, n_folds=3, validation_share=0.2, seed=1, study="movie"
+    )
 
 
 @pytest.mark.parametrize("split", SPLITS)

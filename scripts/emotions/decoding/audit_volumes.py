@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scripts.emotions.data.timeseries import TimeSeries
-from scripts.emotions.decoding.splits import MIN_GAP, SPLITS, Fold, fold_generator, make_folds
+from scripts.emotions.decoding.splits import MIN_GAP, SPLITS, Fold, make_folds
 from scripts.emotions.labelling.labels import Labels, read_labels
 from workflow.lib.jobs import script_job
 from workflow.lib.leakage import Part, audit
@@ -70,7 +70,8 @@ def audit_volumes(
             split,
             n_folds=n_folds,
             validation_share=validation_share,
-            rng=fold_generator(seed, study, split),
+            seed=seed,
+            study=study,
         )
         tables += [_audit_fold(fold, labels, units, study) for fold in folds]
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]

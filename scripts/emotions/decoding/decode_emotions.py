@@ -20,7 +20,7 @@ from scripts.emotions.decoding.decoder_features import (
 )
 from scripts.emotions.decoding.decoders import fit_decoder
 from scripts.emotions.decoding.predictions import Predictions, empty_predictions, prediction_file
-from scripts.emotions.decoding.splits import fold_generator, make_folds
+from scripts.emotions.decoding.splits import make_folds
 from scripts.emotions.labelling.labels import Labels, read_labels
 from workflow.lib.errors import InputError
 from workflow.lib.jobs import script_job
@@ -105,7 +105,8 @@ def predict_split(
         split,
         n_folds=settings.n_folds,
         validation_share=settings.validation_share,
-        rng=fold_generator(settings.seed, settings.study, split),
+        seed=settings.seed,
+        study=settings.study,
     )
     for fold in folds:
         decoder = fit_decoder(

@@ -9,7 +9,9 @@ Every used volume is tested in one fold, labelled or not, so that labels can be 
 movie against the predictions. All splits have the same number of folds, as far as there are runs
 and subjects, but do not learn from as many volumes: validation takes whole runs where there are
 few, and subjects who are held out beside runs leave half of the others (`N_SUBJECT_GROUPS`).
-`leak_audit.csv` has the numbers.
+`random_matched` deals volumes out at random too, but learns from as many as the cleanest split:
+between the two lies what is leakage, and nothing that more volumes bring. `leak_audit.csv` has the
+numbers.
 """
 
 from collections.abc import Sequence
@@ -19,6 +21,7 @@ import numpy as np
 
 from scripts.emotions.decoding.split_units import RANDOM, UNITS, Units
 from scripts.emotions.labelling.labels import Labels
+from workflow.lib.config.movie_splits import matched_split
 from workflow.lib.dealing import deal
 from workflow.lib.errors import InputError
 from workflow.lib.seeds import generator
@@ -29,6 +32,8 @@ N_SUBJECT_GROUPS = 2
 # The response to a moment is over, and slow noise mostly too, so many seconds later. One run shows
 # what comes next in the movie after another: there, volumes nearer than this are left out.
 MIN_GAP = 10.0
+# Volumes at random, of which as many are learned from as the cleanest split has.
+RANDOM_MATCHED = "random_matched"
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ RUNS_APART = ("movie times", "near movie times", "neighbours", "scans", "episode
 # From the most leaked to the cleanest.
 SPLITS = {
     RANDOM: Split("random volumes", (), clean=False),
+    RANDOM_MATCHED: Split("matched random volumes", (), clean=False),
     "subject": Split("subjects", ("neighbours", "scans", "subjects"), clean=False),
     "tr": Split("movie times", ("movie times",), clean=False),
     "episode": Split("episodes", ("movie times", "episodes"), clean=False),
@@ -90,11 +96,6 @@ class Fold:
     test: np.ndarray
 
 
-def fold_generator(seed: int, study: str, name: str) -> np.random.Generator:
-    """Return the generator of a split's folds, which all jobs of a study share."""
-    return generator(seed, "emotions", "folds", study, name)
-
-
 def make_folds(
     labels: Labels,
     subjects: Sequence[str],
@@ -102,9 +103,10 @@ def make_folds(
     *,
     n_folds: int,
     validation_share: float,
-    rng: np.random.Generator,
+    seed: int,
+    study: str,
 ) -> list[Fold]:
-    """Return the folds of a split.
+    """Return the folds of a split, which all jobs of a study share.
 
     Parameters
     ----------
@@ -116,8 +118,10 @@ def make_folds(
         With fewer runs or subjects, each of them is a fold.
     validation_share : float, 0 to less than 1
         Of what is not tested, in units of what is held out: runs where runs are. 0 for none.
-    rng : numpy Generator
-        From `fold_generator`.
+    seed : int
+        Of the run.
+    study : str
+        Of one name and seed, folds of a split are the same.
 
     Returns
     -------
@@ -133,6 +137,10 @@ def make_folds(
     -----
     random, tr
         Volumes, or moments of the movie in all subjects, each class spread evenly over folds.
+    random_matched
+        The folds of `random`, with as many labelled volumes of each class to learn from and to stop
+        by, drawn from all that are not tested, as folds of the cleanest split have in the mean
+        (`matched_split`). As many volumes are then of more runs and subjects.
     episode
         Whole episodes, each class spread evenly; volumes without label go with the nearest.
         Episodes of two runs that show the same moments go together.
@@ -144,10 +152,18 @@ def make_folds(
         Validation holds out runs alone: held out in both ways, it would leave too few to learn.
     """
     _check(name, n_folds, validation_share)
-    if name == "run_and_subject":
-        folds = _crossed(labels, len(subjects), n_folds, validation_share, rng)
+
+    def dealt(kind: str) -> list[Fold]:
+        rng = generator(seed, "emotions", "folds", study, kind)
+        if kind == "run_and_subject":
+            return _crossed(labels, len(subjects), n_folds, validation_share, rng)
+        return _of_units(labels, len(subjects), kind, n_folds, validation_share, rng)
+
+    if name == RANDOM_MATCHED:
+        rng = generator(seed, "emotions", "folds", study, name)
+        folds = _matched(dealt(RANDOM), dealt(matched_split(len(subjects))), labels, rng)
     else:
-        folds = _of_units(labels, len(subjects), name, n_folds, validation_share, rng)
+        folds = dealt(name)
     for fold in folds:
         _check_classes(fold, labels)
     return folds
@@ -195,6 +211,44 @@ def _of_units(
         parts = (_volumes(units, part) for part in (~(tested | validated), validated, tested))
         folds.append(Fold(name, number, *parts))
     return [_without_near(fold, labels) for fold in folds] if name == "run" else folds
+
+
+def _matched(
+    folds: Sequence[Fold], clean: Sequence[Fold], labels: Labels, rng: np.random.Generator
+) -> list[Fold]:
+    """Return random folds with as many labelled volumes of a class as clean ones in the mean."""
+    n_training, n_validation = (
+        np.mean([_per_class(getattr(fold, part), labels) for fold in clean], axis=0)
+        for part in ("training", "validation")
+    )
+    return [_thinned(fold, labels, n_training, n_validation, rng) for fold in folds]
+
+
+def _per_class(part: np.ndarray, labels: Labels) -> np.ndarray:
+    """Return how many volumes of each class a part has, int (n_classes,)."""
+    codes = np.broadcast_to(labels.codes, part.shape)[part & labels.labelled]
+    return np.bincount(codes, minlength=len(labels.classes))
+
+
+def _thinned(
+    fold: Fold,
+    labels: Labels,
+    n_training: np.ndarray,
+    n_validation: np.ndarray,
+    rng: np.random.Generator,
+) -> Fold:
+    """Return a random fold with so many volumes of each class, or what there is of them.
+
+    Parts are drawn anew from both: validation of whole runs may have more than a share of volumes.
+    """
+    parts = np.zeros_like(fold.training), np.zeros_like(fold.validation)
+    learned = fold.training | fold.validation
+    for code, numbers in enumerate(np.rint([n_validation, n_training]).astype(int).T):
+        members = rng.permutation(np.flatnonzero(learned & (labels.codes == code)))
+        validation, training, _ = np.split(members, np.cumsum(numbers))
+        parts[0].flat[training] = True
+        parts[1].flat[validation] = True
+    return replace(fold, name=RANDOM_MATCHED, training=parts[0], validation=parts[1])
 
 
 def _without_near(fold: Fold, labels: Labels) -> Fold:

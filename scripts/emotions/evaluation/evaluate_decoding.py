@@ -45,7 +45,9 @@ class Tables(NamedTuple):
     decoding : measure, value; low and high, its 95 % interval over episodes; subject_low and
         subject_high, that over subjects; chance, the chance level; majority, of who always says
         the most frequent class; p, null_mean and null_high (95 % of the widened shifts lie below),
-        NaN without a valid null, n_shifts; refit_p, refit_mean, n_refits; and how much was tested
+        NaN without a valid null, n_shifts; refit_p, refit_mean, n_refits; how much was tested; and
+        n_training and n_validation, labelled volumes that a fold learns from and stops or tunes by,
+        means over folds
     subjects : subject, measure, value
     auc : class, value, low, high, p, n_positive (moments), n_runs, n_runs_skipped
     roc : class, fpr, tpr
@@ -68,6 +70,7 @@ def evaluate_decoding(
     cases: Cases,
     *,
     study: str,
+    audit: pd.DataFrame | None = None,
 ) -> Tables:
     """Return the scores of all models in all splits.
 
@@ -79,6 +82,8 @@ def evaluate_decoding(
         Of `scripts.emotions.evaluation.refit_decoders`; may be empty.
     cases : Cases
     study : str
+    audit : DataFrame, optional
+        Of `scripts.emotions.decoding.audit_volumes`, which knows how much is learned from.
 
     Raises
     ------
@@ -96,7 +101,15 @@ def evaluate_decoding(
                 for place, (column, value) in enumerate(named.items()):
                     table.insert(place, column, value)
             parts.append(tables)
-    return Tables(*(pd.concat(same, ignore_index=True) for same in zip(*parts, strict=True)))
+    whole = Tables(*(pd.concat(same, ignore_index=True) for same in zip(*parts, strict=True)))
+    return whole if audit is None else whole._replace(decoding=with_sizes(whole.decoding, audit))
+
+
+def with_sizes(decoding: pd.DataFrame, audit: pd.DataFrame) -> pd.DataFrame:
+    """Return scores with how many volumes a fold of their split learns from, in the mean."""
+    folds = audit.drop_duplicates(["split", "fold"]).groupby("split")
+    means = folds[["n_training", "n_validation"]].mean()
+    return decoding.join(means, on="split")
 
 
 def _evaluate(
@@ -270,6 +283,7 @@ if __name__ == "__main__":
             read_refits(inputs.get("refits", [])),
             cases,
             study=snakemake.wildcards.study,
+            audit=read_table(inputs.audit),
         )
         for name, table in tables._asdict().items():
             write_table(table, snakemake.output[name])

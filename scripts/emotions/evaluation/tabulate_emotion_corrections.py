@@ -13,7 +13,8 @@ from scipy.stats import rankdata
 
 from scripts.emotions.data.timeseries import VOLUMES, WHOLE, TimeSeries
 from scripts.emotions.decoding.predictions import Predictions, read_predictions
-from scripts.emotions.decoding.splits import RANDOM, SPLITS
+from scripts.emotions.decoding.splits import RANDOM, RANDOM_MATCHED, SPLITS
+from scripts.emotions.evaluation.evaluation import MEASURES
 from scripts.emotions.labelling.agreement import ALL
 from scripts.emotions.labelling.labels import Labels, read_labels
 from scripts.emotions.rsa.compare_emotion_rdms import BRAIN
@@ -47,7 +48,7 @@ def split_corrections(
     clean = max(splits, key=list(SPLITS).index)
     source = decoding if as_published is None else as_published
     labels = "" if as_published is None else ", of labels and times as published"
-    for model, measure in itertools.product(models, ("accuracy", "balanced_accuracy", "auc")):
+    for model, measure in itertools.product(models, MEASURES):
         yield Correction(
             "random split of volumes",
             f"{measure.replace('_', ' ')} of {model}",
@@ -56,6 +57,16 @@ def split_corrections(
             f"the original deals volumes out at random{labels}; ours holds out "
             f"{SPLITS[clean].title}",
         )
+    if RANDOM_MATCHED in splits:
+        for model, measure in itertools.product(models, MEASURES):
+            yield Correction(
+                "random split of volumes",
+                f"{measure.replace('_', ' ')} of {model}, from as many volumes",
+                _score(decoding, model, RANDOM_MATCHED, measure),
+                _score(decoding, model, clean, measure),
+                "with our labels, and no more volumes of each emotion to learn from than ours: "
+                "what lies between the two is leakage alone",
+            )
     for unit in ("movie times", "neighbours", "episodes"):
         yield Correction(
             "random split of volumes",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from scripts.emotions.decoding.splits import SPLITS
+from scripts.emotions.decoding.splits import RANDOM, RANDOM_MATCHED, SPLITS
 from workflow.lib.plotting import PALETTE
 
 AUC = "auc"
@@ -50,6 +50,11 @@ def extremes(table: pd.DataFrame) -> list[str]:
 def cleanest(splits: Sequence[str]) -> str:
     """Return the last of the splits in the order from leaked to clean."""
     return [split for split in SPLITS if split in splits][-1]
+
+
+def leaked(splits: Sequence[str]) -> str:
+    """Return the random split to hold a clean one to: with as many volumes, where there is it."""
+    return RANDOM_MATCHED if RANDOM_MATCHED in splits else RANDOM
 
 
 def size_note(table: pd.DataFrame) -> str:

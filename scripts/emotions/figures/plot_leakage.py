@@ -9,11 +9,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from scripts.emotions.decoding.splits import N_SUBJECT_GROUPS, RANDOM, SPLITS
+from scripts.emotions.decoding.splits import N_SUBJECT_GROUPS, RANDOM, RANDOM_MATCHED, SPLITS
 from scripts.emotions.figures.decoding_figures import (
     AUC,
     MEASURES,
     cleanest,
+    leaked,
     model_label,
     model_styles,
     models_of,
@@ -196,11 +197,28 @@ def _caption(
 
 
 def _sizes_note(table: pd.DataFrame) -> str:
-    if "run_and_subject" not in splits_of(table):
-        return ""
+    splits, text = splits_of(table), ""
+    if "run_and_subject" in splits:
+        text = (
+            f" With {SPLITS['run_and_subject'].title} held out, decoders learn from 1/"
+            f"{N_SUBJECT_GROUPS} of the subjects."
+        )
+    if RANDOM_MATCHED in splits:
+        text += (
+            f" {SPLITS[RANDOM_MATCHED].title.capitalize()}: the same, with as few volumes of each "
+            f"emotion to learn from as with {SPLITS[cleanest(splits)].title} held out."
+        )
+    if "n_training" not in table:
+        return text
+    rows = table.drop_duplicates("split").set_index("split")
+    sizes = ", ".join(
+        f"{SPLITS[split].title} {rows.loc[split, 'n_training']:,.0f} + "
+        f"{rows.loc[split, 'n_validation']:,.0f}"
+        for split in splits
+    )
     return (
-        f" With {SPLITS['run_and_subject'].title} held out, decoders learn from 1/"
-        f"{N_SUBJECT_GROUPS} of the subjects."
+        f"{text} Volumes to learn from, and to stop or tune by (decoders without options to tune "
+        f"learn from both), means over folds: {sizes}."
     )
 
 
@@ -253,27 +271,27 @@ def _null_note(rows: pd.DataFrame, measure: str) -> str:
 
 def _lost(areas: pd.Series) -> str:
     """Return how much of the area above 0.5 is leakage: shares of emotions do not touch it."""
-    clean = cleanest(list(areas.index))
+    clean, random = cleanest(list(areas.index)), leaked(areas.index)
     above = areas - 0.5
-    if RANDOM not in areas.index or clean == RANDOM or not above[RANDOM] > 0:
+    if random not in areas.index or clean == random or not above[random] > 0:
         return ""
-    lost = min(max(1 - above[clean] / above[RANDOM], 0), 1)
+    lost = min(max(1 - above[clean] / above[random], 0), 1)
     return (
         f" {MEASURES[AUC]}, which the shares of emotions do not touch: "
-        f"{areas[RANDOM]:.3f} with {SPLITS[RANDOM].title} held out and {areas[clean]:.3f} with "
+        f"{areas[random]:.3f} with {SPLITS[random].title} held out and {areas[clean]:.3f} with "
         f"{SPLITS[clean].title}; {lost:.0%} of what lies above 0.5 is gone."
     )
 
 
 def _above_refits(rows: pd.DataFrame, measure: str) -> str:
     """Return by how much a leaked and a clean split exceed fits to shifted labels."""
-    again, clean = rows["refit_mean"], cleanest(list(rows.index))
-    if RANDOM not in rows.index or clean == RANDOM or again[[RANDOM, clean]].isna().any():
+    again, clean, random = rows["refit_mean"], cleanest(list(rows.index)), leaked(rows.index)
+    if random not in rows.index or clean == random or again[[random, clean]].isna().any():
         return ""
     above = rows["value"] - again
     return (
-        f" Above fits to shifted labels, {MEASURES[measure]} is {above[RANDOM]:+.3f} and "
-        f"{above[clean]:+.3f}."
+        f" Above fits to shifted labels, {MEASURES[measure]} is {above[random]:+.3f} and "
+        f"{above[clean]:+.3f} with {SPLITS[random].title} and {SPLITS[clean].title} held out."
     )
 
 

@@ -17,7 +17,7 @@ import torch
 
 from scripts.emotions.data.timeseries import TimeSeries
 from scripts.emotions.decoding.predictions import Predictions, empty_predictions, prediction_file
-from scripts.emotions.decoding.splits import Fold, fold_generator, make_folds
+from scripts.emotions.decoding.splits import Fold, make_folds
 from scripts.emotions.labelling.labels import Labels, read_labels
 from scripts.emotions.network.emotion_cnn import LOGITS, EmotionCNN
 from scripts.emotions.network.emotion_training import (
@@ -225,7 +225,8 @@ def train_emotion_cnn(
         split,
         n_folds=n_folds,
         validation_share=validation_share,
-        rng=fold_generator(seed, study, split),
+        seed=seed,
+        study=study,
     )
     named = {"model": model, "classes": labels.classes, "subjects": subjects}
     predictions = empty_predictions(labels.classes, subjects, labels.n_rows)

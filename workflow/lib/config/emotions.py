@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from workflow.lib.acquire.datasets import Dataset
+from workflow.lib.config.movie_splits import matched_split
 from workflow.lib.config.raw_sources import check_relative, check_source, claim_folder
 from workflow.lib.config.schema import check_name
 from workflow.lib.config.sections import Section
@@ -169,6 +170,13 @@ def _check_splits(where: str, entry: Mapping) -> None:
                     f"{where}.splits.names: found {name!r} with {n} {called}, expected at least 2 "
                     f"{called}s to leave one out; leave the split out"
                 )
+    clean = matched_split(n_subjects)
+    if "random_matched" in entry["splits"]["names"] and clean not in entry["splits"]["names"]:
+        raise InputError(
+            f"{where}.splits.names: found 'random_matched' without {clean!r}, expected that split, "
+            f"whose number of volumes it learns from, with {n_subjects} subject"
+            f"{'s' * (n_subjects != 1)}; add it, or leave 'random_matched' out"
+        )
 
 
 def _check_model(where: str, block: Mapping, entry: Mapping) -> None:

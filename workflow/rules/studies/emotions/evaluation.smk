@@ -49,6 +49,7 @@ rule evaluate_decoding:
         labels="<results>/{study}/tables/labels.csv",
         predictions=all_predictions,
         refits=all_refits,
+        audit="<results>/{study}/tables/leak_audit.csv",
     output:
         decoding=report(
             "<results>/{study}/tables/decoding.csv",
