@@ -29,6 +29,7 @@ from scripts.emotions.evaluation.evaluation import (
     draw_shifts,
     episode_weights,
     min_volumes,
+    pooled_areas,
     reliability,
     roc_curves,
     runs_with,
@@ -106,6 +107,30 @@ def test_scores_are_those_of_scikit_learn(seed, ties, n_folds):
     assert brier_score(predictions, labels) == pytest.approx(
         brier_score_loss(np.eye(3)[codes], exact, scale_by_half=False), rel=1e-5
     )
+
+
+@pytest.mark.parametrize("ties", [True, False])
+def test_pooled_areas_are_those_of_scikit_learn_of_weighted_volumes(ties, monkeypatch):
+    monkeypatch.setattr("scripts.emotions.evaluation.evaluation.AT_A_TIME", 2)
+    labels = movie_labels(2)
+    predictions = predict(labels, 2, ties=ties, n_folds=3)
+    probabilities, codes = flat(predictions, labels)
+    rows = np.nonzero(predictions.tested & labels.labelled)[1]
+    counts = np.random.default_rng(0).integers(0, 4, size=(5, labels.n_rows))
+    # A resample without a class has no area of it.
+    counts[4, labels.codes == 1] = 0
+    weights = class_weights(labels.codes[None], 3) * counts.astype(np.float32)
+    found = pooled_areas(predictions, labels, weights)
+    for case, code in np.ndindex(4, 3):
+        area = roc_auc_score(
+            codes == code, probabilities[:, code], sample_weight=counts[case, rows]
+        )
+        assert found[case, code] == pytest.approx(area)
+    assert np.isnan(found[4]).tolist() == [False, True, False]
+    table = evaluated(labels, predictions).auc
+    ones = pooled_areas(predictions, labels, class_weights(labels.codes[None], 3))[0]
+    np.testing.assert_allclose(table["pooled"], ones)
+    assert table["pooled"].between(table["pooled_low"], table["pooled_high"]).all()
 
 
 def test_pooling_over_runs_would_bias_the_area_and_ours_does_not():

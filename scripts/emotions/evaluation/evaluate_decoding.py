@@ -23,6 +23,7 @@ from scripts.emotions.evaluation.evaluation import (
     brier_score,
     calibration_error,
     min_volumes,
+    pooled_areas,
     reliability,
     roc_curves,
     runs_with,
@@ -49,7 +50,8 @@ class Tables(NamedTuple):
         n_training and n_validation, labelled volumes that a fold learns from and stops or tunes by,
         means over folds
     subjects : subject, measure, value
-    auc : class, value, low, high, p, n_positive (moments), n_runs, n_runs_skipped
+    auc : class, value, low, high, p, n_positive (moments), n_runs, n_runs_skipped; pooled,
+        pooled_low and pooled_high, the area over all runs and subjects, as published
     roc : class, fpr, tpr
     confusion : label, predicted, n (volumes of all subjects)
     calibration : low, high, n, confidence, accuracy
@@ -136,7 +138,9 @@ def _evaluate(
     return Tables(
         decoding,
         subjects,
-        _auc(own, draws, null, runs_with(found, labels), labels, cases),
+        _auc(own, draws, null, runs_with(found, labels), labels, cases).assign(
+            **_pooled(found, labels, cases)
+        ),
         _roc(found, labels),
         _confusion(own, labels),
         bins,
@@ -228,6 +232,13 @@ def _auc(
         row |= {"n_positive": int((labels.codes == code).sum()), "n_runs": n_runs}
         rows.append(row | {"n_runs_skipped": len(with_class) - n_runs})
     return pd.DataFrame(rows)
+
+
+def _pooled(found: Predictions, labels: Labels, cases: Cases) -> dict[str, np.ndarray]:
+    """Return the pooled area of each class, and its interval over episodes."""
+    value = pooled_areas(found, labels, cases.own)[0]
+    low, high = cases.limits(value, pooled_areas(found, labels, cases.resampled))
+    return {"pooled": value, "pooled_low": low, "pooled_high": high}
 
 
 def _roc(found: Predictions, labels: Labels) -> pd.DataFrame:

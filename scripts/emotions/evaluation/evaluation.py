@@ -41,6 +41,8 @@ from workflow.lib.errors import InputError
 
 ACCURACY, BALANCED, AUC = "accuracy", "balanced_accuracy", "auc"
 MEASURES = (ACCURACY, BALANCED, AUC)
+# Cases whose pooled areas are computed together, so that they fit into memory.
+AT_A_TIME = 128
 # Bins of the probability of the chosen class.
 N_BINS = 10
 # False-positive rates at which ROC curves of runs are averaged.
@@ -231,6 +233,41 @@ class Evaluated:
                 above[:, code] += np.einsum("kj,kj->k", own @ more, others)
                 pairs[:, code] += np.einsum("kj,kj->k", own @ both, others)
         return above / np.where(pairs > 0, pairs, np.nan)
+
+
+def pooled_areas(predictions: Predictions, labels: Labels, weights: np.ndarray) -> np.ndarray:
+    """Return areas under ROC curves over all subjects, runs and folds, as published.
+
+    Telling runs apart counts here, which it does not in `Evaluated.class_auc`.
+
+    Parameters
+    ----------
+    predictions : Predictions
+    labels : Labels
+    weights : float32 array (n_classes, K, n_rows)
+
+    Returns
+    -------
+    float64 array (K, n_classes)
+        NaN of a class that does not stand beside another.
+    """
+    chosen = predictions.tested & labels.labelled
+    probabilities, rows = predictions.probabilities[chosen], np.nonzero(chosen)[1]
+    areas, total = np.full(weights.shape[1::-1], np.nan), weights.sum(axis=0)
+    for code, of_class in enumerate(weights):
+        order = np.argsort(probabilities[:, code], kind="stable")
+        # Volumes of one probability count half against one another.
+        starts = np.flatnonzero(np.diff(probabilities[order, code], prepend=-1) != 0)
+        for cases in np.array_split(np.arange(len(total)), -(-len(total) // AT_A_TIME)):
+            own, every = (
+                np.add.reduceat(values[cases][:, rows[order]], starts, axis=1, dtype=np.float64)
+                for values in (of_class, total)
+            )
+            others = every - own
+            pairs = own.sum(axis=1) * others.sum(axis=1)
+            above = np.einsum("kj,kj->k", own, np.cumsum(others, axis=1) - others / 2)
+            areas[cases, code] = above / np.where(pairs > 0, pairs, np.nan)
+    return areas
 
 
 def check_rows(predictions: Predictions, labels: Labels) -> None:

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from scripts.emotions.data.timeseries import VOLUMES, WHOLE, TimeSeries
 from scripts.emotions.decoding.predictions import Predictions, read_predictions
 from scripts.emotions.decoding.splits import RANDOM, RANDOM_MATCHED, SPLITS
-from scripts.emotions.evaluation.evaluation import MEASURES
+from scripts.emotions.evaluation.evaluation import MEASURES, class_weights, pooled_areas
 from scripts.emotions.labelling.agreement import ALL
 from scripts.emotions.labelling.labels import Labels, read_labels
 from scripts.emotions.rsa.compare_emotion_rdms import BRAIN
@@ -161,21 +160,9 @@ def area_corrections(
 
 
 def pooled_area(labels: Labels, found: Predictions) -> float:
-    """Return the mean over classes of the area under the ROC curve over all runs and subjects.
-
-    Notes
-    -----
-    (R - n (n + 1) / 2) / (n m), R being the sum of the mid-ranks of the n positives among n + m.
-    """
-    tested = found.tested & labels.labelled
-    codes = np.broadcast_to(labels.codes, tested.shape)[tested]
-    areas = []
-    for code in np.unique(codes):
-        positive = codes == code
-        ranks = rankdata(found.probabilities[tested][:, code])
-        n, m = int(positive.sum()), int((~positive).sum())
-        areas.append((ranks[positive].sum() - n * (n + 1) / 2) / (n * m))
-    return float(np.mean(areas))
+    """Return the mean over classes of the area under the ROC curve over all runs and subjects."""
+    weights = class_weights(labels.codes[None], len(labels.classes))
+    return float(np.nanmean(pooled_areas(found, labels, weights)))
 
 
 def null_corrections(decoding: pd.DataFrame, model: str, n_shifts: int) -> Iterator[Correction]:
