@@ -205,8 +205,9 @@ def _sizes_note(table: pd.DataFrame) -> str:
         )
     if RANDOM_MATCHED in splits:
         text += (
-            f" {SPLITS[RANDOM_MATCHED].title.capitalize()}: the same, with as few volumes of each "
-            f"emotion to learn from as with {SPLITS[cleanest(splits)].title} held out."
+            f" {SPLITS[RANDOM_MATCHED].title.capitalize()}: the folds of random ones, with as few "
+            f"volumes of each emotion to learn from as with {SPLITS[cleanest(splits)].title} held "
+            "out."
         )
     if "n_training" not in table:
         return text
