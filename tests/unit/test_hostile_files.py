@@ -22,9 +22,10 @@ import pytest
 import scipy.io
 import scipy.sparse
 import torch
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from tests.unit.foreign_files import (
+    PIXELS,
     SQUARES,
     VECTORS,
     read_array,
@@ -620,6 +621,19 @@ def png_of(width, height):
 def test_image_of_gigapixels(tmp_path, width, height):
     (tmp_path / "a.png").write_bytes(png_of(width, height))
     assert_refused(lambda path: decoded(path, path.name), tmp_path / "a.png", r"a\.png: found")
+
+
+@pytest.mark.parametrize("where", ["folder", "zip"])
+def test_image_that_is_a_program_is_never_run(tmp_path, monkeypatch, where):
+    """PostScript under the name of an image, which Pillow hands to Ghostscript."""
+    ran = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *args: ran.append(args))
+    Image.fromarray(PIXELS[0]).save(tmp_path / "a.png", "EPS")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(tmp_path / "a.png", "a.png")
+    path = tmp_path / ("a.png" if where == "folder" else "a.zip")
+    assert_refused(read_stimuli, path, r"a\.png: found a file that does not decode as an image")
+    assert not ran
 
 
 def test_limit_of_pillow_is_not_lifted():

@@ -18,6 +18,8 @@ SUFFIXES = {f".{suffix}" for suffix in IMAGE_SUFFIXES}
 MAX_PIXELS = 50_000_000
 # No compressed image of so few pixels is larger.
 MAX_FILE_BYTES = 200_000_000
+# What Pillow may take a file for, whatever its name: a PostScript file it hands to Ghostscript.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 # Modes that Pillow turns into RGB without loss.
 COLOUR_MODES = {"1", "L", "P", "RGB", "CMYK", "YCbCr", "LAB", "HSV"}
 ALPHA_MODES = {"RGBA", "LA", "PA", "RGBa", "La"}
@@ -61,7 +63,7 @@ def decoded(
         without a background.
     """
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=FORMATS) as image:
             check_pixels(what, *image.size)
             image.load()
             return _as_rgb(image, what, background)
