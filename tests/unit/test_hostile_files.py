@@ -25,12 +25,15 @@ import torch
 from PIL import EpsImagePlugin, Image
 
 from tests.unit.foreign_files import (
+    NAMES,
+    PATTERNS,
     PIXELS,
     SQUARES,
     VECTORS,
     read_array,
     read_bdata,
     read_features,
+    read_patterns,
     read_rdm,
     read_rdms,
     read_stimuli,
@@ -154,6 +157,64 @@ def test_zip_of_images_with_a_name_that_leads_out_is_refused(tmp_path, name):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr(name, b"")
     assert_refused(read_stimuli, tmp_path / "a.zip", "which leads out of the archive")
+
+
+# Archives of arrays with files that are none: harmless beside arrays, and no array themselves.
+
+
+def with_text(path, name, **arrays):
+    """Write an .npz with a text beside its arrays, as people who tell what is in it do."""
+    np.savez(path, **arrays)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, "What this is.")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("read", "arrays"),
+    [
+        (partial(read_rdms, key="a"), {"a": SQUARES, "names": NAMES}),
+        (partial(read_patterns, key="a"), {"a": PATTERNS, "names": NAMES}),
+        (partial(read_stimuli, key="a"), {"a": PIXELS, "names": NAMES[: len(PIXELS)]}),
+        (read_features, {"a": PATTERNS, "names": NAMES}),
+        (read_rdm, {"a": SQUARES[0]}),
+        (read_array, {"a": PATTERNS}),
+    ],
+)
+def test_readme_beside_arrays_changes_nothing(tmp_path, read, arrays):
+    np.savez(tmp_path / "b.npz", **arrays)
+    found = read(with_text(tmp_path / "a.npz", "readme.txt", **arrays))
+    np.testing.assert_equal(found, read(tmp_path / "b.npz"))
+
+
+@pytest.mark.parametrize("read", [read_rdm, read_array, read_stimuli, read_features])
+def test_text_that_calls_itself_an_array_is_none(tmp_path, read):
+    path = with_text(tmp_path / "a.npz", "a.npy")
+    assert_refused(read, path, r"a\.npz.*: found data that are no array, expected")
+
+
+def test_text_beside_arrays_that_calls_itself_one_is_no_list_of_names(tmp_path):
+    path = with_text(tmp_path / "a.npz", "text.npy", a=SQUARES, names=NAMES)
+    assert read_rdms(path, key="a")[-1] == NAMES
+
+
+# Tables of numbers and names that were not meant.
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_number_without_end_is_a_name(tmp_path, value):
+    """No whole number equals it."""
+    np.savez(tmp_path / "a.npz", a=SQUARES, names=np.array([1.0, 2.5, 3, value]))
+    with open_rdm_file(tmp_path / "a.npz", key="a") as file:
+        assert file.stored_names("names") == ["1", "2.5", "3", str(value)]
+
+
+@pytest.mark.parametrize("lines", [["image", "a", "b"], ["image,run", "a,1", "b,2"], ["image,run"]])
+def test_table_of_names_in_place_of_patterns(tmp_path, lines):
+    (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
+    assert_refused(
+        read_array, tmp_path / "a.csv", r"a\.csv: found (no column beside 'image'|1 rows)"
+    )
 
 
 # Bombs: a little that claims, or unpacks to, very much.

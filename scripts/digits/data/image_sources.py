@@ -19,7 +19,7 @@ from PIL import Image
 
 from scripts.digits.data.published import CATEGORIES, IMAGE_VARIABLES
 from workflow.lib.acquire.archives import zip_errors
-from workflow.lib.arrays.numpy_files import numpy_errors, open_numpy
+from workflow.lib.arrays.numpy_files import array_of, open_numpy
 from workflow.lib.errors import InputError
 from workflow.lib.features.image_files import SUFFIXES
 from workflow.lib.features.stimuli import open_stimuli
@@ -236,10 +236,9 @@ def _variables(arrays: Mapping, file: str) -> list[tuple]:
     for part, variables in IMAGE_VARIABLES.items():
         for images, codes, allowed in variables:
             if images in arrays and codes in arrays:
-                with numpy_errors(f"{file}, {images}"):
-                    pixels, numbers = arrays[images], arrays[codes]
-                pixels = _pixels(pixels, f"{file}, {images}")
-                numbers = _codes(numbers, len(pixels), f"{file}, {codes}")
+                names = (f"{file}, {images}", f"{file}, {codes}")
+                pixels = _pixels(array_of(arrays, images, names[0]), names[0])
+                numbers = _codes(array_of(arrays, codes, names[1]), len(pixels), names[1])
                 found.append((part, pixels, numbers, allowed))
     if not found:
         expected = [f"{x} and {y}" for pairs in IMAGE_VARIABLES.values() for x, y, _ in pairs]

@@ -19,7 +19,7 @@ import numpy as np
 from scripts.dissimilarity.embeddings.embedding_images import EmbeddingImages
 from scripts.dissimilarity.embeddings.embeddings import Embedding, embedding_from_blocks
 from workflow.lib.arrays.array_file import one_of
-from workflow.lib.arrays.numpy_files import numpy_errors, open_numpy
+from workflow.lib.arrays.numpy_files import array_of, open_numpy
 from workflow.lib.arrays.text import as_strings, listed_names
 from workflow.lib.errors import InputError
 from workflow.lib.features.activations import Activations
@@ -101,8 +101,7 @@ def _array_and_names(
 ) -> tuple[np.ndarray, list[str]]:
     if isinstance(loaded, np.ndarray):
         return loaded, []
-    with numpy_errors(path.name):
-        arrays = {key: loaded[key] for key in loaded.files}
+    arrays = {key: array_of(loaded, key, path.name) for key in loaded.files}
     texts = [key for key, array in arrays.items() if array.dtype.kind in "SU"]
     numbers = [key for key in arrays if key not in texts]
     array = arrays[one_of(None, numbers, path.name, "array of features", "file")]

@@ -17,6 +17,9 @@ from workflow.lib.errors import InputError
 # Readers of the headers that arrays of numbers have.
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
+# Of the arrays within an .npz.
+ARRAY_SUFFIX = ".npy"
+
 
 class NumpyFile(ArrayFile):
     """.npy, or one array of an .npz."""
@@ -36,8 +39,7 @@ class NumpyFile(ArrayFile):
             raise
 
     def _member(self, key: str) -> np.ndarray:
-        with numpy_errors(f"{self.path.name}, {key}"):
-            return self._archive[key]
+        return array_of(self._archive, key, f"{self.path.name}, {key}")
 
     def _holds_text(self, key: str) -> bool:
         try:
@@ -62,7 +64,7 @@ class NumpyFile(ArrayFile):
 
 
 def open_numpy(path: Path, what: str = "") -> np.ndarray | np.lib.npyio.NpzFile:
-    """Open somebody else's .npy, as a memory map, or .npz.
+    """Open somebody else's .npy, as a memory map, or .npz, whose `files` are its arrays.
 
     Parameters
     ----------
@@ -86,10 +88,30 @@ def open_numpy(path: Path, what: str = "") -> np.ndarray | np.lib.npyio.NpzFile:
                         f"{what}, {member.filename}", member.file_size, member.compress_size
                     )
                     _check_shape(loaded.zip, member)
+            # Others, such as a readme.txt, are no arrays, and nobody has to choose among them.
+            members = [name for name in loaded.zip.namelist() if name.endswith(ARRAY_SUFFIX)]
+            loaded.files = [name.removesuffix(ARRAY_SUFFIX) for name in members]
         except InputError:
             loaded.close()
             raise
     return loaded
+
+
+def array_of(archive: np.lib.npyio.NpzFile, key: str, what: str) -> np.ndarray:
+    """Return an array of an .npz; errors call it `what`.
+
+    Raises
+    ------
+    InputError
+        It is damaged or pickled, or no array: numpy gives bytes of whatever begins otherwise.
+    """
+    with numpy_errors(what):
+        array = archive[key]
+    if not isinstance(array, np.ndarray):
+        raise InputError(
+            f"{what}: found data that are no array, expected one that np.savez wrote; name another"
+        )
+    return array
 
 
 def _check_shape(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:

@@ -20,7 +20,7 @@ def as_string(value: object) -> str:
         return as_string(value.item()) if value.size == 1 else "".join(map(str, value.ravel()))
     if isinstance(value, bytes):
         return value.decode("utf-8", errors="replace")
-    if isinstance(value, np.floating) and value == np.rint(value):
+    if isinstance(value, np.floating) and np.isfinite(value) and value == np.rint(value):
         return str(int(value))  # MATLAB numbers its sessions 1.0 and 2.0
     return str(value)
 

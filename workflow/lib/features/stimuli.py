@@ -15,7 +15,7 @@ from workflow.lib.arrays.array_file import one_of
 from workflow.lib.arrays.foreign_hdf5 import hdf5_errors, open_hdf5, referenced
 from workflow.lib.arrays.hdf5_files import matlab_chars
 from workflow.lib.arrays.matlab_files import check_full, load_variable, whosmat
-from workflow.lib.arrays.numpy_files import numpy_errors, open_numpy
+from workflow.lib.arrays.numpy_files import array_of, open_numpy
 from workflow.lib.arrays.text import as_strings, listed_names
 from workflow.lib.errors import InputError
 from workflow.lib.features.image_files import (
@@ -244,8 +244,7 @@ def _open_numpy(folder: Path, block: Mapping) -> _Source:
     what = f"{path.name}, {key}"
 
     def variable(name: str) -> np.ndarray:
-        with numpy_errors(f"{path.name}, {name}"):
-            return loaded[name]
+        return array_of(loaded, name, f"{path.name}, {name}")
 
     def stored_names(wanted: str | None) -> list[str]:
         others = [name for name in loaded.files if name != key]

@@ -23,6 +23,7 @@ from workflow.lib.errors import InputError
 from workflow.lib.patterns.observations import SEPARATORS, column_of, read_columns
 from workflow.lib.patterns.session import the_same
 from workflow.lib.sources import NIFTI_SUFFIXES, Axis, axes_of, axis_of, items_of
+from workflow.lib.words import one_line
 
 # What observation descriptors and columns with the run are called, where the config does not say.
 RUN_NAMES = ("run", "runs")
@@ -121,6 +122,12 @@ class TablePatternFile(PatternFile):
         self._first, *others = self._table
         self._run = next((name for name in (self.field, *RUN_NAMES) if name in others), None)
         names = [name for name in others if name != self._run]
+        if not names:
+            raise InputError(
+                f"{self.path.name}: found no column beside {one_line(str(self._first))!r} and the run, "
+                "expected a column of numbers per channel; give the patterns here, and a table of "
+                "observations as `observations`"
+            )
         numbers = [float(name) for name in names if is_number(name)]
         # Columns may be numbered. Other numbers are a row of data, which would be lost.
         if len(numbers) == len(names) > 0 and set(np.diff(numbers)) - {1.0}:
