@@ -1,5 +1,6 @@
 """The table "original against ours": its numbers are those of the procedures they stand for."""
 
+import itertools
 import re
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import scipy.ndimage
 import scipy.stats
 import torch
+from scipy.spatial.distance import pdist
 
 from scripts.digits.codes.codes import code_rdms
 from scripts.digits.corrections.measure_group_null import (
@@ -16,6 +18,7 @@ from scripts.digits.corrections.measure_group_null import (
     null_corrections,
     null_findings,
 )
+from scripts.digits.corrections.measure_signs import sign_agreement, sign_corrections
 from scripts.digits.corrections.measure_training import (
     accuracy,
     colour_shift,
@@ -180,6 +183,36 @@ def test_rows_of_training(trained, images):
     # 56 epochs, saved after every tenth.
     assert (epochs.original, epochs.ours) == (6, 0)
     assert changed.ours < 1e-6
+
+
+# Signs of components.
+
+
+def test_signs_change_the_published_distance_by_what_they_do_to_it_and_ours_not_at_all():
+    """Against scipy over all choices of the signs of five components."""
+    means = np.random.default_rng(1).standard_normal((8, 5)) * [5, 3, 2, 1, 1]
+    usual = pdist(means, "correlation")
+    all_signs = itertools.product([-1, 1], repeat=5)
+    each = [
+        scipy.stats.spearmanr(usual, pdist(means * signs, "correlation")).statistic
+        for signs in all_signs
+    ]
+    rng = np.random.default_rng(0)
+    found = np.mean([sign_agreement(means, "correlation", rng) for _ in range(20)])
+    # The standard error of 1,000 draws.
+    assert found == pytest.approx(np.mean(each), abs=4 * np.std(each) / np.sqrt(1000))
+    assert found < 0.95
+    assert sign_agreement(means, "cosine", rng) == pytest.approx(1, abs=1e-12)
+    assert np.isnan(sign_agreement(means[:, :1], "cosine", rng))
+
+
+def test_row_of_signs_is_of_the_metric_of_the_study(trained, images):
+    for metric, changed in (("cosine", "no choice of signs"), ("correlation", "as published")):
+        options = {"variance": 0.9, "metric": metric, "seed": 0, "device": torch.device("cpu")}
+        (row,) = sign_corrections(trained, images, **options)
+        assert row.ours == (pytest.approx(1) if metric == "cosine" else row.original)
+        assert row.original < 1
+        assert changed in row.note
 
 
 # Null subjects.

@@ -85,6 +85,7 @@ def test_corrections_stand_beside_what_the_original_did(tiny_run):
     assert set(table["correction"]) >= {
         *("weight decay", "colour components", "training accuracy", "analysed network"),
         *("images of layer RDMs", "cosine of codes and layers", "joint fit of codes"),
+        "distance between categories",
         *("regions of codes", "null of the group's maps", "layer of each voxel", "subjects"),
     }
     shift = table[table["correction"] == "colour components"].iloc[0]

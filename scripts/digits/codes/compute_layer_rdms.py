@@ -47,16 +47,30 @@ def layer_rdms(
         A layer that cannot tell some category from no image at all.
     """
     codes = images.codes(trained.categories)
+    for layer, gram in layer_grams(trained, images, device=device):
+        try:
+            rdm = category_rdm(gram, codes, variance=variance, metric=metric)
+        except InputError as error:
+            raise InputError(f"layer {layer}: {error}") from None
+        yield {"layer": layer}, rdm
+
+
+def layer_grams(
+    trained: Trained, images: ImageSet, *, device: torch.device
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield every analysed layer with the products between images, units standardised over them.
+
+    Yields
+    ------
+    layer : str
+    gram : float64 array (n_images, n_images)
+    """
     with tempfile.TemporaryDirectory() as folder:
         layers = layer_features(trained, images, device=device, folder=Path(folder))
         for layer, blocks in layers.items():
             with blocks:
                 gram = feature_gram(blocks, True, device=device)
-            try:
-                rdm = category_rdm(gram, codes, variance=variance, metric=metric)
-            except InputError as error:
-                raise InputError(f"layer {layer}: {error}") from None
-            yield {"layer": layer}, rdm
+            yield layer, gram
 
 
 def check_categories(

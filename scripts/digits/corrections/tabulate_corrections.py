@@ -207,6 +207,7 @@ def corrections(input: Mapping, params: Mapping) -> Iterator[pd.DataFrame]:
     """Yield the rows of every part of the study that there is."""
     codes, layers = RDMStore(input["codes"]), RDMStore(input["layers"])
     yield read_table(input["training"])
+    yield read_table(input["signs"])
     yield corrections_table(
         [
             *image_corrections(layers, RDMStore(input["validation"]), params["part"]),

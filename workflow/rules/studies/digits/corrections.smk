@@ -38,6 +38,34 @@ rule measure_training:
         "../../../../scripts/digits/corrections/measure_training.py"
 
 
+rule measure_signs:
+    """Measure what the arbitrary signs of principal components do to the RDMs of layers."""
+    input:
+        network="<results>/{study}/models/vgg.safetensors",
+        images=compared_images,
+    output:
+        "<results>/{study}/tables/corrections_signs.csv",
+    log:
+        "<logs>/{study}/tables/corrections_signs.log",
+    benchmark:
+        "<benchmarks>/{study}/tables/corrections_signs.tsv"
+    wildcard_constraints:
+        study=DIGIT_STUDIES,
+    conda:
+        "../../../../envs/torch.yaml"
+    threads: 2
+    resources:
+        mem_mb=layers_mb,
+        runtime=minutes(60),
+    params:
+        variance=digits_setting("layer_rdms", "variance"),
+        metric=digits_setting("layer_rdms", "metric"),
+        seed=config["seed"],
+        code=script_digest("digits/corrections/measure_signs.py"),
+    script:
+        "../../../../scripts/digits/corrections/measure_signs.py"
+
+
 rule measure_group_null:
     """Measure what the original's threshold finds in maps of the group, and in null subjects."""
     input:
@@ -90,6 +118,7 @@ rule tabulate_corrections:
     """Set what the original gets wrong beside what stands here, in numbers of this study."""
     input:
         training="<results>/{study}/tables/corrections_training.csv",
+        signs="<results>/{study}/tables/corrections_signs.csv",
         layers="<results>/{study}/features/rdms/model_vgg.h5",
         validation=validation_rdms,
         codes="<results>/{study}/features/rdms/model_codes.h5",
