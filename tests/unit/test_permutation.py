@@ -312,9 +312,15 @@ def test_family_wise_p_by_hand():
     test = PermutationTest(null[0], null, tolerance=1e-9, complete=True)
     np.testing.assert_array_equal(test.p, [[2 / 4, 1 / 4]])
     np.testing.assert_array_equal(test.family_wise_p(), [[2 / 4, 1 / 4]])
-    # Without division by the spread the second cell alone would decide.
-    widest = PermutationTest(null[3], null[::-1], tolerance=1e-9, complete=True)
-    np.testing.assert_array_equal(widest.family_wise_p(), [[1, 3 / 4]])
+
+
+def test_the_cell_of_the_widest_null_does_not_decide_alone():
+    # Deviations (3, -1, -1, -1) / 4 and (0, 20, -20, 0), standard deviations sqrt(3) / 4 and
+    # sqrt(200): scores (1.73, -0.58, -0.58, -0.58) and (0, 1.41, -1.41, 0), largest per order
+    # 1.73, 1.41, -0.58, 0. Undivided, the 20 of the second order would reach the first cell's 3/4.
+    null = np.array([[[1.0, 0]], [[0, 20]], [[0, -20]], [[0, 0]]])
+    test = PermutationTest(null[0], null, tolerance=1e-9, complete=True)
+    np.testing.assert_array_equal(test.family_wise_p(), [[1 / 4, 3 / 4]])
 
 
 def test_a_family_of_one_cell_needs_no_correction():
