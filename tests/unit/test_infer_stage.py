@@ -397,6 +397,46 @@ def test_table_has_intervals_and_no_p_where_no_permutation_changes_a_cell(study)
     assert (tested["p_fwe"] >= tested["p"]).all()
 
 
+def compared(path, brain, models):
+    """Return the table of one subject, its draws stored at `path`."""
+    counts = study_counts(brain, n_resamples=10, resample="images", seed=1)
+    options = {"resample": "images", "comparators": ["pearson", "spearman"]}
+    draws = resample_images(brain, models, counts, **options, n_exact_ranks=10, engine="fast")
+    write_draws(
+        path,
+        draws,
+        rows=brain.rows(),
+        layers=ModelLayers(models).table,
+        descriptors=descriptors_of(brain, "images"),
+    )
+    options = {"n_permutations": 199, "permuted": "images", "seed": 1}
+    return compare_rdms(brain, models, DrawStore(path), **options)
+
+
+def test_sessions_are_corrected_for_one_by_one(study, tmp_path):
+    """A subject with sessions has for each of them what a subject of that session alone would."""
+    _, models, _ = study
+    rng = np.random.default_rng(11)
+    layer = models[0].vectors()[0]
+    noise = {"1": 0.5, "2": 20, "mean": 2}
+    rdms = [
+        ({"roi": roi, "session": session}, layer + size * rng.random(N_PAIRS))
+        for session, size in noise.items()
+        for roi in ROIS
+    ]
+    brain = written(tmp_path / "sessions.h5", rdms, subject="s9")
+    table = compared(tmp_path / "draws.h5", brain, models)
+    for session in noise:
+        own = [labelled for labelled in rdms if labelled[0]["session"] == session]
+        alone = written(tmp_path / f"{session}.h5", own, subject="s9")
+        expected = compared(tmp_path / f"draws_{session}.h5", alone, models)
+        found = table[table["session"] == session].reset_index(drop=True)
+        pd.testing.assert_frame_equal(found, expected)
+        for _, family in found.groupby("comparator"):
+            adjusted = scipy.stats.false_discovery_control(family["p"])
+            np.testing.assert_allclose(family["q"], adjusted)
+
+
 def test_whole_groups_change_places(study):
     """All 4! orders of four groups of five images, none of which changes the model of groups."""
     brains, models, _ = study
