@@ -522,7 +522,11 @@ def test_group_table_by_hand(study):
     np.testing.assert_allclose(table["se_subjects"], between)
     # Never less sure than with the images held fixed, but for the noise of 400 resamples.
     assert (table["se"] > 0.85 * between).all()
+    # Three subjects and twenty images: two degrees of freedom.
     assert (table["dof"] == 2).all()
+    half = scipy.stats.t.ppf(0.975, 2) * table["se"]
+    np.testing.assert_allclose(table["low"], table["similarity"] - half, rtol=1e-9)
+    np.testing.assert_allclose(table["high"], table["similarity"] + half, rtol=1e-9)
     assert table["p_subjects"].isna().all(), "three subjects allow no sign-flip test"
     assert (table["ceiling_low"] < table["ceiling_high"]).all()
 
