@@ -11,10 +11,11 @@ import pytest
 import scipy.io
 from PIL import Image
 
+from workflow.lib.config.schema import load_schema
 from workflow.lib.errors import InputError
 from workflow.lib.features import image_files
 from workflow.lib.features import stimuli as stimuli_module
-from workflow.lib.features.stimuli import open_stimuli
+from workflow.lib.features.stimuli import OPENERS, SUFFIXES, open_stimuli
 from workflow.lib.rdms.alignment import IMAGE_SUFFIXES, normalised_name
 
 N, SIDE = 3, 5
@@ -38,6 +39,22 @@ def write_png(path, array):
 
 def opened(folder, files, conditions=ORDER, **keys):
     return open_stimuli(folder, {"files": files, "conditions": conditions, **keys})
+
+
+def test_the_config_describes_the_files_that_are_opened():
+    """Each kind of file but single images is opened by a function of its own."""
+    described = load_schema()["$defs"]["stimuli"]["properties"]
+    text = described["files"]["description"] + described["key"]["description"]
+    assert set(re.findall(r"\.\w+|HDF5", text)) - SUFFIXES == set(OPENERS)
+    assert "{" not in text, "placeholders, which nothing fills in"
+    assert "RDM" not in described["field"]["description"]
+
+
+def test_images_are_the_field_named_image_or_the_one_given(tmp_path, images):
+    variable = structs(image=list(images), sketch=list(255 - images))
+    scipy.io.savemat(tmp_path / "a.mat", {"stimuli": variable})
+    np.testing.assert_array_equal(pixels(opened(tmp_path, "a.mat")), images)
+    np.testing.assert_array_equal(pixels(opened(tmp_path, "a.mat", field="sketch")), 255 - images)
 
 
 # Image files.
