@@ -101,10 +101,6 @@ def spearman_table(arrays: Arrays, _units: int) -> Arrays:
     return _table(arrays, "spearman")
 
 
-def spearman_from_ranks(arrays: Arrays, _units: int) -> Arrays:
-    return {"table": compare(arrays["models"], arrays["brains"], "spearman", ranked=True)}
-
-
 def rho_a_table(arrays: Arrays, _units: int) -> Arrays:
     return _table(arrays, "rho-a")
 
@@ -115,10 +111,6 @@ def cosine_cov_table(arrays: Arrays, _units: int) -> Arrays:
 
 def tau_a_table(arrays: Arrays, units: int) -> Arrays:
     return _table(arrays, "tau-a", units)
-
-
-def tau_b_table(arrays: Arrays, units: int) -> Arrays:
-    return _table(arrays, "tau-b", units)
 
 
 def noise_ceiling(arrays: Arrays, _units: int) -> Arrays:

@@ -46,10 +46,6 @@ def pearson_table(arrays: Arrays, _units: int) -> Arrays:
     return {"table": np.corrcoef(models, brains)[: len(models), len(models) :]}
 
 
-def spearman_from_ranks(arrays: Arrays, units: int) -> Arrays:
-    return pearson_table(arrays, units)
-
-
 def mantel(arrays: Arrays, units: int) -> Arrays:
     """Relabel the images of the models, and correlate anew, `units` times."""
     models, brains = arrays["models"], arrays["brains"]

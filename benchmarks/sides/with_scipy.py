@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy.spatial.distance import pdist
-from scipy.stats import kendalltau, spearmanr, zscore
+from scipy.stats import spearmanr, zscore
 
 from benchmarks.suite.inputs import n_scenes_of
 
@@ -26,10 +26,3 @@ def spearman_table(arrays: Arrays, _units: int) -> Arrays:
     models, brains = arrays["models"], arrays["brains"]
     among = spearmanr(np.concatenate([models, brains]), axis=1).statistic
     return {"table": among[: len(models), len(models) :]}
-
-
-def tau_b_table(arrays: Arrays, units: int) -> Arrays:
-    brains = arrays["brains"][:units]
-    return {
-        "table": np.array([[kendalltau(m, b).statistic for b in brains] for m in arrays["models"]])
-    }

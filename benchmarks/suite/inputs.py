@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from workflow.lib.rdms.distances import pattern_distances
 
@@ -123,14 +122,6 @@ def table_inputs(sizes: Sizes) -> dict[str, np.ndarray]:
     features = _layer_patterns(sizes, rng)
     sources = features[np.arange(sizes.n_brains) % sizes.n_models]
     return {"models": _rdms(features), "brains": _rdms(_brain_patterns(sources, rng))}
-
-
-def ranked_inputs(sizes: Sizes) -> dict[str, np.ndarray]:
-    """Return the ranks of the RDMs of `table_inputs`."""
-    return {
-        name: np.stack([rankdata(vector) for vector in vectors])
-        for name, vectors in table_inputs(sizes).items()
-    }
 
 
 def resampling_inputs(sizes: Sizes) -> dict[str, np.ndarray]:
@@ -285,7 +276,6 @@ INPUTS: dict[str, Callable[[Sizes], dict[str, np.ndarray]]] = {
     "patterns": pattern_inputs,
     "runs": run_inputs,
     "table": table_inputs,
-    "ranked": ranked_inputs,
     "resampling": resampling_inputs,
     "searchlight": searchlight_inputs,
     "brain": brain_inputs,

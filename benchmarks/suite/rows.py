@@ -222,14 +222,6 @@ ROWS = (
         (ours(), in_float64(), peer(REFERENCE), peer("mne-rsa"), peer("scipy")),
     ),
     Row(
-        "spearman_from_ranks",
-        "Spearman from stored ranks, 5 layers x 10 ROIs",
-        "ranked",
-        (ours(), peer("numpy")),
-        reference=("spearman_table", REFERENCE),
-        targets={REFERENCE: 100},
-    ),
-    Row(
         "rho_a_table",
         "rho-a, 5 layers x 10 ROIs",
         "table",

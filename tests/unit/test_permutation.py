@@ -18,7 +18,7 @@ from workflow.lib.inference.multiple_tests import false_discovery_rate
 from workflow.lib.inference.orders import count_orders, image_orders, random_orders
 from workflow.lib.inference.permutation import PermutationTest, permute_images, permute_prepared
 from workflow.lib.rdms import vectors as rdm
-from workflow.lib.rsa.comparators import COMPARATORS, compare, mean_of_members, prepare, rank
+from workflow.lib.rsa.comparators import COMPARATORS, compare, mean_of_members, prepare
 
 # Our name -> rsatoolbox's.
 METHODS = {name: name for name in COMPARATORS} | {"pearson": "corr"}
@@ -260,24 +260,6 @@ def test_prepared_rdms_are_tested_as_they_are(name):
     np.testing.assert_array_equal(test.null, expected.null)
     p = permute_prepared(left, right, **settings, rng=np.random.default_rng(12)).p
     np.testing.assert_array_equal(p, test.p)
-
-
-@pytest.mark.parametrize("name", ["spearman", "rho-a", "tau-b"])
-def test_stored_ranks_are_tested_as_their_rdms_are(name):
-    rng = np.random.default_rng(51)
-    models, brains = tied_rdms(rng, 2, 13), random_rdms(rng, 2, 13)
-    tests = [
-        permute_images(
-            *sides,
-            name,
-            n_images=13,
-            n_permutations=30,
-            rng=np.random.default_rng(14),
-            ranked=ranked,
-        )
-        for sides, ranked in [((models, brains), False), ((rank(models), rank(brains)), True)]
-    ]
-    np.testing.assert_array_equal(tests[0].null, tests[1].null)
 
 
 @pytest.mark.parametrize("name", ["pearson", "corr_cov", "tau-a"])

@@ -123,7 +123,6 @@ def permute_images(
     groups: Sequence[str] | None = None,
     clusters: Sequence[str] | None = None,
     members: Sequence[int] | None = None,
-    ranked: bool = False,
 ) -> PermutationTest:
     """Test every model x brain similarity against zero, by permuting the images of the models.
 
@@ -146,8 +145,6 @@ def permute_images(
     members : sequence of n_models int, optional
         Models of one number are members of one group; their mean similarity is tested, and
         n_groups takes the place of n_models.
-    ranked : bool
-        Whether both sides are ranks already, see `workflow.lib.rsa.comparators.rank`.
 
     Returns
     -------
@@ -167,8 +164,8 @@ def permute_images(
     tau = comparator(name).tau
     if tau is None:
         similarities = _Products(
-            mean_of_members(prepare(models, name, ranked=ranked), members),
-            prepare(brains, name, ranked=ranked),
+            mean_of_members(prepare(models, name), members),
+            prepare(brains, name),
             n_images,
         )
     else:

@@ -231,9 +231,7 @@ def comparator(name: str) -> Comparator:
     return COMPARATORS[name]
 
 
-def prepare(
-    vectors: np.ndarray, name: str, *, ranked: bool = False, sigma_k: np.ndarray | None = None
-) -> np.ndarray:
+def prepare(vectors: np.ndarray, name: str, *, sigma_k: np.ndarray | None = None) -> np.ndarray:
     """Return vectors of which the dot products are the similarities of a linear comparator.
 
     Works RDM by RDM: only one is ever held in float64, or as ranks.
@@ -243,8 +241,6 @@ def prepare(
     vectors : float array (n_rdms, n_pairs)
     name : str
         A key of `COMPARATORS`, of a linear one.
-    ranked : bool
-        Whether the vectors are ranks already, as `rank` returns them.
     sigma_k : float array (n_conditions, n_conditions), optional
         Covariance of the noise between conditions, for the whitened comparators.
 
@@ -263,7 +259,7 @@ def prepare(
     n_diagonal = n_conditions(n_pairs) if chosen.whitened else 0
     prepared = np.empty((n_rdms, n_pairs + n_diagonal), vectors.dtype)
     for row, vector in enumerate(vectors):
-        prepared[row] = scale(midranks(vector) if chosen.ranks and not ranked else vector)
+        prepared[row] = scale(midranks(vector) if chosen.ranks else vector)
     return prepared
 
 
@@ -290,7 +286,6 @@ def compare(
     brains: np.ndarray,
     name: str,
     *,
-    ranked: bool = False,
     sigma_k: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the similarity of every model RDM with every brain RDM.
@@ -302,8 +297,6 @@ def compare(
         Condensed RDMs over the same conditions in the same order.
     name : str
         A key of `COMPARATORS`.
-    ranked : bool
-        Whether both sides are ranks already, as `rank` returns them.
     sigma_k : float array (n_conditions, n_conditions), optional
         Covariance of the noise between conditions, for the whitened comparators.
 
@@ -319,7 +312,7 @@ def compare(
     if chosen.table is None or sigma_k is not None:
         left, right = (prepare(side, name, sigma_k=sigma_k) for side in (models, brains))
         return dot_products(left, right)
-    if chosen.ranks and not ranked:
+    if chosen.ranks:
         models, brains = _as_ranks(models), _as_ranks(brains)
     return chosen.table(models, brains)
 
