@@ -49,7 +49,7 @@ class Comparator:
         negative dissimilarities is above zero whatever they are.
     """
 
-    scale: Callable[..., np.ndarray] | None
+    scale: Callable[[np.ndarray], np.ndarray] | None
     pool: Callable[[np.ndarray], np.ndarray]
     table: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     tau: Callable[[int, int, tuple[int, int]], float] | None = None
@@ -110,14 +110,12 @@ def _untied_length(n: int) -> float:
     return np.sqrt((n**3 - n) / 12)
 
 
-def _whitened_unit_length(vector: np.ndarray, sigma_k: np.ndarray | None = None) -> np.ndarray:
-    return _unit_length(whitened(vector, sigma_k))
+def _whitened_unit_length(vector: np.ndarray) -> np.ndarray:
+    return _unit_length(whitened(vector))
 
 
-def _centred_whitened_unit_length(
-    vector: np.ndarray, sigma_k: np.ndarray | None = None
-) -> np.ndarray:
-    return _whitened_unit_length(_centred(vector), sigma_k)
+def _centred_whitened_unit_length(vector: np.ndarray) -> np.ndarray:
+    return _whitened_unit_length(_centred(vector))
 
 
 def _cosine_table(models: np.ndarray, brains: np.ndarray) -> np.ndarray:
@@ -231,7 +229,7 @@ def comparator(name: str) -> Comparator:
     return COMPARATORS[name]
 
 
-def prepare(vectors: np.ndarray, name: str, *, sigma_k: np.ndarray | None = None) -> np.ndarray:
+def prepare(vectors: np.ndarray, name: str) -> np.ndarray:
     """Return vectors of which the dot products are the similarities of a linear comparator.
 
     Works RDM by RDM: only one is ever held in float64, or as ranks.
@@ -241,8 +239,6 @@ def prepare(vectors: np.ndarray, name: str, *, sigma_k: np.ndarray | None = None
     vectors : float array (n_rdms, n_pairs)
     name : str
         A key of `COMPARATORS`, of a linear one.
-    sigma_k : float array (n_conditions, n_conditions), optional
-        Covariance of the noise between conditions, for the whitened comparators.
 
     Returns
     -------
@@ -252,9 +248,9 @@ def prepare(vectors: np.ndarray, name: str, *, sigma_k: np.ndarray | None = None
     Raises
     ------
     InputError
-        A comparator that is not linear; a covariance for one that is not whitened.
+        A comparator that is not linear.
     """
-    chosen, scale = comparator(name), _scaling(name, sigma_k)
+    chosen, scale = comparator(name), _scaling(name)
     n_rdms, n_pairs = vectors.shape
     n_diagonal = n_conditions(n_pairs) if chosen.whitened else 0
     prepared = np.empty((n_rdms, n_pairs + n_diagonal), vectors.dtype)
@@ -263,7 +259,7 @@ def prepare(vectors: np.ndarray, name: str, *, sigma_k: np.ndarray | None = None
     return prepared
 
 
-def _scaling(name: str, sigma_k: np.ndarray | None) -> Callable[[np.ndarray], np.ndarray]:
+def _scaling(name: str) -> Callable[[np.ndarray], np.ndarray]:
     chosen = comparator(name)
     if not chosen.linear:
         raise InputError(
@@ -271,23 +267,10 @@ def _scaling(name: str, sigma_k: np.ndarray | None) -> Callable[[np.ndarray], np
             "RDMs; use workflow.lib.rsa.comparators.compare or "
             "workflow.lib.inference.permutation.permute_images"
         )
-    if sigma_k is None:
-        return chosen.scale
-    if not chosen.whitened:
-        raise InputError(
-            f"found a covariance of conditions for the comparator {name!r}, expected none; choose "
-            "cosine_cov or corr_cov, which use it"
-        )
-    return partial(chosen.scale, sigma_k=sigma_k)
+    return chosen.scale
 
 
-def compare(
-    models: np.ndarray,
-    brains: np.ndarray,
-    name: str,
-    *,
-    sigma_k: np.ndarray | None = None,
-) -> np.ndarray:
+def compare(models: np.ndarray, brains: np.ndarray, name: str) -> np.ndarray:
     """Return the similarity of every model RDM with every brain RDM.
 
     Parameters
@@ -297,8 +280,6 @@ def compare(
         Condensed RDMs over the same conditions in the same order.
     name : str
         A key of `COMPARATORS`.
-    sigma_k : float array (n_conditions, n_conditions), optional
-        Covariance of the noise between conditions, for the whitened comparators.
 
     Returns
     -------
@@ -307,11 +288,10 @@ def compare(
     """
     models, brains = np.atleast_2d(models), np.atleast_2d(brains)
     chosen = comparator(name)
-    if chosen.tau and sigma_k is None:
+    if chosen.tau:
         return kendall_table(models, brains, chosen.tau)
-    if chosen.table is None or sigma_k is not None:
-        left, right = (prepare(side, name, sigma_k=sigma_k) for side in (models, brains))
-        return dot_products(left, right)
+    if chosen.table is None:
+        return dot_products(prepare(models, name), prepare(brains, name))
     if chosen.ranks:
         models, brains = _as_ranks(models), _as_ranks(brains)
     return chosen.table(models, brains)
