@@ -82,12 +82,7 @@ def bootstrap_similarities(
 
 
 def bootstrap_ceilings(
-    subjects: np.ndarray,
-    name: str,
-    counts: np.ndarray,
-    subject_counts: np.ndarray | None = None,
-    *,
-    n_images: int,
+    subjects: np.ndarray, name: str, counts: np.ndarray, *, n_images: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each subject's share in the noise ceilings of every resample.
 
@@ -100,43 +95,29 @@ def bootstrap_ceilings(
         One ROI's RDMs.
     name : str
         pearson, cosine, spearman or rho-a.
-    counts : int array (n_resamples, n_images), or (1, n_images) for the same images in all
-    subject_counts : int array (n_resamples, n_subjects), optional
-        How often each subject is drawn; every subject once if not given.
+    counts : int array (n_resamples, n_images)
+        From `image_counts` or `group_counts`.
     n_images : int
 
     Returns
     -------
     lower, upper : float64 arrays (n_resamples, n_subjects)
-        NaN for subjects that are not drawn. Lower leaves out every copy of the subject: NaN where
-        no other subject is drawn (rsatoolbox returns 1). The ceilings of a resample are the means
-        over drawn subjects: `numpy.nanmean` as in `rsatoolbox.inference.boot_noise_ceiling`, which
-        counts each of them once.
+        The ceilings of a resample are the means over subjects, as in
+        `rsatoolbox.inference.boot_noise_ceiling`. NaN as in `bootstrap_similarities`.
 
     Raises
     ------
     InputError
-        Fewer than two subjects, a comparator without weighted form, or counts that do not fit.
+        Fewer than two subjects, a comparator without weighted form, or counts for another number
+        of images.
     """
     _check_counts(counts, n_images)
-    n_subjects = len(subjects)
-    if n_subjects < 2:
+    if len(subjects) < 2:
         raise InputError(
-            f"found {n_subjects} subject, expected at least two for a noise ceiling; leave the "
+            f"found {len(subjects)} subject, expected at least two for a noise ceiling; leave the "
             "ceiling out"
         )
-    if subject_counts is None:
-        subject_counts = np.ones((len(counts), n_subjects), np.int64)
-    if subject_counts.shape[1] != n_subjects or len(counts) not in (1, len(subject_counts)):
-        raise InputError(
-            f"found counts of subjects of shape {subject_counts.shape}, expected "
-            f"{(len(counts), n_subjects)}; draw both kinds of counts equally often"
-        )
-    lower, upper = _chosen(_CEILINGS, name)(subjects, name, counts, subject_counts, n_images)
-    absent = subject_counts == 0
-    lower[absent | (subject_counts.sum(axis=1, keepdims=True) == subject_counts)] = np.nan
-    upper[absent] = np.nan
-    return lower, upper
+    return _chosen(_CEILINGS, name)(subjects, name, counts, n_images)
 
 
 def _chosen(table: dict[str, Callable], name: str) -> Callable:
@@ -172,18 +153,18 @@ def _product_similarities(models, brains, name, counts, n_images):
     return correlations[:, :n_models, n_models:]
 
 
-def _product_ceilings(subjects, name, counts, subject_counts, n_images):
+def _product_ceilings(subjects, name, counts, n_images):
     n_subjects = len(subjects)
     partners = [range(subject + 1, n_subjects) for subject in range(n_subjects)]
     among = _weighted_correlations(list(subjects), partners, name, counts, n_images)
     among = np.where(np.isnan(among), among.transpose(0, 2, 1), among)
-    upper = _pooled(among, subject_counts)
-    lower = np.empty(upper.shape)
+    everyone = np.ones(n_subjects)
+    lower = np.empty((len(counts), n_subjects))
     for subject in range(n_subjects):
-        others = subject_counts.copy()
-        others[:, subject] = 0
+        others = everyone.copy()
+        others[subject] = 0
         lower[:, subject] = _pooled(among, others)[:, subject]
-    return lower, upper
+    return lower, _pooled(among, everyone)
 
 
 def _pooled(among: np.ndarray, members: np.ndarray) -> np.ndarray:
@@ -191,16 +172,16 @@ def _pooled(among: np.ndarray, members: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    among : float64 array (n_resamples or 1, n, n)
-    members : int array (n_resamples, n)
-        How often each RDM, scaled to unit length, is in the sum.
+    among : float64 array (n_resamples, n, n)
+    members : float64 array (n,)
+        One for each RDM that, scaled to unit length, is in the sum, else zero.
 
     Returns
     -------
     float64 array (n_resamples, n)
     """
-    with_sum = (among @ members[:, :, np.newaxis].astype(np.float64))[:, :, 0]
-    length = np.sqrt(np.einsum("rs,rs->r", with_sum, members))
+    with_sum = among @ members
+    length = np.sqrt(with_sum @ members)
     with np.errstate(invalid="ignore", divide="ignore"):
         return with_sum / length[:, np.newaxis]
 
@@ -337,44 +318,18 @@ def _rank_correlations(left, right, name, drawn):
         return products / np.outer(*lengths)
 
 
-def _rank_ceilings(subjects, name, counts, subject_counts, n_images):
+def _rank_ceilings(subjects, name, counts, n_images):
     coded = sorted_pairs(subjects, n_images)
-    lower, upper = np.full((2, *subject_counts.shape), np.nan)
-    for image_count, rows in _by_images(counts, len(subject_counts)):
-        if _too_few(image_count[np.newaxis])[0]:
-            continue
-        drawn = drawn_pairs(image_count)
+    n_subjects = len(subjects)
+    # Sums without each of the subjects, and last that of all.
+    pools = np.vstack([1 - np.eye(n_subjects, dtype=np.int64), np.ones(n_subjects, np.int64)])
+    lower, upper = np.full((2, len(counts), n_subjects), np.nan)
+    for resample in np.flatnonzero(~_too_few(counts)):
+        drawn = drawn_pairs(counts[resample])
         ranks = resampled_ranks(coded, drawn)
-        known: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
-        for row in rows:
-            members = subject_counts[row]
-            key = members.tobytes()
-            if key not in known:
-                known[key] = _rank_shares(ranks, members, name, drawn)
-            lower[row], upper[row] = known[key]
+        similarity = _rank_correlations(ranks, pooled_ranks(ranks, pools, drawn), name, drawn)
+        lower[resample], upper[resample] = similarity.diagonal(), similarity[:, -1]
     return lower, upper
-
-
-def _by_images(counts: np.ndarray, n_resamples: int) -> Iterator[tuple[np.ndarray, range]]:
-    """Yield each resample of images, and the resamples of subjects that go with it."""
-    if len(counts) == 1:
-        yield counts[0], range(n_resamples)
-        return
-    for row, count in enumerate(counts):
-        yield count, range(row, row + 1)
-
-
-def _rank_shares(ranks, members, name, drawn):
-    """Return the shares (n_subjects,) of one set of subjects in lower and upper ceiling."""
-    present = np.flatnonzero(members)
-    pools = np.tile(members, (1 + present.size, 1))
-    pools[1 + np.arange(present.size), present] = 0
-    pools = pools[pools.any(axis=1)]
-    similarity = _rank_correlations(ranks, pooled_ranks(ranks, pools, drawn), name, drawn)
-    lower = np.full(len(members), np.nan)
-    if present.size > 1:
-        lower[present] = similarity[present, 1 + np.arange(present.size)]
-    return lower, similarity[:, 0]
 
 
 _SIMILARITIES = {
