@@ -7,7 +7,7 @@ import pandas as pd
 
 from workflow.lib.inference.folds import mean_of_defined
 from workflow.lib.inference.reweighting import reweighted_similarities
-from workflow.lib.inference.study_resamples import REPEATS, study_folds
+from workflow.lib.inference.study_resamples import study_folds
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images, check_same_rows
 from workflow.lib.rsa.model_layers import ModelLayers
@@ -50,9 +50,7 @@ def cross_validate_group(
     check_same_images([*brains, *models])
     check_same_rows(brains)
     # The folds of the single subjects, so that tables can be compared.
-    splits = study_folds(
-        brains[0], n_folds=n_folds, n_repeats=REPEATS, resample=resample, seed=seed
-    )
+    splits = study_folds(brains[0], n_folds=n_folds, resample=resample, seed=seed)
     several = [layers for layers in map(ModelLayers, zip(models)) if len(layers.table) > 1]
     tables = [pd.DataFrame(columns=COLUMNS)]
     for roi, row in brains[0].mean_session_rows().items() if splits else ():

@@ -9,7 +9,7 @@ import pandas as pd
 from workflow.lib.inference.folds import mean_of_defined
 from workflow.lib.inference.held_out_layer import held_out_layers
 from workflow.lib.inference.reweighting import reweighted_similarities
-from workflow.lib.inference.study_resamples import REPEATS, study_folds
+from workflow.lib.inference.study_resamples import study_folds
 from workflow.lib.jobs import script_job
 from workflow.lib.rdms.store import RDMStore, check_same_images
 from workflow.lib.rsa.model_layers import ModelLayers
@@ -51,7 +51,7 @@ def cross_validate_layers(
     check_same_images([brain, *models])
     rois, rows = map(list, zip(*brain.mean_session_rows().items(), strict=True))
     # All models see the same folds, so that they can be compared.
-    splits = study_folds(brain, n_folds=n_folds, n_repeats=REPEATS, resample=resample, seed=seed)
+    splits = study_folds(brain, n_folds=n_folds, resample=resample, seed=seed)
     several = [layers for layers in map(ModelLayers, zip(models)) if len(layers.table) > 1]
     tables = [pd.DataFrame(columns=COLUMNS)]
     for layers in several if splits else ():

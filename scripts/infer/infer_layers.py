@@ -126,7 +126,7 @@ def difference_rows(
             "low": found.intervals.lower.ravel(),
             "high": found.intervals.upper.ravel(),
             "p": found.p.ravel(),
-            "q": found.p_corrected.ravel(),
+            "q": found.q.ravel(),
         }
     )
 

@@ -34,6 +34,7 @@ from workflow.lib.inference.draw_store import (
 )
 from workflow.lib.inference.jackknife import image_influence
 from workflow.lib.inference.study_resamples import (
+    REPEATS,
     jackknife_error,
     n_drawn,
     n_exact_resamples,
@@ -250,9 +251,9 @@ def test_intervals_within_groups_hold_the_truth(sizes):
 
 @pytest.mark.parametrize("resample", ["within_groups", "groups"])
 def test_folds_follow_what_is_resampled(study, resample):
-    options = {"n_folds": 2, "n_repeats": 3, "resample": resample, "seed": 1}
+    options = {"n_folds": 2, "resample": resample, "seed": 1}
     repeats = study_folds(study[0][0], **options)
-    assert len(repeats) == 3
+    assert len(repeats) == REPEATS
     for folds in repeats:
         np.testing.assert_array_equal(np.sort(np.concatenate(folds)), np.arange(N_IMAGES))
         for label in set(GROUPS):
@@ -579,7 +580,7 @@ def test_mixtures_over_subjects_are_those_of_explicit_pairs(study):
     assert set(table["model"]) == {"network"}, "one layer leaves nothing to mix"
     layers = models[0].vectors().reshape(3, 2, -1).mean(axis=1)
     first, second = np.triu_indices(N_IMAGES, 1)
-    splits = np.concatenate(study_folds(brains[0], n_repeats=4, **options))
+    splits = np.concatenate(study_folds(brains[0], **options))
     for (row, roi), (number, subject) in itertools.product(enumerate(ROIS), enumerate(SUBJECTS)):
         mixtures, singles, choices = [], [], []
         for test in splits:

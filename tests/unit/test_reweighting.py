@@ -37,35 +37,30 @@ def among(vector, images):
     return squareform(vector)[np.ix_(images, images)][np.triu_indices(len(images), 1)]
 
 
-def brute_force(models, target, brain, test, *, ridge):
-    """Return weights and held-out r by NNLS on the explicit training pairs, ridge as extra rows."""
+def brute_force(models, target, brain, test):
+    """Return weights and held-out r by NNLS on the explicit training pairs."""
     train = np.setdiff1d(np.arange(N_IMAGES), test)
     X = np.stack([among(model, train) for model in models])
     deviations = X.std(axis=1)
     X = (X - X.mean(axis=1, keepdims=True)) / deviations[:, np.newaxis]
     y = among(target, train)
     y = (y - y.mean()) / y.std()
-    n = y.size
-    stacked = np.vstack([X.T / np.sqrt(n), np.sqrt(ridge) * np.eye(len(models))])
-    weights = scipy.optimize.nnls(stacked, np.r_[y / np.sqrt(n), np.zeros(len(models))])[0]
+    weights = scipy.optimize.nnls(X.T, y)[0]
     if not weights.any():
         return weights, 0.0
     prediction = (weights / deviations) @ np.stack([among(model, test) for model in models])
     return weights, np.corrcoef(prediction, among(brain, test))[0, 1]
 
 
-@pytest.mark.parametrize("ridge", [0.0, 0.3])
 @pytest.mark.parametrize("offset", [0.0, 1e4], ids=["as they are", "far from zero"])
-def test_equals_nnls_on_explicit_pairs(ridge, offset):
+def test_equals_nnls_on_explicit_pairs(offset):
     rng = np.random.default_rng(1)
     models = random_rdms(rng, 4) + offset
     brains = mixed_rdms(rng, models, rng.random((3, 4)), 1.0)
     folds = rdm_folds(N_IMAGES, 4, rng)
-    found = reweighted_similarities(
-        models, brains, "pearson", n_images=N_IMAGES, folds=folds, ridge=ridge
-    )
+    found = reweighted_similarities(models, brains, "pearson", n_images=N_IMAGES, folds=folds)
     for (f, test), (b, brain) in itertools.product(enumerate(folds), enumerate(brains)):
-        weights, r = brute_force(models, brain, brain, test, ridge=ridge)
+        weights, r = brute_force(models, brain, brain, test)
         np.testing.assert_allclose(found.weights[f, b], weights, atol=1e-8)
         np.testing.assert_allclose(found.similarity[f, b], r, atol=1e-8)
         alone = [np.corrcoef(among(m, test), among(brain, test))[0, 1] for m in models]
@@ -85,7 +80,7 @@ def test_across_subjects_equals_nnls_on_the_mean_of_the_others():
         scaled = [
             vector / among(vector, train).std() for s, vector in enumerate(subjects) if s != subject
         ]
-        weights, r = brute_force(models, np.mean(scaled, axis=0), subjects[subject], test, ridge=0)
+        weights, r = brute_force(models, np.mean(scaled, axis=0), subjects[subject], test)
         np.testing.assert_allclose(found.weights[f, subject], weights, atol=1e-8)
         np.testing.assert_allclose(found.similarity[f, subject], r, atol=1e-8)
 
@@ -270,7 +265,6 @@ def test_pairs_of_two_folds_make_up_the_rdm():
     ("change", "message"),
     [
         ({"folds": [np.arange(10), np.arange(9, 20)]}, "each of 20 images"),
-        ({"ridge": -1.0}, "ridge of -1"),
         ({"across_subjects": True}, "1 subject"),
     ],
 )

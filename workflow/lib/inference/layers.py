@@ -10,7 +10,6 @@ are drawn, see `workflow.lib.inference.study_resamples.n_drawn`.
 """
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,15 +59,15 @@ class LayerDifferences:
     first, second : int arrays (n_pairs,)
         Layers of each pair; the difference is first minus second.
     intervals : Intervals (n_rois, n_pairs)
-    p, p_corrected : float64 arrays (n_rois, n_pairs)
-        Two-sided; `p_corrected` over the pairs of a ROI.
+    p, q : float64 arrays (n_rois, n_pairs)
+        Two-sided; q, Benjamini-Hochberg over the pairs of a ROI.
     """
 
     first: np.ndarray
     second: np.ndarray
     intervals: Intervals
     p: np.ndarray
-    p_corrected: np.ndarray
+    q: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -144,25 +143,6 @@ def interaction_test(estimate: np.ndarray, draws: np.ndarray, *, n_drawn: int) -
     return Interaction(residual, se, np.copysign(t, residual), p, float(p.min()))
 
 
-def _corrected_over_pairs(
-    p: np.ndarray, difference: np.ndarray, draws: np.ndarray, n_drawn: int
-) -> np.ndarray:
-    return np.stack([false_discovery_rate(roi) for roi in p])
-
-
-def _largest_over_pairs(
-    p: np.ndarray, difference: np.ndarray, draws: np.ndarray, n_drawn: int
-) -> np.ndarray:
-    _, t, null_t = studentised(difference, draws, n_drawn)
-    return max_statistic_p(as_normal(t, n_drawn - 1), null_t)
-
-
-CORRECTIONS: dict[str, Callable[..., np.ndarray]] = {
-    "fdr": _corrected_over_pairs,
-    "max": _largest_over_pairs,
-}
-
-
 def all_pairs(n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return first and second member of all n(n-1)/2 pairs, first < second."""
     pairs = np.array(list(itertools.combinations(range(n), 2)), dtype=int).reshape(-1, 2)
@@ -175,7 +155,6 @@ def layer_differences(
     *,
     n_drawn: int,
     level: float = 0.95,
-    correction: str = "fdr",
 ) -> LayerDifferences:
     """Compare all pairs of layers within each ROI.
 
@@ -185,8 +164,6 @@ def layer_differences(
     draws : float array (n_draws, n_rois, n_layers)
     n_drawn : int
     level : coverage of each interval, not corrected for their number
-    correction : a key of `CORRECTIONS`
-        Over the pairs of a ROI: "fdr", Benjamini-Hochberg; "max", family-wise by the largest |t|.
 
     References
     ----------
@@ -201,8 +178,8 @@ def layer_differences(
     of_draws = draws[..., first] - draws[..., second]
     intervals = draw_intervals(difference, of_draws, n_drawn=n_drawn, level=level)
     p = two_sided_p(intervals, dof=n_drawn - 1)
-    corrected = CORRECTIONS[correction](p, difference, of_draws, n_drawn)
-    return LayerDifferences(first, second, intervals, p, corrected)
+    q = np.stack([false_discovery_rate(roi) for roi in p])
+    return LayerDifferences(first, second, intervals, p, q)
 
 
 def ceiling_differences(

@@ -52,7 +52,6 @@ def reweighted_similarities(
     *,
     n_images: int,
     folds: Sequence[np.ndarray],
-    ridge: float = 0.0,
     across_subjects: bool = False,
 ) -> Reweighted:
     """Fit non-negative weights of model RDMs to brain RDMs, cross-validated over images.
@@ -68,8 +67,6 @@ def reweighted_similarities(
     n_images : int
     folds : sequence of int arrays
         Test images of each fold, see `workflow.lib.inference.folds.rdm_folds`.
-    ridge : float
-        Penalty on the squared weights; 1 is as much as a model's own variance.
     across_subjects : bool
         Fit to the mean of the other subjects' RDMs on training images, and score on the
         subject's own RDM of the test images: neither the images nor the subject were seen.
@@ -77,13 +74,12 @@ def reweighted_similarities(
     Raises
     ------
     InputError
-        Folds that share images or lack some, a negative ridge, or one subject to cross-validate
-        over.
+        Folds that share images or lack some, or one subject to cross-validate over.
 
     Notes
     -----
-    Minimises mean (y - b - X w)^2 + ridge |w|^2 subject to w >= 0 over pairs of training images
-    (without b for cosines), whichever comparator scores. All that is needed of the pairs are their
+    Minimises mean (y - b - X w)^2 subject to w >= 0 over pairs of training images (without b for
+    cosines), whichever comparator scores. All that is needed of the pairs are their
     Gram matrices, of which every fold's is a sum of blocks: each pair is read once. A non-negative
     mixture of squared Euclidean RDMs is the RDM of rescaled features; for correlation distances it
     is an approximation to that.
@@ -94,7 +90,7 @@ def reweighted_similarities(
     Neurosci 33:2044; Kaniuth & Hebart 2022, NeuroImage 257:119294; Lawson & Hanson 1974, Solving
     Least Squares Problems, ch. 23.
     """
-    _check(n_images, folds, ridge, len(brains) if across_subjects else None)
+    _check(n_images, folds, len(brains) if across_subjects else None)
     # Where no mean is taken off an RDM, the fit has no intercept either.
     intercept = name not in UNCENTRED
     n_models = len(models)
@@ -107,7 +103,7 @@ def reweighted_similarities(
         if across_subjects:
             targets = _mean_of_others(covariances, n_models)
         training[fold] = targets.T
-        gram = covariances[:n_models, :n_models] + ridge * np.eye(n_models)
+        gram = covariances[:n_models, :n_models]
         test = pairs_among(np.asarray(folds[fold]), n_images)
         test_models, test_brains = models[:, test], brains[:, test]
         single[fold] = compare_varying(test_models, test_brains, name).T
@@ -129,7 +125,7 @@ def nonnegative_weights(gram: np.ndarray, products: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     gram : float64 array (n, n)
-        G = X'X (plus a ridge).
+        G = X'X.
     products : float64 array (n,)
         c = X'y.
 
@@ -151,16 +147,12 @@ def nonnegative_weights(gram: np.ndarray, products: np.ndarray) -> np.ndarray:
     return scipy.optimize.nnls(roots[:, np.newaxis] * basis, (basis @ products) / roots)[0]
 
 
-def _check(
-    n_images: int, folds: Sequence[np.ndarray], ridge: float, n_subjects: int | None
-) -> None:
+def _check(n_images: int, folds: Sequence[np.ndarray], n_subjects: int | None) -> None:
     if not np.array_equal(np.sort(np.concatenate(folds)), np.arange(n_images)):
         raise InputError(
             f"found folds of {sum(map(len, folds))} images, expected each of {n_images} images in "
             "one fold; make them with rdm_folds"
         )
-    if ridge < 0:
-        raise InputError(f"found a ridge of {ridge:g}, expected zero or more")
     if n_subjects == 1:
         raise InputError(
             "found 1 subject, expected at least two to fit on others; cross-validate over images "

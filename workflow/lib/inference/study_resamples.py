@@ -131,15 +131,14 @@ def stretched(draws: np.ndarray, brain: RDMStore, resample: str) -> np.ndarray:
 
 
 def study_folds(
-    brain: RDMStore, *, n_folds: int, n_repeats: int, resample: str, seed: int
+    brain: RDMStore, *, n_folds: int, resample: str, seed: int
 ) -> list[list[np.ndarray]]:
-    """Return the folds over the images of a study, repeated, as independent as its resamples.
+    """Return the folds over the images of a study, as independent as its resamples.
 
     Parameters
     ----------
     brain : RDMs of any subject, which hold the images and their groups
     n_folds : folds over images; fewer where these would be too small
-    n_repeats : repetitions with other folds
     resample : a key of `RESAMPLING`
         Whole groups are held out where whole groups are drawn; where images are drawn within
         their groups, these are spread evenly over the folds.
@@ -147,15 +146,15 @@ def study_folds(
 
     Returns
     -------
-    list of lists of int arrays, see `workflow.lib.inference.folds.rdm_folds`; empty where the
-    images, or groups of them, are too few for two folds
+    list of `REPEATS` lists of int arrays, see `workflow.lib.inference.folds.rdm_folds`, each of
+    other folds; empty where the images, or groups of them, are too few for two folds
     """
     grouping = GROUPING[resample](brain)
     n_folds = min(n_folds, most_folds(brain.n_images, grouping.get("clusters")))
     if n_folds < 2:
         return []
     rng = generator(seed, "cross_validation", brain.descriptors["study"])
-    return [rdm_folds(brain.n_images, n_folds, rng, **grouping) for _ in range(n_repeats)]
+    return [rdm_folds(brain.n_images, n_folds, rng, **grouping) for _ in range(REPEATS)]
 
 
 def n_drawn(brain: RDMStore, resample: str) -> int:

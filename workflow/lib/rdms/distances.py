@@ -1,6 +1,6 @@
 """Distances between patterns from matrix products, with noise normalisation and across runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -56,7 +56,6 @@ def pattern_distances(
     metric: str,
     *,
     dtype: type = np.float64,
-    products: Callable[[np.ndarray], np.ndarray] | None = None,
     names: Sequence[str] | None = None,
 ) -> np.ndarray:
     """Return the distances between all pairs of patterns.
@@ -71,10 +70,6 @@ def pattern_distances(
     dtype : numpy.float64 or numpy.float32
         Of the products and the distances; means are taken off in float64 before. float32 is right
         to 1e-6 of the largest distance, not of the smallest.
-    products : callable, (n_conditions, n_channels) -> (n_conditions, n_conditions), optional
-        Multiplies patterns with their transpose, as `workflow.lib.features.extraction.products_on`
-        does on a device, in float32. If not given, products are taken block by block of rows, above
-        the diagonal only, and the square matrix is never held.
     names : sequence of n_conditions str, optional
         The conditions, for errors.
 
@@ -105,9 +100,9 @@ def pattern_distances(
     check_metric(metric, np.einsum("ij,ij->i", centred, centred), names)
     distinct, number = np.unique(first, return_inverse=True)
     if len(distinct) == len(patterns):
-        return _distances_of(centred, metric, products)
+        return _distances_of(centred, metric)
     # A product of matrices is rounded differently from place to place: each pattern enters once.
-    among = _distances_of(centred[distinct], metric, products)
+    among = _distances_of(centred[distinct], metric)
     distances = np.zeros(len(patterns) * (len(patterns) - 1) // 2, among.dtype)
     left, right = (number[side] for side in np.triu_indices(len(patterns), 1))
     differ = left != right
@@ -126,12 +121,11 @@ def _first_of_equal(patterns: np.ndarray) -> np.ndarray:
     return found
 
 
-def _distances_of(
-    centred: np.ndarray, metric: str, products: Callable[[np.ndarray], np.ndarray] | None
-) -> np.ndarray:
-    """Return the distances (n_pairs,) of patterns prepared by `centred_for`."""
-    if products is not None:
-        return distances_from_gram(products(centred), metric)
+def _distances_of(centred: np.ndarray, metric: str) -> np.ndarray:
+    """Return the distances (n_pairs,) of patterns prepared by `centred_for`.
+
+    Block by block of rows, above the diagonal only: the square matrix is never held.
+    """
     n = len(centred)
     squares = np.einsum("ij,ij->i", centred, centred)
     distances = np.empty(n * (n - 1) // 2, centred.dtype)

@@ -17,18 +17,16 @@ from workflow.lib.rdms.vectors import take_conditions
 from workflow.lib.sources import Axis, axes_of, files_of, items_of
 
 
-def names_by_file(
-    source: Mapping, folder: Path, fixed: Mapping[str, str] | None = None
-) -> dict[str, list[str]]:
+def names_by_file(source: Mapping, folder: Path) -> dict[str, list[str]]:
     """Return the names of the conditions of every file of a source, without reading its RDMs.
 
     Returns
     -------
     dict, file -> list of str in the file's own order
     """
-    first_items = {item.file: item for item in reversed(items_of(source, fixed))}
+    first_items = {item.file: item for item in reversed(items_of(source))}
     found = {}
-    for file in files_of(source, fixed):
+    for file in files_of(source):
         item = first_items[file]
         with open_rdm_file(folder / file, key=item.key, field=source.get("field")) as rdm_file:
             found[file] = condition_names(rdm_file, source["conditions"], folder)

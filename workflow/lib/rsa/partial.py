@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from workflow.lib.config.inference import PARTIAL_COMPARATORS
 from workflow.lib.errors import InputError
@@ -148,10 +147,9 @@ class VariancePartition:
     ----------
     sets : list of tuples of str
         Every choice of one or more models.
-    r_squared, adjusted : float64 arrays (n_sets, n_brains)
-        R^2 of the regression on the set, and adjusted for its size. The adjustment takes pairs of
-        images for independent observations.
-    components, adjusted_components : float64 arrays (n_sets, n_brains)
+    r_squared : float64 array (n_sets, n_brains)
+        R^2 of the regression on the set.
+    components : float64 array (n_sets, n_brains)
         The part of R^2 that just this set has in common: for one model what it explains alone, for
         several what each of them, and no other, could explain. They sum to R^2 of all models, and
         may be negative where models suppress each other's noise.
@@ -159,16 +157,7 @@ class VariancePartition:
 
     sets: list[tuple[str, ...]]
     r_squared: np.ndarray
-    adjusted: np.ndarray
     components: np.ndarray
-    adjusted_components: np.ndarray
-
-    def table(self, brain_names: Sequence[str]) -> pd.DataFrame:
-        """Return a row per brain RDM and set of models."""
-        columns = ("r_squared", "adjusted", "components", "adjusted_components")
-        rows = itertools.product(brain_names, [" + ".join(models) for models in self.sets])
-        table = pd.DataFrame(list(rows), columns=["brain", "models"])
-        return table.assign(**{name: getattr(self, name).T.ravel() for name in columns})
 
 
 def partition_variance(
@@ -217,18 +206,14 @@ def partition_variance(
     brain_places = dot_products(targets, basis)
     lengths = np.einsum("ij,ij->i", targets, targets, dtype=np.float64)
     sets = _sets(n_models)
-    shares, adjusted = {(): np.zeros(len(brains))}, {(): np.zeros(len(brains))}
+    shares = {(): np.zeros(len(brains))}
     for chosen in sets:
         axes, _ = np.linalg.qr(model_places[list(chosen)].T)
         shares[chosen] = ((brain_places @ axes) ** 2).sum(axis=1) / lengths
-        rest = (1 - shares[chosen]) * (n_pairs - 1) / (n_pairs - len(chosen) - 1)
-        adjusted[chosen] = 1 - rest
     return VariancePartition(
         sets=[tuple(model_names[i] for i in chosen) for chosen in sets],
         r_squared=np.stack([shares[chosen] for chosen in sets]),
-        adjusted=np.stack([adjusted[chosen] for chosen in sets]),
         components=_components(shares, sets),
-        adjusted_components=_components(adjusted, sets),
     )
 
 

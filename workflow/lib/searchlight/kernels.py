@@ -56,7 +56,7 @@ def fill_block(
     """
     for c in range(places.size):
         rdm = rdms[c]
-        rows, n_voxels = _gather(values, weights, channel_at, places[c], steps)
+        rows, n_voxels = _gather(values, channel_at, places[c], steps)
         squares = np.zeros(rows.shape[1])
         if angular:
             squares = _sums_of_squares(rows)
@@ -72,7 +72,7 @@ def fill_block(
 
 
 @njit(cache=True)
-def _gather(values, weights, channel_at, place, steps):
+def _gather(values, channel_at, place, steps):
     """Return rows (n_voxels * n_layers, n_conditions) of a sphere, and its number of voxels."""
     n_layers, n_conditions = values.shape[1:]
     rows = np.empty((steps.size * n_layers, n_conditions))
