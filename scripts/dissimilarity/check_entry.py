@@ -110,7 +110,7 @@ def _folder_checks(name: str, entry: Mapping, config: Mapping) -> Checks:
         yield partial(_refuse_folder, folder, entry["subjects"], there)
     yield partial(_check_names, entry, folder, there)
     for subject in there:
-        yield partial(_check_subject, name, entry, folder, subject)
+        yield partial(_check_subject, entry, folder, subject)
 
 
 def _refuse_folder(folder: Path, subjects: Iterable[str], there: list[str]) -> None:
@@ -136,7 +136,7 @@ def _check_names(entry: Mapping, folder: Path, subjects: Iterable[str]) -> None:
     check_excluded(exclude if files else (), {file.stem for file in files})
 
 
-def _check_subject(name: str, entry: Mapping, folder: Path, subject: str) -> None:
+def _check_subject(entry: Mapping, folder: Path, subject: str) -> None:
     """Read all responses of a subject once, as a run would."""
     challenge = Algonauts2023(folder, subject)
     rows = challenge.rows_without(_readable(entry["images"]["exclude"]))

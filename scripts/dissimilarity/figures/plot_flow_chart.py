@@ -213,7 +213,7 @@ def _boxes(rows: pd.DataFrame, study: Study) -> dict[str, Box]:
     each = rows.groupby("subject")["n_images"].max()
     n_pairs = each * (each - 1) / 2
     texts = {
-        "images": (0, "Images", _image_lines(rows, study, each)),
+        "images": (0, "Images", _image_lines(study, each)),
         "responses": (0, "fMRI responses", _roi_lines(study)),
         "embeddings": (
             1,
@@ -236,7 +236,7 @@ def _boxes(rows: pd.DataFrame, study: Study) -> dict[str, Box]:
                 name if name == kind else f"{name} ({kind})" for name, kind in study.models.items()
             ),
         ),
-        "scores": (4, "Scores", _score_lines(rows)),
+        "scores": (4, "Scores", _score_lines()),
     }
     return {
         name: Box(title, lines, float(lefts[column]), WIDTHS[column])
@@ -244,7 +244,7 @@ def _boxes(rows: pd.DataFrame, study: Study) -> dict[str, Box]:
     }
 
 
-def _image_lines(rows: pd.DataFrame, study: Study, each: pd.Series) -> tuple[str, ...]:
+def _image_lines(study: Study, each: pd.Series) -> tuple[str, ...]:
     n = len(each)
     source = {
         "simulated": "simulated scenes",
@@ -267,7 +267,7 @@ def _roi_lines(study: Study) -> tuple[str, ...]:
     )
 
 
-def _score_lines(rows: pd.DataFrame) -> tuple[str, ...]:
+def _score_lines() -> tuple[str, ...]:
     return (
         "R² over all test pairs",
         "Spearman, Pearson",

@@ -72,7 +72,7 @@ def plot_occlusion(
     found = np.any([region > NOT_PLANTED for region in regions], axis=0)
     slices = shown_slices(inside, found, N_SLICES)
     use_style()
-    figure, panels = _frame(drawn[0], len(drawn), len(slices))
+    figure, panels = _frame(len(drawn), len(slices))
     for row, one, region, check in zip(panels, drawn, regions, checks.itertuples(), strict=True):
         scaled = replace(one, data=one.data / max(check.largest_drop, 1e-12))
         _draw_row(row, scaled, region, slices)
@@ -97,7 +97,7 @@ def plot_occlusion(
     return figure, _caption(checks, recovery, size, min_probability)
 
 
-def _frame(one: Oriented, n_rows: int, n_slices: int) -> tuple[plt.Figure, np.ndarray]:
+def _frame(n_rows: int, n_slices: int) -> tuple[plt.Figure, np.ndarray]:
     """Return a figure with a row per emotion: slices, then views through the brain."""
     height = TITLE_HEIGHT + ROW_HEIGHT * n_rows + SCALE_HEIGHT
     figure = plt.figure(figsize=(PAGE_WIDTH, height))
