@@ -1,5 +1,7 @@
 """Documents that are made from code are current, and pins agree with one another."""
 
+import ast
+import functools
 import re
 import subprocess
 from pathlib import Path
@@ -52,6 +54,49 @@ def test_environments_pin_the_versions_of_the_requirements(file):
         if name in ("python", "pip"):
             continue
         assert f"{required[name]}.".startswith(f"{version.strip()}."), f"{file.name}: {entry}"
+
+
+@functools.cache
+def defined_in(module: Path) -> set[tuple[str, ...]]:
+    """Return what a module defines at its top, imports left out, and what its classes do."""
+    found = set()
+    for node in ast.parse(module.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add((node.name,))
+        if isinstance(node, ast.ClassDef):
+            names = {part.target.id for part in node.body if isinstance(part, ast.AnnAssign)}
+            names |= {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
+            found |= {(node.name, name) for name in names}
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
+            parts = (part for target in targets for part in ast.walk(target))
+            found |= {(part.id,) for part in parts if isinstance(part, ast.Name)}
+    return found
+
+
+def stands_where_it_is_said(mention: str) -> bool:
+    """Return whether package.module.name is a package, a module, or a name that it defines."""
+    place, parts = ROOT, mention.split(".")
+    while parts and (place / parts[0]).is_dir():
+        place /= parts.pop(0)
+    module = place / f"{parts[0]}.py" if parts else place
+    if module.is_file() and parts[1:]:
+        return tuple(parts[1:]) in defined_in(module)
+    return module.exists()
+
+
+@pytest.mark.parametrize("top", ["workflow", "scripts", "benchmarks", "docs", "tests"])
+def test_what_a_text_names_stands_where_it_says(top):
+    kinds = (".py", ".smk", ".md", ".rst", ".yaml")
+    files = [file for file in (ROOT / top).rglob("*") if file.suffix in kinds]
+    mentions = {
+        f"{file.relative_to(ROOT)}: {mention}": mention
+        for file in files
+        for mention in re.findall(
+            r"`((?:workflow|scripts|benchmarks)(?:\.\w+)+)`", file.read_text()
+        )
+    }
+    assert [where for where, name in mentions.items() if not stands_where_it_is_said(name)] == []
 
 
 def targets_and_configs(command: str) -> tuple[list[str], list[str]]:

@@ -4,8 +4,8 @@ A section of the config has a module scripts/<section>/methods.py with
 
     describe(entry, tables) -> Methods
 
-which tells of its entry of a study, of the tables that stand under `told_tables` of its rules, and
-of nothing that the entry leaves out.
+which tells of its entry of a study, of the tables that `TOLD_TABLES` of the rules names for the
+section, and of nothing that the entry leaves out.
 """
 
 import importlib.metadata

@@ -22,7 +22,7 @@ def write_draws(draws: Draws, path: str | Path) -> None:
     Parameters
     ----------
     draws : mapping, values of `OF_DRAWS` -> float64 array (n_resamples, n_measures)
-        Measures in the order of `workflow.lib.pairs.evaluation.MEASURES`.
+        Measures in the order of `workflow.lib.pairs.resampling.MEASURES`.
     path : str or Path
     """
     with written_whole(path) as temporary, h5py.File(temporary, "w") as file:

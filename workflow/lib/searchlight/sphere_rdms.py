@@ -286,7 +286,8 @@ def _layers(patterns: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray, 
 
     The distances of a sphere follow from one Gram matrix, the weighted sum of those of the layers.
     For crossnobis these are the sum over runs, T, and the runs x_r, since over R balanced runs
-    sum_r x_r . (T - x_r) = T . T - sum_r x_r . x_r: see `crossnobis_distances`.
+    sum_r x_r . (T - x_r) = T . T - sum_r x_r . x_r: see
+    `workflow.lib.rdms.distances.crossnobis_distances`.
     """
     n_runs = len(patterns)
     if _METRICS[metric].over_conditions:

@@ -163,17 +163,18 @@ def label_permutation_test(
     ----------
     searchlight : Searchlight
     models : float64 array (n_models, n_pairs)
-        From `workflow.lib.searchlight.spheres.prepared_models`, controls not taken off.
+        From `workflow.lib.searchlight.similarity.prepared_models`, controls not taken off.
     comparator : str
     observed : float64 array (n_models, n_centres)
-        From `workflow.lib.searchlight.spheres.similarity_maps`.
+        From `workflow.lib.searchlight.similarity.similarity_maps`.
     n_permutations : int
         If there are no more than these in all, each is taken once.
     rng : numpy Generator
     groups, clusters : sequence of n_conditions labels, optional
         As in `workflow.lib.inference.orders.image_orders`.
     basis : float64 array (n_controls, n_pairs), optional
-        From `control_basis`; the controls keep their labels. The test is then approximate.
+        From `workflow.lib.searchlight.similarity.control_basis`; the controls keep their labels.
+        The test is then approximate.
     connectivity : 6, 18, 26 or None
         Of clusters in TFCE; None for no TFCE.
     across_models : bool

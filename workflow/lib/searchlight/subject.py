@@ -73,7 +73,7 @@ def subject_searchlight(
     mask : bool array (x, y, z), or None for the voxels that have channels
     match : "exact" or "normalised"
     noise_normalisation : "none" or "diagonal"
-    metric, radius, unit, min_voxels : see `workflow.lib.searchlight.spheres.Searchlight`
+    metric, radius, unit, min_voxels : see `workflow.lib.searchlight.sphere_rdms.Searchlight`
 
     Raises
     ------
