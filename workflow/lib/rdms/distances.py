@@ -16,7 +16,6 @@ CROSSNOBIS = "crossnobis"
 # By the noise between repeats: see `mahalanobis_distances`.
 MAHALANOBIS = "mahalanobis"
 
-NOISE_NORMALISATIONS = ("none", "diagonal", "shrinkage")
 # Last places within which a distance is zero, as it is among equal patterns.
 ROUNDING = 8
 
