@@ -19,7 +19,7 @@ Efron & Tibshirani 1993, An Introduction to the Bootstrap; Nili et al. 2014, PLo
 10:e1003553; Schütt et al. 2023, eLife 12:e82566.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
