@@ -96,7 +96,7 @@ def bootstrap_ceilings(
     name : str
         pearson, cosine, spearman or rho-a.
     counts : int array (n_resamples, n_images)
-        From `image_counts` or `group_counts`.
+        As in `bootstrap_similarities`.
     n_images : int
 
     Returns
