@@ -38,6 +38,8 @@ from workflow.lib.tables import read_table
 GROUP_WIDTH = 0.72
 # Lines that are nearer to one another are one.
 VISIBLE = 0.005
+# Points, at which names of all splits fit beside one another.
+TICKS = 6
 
 
 def plot_leakage(
@@ -91,7 +93,7 @@ def plot_leakage(
         row[0].set_title(name, loc="left", fontweight="bold")
     for axis in axes[-1]:
         titles = [SPLITS[split].title for split in splits]
-        axis.set_xticks(range(len(splits)), wrapped(titles, 9))
+        axis.set_xticks(range(len(splits)), wrapped(titles, 9), fontsize=TICKS)
         axis.set_xlabel("what is held out: from leaked to clean")
     # Marks that not every panel has.
     for axis in axes.flat[1:]:
