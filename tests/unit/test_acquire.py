@@ -417,6 +417,28 @@ def test_dryad_with_another_form_of_answer_is_one_sentence(dryad, destination):
         from_dryad(dryad, "run-1.csv", destination)
 
 
+@pytest.mark.parametrize(
+    "facts", [{"digest": 12}, {"digest": ["0"]}, {"size": "14"}, {"_links": None}], ids=str
+)
+def test_dryad_facts_of_another_type_are_one_sentence(dryad, destination, facts):
+    link = "/api/v2/versions/42/files?page=2"
+    page = json.loads(dryad.replies[link][2])
+    page["_embedded"]["stash:files"][0].update(facts)
+    dryad.replies[link] = (200, {}, json.dumps(page).encode())
+    with pytest.raises(InputError, match="in a form that this workflow does not know"):
+        from_dryad(dryad, "run-1.csv", destination)
+
+
+def test_dryad_page_that_leads_back_ends_the_list(dryad, destination):
+    link = "/api/v2/versions/42/files?page=2"
+    page = json.loads(dryad.replies[link][2])
+    page["_links"]["next"]["href"] = link
+    dryad.replies[link] = (200, {}, json.dumps(page).encode())
+    with pytest.raises(InputError, match=r"holds no file 'run-9\.csv', only README\.md, a\.h5"):
+        from_dryad(dryad, "run-9.csv", destination)
+    assert [path for path, _ in dryad.requests].count(link) == 1
+
+
 def test_dryad_token_goes_to_dryad_alone(dryad, destination, monkeypatch):
     """Dryad redirects to its storage, which must not see the token."""
     monkeypatch.setenv(acquire.DRYAD_TOKEN, "s3cret")

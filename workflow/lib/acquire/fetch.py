@@ -307,13 +307,14 @@ def _resolved_on_dryad(raw_file: RawFile, dryad: str, patience: Patience) -> Raw
                 return dataclasses.replace(
                     raw_file,
                     url=urljoin(dryad, entry["_links"]["stash:download"]["href"]),
-                    bytes=raw_file.bytes or entry.get("size"),
+                    bytes=raw_file.bytes or _dryad_size(entry),
                     **_dryad_checksum(raw_file, entry),
                 )
             names.append(entry["path"])
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
+        why = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise InputError(
-            f"Dryad described doi:{doi} in a form that this workflow does not know (no {error}): "
+            f"Dryad described doi:{doi} in a form that this workflow does not know ({why}): "
             f"download {name} from https://doi.org/{doi} in a browser and put it in the mirror "
             "folder."
         ) from error
@@ -337,10 +338,21 @@ def _dryad_listing(doi: str, dryad: str, patience: Patience) -> Iterator[dict]:
 
         dataset = described(f"/api/v2/datasets/{quote(f'doi:{doi}', safe='')}")
         page_link = f"{dataset['_links']['stash:version']['href']}/files"
-        while page_link:
+        read = set()
+        # A last page may lead to itself.
+        while page_link and page_link not in read:
+            read.add(page_link)
             page = described(page_link)
             yield from page["_embedded"]["stash:files"]
             page_link = page.get("_links", {}).get("next", {}).get("href")
+
+
+def _dryad_size(entry: dict) -> int | None:
+    """Return the bytes that Dryad counts in a file, if it says so."""
+    size = entry.get("size")
+    if not isinstance(size, int | None):
+        raise TypeError(f"a size of {size!r}")
+    return size
 
 
 def _dryad_checksum(raw_file: RawFile, entry: dict) -> dict[str, str]:
