@@ -1,6 +1,7 @@
 """Bringing raw files in: from a mirror, over http, through Dryad, and every way it can fail."""
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import http.server
@@ -8,6 +9,7 @@ import json
 import logging
 import socket
 import threading
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -563,6 +565,21 @@ def test_second_names_cost_nothing_and_end_with_the_run(family, tmp_path):
     release_files(resources)
     assert contents(resources / "toy") == BODIES
     assert in_place.stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("call", ["mkdir", "unlink"])
+def test_a_folder_that_cannot_be_written_stops_no_run(family, tmp_path, monkeypatch, call):
+    """Raw files may lie on a disk that is shared, and read-only to most."""
+    resources = tmp_path / "resources"
+    acquire_files(toy(family[0]), family, resources)
+
+    def read_only(path, **_):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, call, read_only)
+    keep_files(resources, [("toy", "image_0.txt")])
+    monkeypatch.undo()
+    assert contents(resources / "toy") == BODIES
 
 
 def test_file_that_the_mirror_must_hold_is_not_downloaded(server, family, mirror, tmp_path):

@@ -33,10 +33,10 @@ def keep_files(resources: str | Path, files: Iterable[tuple[str, str]]) -> None:
         if not file.is_file():
             continue
         kept = kept_path(resources, dataset, path)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.unlink(missing_ok=True)
-        # Some disks know no hard links; there a file may come again.
+        # Some disks know no hard links, and some are read-only; there a file may come again.
         with contextlib.suppress(OSError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.unlink(missing_ok=True)
             os.link(file, kept)
 
 
