@@ -28,7 +28,7 @@ from tests.conftest import ROOT
 pytestmark = [pytest.mark.realdata, pytest.mark.slow, pytest.mark.xdist_group("emotions")]
 
 CLASSES = ("ANGERRAGE", "FEAR", "HAPPINESS", "LOVE", "SADNESS")
-SPLITS = ("random", "subject", "tr", "episode", "run", "run_and_subject")
+SPLITS = ("random", "random_matched", "subject", "tr", "episode", "run", "run_and_subject")
 TRUE = Choices("any_character", "runs", 5, CLASSES, lag=2, drop_overlap=4, per_class=None)
 PUBLISHED = Choices("original", "cumulative", 5, CLASSES, lag=0, drop_overlap=0, per_class=70)
 MODELS = {
@@ -154,6 +154,8 @@ def test_decoders_tell_more_of_emotions_than_they_can_without_leakage(with_true_
         for measure in ("accuracy", "balanced_accuracy", "auc"):
             found = values(with_true_times, model, measure)
             assert found["random"] - found["run_and_subject"] > 0.08
+            # From as many volumes, so that it is leakage and not what more of them bring.
+            assert found["random_matched"] - found["run_and_subject"] > 0.05
 
 
 def test_true_times_tell_more_in_every_split(with_true_times, as_published):
@@ -213,6 +215,9 @@ def test_the_audit_of_the_real_movie(label, series):
         seed=0,
     )
     tested = table[(table["of"] == "test") & (table["seen_in"] == "training")]
+    learned = tested.groupby("split")[["n_training", "n_validation"]].mean().sum(axis=1)
+    assert learned["random_matched"] == pytest.approx(learned["run_and_subject"], abs=5)
+    assert learned["random"] > 2 * learned["random_matched"]
     shares = tested.groupby(["split", "unit"])["share"].mean()
     assert shares["random", "movie times"] == 1
     assert shares["random", "neighbours"] > 0.95

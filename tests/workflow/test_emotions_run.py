@@ -120,6 +120,14 @@ def test_clean_splits_share_nothing(results):
         assert leaked.loc[leaked["unit"] == unit, "share"].min() > 0.5
 
 
+def test_the_leak_is_told_from_as_many_volumes_as_the_clean_score(results):
+    rows = pd.read_csv(results / "tables/decoding.csv").drop_duplicates("split").set_index("split")
+    learned = rows["n_training"] + rows["n_validation"]
+    # Rounded, class by class, in two parts.
+    assert abs(learned["random_matched"] - learned["run_and_subject"]) <= len(CLASSES)
+    assert learned["random"] > 1.5 * learned["random_matched"]
+
+
 def test_accuracy_in_the_table_is_that_of_the_predictions(results, labels):
     found = read_predictions(results / "models/predictions_logistic.h5")["run"]
     tested = found.tested & labels.labelled
