@@ -154,6 +154,8 @@ def train(
         seed=training.seed,
         purpose=training.purpose,
         checkpoint=training.checkpoint,
+        # The name of the checkpoint is of its code, see `FinishedFits`.
+        code="",
     )
 
 
