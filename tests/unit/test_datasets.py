@@ -233,6 +233,8 @@ def test_path_without_expand_keeps_its_braces(load):
 
 FAMILY = {"path": "{run}.csv", "url": "https://example.org/{run}", "expand": {"run": ["1", "2"]}}
 
+HUNDREDS = {field: [str(i) for i in range(100)] for field in "abcd"}
+
 
 @pytest.mark.parametrize(
     ("changes", "message"),
@@ -246,7 +248,7 @@ FAMILY = {"path": "{run}.csv", "url": "https://example.org/{run}", "expand": {"r
             {"files": [{"path": "a.csv"}]},
             r"key toy\.how_to_get is missing, but 'a\.csv' has no url",
         ),
-        ({"files": [*DATASET["files"], *DATASET["files"]]}, r"key toy\.files gives 'a\.csv' twice"),
+        ({"files": [DATASET["files"][0], {**DATASET["files"][0]}]}, r"files gives 'a\.csv' twice"),
         (
             {"files": [{**DATASET["files"][0], "bytes": "3"}]},
             r"key toy\.files\.0\.bytes: '3' is not",
@@ -260,6 +262,14 @@ FAMILY = {"path": "{run}.csv", "url": "https://example.org/{run}", "expand": {"r
         ({"files": [{**FAMILY, "expand": {"run": [1]}}]}, r"expand\.run\.0: 1 is not of type"),
         ({"files": [{**FAMILY, "path": "a.csv"}]}, r"path lacks \{run\}"),
         ({"files": [{**FAMILY, "url": "https://a/{rum}"}]}, r"files\.0\.url .*no value \('rum'\)"),
+        (
+            {"files": [{**FAMILY, "url": "https://a/{run:>9}"}]},
+            r"files\.0\.url .*no value \('run'\)",
+        ),
+        (
+            {"files": [{"path": "{a}{b}{c}{d}", "url": "https://a", "expand": HUNDREDS}]},
+            r"key toy\.files\.0\.expand: found 100,000,000 combinations",
+        ),
         ({"files": [{**FAMILY, "each": {"1": {"bytes": 1}}}]}, r"do not fit together at '2'"),
         (
             {"files": [{**FAMILY, "each": {k: {"bytes": 1} for k in "123"}}]},
@@ -290,6 +300,23 @@ def test_unreadable_and_broken_registries_are_named(tmp_path):
     broken.write_text("toy: [")
     with pytest.raises(InputError, match=r"broken\.yaml is not YAML"):
         load_datasets(broken)
+
+
+BILLIONS = "a0: &a0 [1]\n" + "".join(f"a{i + 1}: &a{i + 1} [*a{i}, *a{i}]\n" for i in range(40))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: &a [*a]\n", r"the alias \*a, expected what it stands for"),
+        (BILLIONS, r"the alias \*a0, expected what it stands for"),
+        ("[" * 5_000 + "]" * 5_000, "more than 20 lists or mappings in one another"),
+    ],
+)
+def test_registry_of_which_a_little_stands_for_much_is_refused(tmp_path, text, message):
+    (tmp_path / "datasets.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_datasets(tmp_path / "datasets.yaml")
 
 
 # Looking files up.

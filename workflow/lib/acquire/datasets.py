@@ -6,6 +6,7 @@ PyYAML and jsonschema. Bringing the files in is the part of `workflow.lib.acquir
 
 import itertools
 import math
+import string
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ SCHEMA = Path(__file__).parents[2] / "schemas" / "datasets.schema.yaml"
 SMALL_BYTES = 5_000_000
 
 ARCHIVE_SUFFIX = ".zip"
+
+# Far more than a registry has.
+MOST_NESTED, MOST_FILES = 20, 100_000
 
 # libyaml reads the registry ten times faster, but not every build of PyYAML has it.
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -327,7 +331,9 @@ def _amount(files: Iterable[DatasetFile]) -> str:
 
 def _read_yaml(path: Path) -> dict:
     try:
-        entries = yaml.load(path.read_text(encoding="utf-8"), Loader=YAML_LOADER)
+        text = path.read_text(encoding="utf-8")
+        _check_nesting(text)
+        entries = yaml.load(text, Loader=YAML_LOADER)
     except OSError as error:
         raise InputError(
             f"{path} cannot be read ({error.strerror}): give the path of a registry of raw data."
@@ -341,6 +347,18 @@ def _read_yaml(path: Path) -> dict:
             f"{path}: key {bare_key} is read as a number, not as text: put it in quotation marks."
         )
     return entries
+
+
+def _check_nesting(text: str) -> None:
+    """Raise ValueError where a few lines would stand for billions, or end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=YAML_LOADER):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"the alias *{event.anchor}, expected what it stands for")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MOST_NESTED:
+            raise ValueError(f"more than {MOST_NESTED} lists or mappings in one another")
 
 
 def _keys_other_than_text(entries, keys: str = "") -> Iterator[str]:
@@ -406,6 +424,11 @@ def _expanded(entry: dict, where: str) -> Iterator[RawFile]:
     for field in expand:
         if f"{{{field}}}" not in entry["path"]:
             raise InputError(f"{where}.path lacks {{{field}}}, a field of expand: add it.")
+    if (n_files := math.prod(map(len, expand.values()))) > MOST_FILES:
+        raise InputError(
+            f"{where}.expand: found {n_files:,} combinations, expected at most {MOST_FILES:,}: "
+            "leave fields or values out."
+        )
     combinations = list(itertools.product(*expand.values()))
     unmatched = set(rows).symmetric_difference(" ".join(values) for values in combinations)
     if rows and unmatched:
@@ -424,6 +447,10 @@ def _expanded(entry: dict, where: str) -> Iterator[RawFile]:
 
 def _filled(template: str, fields: dict[str, str], where: str) -> str:
     try:
+        # A field may not say how wide it is to be written.
+        for _, field, form, conversion in string.Formatter().parse(template):
+            if field is not None and (field not in fields or form or conversion):
+                raise KeyError(field)
         return template.format_map(fields)
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(
