@@ -202,6 +202,14 @@ def test_names_without_a_text_are_refused(tmp_path, path):
         data.names()
 
 
+@pytest.mark.parametrize("name", ["abc", "a/b"])
+def test_numbers_that_are_none_are_refused(path, name):
+    with h5py.File(path, "r+") as file:
+        file[f"vmap/stimulus_name/{name}"] = b"a picture"
+    with BData(path) as data, pytest.raises(InputError, match="/vmap/stimulus_name: found data"):
+        data.names()
+
+
 def test_ids_that_have_lost_their_decimals_are_refused(tmp_path):
     file = written_by_hand(tmp_path / "a.h5", dataset=DATASET.astype(np.float32))
     with BData(file) as data, pytest.raises(InputError, match="found a dataset of type float32"):

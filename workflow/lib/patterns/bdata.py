@@ -183,7 +183,8 @@ class BData:
         if key not in self.keys:
             return None
         table = self._file["metadata" if "metadata" in self._file else OLDER["metadata"]]
-        return table["value"][self.keys.index(key)]
+        with hdf5_errors(self.what):
+            return table["value"][self.keys.index(key)]
 
     def values(self, columns: np.ndarray, dtype: type = np.float64) -> np.ndarray:
         """Return what stands in some columns, (n_samples, n_chosen), block by block of rows.
@@ -242,7 +243,8 @@ class BData:
                 f"{self.what}: found no /vmap/{key}, expected the names that its numbers stand "
                 f"for; set `responses.names` to label if the ids are those of {LABEL!r}"
             )
-        texts = {float(number): as_string(text[()]) for number, text in group.items()}
+        with hdf5_errors(f"{self.what}, /vmap/{key}"):
+            texts = {float(number): as_string(text[()]) for number, text in group.items()}
         return {n: None if text.strip().lower() in REST else text for n, text in texts.items()}
 
     def ids(self) -> list[str | None]:
