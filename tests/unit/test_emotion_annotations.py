@@ -77,6 +77,7 @@ UNUSABLE = {
     "after the movie": ([HEADER, ROW, row(end="301")], "line 3.*'301'.*300 s"),
     "end before start": ([HEADER, row(start="200", end="200")], "start before the end"),
     "too many cells": ([HEADER, ROW, ROW + ",1,2"], "cannot be read as CSV"),
+    "column twice": ([f"{HEADER},Emotion", f"{ROW},FEAR"], "the column emotion twice"),
     "nothing": ([], "no column|cannot be read"),
 }
 
@@ -95,6 +96,11 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(tmp_path, lines, found):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"av1o07\.csv: no such file"):
         read(tmp_path / "av1o07.csv")
+
+
+def test_a_folder_in_place_of_the_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match="cannot be read as CSV"):
+        read(tmp_path)
 
 
 def test_the_last_row_may_end_in_the_last_second_that_has_begun(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts.emotions.data.prepare_parcels import common_parcels, prepare_parcels
+from scripts.emotions.data.prepare_parcels import common_parcels, prepare_parcels, read_parcels
 from scripts.emotions.data.timeseries import TimeSeries
 from workflow.lib.errors import InputError
 
@@ -100,3 +100,23 @@ def test_a_parcel_twice_is_told(folder):
     path.write_text("1,4,4\n" + "1,2,3\n" * 12)
     with pytest.raises(InputError, match=r"found the parcel 4 twice in the header"):
         common_parcels([path])
+
+
+def test_a_column_without_a_name_is_told(folder):
+    path = folder / "sub-01_run-1.csv"
+    path.write_text("1,,4\n" + "1,2,3\n" * 12)
+    with pytest.raises(InputError, match="found a column without a name in the header"):
+        prepared(folder, "01")
+
+
+def test_a_number_of_hundreds_of_digits_is_none(tmp_path):
+    (tmp_path / "a.csv").write_text(f"1,2\n1,2\n{'9' * 400},3\n")
+    with pytest.raises(InputError, match="found a value that is no number in parcel 1"):
+        read_parcels(tmp_path / "a.csv", ["1", "2"], 2)
+
+
+def test_header_of_very_many_parcels_is_read_in_time(tmp_path):
+    """Where each name is compared to all others, this takes a quarter of an hour."""
+    names = list(map(str, range(200_000)))
+    (tmp_path / "a.csv").write_text(",".join(names) + "\n")
+    assert common_parcels([tmp_path / "a.csv"]) == names

@@ -1,5 +1,6 @@
 """Prepare the parcel time series of one subject: the parcels that all subjects have, run by run."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -39,7 +40,12 @@ def common_parcels(files: Sequence[str | Path]) -> list[str]:
 def _header(path: str | Path) -> list[str]:
     # Pandas would tell the second of two equal names from the first.
     names = _read(path, header=None, nrows=1, dtype=str).iloc[0].str.strip().tolist()
-    twice = [name for name in names if names.count(name) > 1]
+    if any(not isinstance(name, str) or not name for name in names):
+        raise InputError(
+            f"{path}: found a column without a name in the header, expected that of a parcel; "
+            "leave the column out, or name it"
+        )
+    twice = [name for name, n_columns in Counter(names).items() if n_columns > 1]
     if twice:
         raise InputError(
             f"{path}: found the parcel {twice[0]} twice in the header, expected each once; "
@@ -89,7 +95,7 @@ def read_parcels(path: str | Path, names: Sequence[str], n_volumes: int) -> np.n
             f"{path}: found no parcel {missing[0]}, expected it as in the other files; download it "
             "again"
         )
-    values = table[list(names)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    values = table[list(names)].apply(_numbers).to_numpy(np.float64)
     for bad, what in (
         (~np.isfinite(values).all(axis=0), "a value that is no number"),
         (np.ptp(values, axis=0) == 0, "one constant value"),
@@ -100,6 +106,14 @@ def read_parcels(path: str | Path, names: Sequence[str], n_volumes: int) -> np.n
                 "leave out the run or the subject"
             )
     return values
+
+
+def _numbers(cells: pd.Series) -> pd.Series:
+    """Return cells as numbers, NaN where they are none."""
+    try:
+        return pd.to_numeric(cells, errors="coerce")
+    except OverflowError:  # hundreds of digits
+        return pd.Series(np.nan, cells.index)
 
 
 def prepare_parcels(

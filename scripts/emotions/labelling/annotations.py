@@ -146,7 +146,7 @@ def _read_cells(path: str | Path) -> pd.DataFrame:
             f"{path}: no such file, expected the annotations of an observer; correct "
             "`annotations` or put the file there"
         ) from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: cannot be read as CSV ({one_line(error)}), expected columns "
             f"{','.join(COLUMNS)}; give the raw file of an observer"
@@ -163,6 +163,12 @@ def _read_cells(path: str | Path) -> pd.DataFrame:
 
 
 def _check_columns(table: pd.DataFrame, path: str | Path) -> None:
+    twice = [name for name in COLUMNS if np.count_nonzero(table.columns == name) > 1]
+    if twice:
+        raise InputError(
+            f"{path}: found the column {twice[0]} twice, but for capitals and spaces, expected "
+            "each once; leave one of them out"
+        )
     missing = [name for name in COLUMNS if name not in table]
     if not missing:
         return
