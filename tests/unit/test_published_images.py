@@ -95,6 +95,7 @@ def test_image_in_the_files_twice_is_taken_once(idx, tmp_path, caplog):
     [
         (b"\x89PNG\r\n\x1a\n", r"images\.gz: found a file that begins with .*expected idx"),
         (b"", "expected idx"),
+        (b"\0\0\x08\x04\0\0\0\x01\0\0\0\x02\0\0\0\x02\0\0\0\x07" + b"0" * 28, "expected idx"),
         (gzip.compress(b"\0\0\x08\x03\0\0\0\x28", mtime=0), "expected idx"),
         (b"\0\0\x08\x03\0\0\0\x28\0", "found data that cannot be read"),
         (gzip.compress(b"\0\0\x08\x03" + b"\xff" * 12, mtime=0), "expected idx"),

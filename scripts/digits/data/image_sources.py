@@ -116,7 +116,8 @@ def _read_idx(path: Path) -> np.ndarray:
             n_axes = head[3] if head.startswith(IDX_BYTES) and len(head) == 4 else 0
             shape = tuple(np.frombuffer(file.read(4 * n_axes), dtype=">u4").tolist())
             n_bytes = math.prod(shape)
-            if n_axes not in (1, 3, 4) or len(shape) != n_axes or n_bytes > MAX_IDX_BYTES:
+            is_known = n_axes in (1, 3) or (n_axes == 4 and shape[3:] == (3,))
+            if not is_known or len(shape) != n_axes or n_bytes > MAX_IDX_BYTES:
                 raise InputError(
                     f"{path.name}: found a file that begins with {head!r} and axes {shape}, "
                     "expected idx, as MNIST has it, of images or labels in bytes; give such files, "
