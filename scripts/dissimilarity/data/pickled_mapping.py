@@ -15,6 +15,10 @@ from workflow.lib.words import one_line
 MAX_BYTES = 100_000
 MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
 
+# Operations of a pickle that make a tuple or its like, and that leave something else on top.
+TUPLES = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET")
+DROPPING = ("DUP", "POP", "POP_MARK")
+
 
 class _Stored:
     """Stands for whatever numpy pickled, and keeps what it said of itself."""
@@ -81,10 +85,24 @@ def read_mapping(path: Path) -> dict[int, str]:
 
 
 def _check_memory(pickled: bytes) -> None:
-    """Raise ValueError where a few bytes ask for gigabytes, as a place far out in a list does."""
+    """Raise ValueError where a few bytes ask for gigabytes or years.
+
+    A place far out in a list takes gigabytes. Tuples that hold another one twice, and that one
+    another twice, have as many members as powers of two, all of which count for the hash of a key.
+    """
+    is_tuple: dict[int, bool] = {}
+    made = ""
     for opcode, argument, _ in pickletools.genops(pickled):
-        if "PUT" in opcode.name and argument > MAX_BYTES:
-            raise ValueError(f"{opcode.name} {argument}")
+        name = opcode.name
+        if "PUT" in name and argument > MAX_BYTES:
+            raise ValueError(f"{name} {argument}")
+        # numpy reads no tuple again, and drops and repeats nothing.
+        if name in DROPPING or ("GET" in name and is_tuple.get(argument)):
+            raise ValueError(f"{name} of a tuple")
+        if "PUT" in name or name == "MEMOIZE":
+            is_tuple[len(is_tuple) if argument is None else argument] = made in TUPLES
+        else:
+            made = name
 
 
 def _content(path: Path) -> object:

@@ -1,6 +1,8 @@
 """Opening HDF5 files that somebody else wrote: none that leads to other files, or to gigabytes."""
 
 import contextlib
+import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,13 +10,24 @@ import h5py
 import numpy as np
 
 from workflow.lib.arrays.array_file import damaged
-from workflow.lib.bombs import check_unpacked_size
+from workflow.lib.bombs import HARMLESS_BYTES, check_unpacked_size
 from workflow.lib.errors import InputError
 from workflow.lib.words import one_line
 
 # MATLAB keeps the cells of cell arrays there, tens of thousands in one file: each is checked when
 # its reference is followed, and nothing else leads there.
 REFERENCES = "#refs#"
+# Deflate, which h5py calls gzip, makes no more of a byte; LZF 88 times as much.
+DEFLATE_TIMES = 1032
+# Filters that leave data as large as they are, but for a checksum or a known number of bits.
+NOT_PACKING = {
+    *(h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32),
+    *(h5py.h5z.FILTER_NBIT, h5py.h5z.FILTER_SCALEOFFSET),
+}
+# More than such filters add to a chunk.
+CHECKSUM_BYTES = 1000
+# Packed bytes that are unpacked at a time.
+BLOCK_BYTES = 2**13
 
 
 @contextlib.contextmanager
@@ -46,7 +59,7 @@ def open_hdf5(path: Path) -> h5py.File:
         ) from error
     try:
         with hdf5_errors(path.name):
-            _check_members(file, path.name, set())
+            _check_members(file, path.name)
     except BaseException:
         file.close()
         raise
@@ -93,10 +106,77 @@ def _check_dataset(dataset: h5py.Dataset, what: str) -> None:
     if dataset.external or dataset.is_virtual:
         raise _elsewhere(what)
     check_unpacked_size(what, dataset.nbytes, dataset.id.get_storage_size())
+    if dataset.chunks and dataset.id.get_num_chunks():
+        _check_chunks(dataset, what)
 
 
-def _check_members(group: h5py.Group, what: str, seen: set[int]) -> None:
-    """Check all datasets below a group, each once."""
+def _check_chunks(dataset: h5py.Dataset, what: str) -> None:
+    """Refuse chunks that are gigabytes: each is unpacked whole, however small the dataset is."""
+    n_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    check_unpacked_size(what, n_bytes, dataset.id.get_storage_size())
+    filters = dataset.id.get_create_plist()
+    codes = [filters.get_filter(i)[0] for i in range(filters.get_nfilters())]
+    if len([code for code in codes if code not in NOT_PACKING]) > 1:
+        raise InputError(
+            f"{what}: found data that are packed more than once, expected once; write the file "
+            "again with one compression"
+        )
+    large = []
+
+    def note(chunk: h5py.h5d.StoreInfo) -> None:
+        if chunk.size * DEFLATE_TIMES > HARMLESS_BYTES:
+            large.append(chunk.chunk_offset)
+
+    dataset.id.chunk_iter(note)
+    for offset in large if h5py.h5z.FILTER_DEFLATE in codes else []:
+        _, packed = dataset.id.read_direct_chunk(offset)
+        if _unpacks_to_more(packed, n_bytes + CHECKSUM_BYTES):
+            raise InputError(
+                f"{what}: found a chunk of {len(packed):,} bytes that unpacks to more than the "
+                f"{n_bytes:,} that it should have; check where the file comes from"
+            )
+
+
+def _unpacks_to_more(packed: bytes, n_bytes: int) -> bool:
+    unpacker, n_unpacked = zlib.decompressobj(), 0
+    for start in range(0, len(packed), BLOCK_BYTES):
+        try:
+            n_unpacked += len(unpacker.decompress(packed[start : start + BLOCK_BYTES]))
+        except zlib.error:  # HDF5 will say so, having unpacked as much
+            break
+        if n_unpacked > n_bytes:
+            return True
+    return False
+
+
+def _check_members(file: h5py.File, what: str) -> None:
+    """Check all datasets of a file, by themselves and together: one may go by many names."""
+    n_bytes = 0
+    for dataset, name in _members(file, what):
+        _check_dataset(dataset, name)
+        n_bytes += dataset.nbytes
+        check_unpacked_size(what, n_bytes, file.id.get_filesize())
+
+
+def _members(file: h5py.File, what: str) -> Iterator[tuple[h5py.Dataset, str]]:
+    """Yield every dataset with each of its names; what soft links name comes last.
+
+    By then it is known that nothing lies in another file, which a soft link would open.
+    """
+    soft: list[str] = []
+    yield from _members_below(file, what, set(), soft)
+    for name in soft:
+        member = None
+        with contextlib.suppress(KeyError, RuntimeError):  # it may lead to itself
+            member = file.get(name)
+        if isinstance(member, h5py.Dataset):
+            yield member, f"{what}, {name}"
+
+
+def _members_below(
+    group: h5py.Group, what: str, seen: set[int], soft: list[str]
+) -> Iterator[tuple[h5py.Dataset, str]]:
+    """Yield the datasets below a group, each group once, and note the soft links."""
     seen.add(h5py.h5o.get_info(group.id).addr)
     for name in group:
         link = group.get(name, getlink=True)
@@ -111,12 +191,13 @@ def _check_members(group: h5py.Group, what: str, seen: set[int]) -> None:
                     f"{what}, {group.name.rstrip('/')}/{name}: found a link to {link.path}, "
                     "expected an array; save the variable again by MATLAB"
                 )
+            soft.append(f"{group.name.rstrip('/')}/{name}")
             continue
         member = group[name]
         if isinstance(member, h5py.Dataset):
-            _check_dataset(member, f"{what}, {group.name.rstrip('/')}/{name}")
+            yield member, f"{what}, {group.name.rstrip('/')}/{name}"
         elif isinstance(member, h5py.Group) and h5py.h5o.get_info(member.id).addr not in seen:
-            _check_members(member, what, seen)
+            yield from _members_below(member, what, seen, soft)
 
 
 def _elsewhere(what: str) -> InputError:

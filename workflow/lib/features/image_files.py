@@ -20,6 +20,8 @@ MAX_PIXELS = 50_000_000
 MAX_FILE_BYTES = 200_000_000
 # What Pillow may take a file for, whatever its name: a PostScript file it hands to Ghostscript.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+# Tags of TIFF.
+TILE_WIDTH, TILE_LENGTH = 322, 323
 # Modes that Pillow turns into RGB without loss.
 COLOUR_MODES = {"1", "L", "P", "RGB", "CMYK", "YCbCr", "LAB", "HSV"}
 ALPHA_MODES = {"RGBA", "LA", "PA", "RGBa", "La"}
@@ -65,6 +67,9 @@ def decoded(
     try:
         with Image.open(file, formats=FORMATS) as image:
             check_pixels(what, *image.size)
+            # The tiles of a TIFF are unpacked whole, however small the image is.
+            tags = getattr(image, "tag_v2", {})
+            check_pixels(what, tags.get(TILE_WIDTH, 1), tags.get(TILE_LENGTH, 1))
             image.load()
             return _as_rgb(image, what, background)
     except Image.DecompressionBombError:

@@ -303,14 +303,22 @@ def _open_matlab73(path: Path) -> tuple[list[str], Callable[[str], object]]:
 
     def read(key: str) -> object:
         with hdf5_errors(f"{path.name}, {key}"):
-            return _dereferenced(file[key], array, path.name)
+            return _dereferenced(file[key], array, path.name, set())
 
     return [name for name in file if not name.startswith("#")], read
 
 
-def _dereferenced(item: h5py.Dataset | h5py.Group, array: Callable, what: str) -> object:
+def _dereferenced(
+    item: h5py.Dataset | h5py.Group, array: Callable, what: str, seen: set[int]
+) -> object:
     if isinstance(item, h5py.Group):
-        fields = {name: _dereferenced(field, array, what) for name, field in item.items()}
+        # Groups that are linked twice, one in another, are as many as powers of two.
+        if (address := h5py.h5o.get_info(item.id).addr) in seen:
+            raise InputError(
+                f"{what}: found a struct in two places, expected each once; save it again by MATLAB"
+            )
+        seen.add(address)
+        fields = {name: _dereferenced(field, array, what, seen) for name, field in item.items()}
         # The fields of a single struct are no references.
         return {n: value if isinstance(value, list) else [value] for n, value in fields.items()}
     if item.dtype == h5py.ref_dtype:

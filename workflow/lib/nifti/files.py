@@ -15,6 +15,8 @@ from workflow.lib.nifti.grids import Volume, check_grid
 
 # Images are read in blocks of volumes of this size.
 BLOCK_BYTES = 2**26
+# Before the values: a header, and extensions of some kilobytes.
+MOST_HEADER_BYTES = 100_000_000
 # Seconds in the units that a header may give its times in; most that give none mean seconds.
 SECONDS = {"sec": 1.0, "unknown": 1.0, "msec": 1e-3, "usec": 1e-6}
 MISSING = "a NIfTI image; check the folder and the file names in the config"
@@ -55,6 +57,7 @@ def read_header(path: str | Path, what: str = "", *, missing: str = MISSING) -> 
     if not path.is_file():
         raise InputError(f"{path}: found no such file, expected {missing}")
     with image_errors(what):
+        _check_extensions(path, what)
         image = nibabel.load(path)
         shape = image.shape
         if not isinstance(image, nibabel.spatialimages.SpatialImage) or min(shape, default=0) < 1:
@@ -77,6 +80,25 @@ def read_header(path: str | Path, what: str = "", *, missing: str = MISSING) -> 
         check_unpacked_size(what, n_bytes, Path(image.file_map["image"].filename).stat().st_size)
         grid = (*shape, 1, 1, 1)[:3]
         return Volume(what, path, grid, image.affine, math.prod(shape[3:]), _tr_of(image))
+
+
+def _check_extensions(path: Path, what: str) -> None:
+    """Refuse a header that claims gigabytes: nibabel unpacks and keeps them when it opens a file.
+
+    What is no NIfTI image is for nibabel to say.
+    """
+    kinds = (nibabel.Nifti1Header, nibabel.Nifti2Header)
+    with nibabel.openers.ImageOpener(path) as file:
+        head = file.read(max(kind.sizeof_hdr for kind in kinds))
+    for kind in kinds:
+        if not kind.may_contain_header(head):
+            continue
+        offset = float(kind(head[: kind.sizeof_hdr], check=False)["vox_offset"])
+        if offset > MOST_HEADER_BYTES:
+            raise InputError(
+                f"{what}: found values that begin at byte {offset:,.0f}, expected at most "
+                f"{MOST_HEADER_BYTES:,} bytes of header; write the image again"
+            )
 
 
 def _tr_of(image: nibabel.spatialimages.SpatialImage) -> float | None:

@@ -123,10 +123,11 @@ class TablePatternFile(PatternFile):
         self._run = next((name for name in (self.field, *RUN_NAMES) if name in others), None)
         names = [name for name in others if name != self._run]
         if not names:
+            first = one_line(str(self._first))
             raise InputError(
-                f"{self.path.name}: found no column beside {one_line(str(self._first))!r} and the "
-                "run, expected a column of numbers per channel; give the patterns here, and a "
-                "table of observations as `observations`"
+                f"{self.path.name}: found no column beside {first!r} and the run, expected a "
+                "column of numbers per channel; give the patterns here, and a table of "
+                "observations as `observations`"
             )
         numbers = [float(name) for name in names if is_number(name)]
         # Columns may be numbered. Other numbers are a row of data, which would be lost.
