@@ -80,7 +80,10 @@ def test_simulated_entries_of_the_repository_pass(path, capsys):
 
 @pytest.mark.parametrize(
     ("network", "layer", "sentence"),
-    [("squeezenet1_9", "features.0", "squeezenet1_0"), ("squeezenet1_0", "fire99", "features.")],
+    [
+        ("squeezenet1_9", "features.0", "did you mean 'squeezenet1_"),
+        ("squeezenet1_0", "fire99", "features."),
+    ],
 )
 def test_networks_and_layers_of_embeddings_are_known(folder, network, layer, sentence):
     block = {"kind": "network", "network": network, "layer": layer, "weights": "untrained"}
