@@ -1,5 +1,7 @@
 """Parcels that all subjects have are kept, by their names; files that do not fit are refused."""
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -116,7 +118,9 @@ def test_a_number_of_hundreds_of_digits_is_none(tmp_path):
 
 
 def test_header_of_very_many_parcels_is_read_in_time(tmp_path):
-    """Where each name is compared to all others, this takes a quarter of an hour."""
-    names = list(map(str, range(200_000)))
+    """Where each name is compared to all others, this takes a minute and more."""
+    names = list(map(str, range(60_000)))
     (tmp_path / "a.csv").write_text(",".join(names) + "\n")
+    start = time.process_time()
     assert common_parcels([tmp_path / "a.csv"]) == names
+    assert time.process_time() - start < 10
