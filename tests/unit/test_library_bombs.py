@@ -51,7 +51,7 @@ def _refused(read, path, pipe):
     pipe.send((said, 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)))
 
 
-def assert_refused_soon(read, path, message):
+def assert_refused_soon(read, path, message, most_bytes=MOST_BYTES):
     """Check that a file is refused in a sentence, without taking memory or time."""
     receive, send = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("fork").Process(target=_refused, args=(read, path, send))
@@ -64,7 +64,7 @@ def assert_refused_soon(read, path, message):
         process.join()
     assert message in said
     assert "\n" not in said
-    assert n_bytes < MOST_BYTES
+    assert n_bytes < most_bytes
 
 
 def packed_zeros(n_bytes):
@@ -172,6 +172,34 @@ def test_groups_that_are_linked_twice_each(tmp_path, depth):
         group["d"] = SQUARES
     read = partial(read_stimuli, key="a")
     assert_refused_soon(read, tmp_path / "a.mat", "a.mat: found a struct in two places")
+
+
+def test_texts_that_are_all_the_same_one(tmp_path):
+    """Two megabytes of which each of 3,000 texts is one."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["a"] = SQUARES[0]
+        texts = np.array([b"x" * 2_000_000] + [b""] * 2_999, dtype=object)
+        file.create_dataset("names", data=texts, dtype=h5py.string_dtype())
+        place = file["names"].id.get_offset()
+    content = bytearray((tmp_path / "a.h5").read_bytes())
+    content[place : place + 16 * 3_000] = content[place : place + 16] * 3_000
+    (tmp_path / "a.h5").write_bytes(content)
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["names"][2_999] == b"x" * 2_000_000
+    read = partial(read_rdms, key="a")
+    assert_refused_soon(read, tmp_path / "a.h5", "names: found 2,1", most_bytes=800_000_000)
+
+
+@pytest.mark.parametrize("shape", [(7,), (7, 1), (1, 7), (2, 3, 5), (2, 300), (450,)])
+def test_texts_are_read_whatever_their_axes(tmp_path, monkeypatch, shape):
+    """Also where blocks end in the middle of an axis."""
+    monkeypatch.setattr("workflow.lib.arrays.foreign_hdf5.MOST_TIMES", 4)
+    monkeypatch.setattr("workflow.lib.arrays.foreign_hdf5.HARMLESS_BYTES", 0)
+    names = np.array([f"image{i}" for i in range(np.prod(shape))], dtype=object).reshape(shape)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["a"] = SQUARES[0]
+        file.create_dataset("names", data=names, dtype=h5py.string_dtype())
+    assert read_rdms(tmp_path / "a.h5", key="a")[-1] == names.ravel().tolist()
 
 
 # NIfTI, whose extensions are unpacked with the header.

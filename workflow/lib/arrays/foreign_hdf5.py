@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from workflow.lib.arrays.array_file import damaged
-from workflow.lib.bombs import HARMLESS_BYTES, check_unpacked_size
+from workflow.lib.bombs import HARMLESS_BYTES, MOST_TIMES, check_unpacked_size
 from workflow.lib.errors import InputError
 from workflow.lib.words import one_line
 
@@ -108,6 +108,31 @@ def _check_dataset(dataset: h5py.Dataset, what: str) -> None:
     check_unpacked_size(what, dataset.nbytes, dataset.id.get_storage_size())
     if dataset.chunks and dataset.id.get_num_chunks():
         _check_chunks(dataset, what)
+    if dataset.dtype.hasobject and h5py.check_string_dtype(dataset.dtype) and dataset.size:
+        _check_strings(dataset, what)
+
+
+def _check_strings(dataset: h5py.Dataset, what: str) -> None:
+    """Refuse texts of any length that are far larger than the file: many may be the same one."""
+    if not dataset.shape:
+        return
+    n_stored, n_bytes = dataset.file.id.get_filesize(), 0
+    # None is longer than the file, so that a block stays within what is allowed.
+    step = max(MOST_TIMES, HARMLESS_BYTES // (2 * n_stored))
+    for block in _blocks(dataset.shape, step):
+        n_bytes += sum(map(len, dataset[block].flat))
+        check_unpacked_size(what, n_bytes, n_stored)
+
+
+def _blocks(shape: tuple[int, ...], most: int) -> Iterator[tuple[int | slice, ...]]:
+    """Yield which parts of an array, each of at most so many values, make up the whole."""
+    n_values = math.prod(shape[1:])
+    if n_values > most:
+        for row in range(shape[0]):
+            yield from ((row, *inner) for inner in _blocks(shape[1:], most))
+    else:
+        rows = most // n_values
+        yield from ((slice(start, start + rows),) for start in range(0, shape[0], rows))
 
 
 def _check_chunks(dataset: h5py.Dataset, what: str) -> None:
