@@ -1,7 +1,13 @@
-"""Names in the order in which people count."""
+"""Names in the order in which people count, and how errors tell them."""
 
 import itertools
 
+import pytest
+
+from workflow.lib.arrays.text import listed_names
+from workflow.lib.errors import InputError
+from workflow.lib.image_groups import read_group_table
+from workflow.lib.patterns.observations import column_of, read_columns
 from workflow.lib.words import by_numbers
 
 
@@ -14,3 +20,20 @@ def test_numbers_in_names_are_counted_as_numbers():
 def test_names_of_equal_numbers_have_one_order():
     orders = {tuple(sorted(n, key=by_numbers)) for n in itertools.permutations(["1", "01", "001"])}
     assert orders == {("001", "01", "1")}
+
+
+def test_names_in_a_file_are_told_on_one_line_of_bounded_length(tmp_path):
+    names = ["a\nb", *(f"{i:0200}" for i in range(5_000))]
+    path = tmp_path / "a.csv"
+    cells = ",".join(f'"{name}"' for name in names)
+    path.write_text(f"{cells}\n{cells}\n")
+    table = {"file": str(path), "column": "x"}
+    for read in (
+        lambda: listed_names(path, "x"),
+        lambda: read_group_table(table),
+        lambda: column_of(read_columns(path, "a.csv", header=True), "x", "a.csv"),
+    ):
+        with pytest.raises(InputError, match=r"found the columns a b, 0+, ") as refused:
+            read()
+        assert "\n" not in str(refused.value)
+        assert len(str(refused.value)) < 5_000

@@ -15,7 +15,7 @@ from workflow.lib.rdms.alignment import (
     positions,
     rule_of_names,
 )
-from workflow.lib.words import one_line
+from workflow.lib.words import one_line, told
 
 NO_GROUP = "other"
 
@@ -71,7 +71,7 @@ def read_group_table(table: Mapping[str, str]) -> pd.DataFrame:
     for needed in ("name", column):
         if needed not in groups:
             raise InputError(
-                f"{file}: found the columns {', '.join(groups.columns)}, expected {needed!r}; "
+                f"{file}: found the columns {told(groups.columns)}, expected {needed!r}; "
                 "correct images.group_table"
             )
     return groups[["name", column]]

@@ -4,10 +4,21 @@ import difflib
 import re
 from collections.abc import Iterable
 
+# Of names in somebody else's file.
+MOST_TOLD, MOST_LETTERS = 40, 80
+
 
 def listed(names: Iterable) -> str:
     """Return names as errors list them."""
     return ", ".join(map(str, names)) or "none"
+
+
+def told(names: Iterable) -> str:
+    """Return the names in a file, which may be anything, on one line and of bounded length."""
+    names = list(names)
+    short = [" ".join(str(name).split())[:MOST_LETTERS] for name in names[:MOST_TOLD]]
+    more = [f"{len(names) - MOST_TOLD} more"] * (len(names) > MOST_TOLD)
+    return ", ".join(short + more) or "none"
 
 
 def near(name: object, names: Iterable) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from workflow.lib.errors import InputError
+from workflow.lib.words import told
 
 
 def as_strings(values: np.ndarray) -> list[str]:
@@ -61,7 +62,7 @@ def listed_names(path: Path, column: str | None) -> list[str]:
         ) from error
     if column not in table:
         raise InputError(
-            f"{path.name}: found the columns {', '.join(table.columns)}, expected {column!r}; "
+            f"{path.name}: found the columns {told(table.columns)}, expected {column!r}; "
             "correct `conditions.column` in the config"
         )
     return [name.strip() for name in table[column]]

@@ -17,6 +17,7 @@ from workflow.lib.arrays.text import listed_names
 from workflow.lib.errors import InputError
 from workflow.lib.patterns.session import Session
 from workflow.lib.sources import filled
+from workflow.lib.words import told
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
@@ -189,7 +190,7 @@ def read_columns(path: Path, what: str, *, header: bool) -> dict[str | int, list
     names = rows.pop(0) if header else list(range(widths[0]))
     if len(set(names)) != len(names):
         raise InputError(
-            f"{what}: found columns of one name among {', '.join(names)}, expected each name once; "
+            f"{what}: found columns of one name among {told(names)}, expected each name once; "
             "rename them"
         )
     return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
@@ -199,7 +200,7 @@ def column_of(table: Mapping[str | int, list[str]], column: str | int, what: str
     """Return one of the columns of `read_columns`; raise InputError if there is none such."""
     if column not in table:
         raise InputError(
-            f"{what}: found the columns {', '.join(map(str, table))}, expected {column!r}; correct "
+            f"{what}: found the columns {told(table)}, expected {column!r}; correct "
             "`observations` in the config (names for a table with a header, numbers from 0 for one "
             "without)"
         )
